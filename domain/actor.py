@@ -1,0 +1,28 @@
+"""Who is behind a request: a signed-in person, the worker of one attempt, or PLOG itself."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.attempt import AttemptKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A signed-in person: the issuer's subject, a name to show, and when the sign-in ends."""
+
+    subject: str
+    name: str
+    expires_at: datetime
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """The holder of an attempt's token: it reaches that attempt and nothing else."""
+
+    attempt: AttemptKey
+    kit_id: int
+    expires_at: datetime
+
+
+Actor = Person | Worker

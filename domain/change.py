@@ -1,0 +1,126 @@
+"""A change of one kit in the making: the events that a command causes, folded as they are added.
+
+Every command below checks first and emits afterwards, so that a refused command leaves nothing behind. The result is stored as a
+whole or not at all, guarded by the version that the decision was made on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.event import RECORDING, Event, EventKind
+from domain.job import Job
+from domain.kit import Kit
+from domain.projection import KitIdentity, apply, empty_kit, fold
+from domain.status import Depth, Status, check_transition
+from domain.task import Task
+
+
+@dataclass(slots=True)
+class Change:
+    """`before` is the state the decision rests on, `kit` the state after the `events` added so far."""
+
+    before: Kit
+    kit: Kit
+    actor: str
+    events: list[Event]
+
+    @classmethod
+    def of(cls, kit: Kit, actor: str) -> "Change":
+        """An empty change of `kit`, caused by `actor`."""
+        return cls(before=kit, kit=kit, actor=actor, events=[])
+
+    @classmethod
+    def creating(cls, identity: KitIdentity, actor: str) -> "Change":
+        """The change that brings a kit into being."""
+        return cls.of(empty_kit(identity), actor)
+
+    def emit(self, kind: EventKind, **values: Any) -> None:
+        """Add an event of the kit's next version and fold it."""
+        event = Event(kit_id=self.kit.id, version=self.kit.version + 1, kind=kind, actor=self.actor, **values)
+        self.kit = apply(self.kit, event)
+        self.events.append(event)
+
+    def emit_for_job(self, job: Job, kind: EventKind, **values: Any) -> None:
+        """Add an event of a job's current attempt."""
+        values = {"attempt": job.attempt.number, "order": job.order, **values}
+        self.emit(kind, job_type=job.type, job_id=job.id, **values)
+
+    def emit_for_task(self, job: Job, task: Task, kind: EventKind, **values: Any) -> None:
+        """Add an event of a task in its job's current attempt."""
+        self.emit_for_job(job, kind, task=task.name, order=task.order, **values)
+
+    def consume(self, job_id: UUID, sequence: int) -> None:
+        """Use up a report's number without an event (the report was coalesced or refused)."""
+        jobs = (replace(job, last_sequence=sequence) if job.id == job_id else job for job in self.kit.jobs)
+        self.kit = replace(self.kit, jobs=tuple(jobs))
+
+    def move_job(self, job_id: UUID, status: Status, metadata: Mapping[str, Any] | None = None) -> None:
+        """Take a job's current attempt to `status`; IllegalTransition where the table has no such step."""
+        job = self.job(job_id)
+        check_transition(Depth.JOB, f"Job {job.type} of kit {self.kit.id}", job.status, status)
+        self.emit_for_job(job, EventKind.STATUS, status=status, metadata=metadata or {})
+
+    def settle_tasks(self, job_id: UUID, running: Status, pending: Status) -> None:
+        """End the tasks that are still open: the running ones with one status, the pending ones with the other."""
+        job = self.job(job_id)
+        for task in job.tasks:
+            if task.status in (Status.RUNNING, Status.PENDING):
+                status = running if task.status is Status.RUNNING else pending
+                self.emit_for_task(job, task, EventKind.STATUS, status=status)
+
+    def renew_job(self, job_id: UUID) -> None:
+        """Set a job that has ended back to `PENDING` as a new attempt, its tasks with it."""
+        job = self.job(job_id)
+        check_transition(Depth.JOB, f"Job {job.type} of kit {self.kit.id}", job.status, Status.PENDING)
+        number = job.attempt.number + 1
+        self.emit_for_job(job, EventKind.STATUS, status=Status.PENDING, attempt=number)
+        for task in job.tasks:
+            if task.status is not Status.PENDING:
+                self.emit_for_task(job, task, EventKind.STATUS, status=Status.PENDING, attempt=number)
+
+    def job(self, job_id: UUID) -> Job:
+        """The job as it stands after the events so far."""
+        job = self.kit.job(job_id)
+        if job is None:
+            raise KeyError(job_id)
+        return job
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would be stored."""
+        return not self.events and self.kit is self.before
+
+    def recorded(self, at: datetime) -> "Change":
+        """The same change with the database's time in place of `RECORDING`."""
+        events = [replace(event, recorded_at=at) for event in self.events]
+        return Change(before=self.before, kit=_stamp_kit(self.kit, at), actor=self.actor, events=events)
+
+
+def refold(identity: KitIdentity, events: Sequence[Event]) -> Kit:
+    """The state that a whole history leads to."""
+    return fold(events, identity=identity)
+
+
+def _stamp_kit(kit: Kit, at: datetime) -> Kit:
+    names = ("created_at", "updated_at", "status_changed_at", "started_at", "ended_at", "archived_at")
+    return replace(kit, **_stamps(kit, names, at), jobs=tuple(_stamp_job(job, at) for job in kit.jobs))
+
+
+def _stamp_job(job: Job, at: datetime) -> Job:
+    if job.updated_at != RECORDING:
+        return job
+    attempt = replace(job.attempt, **_stamps(job.attempt, ("created_at", "started_at", "ended_at"), at))
+    tasks = tuple(_stamp_task(task, at) for task in job.tasks)
+    return replace(job, **_stamps(job, ("created_at", "updated_at"), at), attempt=attempt, tasks=tasks)
+
+
+def _stamp_task(task: Task, at: datetime) -> Task:
+    names = ("created_at", "updated_at", "started_at", "ended_at", "progressed_at")
+    return replace(task, **_stamps(task, names, at)) if task.updated_at == RECORDING else task
+
+
+def _stamps(thing: object, names: Sequence[str], at: datetime) -> dict[str, Any]:
+    return {name: at for name in names if getattr(thing, name) == RECORDING}

@@ -1,0 +1,122 @@
+"""Errors that are answers: each is shown to the caller as a typed member of a mutation's union.
+
+Domain code and use cases raise them; `gql/errors.py` maps each class once. Anything that is not a `UserError` is a
+fault of PLOG: it is masked and logged with an id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class UserError(Exception):
+    """Base of all answers that refuse something; `code` is for programs, the message for people."""
+
+    code: ClassVar[str] = "USER_ERROR"
+
+    @property
+    def message(self) -> str:
+        """The sentence shown to the caller."""
+        return str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One thing wrong with the input: `field` is the dotted path of the argument (`design.variables.0.low`)."""
+
+    field: str
+    message: str
+
+
+class ValidationFailed(UserError):
+    """The input breaks a rule; every problem found is listed, nothing was changed."""
+
+    code = "VALIDATION_FAILED"
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in self.problems))
+
+    @classmethod
+    def of(cls, field: str, message: str) -> "ValidationFailed":
+        """The error for a single field."""
+        return cls([FieldProblem(field, message)])
+
+
+class NotFound(UserError):
+    """Nothing of that kind and id exists for the caller (it may exist for others: the answer is the same)."""
+
+    code = "NOT_FOUND"
+
+    def __init__(self, kind: str, key: object) -> None:
+        self.kind = kind
+        super().__init__(f"No {kind} {key} exists.")
+
+
+class IllegalTransition(UserError):
+    """The thing is in a state from which the command does not lead on."""
+
+    code = "ILLEGAL_TRANSITION"
+
+    def __init__(self, thing: str, current: str, wanted: str, reason: str = "") -> None:
+        self.current = current
+        self.wanted = wanted
+        super().__init__(reason or f"{thing} is {current}; it can't become {wanted}.")
+
+
+class VersionConflict(UserError):
+    """`expectedVersion` is older than the last status change of the thing named."""
+
+    code = "VERSION_CONFLICT"
+
+    def __init__(self, thing: str, expected: int, current: int) -> None:
+        self.expected = expected
+        self.current = current
+        super().__init__(f"{thing} has changed since version {expected}: its status last changed at version {current}.")
+
+
+class IdempotencyKeyReused(UserError):
+    """The idempotency key was used before by the same person for the same mutation with other input."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The idempotency key {key!r} was already used with other input.")
+
+
+class AttemptSuperseded(UserError):
+    """A report or upload names an attempt that has ended or was replaced by a newer one."""
+
+    code = "ATTEMPT_SUPERSEDED"
+
+    def __init__(self, reported: int, current: int) -> None:
+        self.current = current
+        super().__init__(f"Attempt {reported} is closed; the job is at attempt {current}.")
+
+
+class SequenceGap(UserError):
+    """A report's sequence number is not the next one of its attempt: an earlier report is missing."""
+
+    code = "SEQUENCE_GAP"
+
+    def __init__(self, sequence: int, expected: int) -> None:
+        self.expected = expected
+        super().__init__(f"Report {sequence} came before report {expected}; send {expected} first.")
+
+
+class Unauthenticated(UserError):
+    """No valid sign-in came with the request; the message says what was wrong with it, never the token itself."""
+
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDenied(UserError):
+    """The caller is known but may not do this."""
+
+    code = "PERMISSION_DENIED"
+
+
+class Unavailable(UserError):
+    """A service that PLOG needs for this request does not answer; nothing was changed, trying again is safe."""
+
+    code = "UNAVAILABLE"

@@ -1,0 +1,101 @@
+"""The doors to the outside, as protocols: what adapters promise and use cases may rely on.
+
+Methods that reach a service raise `domain.errors.Unavailable` when it does not answer.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from domain.actor import Actor, Worker
+from domain.attempt import AttemptKey
+from domain.live import Gap, Notice, Topic
+from domain.runner import EndReason, LaunchOrder, LogChunk, Observation
+
+
+class Runner(Protocol):
+    """Runs attempts on one kind of machine. Every call may be repeated; attempts are named by their key."""
+
+    @property
+    def id(self) -> str:
+        """The runner's lasting name: the same after a restart on the same data folder."""
+        ...
+
+    async def launch(self, order: LaunchOrder) -> None:
+        """Start the attempt unless it runs or ran here already; returns as soon as its shim is there."""
+        ...
+
+    async def observe(self, keys: Sequence[AttemptKey]) -> Mapping[AttemptKey, Observation]:
+        """What is there of each of these attempts.
+
+        An attempt whose shim died without an exit record has its process group ended first, its reports sent on, and is
+        then `ENDED` with cause `RUNNER_LOST`.
+        """
+        ...
+
+    async def present(self) -> Sequence[AttemptKey]:
+        """The attempts that this runner holds anything of (processes, folders, Jobs)."""
+        ...
+
+    async def end(self, key: AttemptKey, reason: EndReason, grace_seconds: float) -> None:
+        """Ask the attempt to end, firmly after `grace_seconds`; a no-op where it is over. `observe` tells when it is."""
+        ...
+
+    async def read_log(self, key: AttemptKey, offset: int, limit: int) -> LogChunk:
+        """Up to `limit` bytes of the attempt's output (stdout and stderr, interleaved as written) from `offset` on."""
+        ...
+
+    async def forget(self, key: AttemptKey) -> None:
+        """Remove what is left of an attempt that has ended."""
+        ...
+
+
+class Bus(Protocol):
+    """Carries notices between the processes of PLOG. It may lose them: it then yields a `Gap` instead."""
+
+    async def publish(self, notices: Sequence[Notice]) -> None:
+        """Tell all subscribers, in every process. Never raises: a bus that is down loses notices, and that is allowed."""
+        ...
+
+    def subscribe(self, topic: Topic, key: str | None = None) -> AbstractAsyncContextManager[AsyncIterator[Notice | Gap]]:
+        """Listen to one thing, or to a whole topic where `key` is None.
+
+        The subscription is in force when the context is entered. Pending notices of the same key are merged, the highest version
+        stays; the queue is bounded and turns into one `Gap` when it overflows.
+        """
+        ...
+
+
+class TokenVerifier(Protocol):
+    """Checks bearer tokens."""
+
+    async def verify(self, token: str) -> Actor:
+        """Who the token speaks for; `Unauthenticated` for anything that is not valid, whatever is wrong with it."""
+        ...
+
+
+class AttemptTokens(Protocol):
+    """Makes the tokens that workers show."""
+
+    def issue(self, worker: Worker) -> str:
+        """A signed token for this attempt that expires at `worker.expires_at`."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Holds the content of artifacts by location; content at a location never changes."""
+
+    async def size(self, location: str) -> int | None:
+        """Bytes stored at `location`; None where nothing is."""
+        ...
+
+    async def write(self, location: str, chunks: AsyncIterator[bytes], *, sha256: str) -> int:
+        """Store a stream; `ValidationFailed` (field `sha256`) and nothing stored where the checksum does not match.
+
+        Returns the size in bytes. Writing a location again with the same content is a no-op.
+        """
+        ...
+
+    def read(self, location: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` to before `end`."""
+        ...

@@ -1,0 +1,139 @@
+"""What a worker says about its attempt, and the decision over each report.
+
+The reports of an attempt are numbered from 1 without gaps. A report with the next number is judged and consumes it, whether it
+is recorded, coalesced or refused; a lower number is a repeat and gets the first answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from domain.attempt import AttemptKey
+from domain.change import Change
+from domain.commands import current_attempt
+from domain.errors import SequenceGap, UserError, ValidationFailed
+from domain.event import RECORDING, EventKind
+from domain.job import Job
+from domain.status import Depth, Status, check_transition
+from domain.task import Task
+
+PROGRESS_INTERVAL = timedelta(seconds=1)
+REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
+JOB_KINDS = frozenset({EventKind.NOTE, EventKind.ARTIFACT})
+TASK_KINDS = JOB_KINDS | {EventKind.STATUS, EventKind.PROGRESS, EventKind.TRIAL, EventKind.POINT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One thing a worker says: about the task named, or about the job where `task` is None (`NOTE` and `ARTIFACT` only)."""
+
+    attempt: AttemptKey
+    sequence: int
+    kind: EventKind
+    task: str | None = None
+    status: Status | None = None
+    progress: float | None = None
+    reported_at: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ReportState(StrEnum):
+    """What became of a report."""
+
+    RECORDED = "RECORDED"
+    COALESCED = "COALESCED"
+    REFUSED = "REFUSED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportResult:
+    """The answer to one report: the version of its event, or the error that refused it.
+
+    `consumed` tells that the number is used up: the worker goes on with the next one. A report that was refused without being
+    consumed (superseded attempt, gap) says so by `consumed=False`.
+    """
+
+    sequence: int
+    state: ReportState
+    version: int | None = None
+    code: str | None = None
+    message: str | None = None
+    consumed: bool = True
+
+    @classmethod
+    def refused(cls, sequence: int, error: UserError, *, consumed: bool) -> "ReportResult":
+        """The result for a report that `error` refuses."""
+        return cls(sequence=sequence, state=ReportState.REFUSED, code=error.code, message=error.message, consumed=consumed)
+
+
+def judge(change: Change, report: Report, now: datetime) -> ReportResult | None:
+    """Add what `report` causes to `change` and say what became of it; None for a repeat, whose answer is on record.
+
+    Args:
+        change: the change of the report's kit, with the reports judged before it already in.
+        report: the report to judge.
+        now: the database's time, against which progress is limited to one event per second and task.
+    """
+    try:
+        job = current_attempt(change, report.attempt.job_id, report.attempt.number)
+        if report.sequence <= job.last_sequence:
+            return None
+        if report.sequence != job.last_sequence + 1:
+            raise SequenceGap(report.sequence, job.last_sequence + 1)
+    except UserError as error:
+        return ReportResult.refused(report.sequence, error, consumed=False)
+    try:
+        is_recorded = _record(change, job, report, now)
+    except UserError as error:
+        change.consume(job.id, report.sequence)
+        return ReportResult.refused(report.sequence, error, consumed=True)
+    if not is_recorded:
+        change.consume(job.id, report.sequence)
+        return ReportResult(sequence=report.sequence, state=ReportState.COALESCED)
+    return ReportResult(sequence=report.sequence, state=ReportState.RECORDED, version=change.kit.version)
+
+
+def _record(change: Change, job: Job, report: Report, now: datetime) -> bool:
+    values: dict[str, Any] = {
+        "sequence": report.sequence,
+        "reported_at": report.reported_at,
+        "metadata": report.metadata,
+        "progress": report.progress,
+    }
+    if report.kind not in TASK_KINDS:
+        raise ValidationFailed.of("kind", f"{report.kind} can't be reported")
+    if report.progress is not None and not 0 <= report.progress <= 1:
+        raise ValidationFailed.of("progress", "must be from 0 to 1")
+    if report.task is None:
+        if report.kind not in JOB_KINDS:
+            raise ValidationFailed.of("task", "is required")
+        change.emit_for_job(job, report.kind, **values)
+        return True
+    task = job.task(report.task)
+    if task is None:
+        raise ValidationFailed.of("task", f"the job has no task {report.task!r}")
+    if report.kind is EventKind.STATUS:
+        _check_status(task, report)
+        values["status"] = report.status
+    elif report.kind is EventKind.PROGRESS:
+        check_transition(Depth.TASK, f"Task {task.name}", task.status, Status.RUNNING)
+        if report.progress is None:
+            raise ValidationFailed.of("progress", "is required")
+        if _comes_too_soon(task, now):
+            return False
+    change.emit_for_task(job, task, report.kind, **values)
+    return True
+
+
+def _check_status(task: Task, report: Report) -> None:
+    if report.status not in REPORTABLE:
+        raise ValidationFailed.of("status", "must be RUNNING, SUCCEEDED or FAILED")
+    check_transition(Depth.TASK, f"Task {task.name}", task.status, report.status)
+
+
+def _comes_too_soon(task: Task, now: datetime) -> bool:
+    if task.progressed_at is None:
+        return False
+    return task.progressed_at == RECORDING or now - task.progressed_at < PROGRESS_INTERVAL
