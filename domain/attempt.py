@@ -74,3 +74,12 @@ class Ending:
     cause: Cause | None = None
     message: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A runner's right to run an attempt; it is had before anything is started."""
+
+    key: AttemptKey
+    kit_id: int
+    runner_id: str

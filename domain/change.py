@@ -13,7 +13,7 @@ from uuid import UUID
 from domain.event import RECORDING, Event, EventKind
 from domain.job import Job
 from domain.kit import Kit
-from domain.projection import KitIdentity, apply, empty_kit, fold
+from domain.projection import apply
 from domain.status import Depth, Status, check_transition
 from domain.task import Task
 
@@ -31,11 +31,6 @@ class Change:
     def of(cls, kit: Kit, actor: str) -> "Change":
         """An empty change of `kit`, caused by `actor`."""
         return cls(before=kit, kit=kit, actor=actor, events=[])
-
-    @classmethod
-    def creating(cls, identity: KitIdentity, actor: str) -> "Change":
-        """The change that brings a kit into being."""
-        return cls.of(empty_kit(identity), actor)
 
     def emit(self, kind: EventKind, **values: Any) -> None:
         """Add an event of the kit's next version and fold it."""
@@ -99,13 +94,8 @@ class Change:
         return Change(before=self.before, kit=_stamp_kit(self.kit, at), actor=self.actor, events=events)
 
 
-def refold(identity: KitIdentity, events: Sequence[Event]) -> Kit:
-    """The state that a whole history leads to."""
-    return fold(events, identity=identity)
-
-
 def _stamp_kit(kit: Kit, at: datetime) -> Kit:
-    names = ("created_at", "updated_at", "status_changed_at", "started_at", "ended_at", "archived_at")
+    names = ("updated_at", "status_changed_at", "started_at", "ended_at", "archived_at")
     return replace(kit, **_stamps(kit, names, at), jobs=tuple(_stamp_job(job, at) for job in kit.jobs))
 
 

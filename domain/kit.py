@@ -20,6 +20,19 @@ class ProductLine(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KitIdentity:
+    """What of a kit never changes. `id` is 0 until the database has given it its number."""
+
+    id: int
+    name: str
+    owner: str
+    product_line: ProductLine
+    definition: Mapping[str, Any]
+    created_at: datetime
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
     """The current state of one kit with its jobs in order.
 

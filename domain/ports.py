@@ -5,6 +5,7 @@ Methods that reach a service raise `domain.errors.Unavailable` when it does not 
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
 from domain.actor import Actor, Worker
@@ -83,19 +84,45 @@ class AttemptTokens(Protocol):
 
 
 class ArtifactStore(Protocol):
-    """Holds the content of artifacts by location; content at a location never changes."""
+    """Holds the content of artifacts by location; content at a location never changes.
+
+    Content arrives in pieces (`append`) that survive a crash of either side, and is seen by `size` and `read` only when
+    `complete` has checked it whole. The pieces of an unfinished upload are kept by the server that took them: another server
+    says that it has none, and the upload begins anew there.
+    """
 
     async def size(self, location: str) -> int | None:
-        """Bytes stored at `location`; None where nothing is."""
+        """Bytes stored at `location`; None where nothing is, or not all of it."""
         ...
 
-    async def write(self, location: str, chunks: AsyncIterator[bytes], *, sha256: str) -> int:
-        """Store a stream; `ValidationFailed` (field `sha256`) and nothing stored where the checksum does not match.
+    async def upload_offset(self, location: str) -> int:
+        """How many bytes of the upload are here: where it goes on. The whole size where the content is stored."""
+        ...
 
-        Returns the size in bytes. Writing a location again with the same content is a no-op.
+    async def append(self, location: str, offset: int, chunks: AsyncIterator[bytes]) -> int:
+        """Take what comes at byte `offset` of the upload; returns the offset after it, all of it on disk then.
+
+        `domain.upload.UploadOffsetMismatch` where the upload stands elsewhere, also where another sender went on with it
+        meanwhile. What came before `chunks` broke off is kept.
+        """
+        ...
+
+    async def complete(self, location: str, *, sha256: str, size: int) -> None:
+        """Store the uploaded content; a no-op where the same content is stored already.
+
+        `UploadOffsetMismatch` where bytes are still missing. `ValidationFailed` (field `size` or `sha256`) where the content
+        is another; nothing is stored then, and the upload begins anew.
         """
         ...
 
     def read(self, location: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` to before `end`."""
+        """The bytes from `start` to before `end`, as far as there are any; `NotFound` where nothing is stored."""
+        ...
+
+
+class UrlSigner(Protocol):
+    """Makes links that need no sign-in for a while."""
+
+    def sign(self, method: str, path: str, expires_at: datetime) -> str:
+        """The query string that makes `path` valid for `method` until then."""
         ...

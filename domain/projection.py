@@ -6,15 +6,14 @@ a time folds the history up to that time: all three agree by construction.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from domain.attempt import Attempt, Cause
 from domain.event import Event, EventKind
 from domain.job import Job
 from domain.job_type import JobType
-from domain.kit import Kit, ProductLine, derived_status
+from domain.kit import Kit, KitIdentity, derived_status
 from domain.status import ENDED, Status
 from domain.task import Task
 
@@ -25,37 +24,12 @@ class BrokenHistory(Exception):
     """The events of a kit can't be folded: something other than PLOG wrote them, or some are missing."""
 
 
-def fold(events: Iterable[Event], *, identity: "KitIdentity") -> Kit:
+def fold(events: Iterable[Event], *, identity: KitIdentity) -> Kit:
     """The state after `events`, which are a kit's history from its first event on, in version order."""
     kit = empty_kit(identity)
     for event in events:
         kit = apply(kit, event)
     return kit
-
-
-class KitIdentity:
-    """What of a kit never changes: the row of the table `kit`."""
-
-    __slots__ = ("created_at", "definition", "id", "metadata", "name", "owner", "product_line")
-
-    def __init__(
-        self,
-        *,
-        id: int,
-        name: str,
-        owner: str,
-        product_line: ProductLine,
-        definition: Any,
-        metadata: Any,
-        created_at: datetime,
-    ) -> None:
-        self.id = id
-        self.name = name
-        self.owner = owner
-        self.product_line = product_line
-        self.definition = definition
-        self.metadata = metadata
-        self.created_at = created_at
 
 
 def empty_kit(identity: KitIdentity) -> Kit:
@@ -97,12 +71,7 @@ def apply(kit: Kit, event: Event) -> Kit:
 def _apply_command(kit: Kit, event: Event) -> Kit:
     match event.kind:
         case EventKind.CREATED:
-            return replace(
-                kit,
-                created_at=event.recorded_at,
-                status_changed_at=event.recorded_at,
-                status_version=event.version,
-            )
+            return replace(kit, status_changed_at=event.recorded_at, status_version=event.version)
         case EventKind.STARTED:
             return replace(kit, is_started=True)
         case EventKind.ARCHIVED:

@@ -4,6 +4,7 @@ The reports of an attempt are numbered from 1 without gaps. A report with the ne
 is recorded, coalesced or refused; a lower number is a repeat and gets the first answer.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,11 +19,24 @@ from domain.event import RECORDING, EventKind
 from domain.job import Job
 from domain.status import Depth, Status, check_transition
 from domain.task import Task
+from domain.validation import Problems, check_document
 
 PROGRESS_INTERVAL = timedelta(seconds=1)
+MAX_METADATA = 65_536
 REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
 JOB_KINDS = frozenset({EventKind.NOTE, EventKind.ARTIFACT})
 TASK_KINDS = JOB_KINDS | {EventKind.STATUS, EventKind.PROGRESS, EventKind.TRIAL, EventKind.POINT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedArtifact:
+    """A file that the worker has uploaded: `inputs` are the names of the artifacts it was made from, `size` is in bytes."""
+
+    name: str
+    media_type: str
+    sha256: str
+    size: int
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +51,7 @@ class Report:
     progress: float | None = None
     reported_at: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    artifact: ReportedArtifact | None = None
 
 
 class ReportState(StrEnum):
@@ -104,6 +119,11 @@ def _record(change: Change, job: Job, report: Report, now: datetime) -> bool:
     }
     if report.kind not in TASK_KINDS:
         raise ValidationFailed.of("kind", f"{report.kind} can't be reported")
+    check_document("metadata", report.metadata, most=MAX_METADATA)
+    if report.kind is EventKind.ARTIFACT:
+        if report.artifact is None:
+            raise ValidationFailed.of("artifact", "is required")
+        values["metadata"] = _artifact_metadata(report.artifact)
     if report.progress is not None and not 0 <= report.progress <= 1:
         raise ValidationFailed.of("progress", "must be from 0 to 1")
     if report.task is None:
@@ -131,6 +151,24 @@ def _check_status(task: Task, report: Report) -> None:
     if report.status not in REPORTABLE:
         raise ValidationFailed.of("status", "must be RUNNING, SUCCEEDED or FAILED")
     check_transition(Depth.TASK, f"Task {task.name}", task.status, report.status)
+
+
+def _artifact_metadata(artifact: ReportedArtifact) -> dict[str, Any]:
+    problems = Problems("artifact.")
+    document = {
+        "name": artifact.name,
+        "mediaType": artifact.media_type,
+        "sha256": artifact.sha256,
+        "size": artifact.size,
+        "inputs": list(artifact.inputs),
+    }
+    problems.text(document, "name", most=200)
+    problems.text(document, "mediaType", most=200)
+    problems.texts(document, "inputs")
+    if not re.fullmatch(r"[0-9a-f]{64}", artifact.sha256):
+        problems.add("sha256", "must be 64 lower-case hexadecimal digits")
+    problems.check()
+    return document
 
 
 def _comes_too_soon(task: Task, now: datetime) -> bool:

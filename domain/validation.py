@@ -1,5 +1,6 @@
 """Collecting what is wrong with an input document, field by field, so that people see every problem at once."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -14,6 +15,21 @@ MAX_TEXT = 10_000
 def is_storable(text: str) -> bool:
     """Whether every database can hold the text: no NUL, no lone surrogate."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def check_document(field: str, document: Mapping[str, Any], *, most: int) -> None:
+    """Raise `ValidationFailed` unless every database can hold the JSON document in `most` bytes (no NaN, NUL, lone surrogate)."""
+    try:
+        text = json.dumps(document, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())
+    except RecursionError:
+        raise ValidationFailed.of(field, "is nested too deeply") from None
+    except (TypeError, ValueError):
+        raise ValidationFailed.of(field, "contains NaN, infinity, a lone surrogate or something that is not JSON") from None
+    if size > most:
+        raise ValidationFailed.of(field, f"is {size} bytes long; {most} are allowed")
+    if "\\u0000" in text:
+        raise ValidationFailed.of(field, "contains a NUL character")
 
 
 class Problems:

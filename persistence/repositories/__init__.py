@@ -1,0 +1,1 @@
+"""Reading and writing by noun; each repository works on the connection of one unit of work."""

@@ -1,0 +1,74 @@
+"""What can be asked of lists: filters, order and a place to go on from, as values that need no database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from domain.event import EventKind
+from domain.job_type import JobType
+from domain.kit import ProductLine
+from domain.status import Status
+
+Item = TypeVar("Item")
+MAX_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """A part of a list; `has_more` tells whether anything follows it."""
+
+    items: Sequence[Item]
+    has_more: bool
+
+
+class KitOrder(StrEnum):
+    """What kits are sorted by; equal ones by number."""
+
+    NUMBER = "NUMBER"
+    NAME = "NAME"
+    STATUS_CHANGED_AT = "STATUS_CHANGED_AT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitQuery:
+    """Which kits, in which order. `after` is the sort value and number of the last kit seen; times are half-open [from, to)."""
+
+    statuses: frozenset[Status] = frozenset()
+    name_prefix: str | None = None
+    owner: str | None = None
+    product_line: ProductLine | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    is_archived: bool | None = False
+    order: KitOrder = KitOrder.NUMBER
+    is_descending: bool = True
+    after: tuple[int | str | datetime, int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobQuery:
+    """Which jobs across kits, newest kit first. `after` is the kit's number and the job's order of the last one seen."""
+
+    types: frozenset[JobType] = frozenset()
+    statuses: frozenset[Status] = frozenset()
+    kit_id: int | None = None
+    updated_from: datetime | None = None
+    updated_to: datetime | None = None
+    after: tuple[int, int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which events of one kit, oldest first. `after` is the version of the last one seen."""
+
+    kit_id: int
+    after: int = 0
+    kinds: frozenset[EventKind] = frozenset()
+    job_type: JobType | None = None
+    task: str | None = None
+    attempt: int | None = None
+    first: int = 50

@@ -1,0 +1,272 @@
+"""The database as use cases see it: stores by noun, on one unit of work. Implemented in `persistence`."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.artifact import Artifact
+from domain.attempt import Attempt, AttemptKey, Claim
+from domain.change import Change
+from domain.deck_request import DeckRequest
+from domain.event import Event
+from domain.idempotency_key import KeyRecord
+from domain.job import Job
+from domain.kit import Kit, KitIdentity
+from domain.query import EventQuery, JobQuery, KitQuery, Page
+from domain.report import ReportResult
+from domain.runner import LogChunk
+from domain.status import Status
+from domain.visibility import Visibility
+
+
+class KitStore(Protocol):
+    """The kits of one unit of work."""
+
+    async def get_many(self, ids: Sequence[int], visibility: Visibility) -> dict[int, Kit]:
+        """The kits of these ids that exist for the caller, by id."""
+        ...
+
+    async def get(self, kit_id: int, visibility: Visibility) -> Kit | None:
+        """The kit of that id, if it exists for the caller."""
+        ...
+
+    async def page(self, query: KitQuery, visibility: Visibility) -> Page[Kit]:
+        """A page of kits."""
+        ...
+
+    async def job_page(self, query: JobQuery, visibility: Visibility) -> Page[Job]:
+        """A page of jobs across kits, newest kit first, in the kit's order within."""
+        ...
+
+    async def count(self, query: KitQuery, visibility: Visibility) -> int:
+        """How many kits the query has, wherever its page begins."""
+        ...
+
+    async def versions(self, ids: Sequence[int]) -> dict[int, int]:
+        """The current version of each of these kits."""
+        ...
+
+    async def of_jobs(self, job_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """The id of the kit that each of these jobs belongs to."""
+        ...
+
+    async def with_jobs_in(self, statuses: Sequence[Status]) -> list[int]:
+        """The ids of the kits that have a job in one of these states, oldest first."""
+        ...
+
+    async def lock(self, kit_id: int) -> Kit | None:
+        """The kit, its row locked until the unit of work ends: for a writer that was overtaken too often."""
+        ...
+
+    async def identity(self, kit_id: int) -> KitIdentity | None:
+        """What of the kit never changes."""
+        ...
+
+    async def now(self) -> datetime:
+        """The database's clock."""
+        ...
+
+    async def add(self, identity: KitIdentity) -> Kit:
+        """Store what of a new kit never changes and return it empty, with the number that it was given."""
+        ...
+
+    async def append(self, changes: Sequence[Change]) -> dict[int, datetime]:
+        """Store changes, one a kit, at most once a unit of work.
+
+        Returns when each was recorded. A kit that is missing in the answer has moved on since the change was decided: nothing of
+        that change was stored; read the kit again and decide anew.
+        """
+        ...
+
+    async def jobs_of(self, kit_ids: Sequence[int]) -> list[Job]:
+        """All jobs of these kits with their tasks, in order."""
+        ...
+
+
+class EventStore(Protocol):
+    """The events of one unit of work. They are written with the changes of kits (`KitRepository.append`)."""
+
+    async def history(self, kit_id: int, until: datetime | None = None) -> list[Event]:
+        """All events of a kit in version order; with `until`, those recorded up to and including that time."""
+        ...
+
+    async def page(self, query: EventQuery) -> Page[Event]:
+        """A page of a kit's events, oldest first."""
+        ...
+
+    async def get(self, kit_id: int, version: int) -> Event | None:
+        """The event of that version."""
+        ...
+
+    async def version_of_report(self, kit_id: int, job_id: UUID, attempt: int, sequence: int) -> int | None:
+        """The version of the event that a report caused; None where it caused none."""
+        ...
+
+    async def identities(self, after: int, limit: int) -> list[KitIdentity]:
+        """Kits in the order of their numbers, for going through all of them."""
+        ...
+
+    def stream(self, kit_id: int) -> AsyncIterator[Event]:
+        """All events of a kit in version order, without holding them in memory."""
+        ...
+
+
+class AttemptStore(Protocol):
+    """The attempts of one unit of work."""
+
+    async def of_jobs(self, job_ids: Sequence[UUID]) -> list[Attempt]:
+        """All attempts of these jobs, oldest first."""
+        ...
+
+    async def heartbeat(self, runner_id: str, kind: str, host: str, at: datetime) -> None:
+        """Record that a runner is there."""
+        ...
+
+    async def claimable(self, limit: int) -> list[tuple[AttemptKey, int]]:
+        """Queued attempts that no runner has claimed, with their kits, oldest kit first."""
+        ...
+
+    async def claim(self, key: AttemptKey, runner_id: str, at: datetime) -> bool:
+        """Claim a queued attempt for a runner; False where another was first or the attempt isn't to run any more.
+
+        The job's row is locked, so that a claim and a cancellation see each other.
+        """
+        ...
+
+    async def release(self, keys: Sequence[AttemptKey], at: datetime) -> None:
+        """Record that the runners are done with these attempts."""
+        ...
+
+    async def claims_of(self, runner_id: str) -> list[Claim]:
+        """The attempts that a runner has claimed and not released."""
+        ...
+
+    async def claims_of_lost_runners(self, silence: timedelta, now: datetime) -> list[Claim]:
+        """The open claims of runners that were not heard of for `silence`."""
+        ...
+
+    async def cancelled_unclaimed(self) -> list[tuple[AttemptKey, int]]:
+        """Queued attempts that are to be cancelled and that no runner has, with their kits."""
+        ...
+
+    async def add_refusals(self, key: AttemptKey, results: Sequence[ReportResult]) -> None:
+        """Keep the answers to reports that were refused and used up their number."""
+        ...
+
+    async def refusal(self, key: AttemptKey, sequence: int) -> ReportResult | None:
+        """The answer to a report that was refused; None where it was not."""
+        ...
+
+
+class ArtifactRecords(Protocol):
+    """The artifacts of one unit of work."""
+
+    async def add(self, artifacts: Sequence[Artifact]) -> None:
+        """Store records; a second one of the same name in an attempt replaces the first, which was not finished then."""
+        ...
+
+    async def get_many(self, ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, Artifact]:
+        """The artifacts of these ids that exist for the caller, by id."""
+        ...
+
+    async def of_jobs(self, job_ids: Sequence[UUID]) -> list[Artifact]:
+        """All artifacts of all attempts of these jobs, by job, attempt and name."""
+        ...
+
+
+class DeckRequestStore(Protocol):
+    """The deck requests of one unit of work."""
+
+    async def add(self, kit_id: int, job_id: UUID, deck: Mapping[str, Any], at: datetime) -> None:
+        """Store a request; the database gives it its number."""
+        ...
+
+    async def get(self, request_id: int, visibility: Visibility) -> DeckRequest | None:
+        """The request of that number, if it exists for the caller."""
+        ...
+
+    async def of_jobs(self, job_ids: Sequence[UUID]) -> list[DeckRequest]:
+        """The requests that these jobs carry out."""
+        ...
+
+
+class IdempotencyKeyStore(Protocol):
+    """The idempotency keys of one unit of work, scoped to person and mutation."""
+
+    async def claim(self, person: str, mutation: str, key: str, input_hash: str, at: datetime) -> KeyRecord | None:
+        """Take the key; None if it was free, else what its first use left.
+
+        A twin that is under way is waited for: if it rolls back, the key is free.
+        """
+        ...
+
+    async def complete(self, person: str, mutation: str, key: str, outcome: Mapping[str, Any]) -> None:
+        """Record what the mutation changed."""
+        ...
+
+    async def forget(self, before: datetime) -> int:
+        """Drop the keys first used before that time; returns how many."""
+        ...
+
+
+class LeaseStore(Protocol):
+    """The leases of one unit of work."""
+
+    async def acquire(self, name: str, holder: str, duration: timedelta, now: datetime) -> int | None:
+        """Take or prolong a lease; its fencing number, or None while another holds it."""
+        ...
+
+    async def release(self, name: str, holder: str) -> None:
+        """Give a lease back, so that another can take it at once."""
+        ...
+
+
+class LogStore(Protocol):
+    """The logs of one unit of work. Chunks of an attempt follow one another without gaps; `start` is a byte offset."""
+
+    async def end(self, key: AttemptKey) -> int:
+        """The offset up to which the attempt's output was copied."""
+        ...
+
+    async def add(self, key: AttemptKey, chunk: LogChunk, at: datetime) -> None:
+        """Store the next piece; IntegrityError where that offset was stored already."""
+        ...
+
+    async def read(self, key: AttemptKey, after: int, limit: int) -> Sequence[LogChunk]:
+        """Up to `limit` chunks that hold anything from byte `after` on, the first cut to begin there."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """All stores on one transaction: what they do becomes visible to others all at once."""
+
+    @property
+    def kits(self) -> KitStore: ...
+    @property
+    def events(self) -> EventStore: ...
+    @property
+    def attempts(self) -> AttemptStore: ...
+    @property
+    def artifacts(self) -> ArtifactRecords: ...
+    @property
+    def deck_requests(self) -> DeckRequestStore: ...
+    @property
+    def idempotency_keys(self) -> IdempotencyKeyStore: ...
+    @property
+    def leases(self) -> LeaseStore: ...
+    @property
+    def logs(self) -> LogStore: ...
+
+
+class Database(Protocol):
+    """Opens units of work. Both raise `Unavailable` when the database does not answer."""
+
+    def transaction(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A unit of work that may write. Leaving it normally commits, an exception rolls back."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A unit of work that only reads, and reads all from one moment."""
+        ...

@@ -1,0 +1,42 @@
+"""The GraphQL endpoint as one ASGI application: HTTP, event streams and websockets at one address."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from domain.actor import Actor
+from gql.execution import OperationContext, Schema
+from gql.gateway import Gateway, TransportSettings
+from gql.http import GraphQLOverHTTP
+from gql.websocket import GraphQLOverWebSocket
+
+
+class GraphQLEndpoint:
+    """The application that `create_graphql_app` makes; an object, as Starlette takes a plain function for a view."""
+
+    def __init__(self, gateway: Gateway, graphiql: ASGIApp | None) -> None:
+        self._http = GraphQLOverHTTP(gateway, graphiql)
+        self._websocket = GraphQLOverWebSocket(gateway)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or one websocket."""
+        await (self._websocket if scope["type"] == "websocket" else self._http)(scope, receive, send)
+
+
+def create_graphql_app(
+    schema: Schema,
+    *,
+    authenticate: Callable[[str | None], Awaitable[Actor]],
+    make_context: Callable[[Actor, HTTPConnection], OperationContext],
+    settings: TransportSettings | None = None,
+    graphiql: ASGIApp | None = None,
+) -> GraphQLEndpoint:
+    """The endpoint; it takes `http` and `websocket` scopes, so it is routed for both (`Route` and `WebSocketRoute`).
+
+    authenticate: the bearer token (None where none came) to the actor, or a `UserError`: `Unauthenticated`, `Unavailable`.
+    make_context: a context for one operation, with loaders of its own. graphiql: what a browser gets that asks for a page,
+    without signing in. Wrap the outermost application in `gql.peer.exposing_transport`, or peers that stopped reading are
+    only dropped when the server gives up on them.
+    """
+    return GraphQLEndpoint(Gateway(schema, authenticate, make_context, settings or TransportSettings()), graphiql)

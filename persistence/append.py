@@ -1,0 +1,162 @@
+"""Storing changes of kits: events, versions and current state together, guarded by the version decided on.
+
+A change is stored only if its kit still has the version that it was decided on. On PostgreSQL one statement does everything for a
+whole batch of kits, so that a kit's row is locked for that statement alone; on SQLite, which has no data-modifying CTE, the
+one writing transaction does. The database's clock is read under the lock and never runs backwards within a kit.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Table, TextClause, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.change import Change
+from persistence import rows, tables
+from persistence.dialect import Document, Instant, among, array_type, array_value, insert_into
+
+STATES = (tables.job_state, tables.attempt_state, tables.task_state)
+Rows = dict[str, list[dict[str, Any]]]
+
+
+async def append(connection: AsyncConnection, changes: Sequence[Change], name_cache: dict[str, int]) -> dict[int, datetime]:
+    """Store the changes, one a kit, once a transaction; returns when each was recorded, without those whose kit has moved on."""
+    names = {event.actor for change in changes for event in change.events}
+    names |= {event.task for change in changes for event in change.events if event.task is not None}
+    name_ids = await _name_ids(connection, sorted(names), name_cache)
+    if connection.dialect.name == "postgresql":
+        return await _append_postgresql(connection, changes, name_ids)
+    return await _append_sqlite(connection, changes, name_ids)
+
+
+def _rows(changes: Sequence[Change], name_ids: Mapping[str, int]) -> Rows:
+    """What changes in each table. A part of the kit that was not touched is the same object before and after."""
+    found: Rows = {"job_state": [], "attempt_state": [], "task_state": [], "kit_event": []}
+    for change in changes:
+        before = {job.id: job for job in change.before.jobs}
+        for job in change.kit.jobs:
+            old = before.get(job.id)
+            if old is job:
+                continue
+            found["job_state"].append(rows.job_row(job))
+            if old is None or old.attempt is not job.attempt:
+                found["attempt_state"].append(rows.attempt_row(job.attempt, job.kit_id))
+            old_tasks = {id(task) for task in old.tasks} if old else set()
+            found["task_state"] += [rows.task_row(task, job) for task in job.tasks if id(task) not in old_tasks]
+        found["kit_event"] += [rows.event_row(event, name_ids) for event in change.events]
+    return found
+
+
+async def _append_sqlite(
+    connection: AsyncConnection, changes: Sequence[Change], name_ids: Mapping[str, int]
+) -> dict[int, datetime]:
+    recorded: dict[int, datetime] = {}
+    state = tables.kit_state
+    for change in changes:
+        query = select(state.c.version, state.c.updated_at).where(state.c.kit_id == change.kit.id)
+        current = (await connection.execute(query)).one_or_none()
+        if current is None or current.version != change.before.version:
+            continue
+        at = max(current.updated_at, datetime.now(UTC))
+        change = change.recorded(at)
+        values = rows.kit_state_row(change.kit)
+        await connection.execute(state.update().where(state.c.kit_id == change.kit.id).values(values))
+        found = _rows([change], name_ids)
+        for table in STATES:
+            if found[table.name]:
+                statement = insert_into(connection, table)
+                updated = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+                keys = list(table.primary_key.columns)
+                await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=updated), found[table.name])
+        if found["kit_event"]:
+            await connection.execute(tables.kit_event.insert(), found["kit_event"])
+        recorded[change.kit.id] = at
+    return recorded
+
+
+async def _append_postgresql(
+    connection: AsyncConnection, changes: Sequence[Change], name_ids: Mapping[str, int]
+) -> dict[int, datetime]:
+    found = _rows(changes, name_ids)
+    found["kit_state"] = [rows.kit_state_row(change.kit) for change in changes]
+    parameters: dict[str, Any] = {"expected": [change.before.version for change in changes]}
+    for table in (tables.kit_state, *STATES, tables.kit_event):
+        for column in table.columns:
+            values = [array_value(column.type, row[column.name]) for row in found[table.name]]
+            parameters[f"{table.name}_{column.name}"] = values
+    result = await connection.execute(_statement(), parameters)
+    return {row.kit_id: row.at for row in result}
+
+
+@cache
+def _statement() -> TextClause:
+    """The statement, written from the tables.
+
+    `locked` takes the kits' rows in id order and drops those that have moved on; everything else joins it and so happens only
+    under the lock and only for what is left. `stamped` reads the clock after the lock was had.
+    """
+    kit_columns = _unnested(tables.kit_state)
+    ctes = [
+        f"incoming AS MATERIALIZED (SELECT * FROM unnest(CAST(:expected AS bigint[]), {_arrays(tables.kit_state)})"
+        f" AS i(expected, {kit_columns}))",
+        "locked AS MATERIALIZED (SELECT k.kit_id, k.updated_at FROM kit_state k JOIN incoming i ON i.kit_id = k.kit_id"
+        " WHERE k.version = i.expected ORDER BY k.kit_id FOR UPDATE OF k)",
+        "stamped AS MATERIALIZED (SELECT kit_id, greatest(updated_at, clock_timestamp()) AS at FROM locked)",
+        f"kits AS (UPDATE kit_state k SET {_assignments(tables.kit_state)}"
+        " FROM incoming i JOIN stamped s ON s.kit_id = i.kit_id WHERE k.kit_id = i.kit_id)",
+    ]
+    ctes += [f"{table.name}s AS ({_upsert(table)})" for table in STATES]
+    ctes.append(f"events AS ({_insert(tables.kit_event)})")
+    return text(f"WITH {', '.join(ctes)} SELECT kit_id, at FROM stamped")
+
+
+def _unnested(table: Table) -> str:
+    return ", ".join(column.name for column in table.columns)
+
+
+def _arrays(table: Table) -> str:
+    return ", ".join(f"CAST(:{table.name}_{column.name} AS {array_type(column.type)}[])" for column in table.columns)
+
+
+def _value(column: Any) -> str:
+    if isinstance(column.type, Instant):
+        return f"CASE WHEN i.{column.name} = 'infinity' THEN s.at ELSE i.{column.name} END"
+    return f"CAST(i.{column.name} AS jsonb)" if isinstance(column.type, Document) else f"i.{column.name}"
+
+
+def _assignments(table: Table) -> str:
+    return ", ".join(f"{column.name} = {_value(column)}" for column in table.columns if not column.primary_key)
+
+
+def _insert(table: Table) -> str:
+    columns = _unnested(table)
+    return (
+        f"INSERT INTO {table.name} ({columns}) SELECT {', '.join(_value(column) for column in table.columns)}"
+        f" FROM unnest({_arrays(table)}) AS i({columns}) JOIN stamped s ON s.kit_id = i.kit_id"
+    )
+
+
+def _upsert(table: Table) -> str:
+    keys = ", ".join(column.name for column in table.primary_key.columns)
+    updated = ", ".join(f"{column.name} = excluded.{column.name}" for column in table.columns if not column.primary_key)
+    return f"{_insert(table)} ON CONFLICT ({keys}) DO UPDATE SET {updated}"
+
+
+async def _name_ids(connection: AsyncConnection, names: Sequence[str], cache: dict[str, int]) -> dict[str, int]:
+    """The ids of the names. Only what was committed before goes into the cache: this transaction may still be rolled back."""
+    missing = [name for name in names if name not in cache]
+    if missing:
+        cache |= await _read_names(connection, missing)
+        missing = [name for name in missing if name not in cache]
+    if not missing:
+        return cache
+    await connection.execute(insert_into(connection, tables.name).on_conflict_do_nothing(), [{"text": name} for name in missing])
+    return cache | await _read_names(connection, missing)
+
+
+async def _read_names(connection: AsyncConnection, names: Sequence[str]) -> dict[str, int]:
+    table = tables.name
+    query = select(table.c.text, table.c.id).where(among(table.c.text, names, connection.dialect.name))
+    return {row.text: row.id for row in await connection.execute(query)}

@@ -1,0 +1,138 @@
+"""What differs between SQLite and PostgreSQL, in one place: column types, arrays as parameters, the clock.
+
+Times are `timestamptz` on PostgreSQL and whole microseconds since 1970 on SQLite; text that is ordered or compared is
+byte-wise on both (`COLLATE "C"`); documents are `jsonb` and JSON text.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+import orjson
+from sqlalchemy import ColumnElement, Dialect, Integer, SmallInteger, String, Table, TypeDecorator, bindparam, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import BigInteger, DateTime, Text, TypeEngine, Uuid
+
+from persistence.codes import Codes
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+SQLITE = sqlite.dialect()
+Member = TypeVar("Member", bound=StrEnum)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time, to the microsecond, always with UTC as its zone."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The type of the column."""
+        return DateTime(timezone=True) if dialect.name == "postgresql" else BigInteger()
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """From Python to the database."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database to Python."""
+        return EPOCH + value * MICROSECOND if isinstance(value, int) else value
+
+
+class Document(TypeDecorator[Any]):
+    """A JSON document. An empty object is stored as NULL: most events have none."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The type of the column."""
+        return postgresql.JSONB() if dialect.name == "postgresql" else Text()
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """From Python to the database."""
+        if not value:
+            return None
+        return value if dialect.name == "postgresql" else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """From the database to Python."""
+        if value is None:
+            return {}
+        return orjson.loads(value) if isinstance(value, str) else value
+
+
+class Code(TypeDecorator[Member], Generic[Member]):
+    """A member of an enum, stored as its small number."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def __init__(self, codes: Codes[Member]) -> None:
+        super().__init__()
+        self.codes = codes
+
+    def process_bind_param(self, value: Member | None, dialect: Dialect) -> Any:
+        """From Python to the database."""
+        return None if value is None else self.codes.code[value]
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Member | None:
+        """From the database to Python."""
+        return None if value is None else self.codes.member[value]
+
+
+class Name(TypeDecorator[str]):
+    """Text that is compared and ordered byte by byte on every database."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The type of the column."""
+        return String(collation="C") if dialect.name == "postgresql" else String()
+
+
+def array_type(column_type: TypeEngine[Any]) -> str:
+    """PostgreSQL's element type for a parameter array of that column type."""
+    match column_type:
+        case Instant():
+            return "timestamptz"
+        case Document():
+            return "text"
+        case Code() | SmallInteger():
+            return "smallint"
+        case Integer() | BigInteger():
+            return "bigint"
+        case Uuid():
+            return "uuid"
+    return {"BOOLEAN": "boolean", "FLOAT": "real", "REAL": "real"}.get(str(column_type).upper(), "text")
+
+
+def array_value(column_type: TypeEngine[Any], value: Any) -> Any:
+    """One element of such an array."""
+    match column_type:
+        case Document():
+            return orjson.dumps(value).decode() if value else None
+        case Code():
+            return None if value is None else column_type.codes.code[value]
+    return value
+
+
+def among(column: ColumnElement[Any], values: Sequence[Any], dialect_name: str) -> ColumnElement[bool]:
+    """`column` is one of `values`, as a statement whose text does not depend on how many there are."""
+    if dialect_name == "postgresql":
+        array = bindparam(None, list(values), postgresql.ARRAY(column.type), unique=True)
+        return column == func.any(array)
+    bind = column.type.bind_processor(SQLITE)
+    encoded = orjson.dumps([bind(value) if bind else value for value in values]).decode()
+    return column.in_(select(func.json_each(encoded).table_valued("value").c.value))
+
+
+def insert_into(connection: AsyncConnection, table: Table) -> Any:
+    """An INSERT that can say ON CONFLICT: the same clause in both dialects, in two classes."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

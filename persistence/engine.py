@@ -1,0 +1,48 @@
+"""Opening the database: the settings without which SQLite or PostgreSQL would lose or tear something."""
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+
+def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) -> tuple[AsyncEngine, AsyncEngine]:
+    """The engine for writing and the one for reading (the same one on PostgreSQL).
+
+    SQLite has one writing connection, so that writers queue in the process instead of failing with "database is locked", and
+    readers that can't write.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        connect_args: dict[str, Any] = {"server_settings": {"application_name": "plog"}}
+        if schema:
+            connect_args["server_settings"]["search_path"] = schema
+        engine = create_async_engine(parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, connect_args=connect_args)
+        return engine, engine
+    writer = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
+    reader = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=4, max_overflow=0)
+    _configure_sqlite(writer, begin="BEGIN IMMEDIATE", pragmas=("recursive_triggers=ON",))
+    _configure_sqlite(reader, begin="BEGIN", pragmas=("query_only=ON",))
+    return writer, reader
+
+
+def _configure_sqlite(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> None:
+    """Take transactions out of the driver's hands: its own late BEGIN loses updates.
+
+    `recursive_triggers` lets INSERT OR REPLACE meet the trigger that protects the events; FULL makes a commit survive a power
+    cut.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", *pragmas):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)

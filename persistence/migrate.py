@@ -1,0 +1,69 @@
+"""Bringing a database to the newest revision, and telling whether it is there."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+APPEND_ONLY = ("kit_event",)
+
+
+class DatabaseOutdated(Exception):
+    """The database's revision is not the one this version of PLOG works with."""
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest_revision() -> str:
+    """The revision that this version of PLOG works with."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision of the database; None where PLOG has no tables in it."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def upgrade(engine: AsyncEngine, *, revision: str = "head", app_role: str | None = None) -> None:
+    """Bring the database to `revision` in one transaction; concurrent calls wait for each other.
+
+    `app_role` (PostgreSQL) is the role that PLOG's servers use when it is not the owner of the tables: it is granted reading and
+    writing, but on the append-only tables only reading and inserting.
+    """
+
+    def run(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('plog migrate'))"))
+        command.upgrade(_config(connection), revision)
+        if app_role and connection.dialect.name == "postgresql":
+            _grant(connection, app_role)
+
+    async with engine.begin() as connection:
+        await connection.run_sync(run)
+
+
+def _grant(connection: Connection, role: str) -> None:
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    schema = connection.dialect.identifier_preparer.quote(str(connection.scalar(text("SELECT current_schema()"))))
+    everything = f"IN SCHEMA {schema} TO {quoted}"
+    for statement in (
+        f"GRANT USAGE ON SCHEMA {schema} TO {quoted}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES {everything}",
+        f"GRANT USAGE ON ALL SEQUENCES {everything}",
+        *(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {quoted}" for table in APPEND_ONLY),
+        f"""DO $$ DECLARE part regclass; BEGIN
+            FOR part IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'kit_event'::regclass LOOP
+                EXECUTE format('REVOKE ALL ON %s FROM {quoted}', part);
+            END LOOP; END $$""",
+    ):
+        connection.execute(text(statement))

@@ -1,0 +1,74 @@
+"""The histories of kits: reading them whole, in pages, and finding the event of a report."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.event import Event
+from domain.kit import KitIdentity
+from domain.query import EventQuery, Page
+from domain.storage import EventStore
+from persistence import rows, tables
+
+EVENT = tables.kit_event
+ACTOR, TASK_NAME = tables.name.alias("actor_names"), tables.name.alias("task_names")
+
+
+class EventRepository(EventStore):
+    """The events of one unit of work. They are written with the changes of kits (`KitRepository.append`)."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def history(self, kit_id: int, until: datetime | None = None) -> list[Event]:
+        query = self._events().where(EVENT.c.kit_id == kit_id).order_by(EVENT.c.version)
+        if until is not None:
+            query = query.where(EVENT.c.recorded_at <= until)
+        return [rows.event_from(row) for row in (await self._connection.execute(query)).mappings()]
+
+    async def page(self, query: EventQuery) -> Page[Event]:
+        selected = self._events().where(EVENT.c.kit_id == query.kit_id, EVENT.c.version > query.after)
+        if query.kinds:
+            selected = selected.where(EVENT.c.kind.in_(sorted(query.kinds)))
+        if query.job_type is not None:
+            selected = selected.where(EVENT.c.job_type == query.job_type)
+        if query.task is not None:
+            selected = selected.where(TASK_NAME.c.text == query.task)
+        if query.attempt is not None:
+            selected = selected.where(EVENT.c.attempt == query.attempt)
+        selected = selected.order_by(EVENT.c.version).limit(query.first + 1)
+        found = [rows.event_from(row) for row in (await self._connection.execute(selected)).mappings()]
+        return Page(found[: query.first], has_more=len(found) > query.first)
+
+    async def get(self, kit_id: int, version: int) -> Event | None:
+        query = self._events().where(EVENT.c.kit_id == kit_id, EVENT.c.version == version)
+        row = (await self._connection.execute(query)).mappings().one_or_none()
+        return None if row is None else rows.event_from(row)
+
+    async def version_of_report(self, kit_id: int, job_id: UUID, attempt: int, sequence: int) -> int | None:
+        query = select(EVENT.c.version).where(
+            EVENT.c.kit_id == kit_id, EVENT.c.job_id == job_id, EVENT.c.attempt == attempt, EVENT.c.sequence == sequence
+        )
+        return (await self._connection.execute(query)).scalar_one_or_none()
+
+    async def identities(self, after: int, limit: int) -> list[KitIdentity]:
+        query = select(tables.kit).where(tables.kit.c.id > after).order_by(tables.kit.c.id).limit(limit)
+        return [KitIdentity(**row) for row in (await self._connection.execute(query)).mappings()]
+
+    async def stream(self, kit_id: int) -> AsyncIterator[Event]:
+        query = self._events().where(EVENT.c.kit_id == kit_id).order_by(EVENT.c.version)
+        async with self._connection.stream(query) as result:
+            async for row in result.mappings():
+                yield rows.event_from(row)
+
+    @staticmethod
+    def _events() -> Select[Any]:
+        return (
+            select(EVENT, ACTOR.c.text.label("actor_name"), TASK_NAME.c.text.label("task_name"))
+            .join(ACTOR, ACTOR.c.id == EVENT.c.actor)
+            .outerjoin(TASK_NAME, and_(TASK_NAME.c.id == EVENT.c.task))
+        )

@@ -1,0 +1,200 @@
+"""Kits with their jobs and tasks: one aggregate, read in one statement a depth."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.change import Change
+from domain.job import Job
+from domain.job_type import JobType
+from domain.kit import Kit, KitIdentity
+from domain.projection import empty_kit
+from domain.query import JobQuery, KitOrder, KitQuery, Page
+from domain.status import Status
+from domain.storage import KitStore
+from domain.visibility import EVERYTHING, Visibility
+from persistence import rows, tables
+from persistence.append import append
+from persistence.dialect import among
+
+KIT, STATE, JOB, ATTEMPT, TASK = (
+    tables.kit,
+    tables.kit_state,
+    tables.job_state,
+    tables.attempt_state,
+    tables.task_state,
+)
+SORT_COLUMNS: Mapping[KitOrder, ColumnElement[Any]] = {
+    KitOrder.NUMBER: KIT.c.id,
+    KitOrder.NAME: KIT.c.name,
+    KitOrder.STATUS_CHANGED_AT: STATE.c.status_changed_at,
+}
+
+
+def is_visible(visibility: Visibility) -> ColumnElement[bool]:
+    """The condition on `kit` under which a kit exists for the caller."""
+    lines = KIT.c.product_line.in_(sorted(visibility.product_lines))
+    return lines if visibility.kit_id is None else and_(lines, KIT.c.id == visibility.kit_id)
+
+
+class KitRepository(KitStore):
+    """The kits of one unit of work."""
+
+    def __init__(self, connection: AsyncConnection, name_cache: dict[str, int]) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+        self._name_cache = name_cache
+
+    async def get_many(self, ids: Sequence[int], visibility: Visibility) -> dict[int, Kit]:
+        if not ids:
+            return {}
+        query = self._kits().where(among(KIT.c.id, ids, self._dialect), is_visible(visibility))
+        return {kit.id: kit for kit in await self._read(query)}
+
+    async def get(self, kit_id: int, visibility: Visibility) -> Kit | None:
+        return (await self.get_many([kit_id], visibility)).get(kit_id)
+
+    async def page(self, query: KitQuery, visibility: Visibility) -> Page[Kit]:
+        column = SORT_COLUMNS[query.order]
+        selected = self._kits().where(is_visible(visibility), *self._conditions(query))
+        if query.after is not None:
+            value, number = query.after
+            place, last = (column, KIT.c.id), (literal(value, column.type), literal(number))
+            ahead = place[0] < last[0] if query.is_descending else place[0] > last[0]
+            tie = place[1] < last[1] if query.is_descending else place[1] > last[1]
+            selected = selected.where(or_(ahead, and_(place[0] == last[0], tie)))
+        order = [column.desc(), KIT.c.id.desc()] if query.is_descending else [column.asc(), KIT.c.id.asc()]
+        kits = await self._read(selected.order_by(*order).limit(query.first + 1))
+        return Page(kits[: query.first], has_more=len(kits) > query.first)
+
+    async def job_page(self, query: JobQuery, visibility: Visibility) -> Page[Job]:
+        selected = select(JOB.c.job_id, JOB.c.kit_id).join(KIT, KIT.c.id == JOB.c.kit_id).where(is_visible(visibility))
+        if query.types:
+            selected = selected.where(JOB.c.type.in_(sorted(query.types)))
+        if query.statuses:
+            selected = selected.where(JOB.c.status.in_(sorted(query.statuses)))
+        if query.kit_id is not None:
+            selected = selected.where(JOB.c.kit_id == query.kit_id)
+        if query.updated_from is not None:
+            selected = selected.where(JOB.c.updated_at >= query.updated_from)
+        if query.updated_to is not None:
+            selected = selected.where(JOB.c.updated_at < query.updated_to)
+        if query.after is not None:
+            kit_id, order = query.after
+            after = list(JobType)[order:]
+            behind = and_(JOB.c.kit_id == kit_id, JOB.c.type.in_(after)) if after else false()
+            selected = selected.where(or_(JOB.c.kit_id < kit_id, behind))
+        selected = selected.order_by(JOB.c.kit_id.desc(), JOB.c.type).limit(query.first + 1)
+        found = (await self._connection.execute(selected)).all()
+        jobs = {job.id: job for job in await self.jobs_of(sorted({row.kit_id for row in found}))}
+        return Page([jobs[row.job_id] for row in found[: query.first]], has_more=len(found) > query.first)
+
+    async def count(self, query: KitQuery, visibility: Visibility) -> int:
+        joined = KIT.join(STATE, STATE.c.kit_id == KIT.c.id)
+        selected = select(func.count()).select_from(joined).where(is_visible(visibility), *self._conditions(query))
+        return int((await self._connection.execute(selected)).scalar_one())
+
+    async def versions(self, ids: Sequence[int]) -> dict[int, int]:
+        query = select(STATE.c.kit_id, STATE.c.version).where(among(STATE.c.kit_id, ids, self._dialect))
+        return {row.kit_id: row.version for row in await self._connection.execute(query)}
+
+    async def of_jobs(self, job_ids: Sequence[UUID]) -> dict[UUID, int]:
+        query = select(JOB.c.job_id, JOB.c.kit_id).where(among(JOB.c.job_id, job_ids, self._dialect))
+        return {row.job_id: row.kit_id for row in await self._connection.execute(query)}
+
+    async def with_jobs_in(self, statuses: Sequence[Status]) -> list[int]:
+        query = select(JOB.c.kit_id).where(JOB.c.status.in_(list(statuses))).distinct().order_by(JOB.c.kit_id)
+        return list((await self._connection.execute(query)).scalars())
+
+    async def lock(self, kit_id: int) -> Kit | None:
+        if self._dialect == "postgresql":
+            query = select(STATE.c.kit_id).where(STATE.c.kit_id == kit_id).with_for_update()
+            await self._connection.execute(query)
+        return await self.get(kit_id, EVERYTHING)
+
+    async def identity(self, kit_id: int) -> KitIdentity | None:
+        row = (await self._connection.execute(select(KIT).where(KIT.c.id == kit_id))).mappings().one_or_none()
+        return None if row is None else KitIdentity(**row)
+
+    async def now(self) -> datetime:
+        if self._dialect == "postgresql":
+            return (await self._connection.execute(text("SELECT clock_timestamp()"))).scalar_one()  # type: ignore[no-any-return]
+        return datetime.now(UTC)
+
+    async def add(self, identity: KitIdentity) -> Kit:
+        at = await self.now()
+        values = {
+            "name": identity.name,
+            "owner": identity.owner,
+            "product_line": identity.product_line,
+            "definition": identity.definition,
+            "metadata": identity.metadata,
+            "created_at": at,
+        }
+        result = await self._connection.execute(KIT.insert().values(values).returning(KIT.c.id))
+        kit = empty_kit(replace(identity, id=result.scalar_one(), created_at=at))
+        await self._connection.execute(STATE.insert().values(rows.kit_state_row(kit)))
+        return kit
+
+    async def append(self, changes: Sequence[Change]) -> dict[int, datetime]:
+        return await append(self._connection, changes, self._name_cache)
+
+    def _conditions(self, query: KitQuery) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if query.statuses:
+            conditions.append(STATE.c.status.in_(sorted(query.statuses)))
+        if query.name_prefix:
+            conditions.append(KIT.c.name.startswith(query.name_prefix, autoescape=True))
+        if query.owner is not None:
+            conditions.append(KIT.c.owner == query.owner)
+        if query.product_line is not None:
+            conditions.append(KIT.c.product_line == query.product_line)
+        if query.created_from is not None:
+            conditions.append(KIT.c.created_at >= query.created_from)
+        if query.created_to is not None:
+            conditions.append(KIT.c.created_at < query.created_to)
+        if query.is_archived is not None:
+            conditions.append(STATE.c.archived_at.is_not(None) if query.is_archived else STATE.c.archived_at.is_(None))
+        return conditions
+
+    @staticmethod
+    def _kits() -> Select[Any]:
+        columns = [column for column in STATE.columns if column.name != "kit_id"]
+        return select(*KIT.columns, *columns).join(STATE, STATE.c.kit_id == KIT.c.id)
+
+    async def _read(self, query: Select[Any]) -> list[Kit]:
+        kit_rows = (await self._connection.execute(query)).mappings().all()
+        jobs: dict[int, list[Job]] = defaultdict(list)
+        for job in await self.jobs_of([row["id"] for row in kit_rows]):
+            jobs[job.kit_id].append(job)
+        return [rows.kit_from(row, jobs[row["id"]]) for row in kit_rows]
+
+    async def jobs_of(self, kit_ids: Sequence[int]) -> list[Job]:
+        if not kit_ids:
+            return []
+        job_query = (
+            select(JOB, *(column.label(f"attempt_{column.name}") for column in ATTEMPT.columns))
+            .join(ATTEMPT, and_(ATTEMPT.c.job_id == JOB.c.job_id, ATTEMPT.c.number == JOB.c.attempt))
+            .where(among(JOB.c.kit_id, kit_ids, self._dialect))
+            .order_by(JOB.c.kit_id, JOB.c.type)
+        )
+        task_query = (
+            select(TASK)
+            .where(among(TASK.c.kit_id, kit_ids, self._dialect))
+            .order_by(TASK.c.kit_id, TASK.c.type, TASK.c.task_order)
+        )
+        job_rows = (await self._connection.execute(job_query)).mappings().all()
+        tasks = defaultdict(list)
+        for row in (await self._connection.execute(task_query)).mappings():
+            tasks[row["job_id"]].append(rows.task_from(row))
+        found = []
+        for row in job_rows:
+            attempt = rows.attempt_from({column.name: row[f"attempt_{column.name}"] for column in ATTEMPT.columns})
+            found.append(rows.job_from(row, attempt, tasks[row["job_id"]]))
+        return found

@@ -1,0 +1,33 @@
+"""Leases: who may do a periodic task, by the database's clock, with a number that grows with each holder."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.storage import LeaseStore
+from persistence import tables
+from persistence.dialect import insert_into
+
+LEASE = tables.lease
+
+
+class LeaseRepository(LeaseStore):
+    """The leases of one unit of work."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def acquire(self, name: str, holder: str, duration: timedelta, now: datetime) -> int | None:
+        values = {"name": name, "holder": holder, "fence": 1, "expires_at": now + duration}
+        statement = insert_into(self._connection, LEASE).values(values)
+        fence = LEASE.c.fence + 1
+        statement = statement.on_conflict_do_update(
+            index_elements=[LEASE.c.name],
+            set_={"holder": holder, "fence": fence, "expires_at": now + duration},
+            where=or_(LEASE.c.holder == holder, LEASE.c.expires_at < now),
+        ).returning(LEASE.c.fence)
+        return (await self._connection.execute(statement)).scalar_one_or_none()
+
+    async def release(self, name: str, holder: str) -> None:
+        await self._connection.execute(LEASE.delete().where(LEASE.c.name == name, LEASE.c.holder == holder))

@@ -1,0 +1,46 @@
+"""The output of attempts, copied from where they run, so that every server can show it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.attempt import AttemptKey
+from domain.runner import LogChunk
+from domain.storage import LogStore
+from persistence import tables
+
+CHUNK = tables.log_chunk
+
+
+class LogRepository(LogStore):
+    """The logs of one unit of work. Chunks of an attempt follow one another without gaps; `start` is a byte offset."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def end(self, key: AttemptKey) -> int:
+        query = select(func.max(CHUNK.c.start + func.length(CHUNK.c.data))).where(self._is(key))
+        return (await self._connection.execute(query)).scalar_one() or 0
+
+    async def add(self, key: AttemptKey, chunk: LogChunk, at: datetime) -> None:
+        values = {"job_id": key.job_id, "attempt": key.number, "start": chunk.offset, "data": chunk.data, "recorded_at": at}
+        await self._connection.execute(CHUNK.insert().values(values))
+
+    async def read(self, key: AttemptKey, after: int, limit: int) -> Sequence[LogChunk]:
+        query = (
+            select(CHUNK.c.start, CHUNK.c.data)
+            .where(self._is(key), CHUNK.c.start + func.length(CHUNK.c.data) > after)
+            .order_by(CHUNK.c.start)
+            .limit(limit)
+        )
+        found = []
+        for start, data in await self._connection.execute(query):
+            skipped = max(0, after - start)
+            found.append(LogChunk(start + skipped, data[skipped:]))
+        return found
+
+    @staticmethod
+    def _is(key: AttemptKey) -> ColumnElement[bool]:
+        return and_(CHUNK.c.job_id == key.job_id, CHUNK.c.attempt == key.number)

@@ -1,0 +1,83 @@
+"""One transaction with all repositories on it: the only place where anything is committed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.errors import Unavailable
+from persistence.repositories.artifact import ArtifactRepository
+from persistence.repositories.attempt import AttemptRepository
+from persistence.repositories.deck_request import DeckRequestRepository
+from persistence.repositories.event import EventRepository
+from persistence.repositories.idempotency_key import IdempotencyKeyRepository
+from persistence.repositories.kit import KitRepository
+from persistence.repositories.lease import LeaseRepository
+from persistence.repositories.log import LogRepository
+
+NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
+
+
+class UnitOfWork:
+    """The repositories on one connection; what they do becomes visible to others all at once."""
+
+    def __init__(self, connection: AsyncConnection, name_cache: dict[str, int]) -> None:
+        self.kits = KitRepository(connection, name_cache)
+        self.events = EventRepository(connection)
+        self.attempts = AttemptRepository(connection)
+        self.artifacts = ArtifactRepository(connection)
+        self.deck_requests = DeckRequestRepository(connection)
+        self.idempotency_keys = IdempotencyKeyRepository(connection)
+        self.leases = LeaseRepository(connection)
+        self.logs = LogRepository(connection)
+
+
+class Database:
+    """Opens units of work on the two engines."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._name_cache: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[UnitOfWork]:
+        """A unit of work that may write. Leaving it normally commits, an exception rolls back."""
+        async with _translated(), self._writer.connect() as connection, connection.begin() as transaction:
+            yield UnitOfWork(connection, self._name_cache)
+            await transaction.commit()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[UnitOfWork]:
+        """A unit of work that only reads, and reads all from one moment."""
+        async with _translated(), self._reader.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+                connection = await connection.execution_options(**options)
+            yield UnitOfWork(connection, self._name_cache)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """Turn a database that does not answer into `Unavailable`; everything else is a fault and stays what it is."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise Unavailable(NO_ANSWER) from error
+    except DBAPIError as error:
+        if error.connection_invalidated or _is_outage(error.orig):
+            raise Unavailable(NO_ANSWER) from error
+        raise
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    """Whether the server refuses all work now (PostgreSQL's classes 08, 53, 57P; SQLite's busy, full, input/output error)."""
+    state = str(getattr(error, "sqlstate", None) or "")
+    name = str(getattr(error, "sqlite_errorname", None) or "")
+    return state.startswith(("08", "53", "57P")) or name.startswith(("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR"))

@@ -1,0 +1,33 @@
+"""Finding artifacts and handing out links to them."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from domain.actor import Actor
+from domain.artifact import Artifact
+from domain.errors import NotFound
+from domain.visibility import EVERYTHING
+from resolvers.authorisation import visibility_of
+from resolvers.services import Services
+
+
+async def find_artifacts(services: Services, actor: Actor, ids: list[UUID]) -> dict[UUID, Artifact]:
+    """The artifacts of these ids that exist for the caller."""
+    async with services.database.snapshot() as work:
+        return await work.artifacts.get_many(ids, visibility_of(actor))
+
+
+def download_url(services: Services, artifact: Artifact, lifetime: timedelta | None = None) -> str:
+    """A link to the content of an artifact that the caller was shown; it needs no sign-in and expires."""
+    path = f"/artifacts/{artifact.id}"
+    expires_at = datetime.now(UTC) + (lifetime or services.download_lifetime)
+    return f"{services.public_url}{path}?{services.url_signer.sign('GET', path, expires_at)}"
+
+
+async def artifact_behind_link(services: Services, artifact_id: UUID) -> Artifact:
+    """The artifact that a valid link leads to: the link itself is the permission."""
+    async with services.database.snapshot() as work:
+        artifact = (await work.artifacts.get_many([artifact_id], EVERYTHING)).get(artifact_id)
+    if artifact is None:
+        raise NotFound("artifact", artifact_id)
+    return artifact

@@ -1,0 +1,107 @@
+"""What an attempt needs of the server: its order to start, its input, a place for its artifacts."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from domain.actor import Actor, Worker
+from domain.artifact import blob_location
+from domain.errors import AttemptSuperseded, NotFound
+from domain.job import Job
+from domain.kit import Kit
+from domain.runner import LaunchOrder
+from domain.storage import UnitOfWork
+from domain.visibility import EVERYTHING
+from resolvers.artifact import download_url
+from resolvers.authorisation import require_worker
+from resolvers.services import Services
+
+TOKEN_LIFETIME = timedelta(days=30)
+INPUT_LIFETIME = timedelta(hours=6)
+
+
+def launch_order(services: Services, kit: Kit, job: Job) -> LaunchOrder:
+    """What a runner is told to start for the job's current attempt; NotFound where its template was taken out of the settings."""
+    template = services.steps.templates.get(kit.definition["template"])
+    if template is None:
+        raise NotFound("step template", kit.definition["template"])
+    step = template.steps[job.type]
+    worker = Worker(attempt=job.attempt.key, kit_id=kit.id, expires_at=datetime.now(UTC) + TOKEN_LIFETIME)
+    return LaunchOrder(
+        key=job.attempt.key,
+        command=step.command,
+        environment=step.environment,
+        limits=step.limits,
+        grace_seconds=step.grace_seconds,
+        server_url=services.public_url,
+        token=services.attempt_tokens.issue(worker),
+    )
+
+
+async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
+    """The document that the worker's step gets (`docs/steps.md`), with a signed URL for each input."""
+    worker = require_worker(actor)
+    async with services.database.snapshot() as work:
+        kit, job = await _current(work, worker)
+        earlier = {each.attempt.key for each in kit.jobs if each.order < job.order}
+        artifacts = await work.artifacts.of_jobs([each.id for each in kit.jobs])
+    types = {each.id: each.type for each in kit.jobs}
+    return {
+        "kit": {"number": kit.id, "name": kit.name, "productLine": kit.product_line},
+        "job": {
+            "id": str(job.id),
+            "type": job.type,
+            "attempt": job.attempt.number,
+            "tasks": [task.name for task in job.tasks],
+        },
+        "definition": kit.definition,
+        "inputs": [
+            {
+                "name": artifact.name,
+                "id": str(artifact.id),
+                "sha256": artifact.sha256,
+                "size": artifact.size,
+                "mediaType": artifact.media_type,
+                "jobType": types[artifact.attempt.job_id],
+                "url": download_url(services, artifact, INPUT_LIFETIME),
+            }
+            for artifact in artifacts
+            if artifact.attempt in earlier
+        ],
+        "server": {
+            "folders": services.steps.folders,
+            "functions": services.steps.functions,
+            "allowPrivateAddresses": services.steps.allow_private_addresses,
+        },
+    }
+
+
+async def upload_offset(services: Services, actor: Actor, sha256: str) -> int:
+    """How many bytes of an upload of the worker's attempt the server holds."""
+    return await services.artifacts.upload_offset(await _upload_location(services, actor, sha256))
+
+
+async def upload(services: Services, actor: Actor, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:
+    """Take in the content of an artifact from `offset` on; it is stored once `size` bytes with that checksum are there."""
+    location = await _upload_location(services, actor, sha256)
+    if await services.artifacts.size(location) == size:
+        return
+    if await services.artifacts.append(location, offset, chunks) >= size:
+        await services.artifacts.complete(location, sha256, size)
+
+
+async def _upload_location(services: Services, actor: Actor, sha256: str) -> str:
+    worker = require_worker(actor)
+    async with services.database.snapshot() as work:
+        await _current(work, worker)
+    return blob_location(worker.attempt, sha256)
+
+
+async def _current(work: UnitOfWork, worker: Worker) -> tuple[Kit, Job]:
+    kit = await work.kits.get(worker.kit_id, EVERYTHING)
+    job = kit.job(worker.attempt.job_id) if kit is not None else None
+    if kit is None or job is None:
+        raise NotFound("attempt", worker.attempt)
+    if job.attempt.key != worker.attempt or job.is_ended:
+        raise AttemptSuperseded(worker.attempt.number, job.attempt.number)
+    return kit, job

@@ -1,0 +1,143 @@
+"""What people do with kits."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from domain.definition import parse_kit
+
+from domain import commands
+from domain.actor import Actor
+from domain.change import Change
+from domain.errors import NotFound, ValidationFailed
+from domain.event import Event
+from domain.job_type import JobType
+from domain.kit import Kit, KitIdentity
+from domain.projection import fold
+from domain.query import EventQuery, KitQuery, Page
+from domain.storage import UnitOfWork
+from resolvers.authorisation import require_person, visibility_of
+from resolvers.change import Decide, change_kit, check_expected, publish
+from resolvers.idempotency import Idempotency
+from resolvers.services import Services
+
+
+async def create_kit(services: Services, actor: Actor, document: Mapping[str, Any], idempotency_key: str | None = None) -> Kit:
+    """Record a new kit with its jobs and tasks, all `PENDING`. `document` is the kit as sent (`docs/kits.md`)."""
+    person = require_person(actor)
+    idempotency = Idempotency.of(person, "kitCreate", idempotency_key, document)
+    new = parse_kit(document, services.steps.templates, services.steps.folders, services.steps.functions)
+    template = services.steps.templates[new.definition.template]
+    identity = KitIdentity(
+        id=0,
+        name=new.name,
+        owner=person.subject,
+        product_line=new.product_line,
+        definition=new.definition.as_json(),
+        metadata=new.metadata,
+        created_at=datetime.now(UTC),
+    )
+    async with services.database.transaction() as work:
+        if idempotency is not None:
+            outcome = await idempotency.replayed(work)
+            if outcome is not None:
+                return await _known(work, outcome["kit"])
+        change = Change.of(await work.kits.add(identity), person.subject)
+        job_ids = {job_type: uuid4() for job_type in JobType}
+        commands.create(change, {job_type: step.tasks for job_type, step in template.steps.items()}, job_ids)
+        recorded = await work.kits.append([change])
+        kit = change.recorded(recorded[change.kit.id]).kit
+        deck_job = kit.job_of(JobType.DECK_COLLECTION)
+        await work.deck_requests.add(kit.id, deck_job.id, identity.definition["deck"], kit.created_at)
+        if idempotency is not None:
+            await idempotency.complete(work, {"kit": kit.id})
+    await publish(services, kit)
+    return kit
+
+
+async def start_kit(
+    services: Services, actor: Actor, kit_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+) -> Kit:
+    """Run the kit's remaining jobs in order."""
+    return await _command(services, actor, kit_id, "kitStart", commands.start_kit, expected_version, idempotency_key)
+
+
+async def cancel_kit(
+    services: Services, actor: Actor, kit_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+) -> Kit:
+    """End everything of the kit that has not ended."""
+    return await _command(services, actor, kit_id, "kitCancel", commands.cancel_kit, expected_version, idempotency_key)
+
+
+async def archive_kit(
+    services: Services, actor: Actor, kit_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+) -> Kit:
+    """Take the kit out of the lists."""
+    return await _command(services, actor, kit_id, "kitArchive", commands.archive_kit, expected_version, idempotency_key)
+
+
+async def _command(
+    services: Services,
+    actor: Actor,
+    kit_id: int,
+    mutation: str,
+    decide: Decide,
+    expected_version: int | None,
+    idempotency_key: str | None,
+) -> Kit:
+    person = require_person(actor)
+    idempotency = Idempotency.of(person, mutation, idempotency_key, {"kit": kit_id, "expectedVersion": expected_version})
+
+    def checked(change: Change) -> None:
+        check_expected(f"Kit {kit_id}", expected_version, change.kit.status_version, change.kit.version)
+        decide(change)
+
+    visibility = visibility_of(actor)
+    return await change_kit(services, person.subject, kit_id, checked, visibility=visibility, idempotency=idempotency)
+
+
+async def find_kit(services: Services, actor: Actor, kit_id: int, as_of: datetime | None = None) -> Kit | None:
+    """The kit as it is, or as it was at a time of the database's clock; None where it did not exist (for the caller)."""
+    async with services.database.snapshot() as work:
+        kit = await work.kits.get(kit_id, visibility_of(actor))
+        if kit is None or as_of is None:
+            return kit
+        if as_of > await work.kits.now():
+            raise ValidationFailed.of("asOf", "lies in the future")
+        identity = await work.kits.identity(kit_id)
+        events = await work.events.history(kit_id, as_of)
+        return fold(events, identity=identity) if identity is not None and events else None
+
+
+async def find_kits(services: Services, actor: Actor, kit_ids: list[int]) -> dict[int, Kit]:
+    """The kits of these ids that exist for the caller."""
+    async with services.database.snapshot() as work:
+        return await work.kits.get_many(kit_ids, visibility_of(actor))
+
+
+async def list_kits(services: Services, actor: Actor, query: KitQuery) -> Page[Kit]:
+    """A page of kits."""
+    async with services.database.snapshot() as work:
+        return await work.kits.page(query, visibility_of(actor))
+
+
+async def count_kits(services: Services, actor: Actor, query: KitQuery) -> int:
+    """How many kits the query has in all."""
+    async with services.database.snapshot() as work:
+        return await work.kits.count(query, visibility_of(actor))
+
+
+async def list_events(services: Services, actor: Actor, query: EventQuery) -> Page[Event]:
+    """A page of a kit's events, oldest first."""
+    async with services.database.snapshot() as work:
+        if await work.kits.get(query.kit_id, visibility_of(actor)) is None:
+            raise NotFound("kit", query.kit_id)
+        return await work.events.page(query)
+
+
+async def _known(work: UnitOfWork, kit_id: int) -> Kit:
+    kit = await work.kits.lock(kit_id)
+    if kit is None:
+        raise NotFound("kit", kit_id)
+    return kit

@@ -1,0 +1,238 @@
+"""Taking in what workers report: many reports of many kits in one transaction, each with its own answer.
+
+The next batch is formed of what has come in while the last one was being stored; nothing ever waits for a fixed time. A kit's
+state is remembered between batches: if somebody else has changed it, the database refuses the change and it is read again.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from domain.actor import Worker
+from domain.artifact import Artifact, blob_location
+from domain.attempt import AttemptKey
+from domain.change import Change
+from domain.errors import NotFound, Unavailable
+from domain.event import EventKind
+from domain.kit import Kit
+from domain.live import Notice, Topic
+from domain.ports import ArtifactStore, Bus
+from domain.report import Report, ReportResult, ReportState, judge
+from domain.storage import Database, UnitOfWork
+from domain.visibility import EVERYTHING
+
+log = logging.getLogger(__name__)
+MAX_BATCH = 2_000
+MAX_KITS_REMEMBERED = 2_000
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """The reports of one call. `results` fills up while they are judged; `answer` is given when they are stored."""
+
+    worker: Worker
+    reports: Sequence[Report]
+    answer: asyncio.Future[list[ReportResult]]
+    results: list[ReportResult] = field(default_factory=list)
+
+
+class ReportIntake:
+    """Judges and stores reports in batches; one instance a process."""
+
+    def __init__(self, database: Database, bus: Bus, artifacts: ArtifactStore) -> None:
+        self._database = database
+        self._bus = bus
+        self._artifacts = artifacts
+        self._pending: list[Submission] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._kits: OrderedDict[int, Kit] = OrderedDict()
+        self._clock_offset: timedelta | None = None
+
+    async def submit(self, worker: Worker, reports: Sequence[Report]) -> list[ReportResult]:
+        """The results of these reports of one worker's attempt, in the order given, once they are stored.
+
+        Raises `Unavailable` where the database does not answer; sending the same reports again is safe.
+        """
+        missing = await self._first_missing_upload(worker, reports)
+        submission = Submission(worker, reports[:missing], asyncio.get_running_loop().create_future())
+        self._pending.append(submission)
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush_all())
+        results = await asyncio.shield(submission.answer)
+        return results + [_not_uploaded(report) for report in reports[missing:]]
+
+    async def close(self) -> None:
+        """Store what has come in."""
+        if self._flusher is not None:
+            await self._flusher
+
+    async def _first_missing_upload(self, worker: Worker, reports: Sequence[Report]) -> int:
+        """The place of the first artifact report whose content is not in the store; all from there on have to wait for it."""
+        for place, report in enumerate(reports):
+            if report.kind is EventKind.ARTIFACT and report.artifact is not None:
+                location = blob_location(worker.attempt, report.artifact.sha256)
+                if await self._artifacts.size(location) != report.artifact.size:
+                    return place
+        return len(reports)
+
+    async def _flush_all(self) -> None:
+        while self._pending:
+            batch, size = [], 0
+            while self._pending and size < MAX_BATCH:
+                batch.append(self._pending.pop(0))
+                size += len(batch[-1].reports)
+            try:
+                await self._flush(batch)
+            except Unavailable as error:
+                self._fail(batch, error)
+            except Exception as error:
+                self._kits.clear()
+                if len(batch) == 1:
+                    log.exception("reports of attempt %s can't be stored", batch[0].worker.attempt)
+                    self._fail(batch, error)
+                else:
+                    await self._flush_singly(batch)
+
+    async def _flush_singly(self, batch: Sequence[Submission]) -> None:
+        """Store each call by itself, so that one that can't be stored does not take the others with it."""
+        for submission in batch:
+            try:
+                await self._flush([submission])
+            except Exception as error:
+                log.exception("reports of attempt %s can't be stored", submission.worker.attempt)
+                self._fail([submission], error)
+
+    def _fail(self, batch: Iterable[Submission], error: Exception) -> None:
+        self._kits.clear()
+        for submission in batch:
+            if not submission.answer.done():
+                submission.answer.set_exception(error)
+
+    async def _flush(self, batch: Sequence[Submission]) -> None:
+        """Judge and store a batch; calls whose kit was changed by somebody else meanwhile go to the front of the next one."""
+        by_kit: dict[int, list[Submission]] = {}
+        for submission in batch:
+            submission.results.clear()
+            by_kit.setdefault(submission.worker.kit_id, []).append(submission)
+        async with self._database.transaction() as work:
+            kits = await self._load(work, list(by_kit))
+            now = datetime.now(UTC) + (self._clock_offset or timedelta())
+            changes = {kit_id: Change.of(kit, "worker") for kit_id, kit in kits.items()}
+            for kit_id, submissions in by_kit.items():
+                for submission in submissions:
+                    await self._judge(work, changes.get(kit_id), submission, now)
+            stored = {kit_id: change for kit_id, change in changes.items() if not change.is_empty}
+            recorded = await work.kits.append(list(stored.values())) if stored else {}
+            done = {kit_id: change.recorded(recorded[kit_id]) for kit_id, change in stored.items() if kit_id in recorded}
+            for kit_id, change in done.items():
+                await self._store_the_rest(work, change, by_kit[kit_id])
+        self._answer(by_kit, changes, stored, done)
+        await self._bus.publish([Notice(Topic.KIT, str(each.kit.id), each.kit.version) for each in done.values() if each.events])
+
+    def _answer(
+        self,
+        by_kit: dict[int, list[Submission]],
+        changes: dict[int, Change],
+        stored: dict[int, Change],
+        done: dict[int, Change],
+    ) -> None:
+        for kit_id, submissions in by_kit.items():
+            if kit_id in stored and kit_id not in done:
+                self._kits.pop(kit_id, None)
+                self._pending[:0] = submissions
+                continue
+            if kit_id in changes:
+                self._remember((done.get(kit_id) or changes[kit_id]).kit)
+            for submission in submissions:
+                if not submission.answer.done():
+                    submission.answer.set_result(submission.results)
+
+    async def _load(self, work: UnitOfWork, kit_ids: list[int]) -> dict[int, Kit]:
+        missing = [kit_id for kit_id in kit_ids if kit_id not in self._kits]
+        if missing:
+            for kit in (await work.kits.get_many(missing, EVERYTHING)).values():
+                self._remember(kit)
+        if missing or self._clock_offset is None:
+            began = time.monotonic()
+            now = await work.kits.now()
+            self._clock_offset = now - datetime.now(UTC) + timedelta(seconds=(time.monotonic() - began) / 2)
+        return {kit_id: self._kits[kit_id] for kit_id in kit_ids if kit_id in self._kits}
+
+    def _remember(self, kit: Kit) -> None:
+        self._kits[kit.id] = kit
+        self._kits.move_to_end(kit.id)
+        while len(self._kits) > MAX_KITS_REMEMBERED:
+            self._kits.popitem(last=False)
+
+    async def _judge(self, work: UnitOfWork, change: Change | None, submission: Submission, now: datetime) -> None:
+        for report in submission.reports:
+            if change is None:
+                error = NotFound("attempt", report.attempt)
+                result: ReportResult | None = ReportResult.refused(report.sequence, error, consumed=False)
+            else:
+                result = judge(change, report, now)
+            submission.results.append(result or await _first_answer(work, submission.worker.kit_id, report))
+
+    async def _store_the_rest(self, work: UnitOfWork, change: Change, submissions: Sequence[Submission]) -> None:
+        for submission in submissions:
+            key = submission.worker.attempt
+            refused = [each for each in submission.results if each.state is ReportState.REFUSED and each.consumed]
+            await work.attempts.add_refusals(key, refused)
+            versions = {result.sequence: result.version for result in submission.results}
+            reports = [each for each in submission.reports if each.artifact and versions.get(each.sequence)]
+            if reports:
+                await work.artifacts.add(await _artifacts(work, change, key, reports))
+
+
+async def _first_answer(work: UnitOfWork, kit_id: int, report: Report) -> ReportResult:
+    """The answer that a report got when it came the first time."""
+    refusal = await work.attempts.refusal(report.attempt, report.sequence)
+    if refusal is not None:
+        return refusal
+    version = await work.events.version_of_report(kit_id, *report.attempt, report.sequence)
+    state = ReportState.COALESCED if version is None else ReportState.RECORDED
+    return ReportResult(sequence=report.sequence, state=state, version=version)
+
+
+async def _artifacts(work: UnitOfWork, change: Change, key: AttemptKey, reports: Sequence[Report]) -> list[Artifact]:
+    """The records for uploaded files, with the names of what they were made from turned into ids."""
+    known: dict[str, UUID] = {}
+    own_order = change.job(key.job_id).order
+    current = {AttemptKey(job.id, job.attempt.number) for job in change.kit.jobs if job.order <= own_order}
+    for artifact in await work.artifacts.of_jobs([job.id for job in change.kit.jobs]):
+        if artifact.attempt in current:
+            known[artifact.name] = artifact.id
+    found = []
+    for report in reports:
+        if report.artifact is None:
+            continue
+        given = report.artifact
+        artifact = Artifact(
+            id=uuid5(NAMESPACE_OID, f"{key}/{given.name}/{given.sha256}"),
+            kit_id=change.kit.id,
+            attempt=key,
+            name=given.name,
+            media_type=given.media_type,
+            sha256=given.sha256,
+            size=given.size,
+            inputs=tuple(known[name] for name in given.inputs if name in known),
+            created_at=change.kit.updated_at,
+        )
+        known[artifact.name] = artifact.id
+        found.append(artifact)
+    return found
+
+
+def _not_uploaded(report: Report) -> ReportResult:
+    return ReportResult(
+        sequence=report.sequence,
+        state=ReportState.REFUSED,
+        code="NOT_UPLOADED",
+        message="An artifact's content has to be uploaded before this report.",
+        consumed=False,
+    )

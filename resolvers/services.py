@@ -1,0 +1,35 @@
+"""The bundle of ports that a use case may touch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from domain.ports import ArtifactStore, AttemptTokens, Bus, UrlSigner
+from domain.step_template import StepTemplate
+from domain.storage import Database
+from resolvers.report_intake import ReportIntake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSettings:
+    """What the server allows and tells its steps."""
+
+    templates: Mapping[str, StepTemplate]
+    folders: tuple[str, ...]
+    functions: Mapping[str, str]
+    allow_private_addresses: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything outside, behind its port; `public_url` is where browsers, steps and pods reach this server."""
+
+    database: Database
+    bus: Bus
+    artifacts: ArtifactStore
+    attempt_tokens: AttemptTokens
+    url_signer: UrlSigner
+    reports: ReportIntake
+    steps: StepSettings
+    public_url: str
+    download_lifetime: timedelta = timedelta(minutes=15)

@@ -1,0 +1,145 @@
+"""From a line that a step wrote (docs/steps.md) to the report that PLOG's API takes.
+
+Whatever stands in the line, the outcome is a report that the API can read: a line that makes no sense becomes a note that
+shows its beginning and says why. So every line has its number and one bad line can't hold up those after it.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+
+MAX_LINE_BYTES = 128 * 1024
+MAX_DEPTH = 64
+SHOWN = 200
+STATUSES = frozenset({"RUNNING", "SUCCEEDED", "FAILED"})
+KEYS = frozenset({"task", "time", "status", "progress", "trial", "point", "metadata", "artifact"})
+MAIN_KEYS = ("artifact", "trial", "point", "status")
+INTEGERS = range(-(2**63), 2**63)
+
+
+def report_of(line: bytes) -> dict[str, Any]:
+    """The report that the line (without its newline) stands for, without its number; see `TaskReportInput` in the schema."""
+    try:
+        if len(line) > MAX_LINE_BYTES:
+            raise ValueError(f"the line is longer than {MAX_LINE_BYTES} bytes")
+        document = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+        _check_storable(document)
+        return _report(document)
+    except (ValueError, RecursionError) as error:
+        return note({"malformedReport": shown(line), "reason": shown(str(error).encode())})
+
+
+def note(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A report that only adds to the job's metadata."""
+    return {"kind": "NOTE", "metadata": dict(metadata)}
+
+
+def shown(raw: bytes) -> str:
+    """The beginning of a text as every database can hold it."""
+    return raw[: 4 * SHOWN].decode("utf-8", "replace").replace("\x00", "\ufffd")[:SHOWN]
+
+
+def _report(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise ValueError("a report must be a JSON object")
+    if unknown := document.keys() - KEYS:
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+    present = {key: value for key, value in document.items() if value is not None}
+    main = [key for key in MAIN_KEYS if key in present]
+    if len(main) > 1:
+        raise ValueError(f"{' and '.join(main)} can't stand in one report")
+    report: dict[str, Any] = {"kind": main[0].upper() if main else _minor_kind(present)}
+    if "task" in present:
+        report["task"] = _text(present["task"], "task")
+    if "progress" in present:
+        report["progress"] = _number(present["progress"], "progress")
+    if "time" in present:
+        report["reportedAt"] = _time(present["time"])
+    if "metadata" in present:
+        report["metadata"] = _object(present["metadata"], "metadata")
+    return report | _main_fields(main[0], present) if main else report
+
+
+def _minor_kind(present: Mapping[str, Any]) -> str:
+    """A report with metadata is a note even beside progress: progress may be merged away, metadata may not."""
+    if "metadata" in present:
+        return "NOTE"
+    if "progress" in present:
+        return "PROGRESS"
+    raise ValueError("the report says nothing")
+
+
+def _main_fields(key: str, present: Mapping[str, Any]) -> dict[str, Any]:
+    value = present[key]
+    if key == "status":
+        if not isinstance(value, str) or value not in STATUSES:
+            raise ValueError("status must be RUNNING, SUCCEEDED or FAILED")
+        return {"status": value}
+    content = _object(value, key)
+    if key == "artifact":
+        inputs = content.get("inputs") or []
+        if not isinstance(inputs, list):
+            raise ValueError("artifact.inputs must be a list")
+        return {
+            "artifact": {
+                "name": _text(content.get("name"), "artifact.name"),
+                "mediaType": _text(content.get("mediaType") or "application/octet-stream", "artifact.mediaType"),
+                "inputs": [_text(name, "artifact.inputs") for name in inputs],
+            }
+        }
+    if "metadata" in present:
+        raise ValueError(f"{key} and metadata can't stand in one report")
+    return {"metadata": content}
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be text")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number")
+    return float(value)
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must be an object")
+    return value
+
+
+def _time(value: Any) -> str:
+    moment = datetime.fromisoformat(_text(value, "time"))
+    if moment.utcoffset() is None:
+        raise ValueError("time must have an offset")
+    return moment.isoformat()
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_storable(value: Any, depth: int = 0) -> None:
+    """ValueError for what JSON readers or databases on the way refuse, so that a report is never sent in vain."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("a text with NUL or a lone surrogate")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("a number that is not finite")
+    elif isinstance(value, int):
+        if value not in INTEGERS:
+            raise ValueError("an integer of more than 64 bits")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_storable(key, depth + 1)
+            _check_storable(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_storable(item, depth + 1)

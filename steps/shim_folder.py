@@ -1,0 +1,142 @@
+"""The run folder as the shim sees it: every fact about an attempt is a file, written so that a crash leaves it whole or absent.
+
+The runner (adapters/processes/run_folder.py) reads and writes the same names from its side; docs/steps.md describes
+what a step sees of them.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class EndRequest:
+    """Somebody wants the attempt to end: `reason` is CANCELLED or INTERRUPTED, `stamp` tells one request from the next."""
+
+    reason: str
+    grace_seconds: float
+    stamp: tuple[int, int]
+
+
+class ShimFolder:
+    """Paths and records of one attempt's run folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.work = root / "work"
+        self.inputs = root / "inputs"
+        self.output = root / "output"
+        self.temporary = root / "tmp"
+        self.downloads = root / "downloads"
+        self.reports = root / "reports.jsonl"
+        self.log = root / "output.log"
+        self.input_document = root / "input.json"
+
+    def prepare(self) -> None:
+        """Make the folders and files that a step finds."""
+        for folder in (self.work, self.inputs, self.output, self.temporary, self.downloads):
+            folder.mkdir(exist_ok=True)
+        for file in (self.reports, self.log):
+            file.touch(mode=0o600)
+
+    def order(self) -> dict[str, Any]:
+        """What to run, as the runner wrote it; FileNotFoundError where it did not."""
+        return json_object(self.root / "order.json")
+
+    def started(self) -> dict[str, Any] | None:
+        """What was recorded when the attempt was begun; None where it never was."""
+        return json_object_or_none(self.root / "started.json")
+
+    def write_started(self, record: Mapping[str, Any]) -> None:
+        """Record that the attempt was begun; from then on nothing may begin it again."""
+        write_json(self.root / "started.json", record)
+
+    def exit_record(self) -> dict[str, Any] | None:
+        """How the attempt ended; None while it has not."""
+        return json_object_or_none(self.root / "exit.json")
+
+    def write_exit(self, record: Mapping[str, Any]) -> None:
+        """Record how the attempt ended, for good."""
+        write_json(self.root / "exit.json", record)
+
+    def end_request(self, seen: tuple[int, int] | None = None) -> EndRequest | None:
+        """The request to end; None where there is none, or only the one with the stamp `seen`."""
+        path = self.root / "end.json"
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp == seen:
+            return None
+        document = json_object(path)
+        return EndRequest(str(document["reason"]), float(document["graceSeconds"]), stamp)
+
+    def cursor(self) -> dict[str, Any]:
+        """How far the server has taken the reports: `accepted` lines, ending at byte `offset`; `closed` where it wants no more."""
+        return json_object_or_none(self.root / "cursor.json") or {"accepted": 0, "offset": 0, "closed": False}
+
+    def write_cursor(self, cursor: Mapping[str, Any]) -> None:
+        """Remember how far the server has taken the reports."""
+        write_json(self.root / "cursor.json", cursor)
+
+    def seal_reports(self) -> int:
+        """The number of report lines, for good. To be called when no writer is left.
+
+        A last line without a newline gets one: if it is whole it counts as the report it is, and if it was torn it becomes
+        a note about a malformed line (steps/report_lines.py), so that nothing disappears silently. Sealing again changes nothing.
+        """
+        lines, last = 0, b"\n"
+        with self.reports.open("ab+") as file:
+            file.seek(0)
+            while chunk := file.read(CHUNK):
+                lines += chunk.count(b"\n")
+                last = chunk[-1:]
+            if last != b"\n":
+                file.write(b"\n")
+                file.flush()
+                lines += 1
+            os.fsync(file.fileno())
+        return lines
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; FileNotFoundError or ValueError where there is none."""
+    document = json.loads(path.read_text("utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError(f"{path.name} holds no JSON object")
+    return document
+
+
+def json_object_or_none(path: Path) -> dict[str, Any] | None:
+    """The same; None where the file is absent."""
+    try:
+        return json_object(path)
+    except FileNotFoundError:
+        return None
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Put the document in place of the file in one step that survives a crash: write beside it, sync, rename, sync the folder."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(document, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a crash of the machine."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,90 @@
+"""Why an attempt is to end before its step is done, and by when."""
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import FrameType
+
+from steps.memory_watch import MemoryWatch
+from steps.shim_folder import ShimFolder
+
+CANCELLED = "CANCELLED"
+INTERRUPTED = "INTERRUPTED"
+TIME_LIMIT = "TIME_LIMIT"
+MEMORY_LIMIT = "MEMORY_LIMIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The attempt is to end: politely now, firmly at `deadline` (of the monotonic clock). `cause` as in `domain.attempt.Cause`."""
+
+    cause: str
+    message: str
+    deadline: float
+
+    def joined(self, later: "Stop | None") -> "Stop":
+        """This stop, where a later one can only bring the deadline forward: the first cause counts."""
+        return self if later is None else replace(self, deadline=min(self.deadline, later.deadline))
+
+
+class StopRequests:
+    """Requests from outside: `end.json`, signals to this process, a server that has replaced the attempt."""
+
+    def __init__(self, folder: ShimFolder, grace_seconds: float) -> None:
+        """To be made in the main thread, as it takes over the signals that ask a process to end."""
+        self._folder = folder
+        self._grace = grace_seconds
+        self._seen: tuple[int, int] | None = None
+        self._has_signal = False
+        self._stop: Stop | None = None
+        self.is_superseded: Callable[[], bool] = lambda: False
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    def current(self) -> Stop | None:
+        """What is wanted by now."""
+        request = self._folder.end_request(self._seen)
+        if request is not None:
+            self._seen = request.stamp
+            self._add(request.reason, "", request.grace_seconds)
+        if self._has_signal:
+            self._has_signal = False
+            self._add(INTERRUPTED, "The machine or somebody on it ended the attempt by a signal.", self._grace)
+        if self.is_superseded():
+            self._add(CANCELLED, "The server has replaced or closed this attempt.", 0.0)
+        return self._stop
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the server, or the machine, goes down: then nobody is there to send reports to for long."""
+        self.current()
+        return self._stop is not None and self._stop.cause == INTERRUPTED
+
+    def _add(self, cause: str, message: str, grace_seconds: float) -> None:
+        stop = Stop(cause, message, time.monotonic() + grace_seconds)
+        self._stop = stop if self._stop is None else self._stop.joined(stop)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        # A handler, not SIG_IGN: what is ignored here would stay ignored in the step.
+        self._has_signal = True
+
+
+class Limits:
+    """The limits of the attempt's order, counted from the start of its step."""
+
+    def __init__(self, time_seconds: float | None, grace_seconds: float, memory: MemoryWatch) -> None:
+        self._seconds = time_seconds
+        self._end = None if time_seconds is None else time.monotonic() + time_seconds
+        self._grace = grace_seconds
+        self._memory = memory
+
+    def exceeded(self) -> Stop | None:
+        """The limit that is exceeded now."""
+        now = time.monotonic()
+        if self._memory.is_exceeded():
+            grace = 0.0 if self._memory.is_running_away() else self._grace
+            return Stop(MEMORY_LIMIT, f"The memory limit was reached ({self._memory.method}).", now + grace)
+        if self._end is not None and now >= self._end:
+            return Stop(TIME_LIMIT, f"The time limit of {self._seconds:g} s was reached.", self._end + self._grace)
+        return None

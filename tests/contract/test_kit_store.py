@@ -1,0 +1,192 @@
+"""The state of kits in the database: append-only, dense versions, one moment per read, the same on both databases."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from domain import commands
+from domain.attempt import Ending
+from domain.change import Change
+from domain.event import EventKind
+from domain.job_type import JobType
+from domain.kit import Kit, ProductLine
+from domain.projection import fold
+from domain.query import EventQuery, JobQuery, KitOrder, KitQuery
+from domain.status import Status
+from domain.visibility import EVERYTHING, Visibility
+from persistence.unit_of_work import Database
+from tests.factories import change, created, identity, store, store_kit
+
+HOSTILE_NAMES = ["a", "A", "ä", "Z", "z", "한글", "_", "%", "a%", "a b", "a-b", "𝛼", "é", "e\u0301", "'; --", "\U0010ffff", "~", "É"]
+
+
+async def read(database: Database, kit_id: int) -> Kit:
+    async with database.snapshot() as work:
+        kit = await work.kits.get(kit_id, EVERYTHING)
+        assert kit is not None
+        return kit
+
+
+async def test_a_new_kit_reads_as_it_was_stored(database: Database) -> None:
+    stored = await store_kit(database, "inverter")
+    assert await read(database, stored.id) == stored
+    assert [job.type for job in stored.jobs] == list(JobType)
+    assert stored.version == 18 and stored.status is Status.PENDING
+
+
+async def test_the_state_equals_the_folded_history(database: Database) -> None:
+    kit = await store_kit(database)
+    kit = await change(database, kit, commands.start_kit)
+    job = kit.jobs[0]
+    kit = await change(database, kit, lambda c: commands.begin_attempt(c, job.id, 1, "r"))
+    kit = await change(database, kit, lambda c: commands.settle_attempt(c, job.id, 1, Ending(exit_code=3, reports=0)))
+    kit = await change(database, kit, lambda c: commands.retry_job(c, job.id))
+    async with database.snapshot() as work:
+        found = await work.kits.identity(kit.id)
+        assert found is not None
+        history = await work.events.history(kit.id)
+        assert fold(history, identity=found) == await work.kits.get(kit.id, EVERYTHING) == kit
+        assert [event.version for event in history] == list(range(1, kit.version + 1))
+        assert [each.recorded_at for each in history] == sorted(each.recorded_at for each in history)
+        attempts = await work.attempts.of_jobs([job.id])
+    assert [(each.number, each.status) for each in attempts] == [(1, Status.FAILED), (2, Status.QUEUED)]
+    assert attempts[0].exit_code == 3
+
+
+async def test_an_overtaken_change_stores_nothing(database: Database) -> None:
+    kit = await store_kit(database)
+    other = await store_kit(database)
+    newer = await change(database, kit, commands.start_kit)
+    late, fresh = Change.of(kit, "bela"), Change.of(other, "bela")
+    commands.cancel_kit(late)
+    commands.start_kit(fresh)
+    async with database.transaction() as work:
+        assert set(await work.kits.append([late, fresh])) == {other.id}
+    assert await read(database, kit.id) == newer
+    assert (await read(database, other.id)).version == other.version + 2
+
+
+async def test_a_rolled_back_unit_of_work_leaves_nothing(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="away"):
+        async with database.transaction() as work:
+            await store(work, created(await work.kits.add(identity("lost", owner="new-actor")), actor="new-actor"))
+            raise RuntimeError("away")
+    async with database.snapshot() as work:
+        assert not (await work.kits.page(KitQuery(), EVERYTHING)).items
+    assert (await store_kit(database, owner="new-actor")).owner == "new-actor"
+
+
+async def test_writers_of_one_kit_lose_and_double_nothing(database: Database) -> None:
+    kit = await store_kit(database)
+
+    async def note(number: int) -> None:
+        while True:
+            async with database.transaction() as work:
+                current = await work.kits.get(kit.id, EVERYTHING)
+                assert current is not None
+                made = Change.of(current, f"writer {number}")
+                made.emit_for_job(current.jobs[0], EventKind.NOTE, metadata={f"k{number}": number})
+                if await work.kits.append([made]):
+                    return
+
+    await asyncio.gather(*(note(number) for number in range(20)))
+    after = await read(database, kit.id)
+    assert after.version == kit.version + 20
+    assert after.jobs[0].metadata == {f"k{number}": number for number in range(20)}
+
+
+@pytest.mark.parametrize("statement", ["UPDATE kit_event SET status = 1", "DELETE FROM kit_event", "TRUNCATE kit_event"])
+async def test_the_database_refuses_to_change_events(database: Database, statement: str) -> None:
+    kit = await store_kit(database)
+    with pytest.raises(DBAPIError):
+        async with database.transaction() as work:
+            await work.kits._connection.exec_driver_sql(statement)  # type: ignore[attr-defined]
+    async with database.snapshot() as work:
+        assert len(await work.events.history(kit.id)) == kit.version
+
+
+@pytest.mark.parametrize("order", list(KitOrder))
+@pytest.mark.parametrize("is_descending", [True, False])
+async def test_pages_together_are_the_list(database: Database, order: KitOrder, is_descending: bool) -> None:
+    kits = [await store_kit(database, name) for name in [*HOSTILE_NAMES, *HOSTILE_NAMES[:3]]]
+    found: list[Kit] = []
+    query = KitQuery(order=order, is_descending=is_descending, first=4)
+    while True:
+        async with database.snapshot() as work:
+            page = await work.kits.page(query, EVERYTHING)
+        found += page.items
+        if not page.has_more:
+            break
+        last = page.items[-1]
+        value = {KitOrder.NUMBER: last.id, KitOrder.NAME: last.name, KitOrder.STATUS_CHANGED_AT: last.status_changed_at}[order]
+        query = KitQuery(order=order, is_descending=is_descending, first=4, after=(value, last.id))
+    keys = {
+        KitOrder.NUMBER: lambda kit: kit.id,
+        KitOrder.NAME: lambda kit: (kit.name.encode(), kit.id),
+        KitOrder.STATUS_CHANGED_AT: lambda kit: (kit.status_changed_at, kit.id),
+    }
+    assert [kit.id for kit in found] == [kit.id for kit in sorted(kits, key=keys[order], reverse=is_descending)]
+
+
+async def test_filters_of_kits(database: Database) -> None:
+    logic = await store_kit(database, "logic", owner="ada")
+    dram = await store_kit(database, "dram%", owner="bela", line=ProductLine.DRAM)
+    started = await change(database, await store_kit(database, "started"), commands.start_kit)
+    archived = await change(database, await store_kit(database, "archived"), commands.archive_kit)
+
+    async def numbers(visibility: Visibility = EVERYTHING, **values: object) -> list[int]:
+        async with database.snapshot() as work:
+            query = KitQuery(is_descending=False, **values)  # type: ignore[arg-type]
+            page = await work.kits.page(query, visibility)
+            assert await work.kits.count(query, visibility) == len(page.items)
+            return [kit.id for kit in page.items]
+
+    assert await numbers() == [logic.id, dram.id, started.id]
+    assert await numbers(is_archived=None) == [logic.id, dram.id, started.id, archived.id]
+    assert await numbers(is_archived=True) == [archived.id]
+    assert await numbers(owner="bela") == [dram.id]
+    assert await numbers(name_prefix="dram%") == [dram.id]
+    assert await numbers(name_prefix="%") == []
+    assert await numbers(product_line=ProductLine.DRAM) == [dram.id]
+    assert await numbers(statuses=frozenset({Status.RUNNING})) == [started.id]
+    assert await numbers(created_from=dram.created_at, created_to=started.created_at) == [dram.id]
+    assert await numbers(Visibility(frozenset({ProductLine.DRAM}))) == [dram.id]
+    assert await numbers(Visibility(EVERYTHING.product_lines, kit_id=logic.id)) == [logic.id]
+
+
+async def test_jobs_across_kits(database: Database) -> None:
+    first, second = await store_kit(database), await change(database, await store_kit(database), commands.start_kit)
+    async with database.snapshot() as work:
+        page = await work.kits.job_page(JobQuery(first=3), EVERYTHING)
+        rest = await work.kits.job_page(JobQuery(after=(second.id, 3)), EVERYTHING)
+        queued = await work.kits.job_page(JobQuery(statuses=frozenset({Status.QUEUED})), EVERYTHING)
+    assert [job.id for job in page.items] == [job.id for job in second.jobs[:3]] and page.has_more
+    assert [job.id for job in rest.items] == [second.jobs[3].id, *(job.id for job in first.jobs)]
+    assert [job.id for job in queued.items] == [second.jobs[0].id]
+
+
+async def test_events_in_pages_and_as_of_a_time(database: Database) -> None:
+    kit = await store_kit(database)
+    later = await change(database, kit, commands.start_kit)
+    async with database.snapshot() as work:
+        page = await work.events.page(EventQuery(kit_id=kit.id, after=kit.version - 1, first=2))
+        assert [event.version for event in page.items] == [kit.version, kit.version + 1] and page.has_more
+        tasks = await work.events.page(EventQuery(kit_id=kit.id, task="fetch"))
+        assert [event.task for event in tasks.items] == ["fetch"]
+        before = await work.events.history(kit.id, kit.updated_at)
+        assert len(before) == kit.version
+        assert await work.events.history(kit.id, kit.created_at - timedelta(seconds=1)) == []
+        found = await work.kits.identity(kit.id)
+        assert found is not None and fold(before, identity=found) == kit != later
+
+
+async def test_ids_that_do_not_exist(database: Database) -> None:
+    async with database.snapshot() as work:
+        assert await work.kits.get(7, EVERYTHING) is None
+        assert await work.kits.of_jobs([uuid4()]) == {}
+        assert await work.kits.versions([7]) == {}
+        assert await work.events.get(7, 1) is None
+        assert await work.attempts.of_jobs([]) == []
