@@ -228,16 +228,17 @@ def _write(path: Path, position: int, data: bytes) -> int:
 
     The lock is held for this piece alone: a sender whose connection hangs does not keep out the next one.
     """
-    try:
-        with _translated(), _locked(path, os.O_CREAT if position == 0 else 0, fcntl.LOCK_NB) as descriptor:
-            size = os.fstat(descriptor).st_size
-            if size != position:
-                raise UploadOffsetMismatch(position, size)
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.pwrite(descriptor, rest, position + len(data) - len(rest)) :]
-    except (FileNotFoundError, BlockingIOError) as error:
-        raise UploadOffsetMismatch(position, _length(path)) from error
+    with _translated():
+        try:
+            with _locked(path, os.O_CREAT if position == 0 else 0, fcntl.LOCK_NB) as descriptor:
+                size = os.fstat(descriptor).st_size
+                if size != position:
+                    raise UploadOffsetMismatch(position, size)
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[os.pwrite(descriptor, rest, position + len(data) - len(rest)) :]
+        except (FileNotFoundError, BlockingIOError) as error:
+            raise UploadOffsetMismatch(position, _length(path)) from error
     return position + len(data)
 
 
@@ -280,10 +281,8 @@ def _sync(*paths: Path) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn what the store and the disk raise into `Unavailable`; what a caller can answer itself passes."""
+    """Turn what the store and the disk raise into `Unavailable`."""
     try:
         yield
-    except (FileNotFoundError, BlockingIOError):
-        raise
     except (BaseError, OSError) as error:
         raise Unavailable("The store of artifacts does not answer.") from error

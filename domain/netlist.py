@@ -36,11 +36,9 @@ NAME = re.compile(r"[a-z_][a-z0-9_]*")
 PLAIN = re.compile(r"[a-z0-9_ .,+\-*/()={}'^<>!&|?:~#@\[\]]*")
 ASSIGNMENT = re.compile(r"([a-z_][a-z0-9_]*)\s*(\([^()]*\))?\s*=\s*('[^']*'|\{[^{}]*\}|[^\s={}']+)")
 FILE_WORD = re.compile(r"\w*file\w*\s*=")
-NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(t|g|meg|k|mil|m|u|n|p|f|a)?[a-z]*")
-SUFFIXES = {
-    **{"t": 1e12, "g": 1e9, "meg": 1e6, "k": 1e3, "mil": 25.4e-6, "m": 1e-3},
-    **{"u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18},
-}
+NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)(t|g|meg|k|mil|m|u|n|p|f|a)?[a-z]*")
+EXPONENTS = {"t": 12, "g": 9, "meg": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "a": -18}
+METRES_PER_MIL = 25.4e-6
 
 
 class NetlistRefused(ValueError):
@@ -107,7 +105,12 @@ def read_netlist(path: str, files: Mapping[str, str]) -> Netlist:
 def spice_number(text: str) -> float | None:
     """The value of a number with a SPICE suffix and unit ("2.5pF" is 2.5e-12), or None where it is something else."""
     match = NUMBER.fullmatch(text.strip().lower())
-    return None if match is None else float(match[1]) * SUFFIXES.get(match[2] or "", 1.0)
+    if match is None:
+        return None
+    if match[2] == "mil":
+        return float(match[1]) * METRES_PER_MIL
+    mantissa, _, exponent = match[1].partition("e")
+    return float(f"{mantissa}e{int(exponent or 0) + EXPONENTS.get(match[2] or '', 0)}")
 
 
 def _assigned(match: re.Match[str], values: Mapping[str, float]) -> str:

@@ -1,0 +1,1 @@
+"""The GraphQL face: types, operations and transport, and nothing that decides."""

@@ -57,11 +57,19 @@ class EventStream:
     """A response that pulls an answer, writes it, and only then pulls the next, so that nothing piles up here."""
 
     def __init__(
-        self, framing: Framing, answers: AsyncGenerator[Answer, None], actor: Actor, *, heartbeat: float, write_timeout: float
+        self,
+        framing: Framing,
+        answers: AsyncGenerator[Answer, None],
+        actor: Actor,
+        open_peers: set[Peer],
+        *,
+        heartbeat: float,
+        write_timeout: float,
     ) -> None:
         self._framing = framing
         self._answers = answers
         self._actor = actor
+        self._open_peers = open_peers
         self._heartbeat = heartbeat
         self._write_timeout = write_timeout
         self._is_quiet = True
@@ -69,6 +77,7 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send all answers; ends with them, with the peer, or with the actor's sign-in (a last error then says so)."""
         peer = Peer(scope, send, self._write_timeout)
+        self._open_peers.add(peer)
         # One task runs the generator from its start to its end: a resolver may hold a scope open across its results.
         writing = asyncio.create_task(self._write_answers(peer))
         gone = asyncio.create_task(_until_gone(receive))
@@ -77,6 +86,7 @@ class EventStream:
         except PeerGone:
             return
         finally:
+            self._open_peers.discard(peer)
             await _ended(writing)
             await _ended(gone)
 

@@ -16,6 +16,7 @@ from gql.event_stream import MULTIPART, SERVER_SENT_EVENTS, EventStream, Framing
 from gql.execution import ALL_OPERATIONS, QUERIES, SINGLE_ANSWER, SUBSCRIPTIONS, Answer, BadRequest, OperationRequest
 from gql.gateway import Gateway
 from gql.masking import refusal, unexpected
+from gql.peer import Peer
 from gql.wire import NotJSON, decode, encode
 
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -84,6 +85,12 @@ class GraphQLOverHTTP:
     def __init__(self, gateway: Gateway, graphiql: ASGIApp | None) -> None:
         self._gateway = gateway
         self._graphiql = graphiql
+        self._open_peers: set[Peer] = set()
+
+    def end_streams(self) -> None:
+        """Cut all open event streams off, without a word that they are complete: clients then connect again."""
+        for peer in tuple(self._open_peers):
+            peer.abort()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every refusal is a GraphQL error in JSON."""
@@ -126,7 +133,14 @@ class GraphQLOverHTTP:
         assert accepted.stream is not None
         answers = self._gateway.run(operation, actor, request, SUBSCRIPTIONS | QUERIES if is_get else ALL_OPERATIONS)
         settings = self._gateway.settings
-        return EventStream(accepted.stream, answers, actor, heartbeat=settings.heartbeat, write_timeout=settings.write_timeout)
+        return EventStream(
+            accepted.stream,
+            answers,
+            actor,
+            self._open_peers,
+            heartbeat=settings.heartbeat,
+            write_timeout=settings.write_timeout,
+        )
 
     async def _sign_in(self, request: Request) -> Actor:
         try:
@@ -149,7 +163,7 @@ class GraphQLOverHTTP:
         async for chunk in request.stream():
             body += chunk
             if len(body) > limit:
-                raise Refused(413, "PAYLOAD_TOO_LARGE", f"The body may be {limit} bytes long.", connection="close")
+                raise Refused(413, "PAYLOAD_TOO_LARGE", f"The body may be {limit} bytes long.")
         return _decode(bytes(body))
 
     async def _batch(self, raw: list[Any], actor: Actor, request: Request, accepted: Accepted) -> Response:

@@ -23,6 +23,10 @@ class GraphQLEndpoint:
         """Serve one request or one websocket."""
         await (self._websocket if scope["type"] == "websocket" else self._http)(scope, receive, send)
 
+    def end_streams(self) -> None:
+        """End the open event streams because the server stops; uvicorn waits for them otherwise, but closes websockets itself."""
+        self._http.end_streams()
+
 
 def create_graphql_app(
     schema: Schema,

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from domain.definition import parse_kit
-
 from domain import commands
 from domain.actor import Actor
 from domain.change import Change
+from domain.definition import parse_kit
 from domain.errors import NotFound, ValidationFailed
 from domain.event import Event
 from domain.job_type import JobType
@@ -134,6 +133,13 @@ async def list_events(services: Services, actor: Actor, query: EventQuery) -> Pa
         if await work.kits.get(query.kit_id, visibility_of(actor)) is None:
             raise NotFound("kit", query.kit_id)
         return await work.events.page(query)
+
+
+async def find_event(services: Services, actor: Actor, kit_id: int, version: int) -> Event | None:
+    """The event that made that version of a kit."""
+    async with services.database.snapshot() as work:
+        is_visible = await work.kits.get(kit_id, visibility_of(actor)) is not None
+        return await work.events.get(kit_id, version) if is_visible else None
 
 
 async def _known(work: UnitOfWork, kit_id: int) -> Kit:

@@ -1,5 +1,8 @@
-"""One HTTP request at a time, with what the shim needs and `http.client` leaves open: a kept connection that may have been closed,
-errors of many kinds as one, bodies of a fixed length from a file. Standard library only."""
+"""One HTTP request at a time, with what the shim needs and `http.client` leaves open.
+
+That is: a kept connection that may have been closed meanwhile, the many errors of a network as one, bodies of a fixed length
+from a file, pauses between tries. Standard library only.
+"""
 
 import http.client
 import json

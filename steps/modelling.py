@@ -1,13 +1,15 @@
 """Building, fitting and judging the regressions: one way to do it, so that ML and OPTIMIZE compare like with like."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 from sklearn.impute import SimpleImputer
@@ -66,7 +68,8 @@ def build_model(
 
 def fit(model: Pipeline, features: pd.DataFrame, measured: Matrix) -> Pipeline:
     """Fit `model` in place to responses of shape (rows, responses)."""
-    model.fit(features, measured[:, 0] if measured.shape[1] == 1 else measured)
+    with _bounds_accepted():
+        model.fit(features, measured[:, 0] if measured.shape[1] == 1 else measured)
     return model
 
 
@@ -108,7 +111,8 @@ def cross_validated_r2(model: Pipeline, features: pd.DataFrame, measured: Matrix
     """
     target = measured[:, 0] if measured.shape[1] == 1 else measured
     splits = KFold(folds, shuffle=True, random_state=seed)
-    predicted = cross_val_predict(model, features, target, cv=splits)
+    with _bounds_accepted():
+        predicted = cross_val_predict(model, features, target, cv=splits)
     return float(r2_score(measured, np.asarray(predicted).reshape(measured.shape)))
 
 
@@ -117,6 +121,14 @@ def shown_responses(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     shown = dict(list(figures.items())[:SHOWN_RESPONSES])
     left_out = len(figures) - len(shown)
     return {"responses": shown, **({"responsesLeftOut": left_out} if left_out else {})}
+
+
+@contextmanager
+def _bounds_accepted() -> Iterator[None]:
+    """Without the warnings that a kernel's parameter lies on its bound: natural for data without noise or with idle inputs."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The optimal value found for dimension", ConvergenceWarning)
+        yield
 
 
 def _regressor(algorithm: Algorithm, parameters: Mapping[str, Any], seed: int, inputs: int) -> Any:

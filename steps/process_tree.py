@@ -65,8 +65,8 @@ def processes() -> Iterator[Process]:
     """Every process that can be seen and is not over."""
     if not IS_LINUX:
         return
-    for entry in os.listdir(PROC):
-        if entry.isdecimal() and (found := process(int(entry))) is not None and not found.is_over:
+    for entry in PROC.iterdir():
+        if entry.name.isdecimal() and (found := process(int(entry.name))) is not None and not found.is_over:
             yield found
 
 
@@ -95,8 +95,8 @@ def tree_ids(pid: int) -> list[int]:
     while pending:
         tasks = PROC / str(pending.pop()) / "task"
         with suppress(*GONE):
-            for task in os.listdir(tasks):
-                below = [int(child) for child in (tasks / task / "children").read_text().split()]
+            for task in tasks.iterdir():
+                below = [int(child) for child in (task / "children").read_text().split()]
                 found += below
                 pending += below
     return found
@@ -147,7 +147,7 @@ def resident_bytes(pids: Iterable[int]) -> int:
 
 
 def proportional_bytes(pids: Iterable[int]) -> int:
-    """Resident memory summed over the processes, a shared page counted once (smaps_rollup's Pss); slower than `resident_bytes`."""
+    """Resident memory summed over the processes, a shared page counted once (Pss); slower than `resident_bytes`."""
     total = 0
     for pid in pids:
         with suppress(*GONE, PermissionError):

@@ -39,6 +39,7 @@ class ReportClient(Thread):
         self._folder = folder
         self._server = server
         cursor = folder.cursor()
+        self._is_closed: bool = cursor["closed"]
         self._accepted: int = cursor["accepted"]
         self._offset: int = cursor["offset"]
         self._total: int | None = None
@@ -67,6 +68,9 @@ class ReportClient(Thread):
 
     def run(self) -> None:
         """Send; called by `start`."""
+        if self._is_closed:
+            self.superseded.set()
+            return
         backoff = Backoff()
         while self._total is None or self._accepted < self._total:
             try:
@@ -107,7 +111,7 @@ class ReportClient(Thread):
         return True
 
     def _prepared(self, lines: Sequence[Line]) -> list[dict[str, Any]]:
-        """Reports for the first of the lines, up to before the next artifact: what came before it is not to wait for its upload."""
+        """Reports for the first lines, up to before the next artifact: what came before it is not to wait for its upload."""
         reports: list[dict[str, Any]] = []
         for sequence, line in enumerate(lines, start=self._accepted + 1):
             report = report_of(line.raw)

@@ -24,7 +24,7 @@ from typing import Any
 from steps.fetch_inputs import InputsFetch
 from steps.memory_group import MemoryGroup
 from steps.memory_watch import MemoryWatch
-from steps.process_tree import group_of, kill, process
+from steps.process_tree import Process, group_of, kill, process
 from steps.report_client import ReportClient
 from steps.server_client import ServerClient, Superseded
 from steps.shim_folder import ShimFolder
@@ -87,7 +87,7 @@ class Shim:
 
     def drain(self, total: int) -> None:
         """Send the reports up to number `total`; gives up where nobody answers, as a later shim can go on from there."""
-        if not self._reports.is_alive():
+        if self._reports.ident is None:
             self._reports.start()
         self._reports.finish(total)
         while self._reports.is_alive():
@@ -164,7 +164,7 @@ class Shim:
         reports = self._folder.seal_reports()
         self._folder.write_exit({"exitCode": code, "reports": reports, "cause": cause, "message": message, "details": known})
 
-    def _left_by(self, started: Mapping[str, Any], group: MemoryGroup | None) -> list[Any]:
+    def _left_by(self, started: Mapping[str, Any], group: MemoryGroup | None) -> list[Process]:
         inside = group_of(started["step"], self._folder.root) if started.get("step") else []
         return [*inside, *leftovers(self._order["attempt"], group)]
 

@@ -78,7 +78,7 @@ class ShimFolder:
         return EndRequest(str(document["reason"]), float(document["graceSeconds"]), stamp)
 
     def cursor(self) -> dict[str, Any]:
-        """How far the server has taken the reports: `accepted` lines, ending at byte `offset`; `closed` where it wants no more."""
+        """How far the server has taken the reports: `accepted` lines, ending at byte `offset`; `closed`: it wants no more."""
         return json_object_or_none(self.root / "cursor.json") or {"accepted": 0, "offset": 0, "closed": False}
 
     def write_cursor(self, cursor: Mapping[str, Any]) -> None:

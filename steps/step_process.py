@@ -1,4 +1,4 @@
-"""The step itself as a process: started in a group of its own, with the environment of docs/steps.md, and ended with all it started."""
+"""The step as a process: started in a group of its own, with the environment of docs/steps.md, ended with all it started."""
 
 import math
 import os

@@ -17,14 +17,14 @@ MEMORY_LIMIT = "MEMORY_LIMIT"
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The attempt is to end: politely now, firmly at `deadline` (of the monotonic clock). `cause` as in `domain.attempt.Cause`."""
+    """The attempt is to end: politely now, firmly at `deadline` (monotonic clock). `cause` as in `domain.attempt.Cause`."""
 
     cause: str
     message: str
     deadline: float
 
     def joined(self, later: "Stop | None") -> "Stop":
-        """This stop, where a later one can only bring the deadline forward: the first cause counts."""
+        """Both in one: the first cause counts, a later one can only bring the deadline forward."""
         return self if later is None else replace(self, deadline=min(self.deadline, later.deadline))
 
 

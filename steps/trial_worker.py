@@ -10,14 +10,12 @@ import queue
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
 from domain.training import Algorithm
 from steps.modelling import build_model, cross_validated_r2, fit, one_core
@@ -76,7 +74,6 @@ def _answer(document: Mapping[str, Any]) -> None:
 def main() -> None:
     """Serve trials: `python -m steps.trial_worker FOLDS SEED`, in the environment of the step that starts it."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    warnings.simplefilter("ignore", ConvergenceWarning)
     folds, seed = map(int, sys.argv[1:])
     with one_core():
         Workbench(StepInput.from_environment(), folds, seed).serve()

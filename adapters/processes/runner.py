@@ -1,0 +1,169 @@
+"""Runs attempts as processes of this machine, each under a shim of its own (steps/shim.py) that outlives this server.
+
+The runner holds nothing in memory that it could lose: it starts shims and reads what they wrote. A shim holds the lock of its
+run folder for life, so "alive" is a question to the kernel. The lock is taken here, before the shim is started, and handed
+over; there is no moment in which an attempt runs unlocked.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from adapters.processes.run_folder import REMOVED, RunFolder, lasting_id, run_folders
+from domain.attempt import AttemptKey
+from domain.errors import Unavailable
+from domain.runner import EndReason, LaunchOrder, LogChunk, Observation, Presence
+
+SHIM_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
+START_SECONDS = 60.0
+POLL_SECONDS = 0.01
+
+
+class ProcessRunner:
+    """`domain.ports.Runner` on this machine.
+
+    Args:
+        folder: the folder of all runs. It belongs to this runner alone; its lasting id stands there.
+        python: the interpreter for shims; the project must be installed for it.
+        request_timeout_seconds: how long a shim waits for one network operation before it tries again.
+        use_control_groups: hold memory limits by control groups where the platform hands them over; else they are watched.
+    """
+
+    def __init__(
+        self, folder: Path, python: str, *, request_timeout_seconds: float = 20.0, use_control_groups: bool = True
+    ) -> None:
+        self._root = folder.resolve()
+        self._python = python
+        self._options = {"requestTimeoutSeconds": request_timeout_seconds, "useControlGroups": use_control_groups}
+        self._id = lasting_id(self._root)
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._spawning = threading.Lock()
+        shutil.rmtree(self._root / REMOVED, ignore_errors=True)
+
+    @property
+    def id(self) -> str:
+        """The lasting id that stands in the folder."""
+        return self._id
+
+    async def launch(self, order: LaunchOrder) -> None:
+        """Start the attempt unless it was begun already; its shim is there when this returns.
+
+        The order is written in any case, so that a shim that is there gets the newer token. `Unavailable` where no shim comes up.
+        """
+        await asyncio.to_thread(self._launch, order)
+
+    async def observe(self, keys: Sequence[AttemptKey]) -> Mapping[AttemptKey, Observation]:
+        """What is there of the attempts.
+
+        Where a shim was lost, another one is started on the spot: it ends what is left, records that, and sends the reports
+        on. Until that is recorded the attempt is `ALIVE`.
+        """
+        return await asyncio.to_thread(lambda: {key: self._observe(key) for key in keys})
+
+    async def present(self) -> Sequence[AttemptKey]:
+        """The attempts that have a run folder."""
+        return await asyncio.to_thread(lambda: [folder.key for folder in run_folders(self._root)])
+
+    async def end(self, key: AttemptKey, reason: EndReason, grace_seconds: float) -> None:
+        """Ask the attempt to end; its shim hears that within about 0.1 s, also while it fetches inputs.
+
+        `INTERRUPTED` also shortens the sending of reports after the end to 2 s without an answer, as the server goes down.
+        """
+        await asyncio.to_thread(self._end, key, reason, grace_seconds)
+
+    async def read_log(self, key: AttemptKey, offset: int, limit: int) -> LogChunk:
+        """Output of the attempt; empty where it has written none yet."""
+        return await asyncio.to_thread(self._read_log, key, offset, limit)
+
+    async def forget(self, key: AttemptKey) -> None:
+        """Remove the run folder; a no-op while a shim runs or sends reports, or while the ending is not known."""
+        await asyncio.to_thread(self._forget, key)
+
+    def _launch(self, order: LaunchOrder) -> None:
+        folder = RunFolder(self._root, order.key)
+        deadline = time.monotonic() + START_SECONDS
+        child = None
+        try:
+            folder.write_order(order, self._options)
+            while not folder.is_begun:
+                # Without a child of ours, somebody else starts the shim at this moment, or only looks at the lock.
+                child = child or self._spawn(folder)
+                if child is not None and child.poll() is not None and not folder.is_begun:
+                    raise Unavailable(f"The shim of attempt {order.key} ended with code {child.returncode} at its start.")
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"The shim of attempt {order.key} did not start within {START_SECONDS:g} s.")
+                time.sleep(POLL_SECONDS)
+        except OSError as error:
+            raise Unavailable(f"Attempt {order.key} can't be started: {error}") from error
+
+    def _observe(self, key: AttemptKey) -> Observation:
+        self._collect_children()
+        folder = RunFolder(self._root, key)
+        is_alive = folder.is_locked()
+        ending = folder.ending
+        if not is_alive and folder.is_begun and (ending is None or folder.has_unsent_reports):
+            self._spawn(folder)
+            is_alive, ending = True, folder.ending
+        if ending is not None:
+            return Observation(key=key, presence=Presence.ENDED, ending=ending)
+        return Observation(key=key, presence=Presence.ALIVE if is_alive else Presence.ABSENT)
+
+    def _spawn(self, folder: RunFolder) -> "subprocess.Popen[bytes] | None":
+        """Start a shim that holds the folder's lock; None where the lock is held already.
+
+        What the shim does follows from the state of the folder (see steps/shim.py), so this can't start a step twice.
+        """
+        with folder.lock() as descriptor:
+            if descriptor is None:
+                return None
+            try:
+                with (folder.path / "shim.log").open("ab") as log:
+                    child = subprocess.Popen(
+                        [self._python, "-P", "-m", "steps.shim", str(folder.path), str(descriptor)],
+                        cwd=folder.path,
+                        env={name: os.environ[name] for name in SHIM_ENVIRONMENT if name in os.environ},
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        pass_fds=(descriptor,),
+                        start_new_session=True,
+                    )
+            except OSError as error:
+                raise Unavailable(f"No shim can be started for attempt {folder.key}: {error}") from error
+        with self._spawning:
+            self._children.append(child)
+        return child
+
+    def _collect_children(self) -> None:
+        """Take note of shims of this process that are over, so that they don't stay as zombies."""
+        with self._spawning:
+            self._children = [child for child in self._children if child.poll() is None]
+
+    def _end(self, key: AttemptKey, reason: EndReason, grace_seconds: float) -> None:
+        folder = RunFolder(self._root, key)
+        if folder.is_locked():
+            folder.write_end(reason, grace_seconds)
+
+    def _read_log(self, key: AttemptKey, offset: int, limit: int) -> LogChunk:
+        try:
+            with (RunFolder(self._root, key).path / "output.log").open("rb") as log:
+                log.seek(offset)
+                return LogChunk(offset, log.read(limit))
+        except FileNotFoundError:
+            return LogChunk(offset, b"")
+
+    def _forget(self, key: AttemptKey) -> None:
+        folder = RunFolder(self._root, key)
+        with folder.lock() as descriptor:
+            if descriptor is None or (folder.is_begun and folder.ending is None):
+                return
+            grave = folder.detach()
+        shutil.rmtree(grave, ignore_errors=True)  # what is left of it is removed at the next start
+        with suppress(OSError):  # other attempts of the job are still there
+            folder.path.parent.rmdir()

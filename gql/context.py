@@ -1,0 +1,79 @@
+"""What an operation finds as `info.context`: who asks, the services, and loaders that live as long as one result."""
+
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+from uuid import UUID
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from domain.actor import Actor
+from domain.artifact import Artifact
+from domain.attempt import Attempt
+from domain.deck_request import DeckRequest
+from domain.kit import Kit
+from resolvers import job as jobs
+from resolvers import kit as kits
+from resolvers.live import LiveKits
+from resolvers.services import Services
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Loaders:
+    """Crossing from one aggregate to another without a statement for each: keys of one moment go in one read."""
+
+    def __init__(self, services: Services, actor: Actor) -> None:
+        async def load_kits(keys: list[int]) -> list[Kit | None]:
+            found = await kits.find_kits(services, actor, keys)
+            return [found.get(key) for key in keys]
+
+        self.kit_by_id: DataLoader[int, Kit | None] = DataLoader(load_fn=load_kits)
+        self.attempts_by_job: DataLoader[UUID, list[Attempt]] = DataLoader(
+            load_fn=_grouped(lambda keys: jobs.attempts_of_jobs(services, keys), lambda attempt: attempt.job_id)
+        )
+        self.artifacts_by_job: DataLoader[UUID, list[Artifact]] = DataLoader(
+            load_fn=_grouped(lambda keys: jobs.artifacts_of_jobs(services, keys), lambda artifact: artifact.attempt.job_id)
+        )
+        self.deck_requests_by_job: DataLoader[UUID, list[DeckRequest]] = DataLoader(
+            load_fn=_grouped(lambda keys: jobs.deck_requests_of_jobs(services, keys), lambda request: request.job_id)
+        )
+
+
+def _grouped(
+    load: Callable[[list[Key]], Coroutine[Any, Any, Sequence[Value]]], key_of: Callable[[Value], Key]
+) -> Callable[[list[Key]], Coroutine[Any, Any, list[list[Value]]]]:
+    async def load_groups(keys: list[Key]) -> list[list[Value]]:
+        groups: dict[Key, list[Value]] = defaultdict(list)
+        for value in await load(keys):
+            groups[key_of(value)].append(value)
+        return [groups[key] for key in keys]
+
+    return load_groups
+
+
+@dataclass(frozen=True)
+class Context:
+    """The context of one operation.
+
+    `present_kit` makes the GraphQL type of a kit: types of jobs lead to kits and those to jobs, and modules can't.
+    """
+
+    actor: Actor
+    services: Services
+    live: LiveKits
+    present_kit: Callable[[Kit], Any]
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "loaders", Loaders(self.services, self.actor))
+
+    def fresh(self) -> "Context":
+        """The same context with new, empty loaders."""
+        return replace(self)
+
+
+Info = strawberry.Info[Context, None]

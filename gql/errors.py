@@ -1,0 +1,71 @@
+"""Domain errors as members of mutations' unions: one table, read once for each error."""
+
+from typing import Any
+
+import strawberry
+
+from domain import errors
+
+
+@strawberry.interface(description="What every typed error has: a code for programs and a sentence for people.")
+class UserError:
+    code: str = strawberry.field(description="Says what kind of error it is; stable, in capitals.")
+    message: str = strawberry.field(description="Says what is wrong, in a sentence for people; its wording may change.")
+
+
+@strawberry.type(description="One thing that is wrong with the input.")
+class FieldProblem:
+    field: str = strawberry.field(description="The dotted path of the argument, as in `definition.design.variables.0.low`.")
+    message: str = strawberry.field(description="What is wrong with it.")
+
+
+@strawberry.type(description="The input breaks a rule; nothing was changed. Every problem found is listed.")
+class ValidationFailed(UserError):
+    problems: list[FieldProblem] = strawberry.field(description="What is wrong, field by field.")
+
+
+@strawberry.type(description="Nothing of that kind and id exists for the viewer.")
+class NotFound(UserError):
+    pass
+
+
+@strawberry.type(description="The thing is in a state from which the command does not lead on; nothing was changed.")
+class IllegalTransition(UserError):
+    current: str = strawberry.field(description="The state it is in.")
+    wanted: str = strawberry.field(description="The state that the command would have led to.")
+
+
+@strawberry.type(description="The thing's status has changed since the version given as `expectedVersion`; nothing was changed.")
+class VersionConflict(UserError):
+    expected: int = strawberry.field(description="The version that was sent.")
+    current: int = strawberry.field(description="The version of the thing's last change of status.")
+
+
+@strawberry.type(description="The idempotency key was used before with other input; nothing was changed.")
+class IdempotencyKeyReused(UserError):
+    pass
+
+
+@strawberry.type(description="The viewer may not do this.")
+class PermissionDenied(UserError):
+    pass
+
+
+def union_member(error: errors.UserError) -> Any:
+    """The union's member for a domain error; raises it again where it belongs to no union (it is then a GraphQL error)."""
+    base = {"code": error.code, "message": error.message}
+    match error:
+        case errors.ValidationFailed():
+            problems = [FieldProblem(field=each.field, message=each.message) for each in error.problems]
+            return ValidationFailed(**base, problems=problems)
+        case errors.NotFound():
+            return NotFound(**base)
+        case errors.IllegalTransition():
+            return IllegalTransition(**base, current=error.current, wanted=error.wanted)
+        case errors.VersionConflict():
+            return VersionConflict(**base, expected=error.expected, current=error.current)
+        case errors.IdempotencyKeyReused():
+            return IdempotencyKeyReused(**base)
+        case errors.PermissionDenied():
+            return PermissionDenied(**base)
+    raise error

@@ -1,0 +1,59 @@
+"""Opaque ids: the kind and key of a thing, encoded so that nobody is tempted to build one by hand."""
+
+import base64
+import binascii
+from uuid import UUID
+
+from domain.errors import NotFound
+
+KINDS = frozenset({"Kit", "Job", "Task", "KitEvent", "Attempt", "Artifact", "DeckRequest", "StepTemplate"})
+MAX_LENGTH = 500
+
+
+def encode(kind: str, *key: object) -> str:
+    """The id of a thing of that kind."""
+    text = ":".join([kind, *map(str, key)])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode(text: str) -> tuple[str, list[str]]:
+    """Kind and key of an id; NotFound for anything that `encode` did not write."""
+    if len(text) > MAX_LENGTH:
+        raise NotFound("thing with id", repr(text[:80]))
+    try:
+        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except (binascii.Error, ValueError):
+        raise NotFound("thing with id", repr(text[:80])) from None
+    kind, *key = plain.split(":")
+    if kind not in KINDS or not key or encode(kind, *key) != text:
+        raise NotFound("thing with id", repr(text[:80]))
+    return kind, key
+
+
+def kit_number(text: str) -> int:
+    """The number of the kit with that id; NotFound where it is no kit's."""
+    return _integer("Kit", text)
+
+
+def request_number(text: str) -> int:
+    """The number of the deck request with that id."""
+    return _integer("DeckRequest", text)
+
+
+def job_uuid(text: str) -> UUID:
+    """The UUID of the job with that id; NotFound where it is no job's."""
+    return UUID(_key("Job", text)[0])
+
+
+def _key(kind: str, text: str) -> list[str]:
+    found, key = decode(text)
+    if found != kind:
+        raise NotFound(kind.lower(), repr(text[:80]))
+    return key
+
+
+def _integer(kind: str, text: str) -> int:
+    (key,) = _key(kind, text)
+    if not key.isdecimal() or int(key) >= 2**31:
+        raise NotFound(kind.lower(), repr(text[:80]))
+    return int(key)

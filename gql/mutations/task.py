@@ -1,0 +1,45 @@
+"""What workers report of their tasks."""
+
+from typing import Annotated
+
+import strawberry
+
+from domain.errors import UserError
+from gql import errors
+from gql.context import Info
+from gql.types.report import TaskReportInput, TaskReportResult
+from resolvers import task as tasks
+from resolvers.authorisation import require_worker
+
+
+@strawberry.input(description="Reports of one attempt, in order.")
+class TaskReportsInput:
+    reports: list[TaskReportInput] = strawberry.field(description="At most 1000 reports.")
+
+
+@strawberry.type(description="The results of the reports, in the order given.")
+class TaskReportPayload:
+    results: list[TaskReportResult] = strawberry.field(description="One result for each report.")
+
+
+TaskReportAnswer = Annotated[
+    TaskReportPayload | errors.ValidationFailed | errors.PermissionDenied,
+    strawberry.union("TaskReportAnswer", description="The results, or why none was taken in."),
+]
+
+
+@strawberry.type
+class TaskMutation:
+    @strawberry.mutation(
+        description="Report on the tasks of the worker's own attempt; needs the attempt's token. Safe to repeat as it is."
+    )
+    async def task_report(
+        self, info: Info, input: Annotated[TaskReportsInput, strawberry.argument(description="The reports.")]
+    ) -> TaskReportAnswer:
+        context = info.context
+        try:
+            own = require_worker(context.actor).attempt
+            results = await tasks.report_tasks(context.services, context.actor, [each.as_report(own) for each in input.reports])
+        except UserError as error:
+            return errors.union_member(error)  # type: ignore[no-any-return]
+        return TaskReportPayload(results=[TaskReportResult.of(result) for result in results])

@@ -1,0 +1,69 @@
+"""Reading jobs, across kits, and what belongs to them."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from domain.query import JobQuery
+from gql import ids
+from gql.context import Info
+from gql.types.connection import checked_first, decode_cursor
+from gql.types.deck_request import DeckRequest
+from gql.types.enums import JobType, Status
+from gql.types.job import Job, JobConnection
+from gql.types.step_template import StepTemplate
+from resolvers import job as jobs
+
+
+@strawberry.input(description="Which jobs. What is left out does not restrict.")
+class JobFilter:
+    type: list[JobType] | None = strawberry.field(default=None, description="Of one of these types.")
+    status: list[Status] | None = strawberry.field(default=None, description="In one of these states.")
+    kit_id: strawberry.ID | None = strawberry.field(default=None, description="Of this kit.")
+    updated_from: datetime | None = strawberry.field(default=None, description="Whose last event was at this time or later.")
+    updated_to: datetime | None = strawberry.field(default=None, description="Whose last event was before this time.")
+
+
+@strawberry.type
+class JobQueries:
+    @strawberry.field(description="The job of that id.")
+    async def job(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job's id.")]) -> Job | None:
+        job_id = ids.job_uuid(id)
+        job = (await jobs.find_jobs(info.context.services, info.context.actor, [job_id])).get(job_id)
+        return None if job is None else Job.of(job)
+
+    @strawberry.field(description="Jobs across kits, those of the newest kit first.")
+    async def jobs(
+        self,
+        info: Info,
+        filter: Annotated[JobFilter | None, strawberry.argument(description="Which jobs.")] = None,
+        first: Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")] = 50,
+        after: Annotated[str | None, strawberry.argument(description="Go on after this cursor.")] = None,
+    ) -> JobConnection:
+        chosen = filter or JobFilter()
+        place = decode_cursor("job", after, int, int)
+        query = JobQuery(
+            types=frozenset(chosen.type or ()),
+            statuses=frozenset(chosen.status or ()),
+            kit_id=None if chosen.kit_id is None else ids.kit_number(chosen.kit_id),
+            updated_from=chosen.updated_from,
+            updated_to=chosen.updated_to,
+            after=None if place is None else (place[0], place[1]),
+            first=checked_first(first),
+        )
+        return JobConnection.of(await jobs.list_jobs(info.context.services, info.context.actor, query), after)
+
+    @strawberry.field(description="The request to collect decks of that number.")
+    async def deck_request(
+        self, info: Info, request_id: Annotated[int, strawberry.argument(description="The integer that people quote.")]
+    ) -> DeckRequest | None:
+        request = await jobs.find_deck_request(info.context.services, info.context.actor, request_id)
+        if request is None:
+            return None
+        found = await jobs.find_jobs(info.context.services, info.context.actor, [request.job_id])
+        return DeckRequest.of(request, found[request.job_id])
+
+    @strawberry.field(description="The step templates that kits can choose.")
+    def step_templates(self, info: Info) -> list[StepTemplate]:
+        return [StepTemplate.of(template) for template in info.context.services.steps.templates.values()]

@@ -1,0 +1,118 @@
+"""Finding anything again by its id, and who asks."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+
+from domain.attempt import AttemptKey
+from domain.errors import NotFound
+from domain.job import Job as DomainJob
+from gql import ids
+from gql.context import Context, Info
+from gql.types.artifact import Artifact
+from gql.types.attempt import Attempt
+from gql.types.deck_request import DeckRequest
+from gql.types.job import Job
+from gql.types.kit import Kit
+from gql.types.kit_event import KitEvent
+from gql.types.node import Node
+from gql.types.step_template import StepTemplate
+from gql.types.task import Task
+from gql.types.viewer import Viewer
+from resolvers import artifact as artifacts
+from resolvers import job as jobs
+from resolvers import kit as kits
+
+MAX_IDS = 100
+
+
+@strawberry.type
+class NodeQueries:
+    @strawberry.field(description="The one who asks.")
+    def viewer(self, info: Info) -> Viewer:
+        return Viewer.of(info.context.actor)
+
+    @strawberry.field(description="The thing of that id; null where it does not exist.")
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The thing's id.")]
+    ) -> Node | None:
+        return await _find(info.context, id)  # type: ignore[no-any-return]
+
+    @strawberry.field(description="The things of these ids, in their order, null for each that does not exist. At most 100.")
+    async def nodes(
+        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="The things' ids.")]
+    ) -> list[Node | None]:
+        if len(ids) > MAX_IDS:
+            raise NotFound("list of ids", f"longer than {MAX_IDS}")
+        return [await _find(info.context, each) for each in ids]
+
+
+async def _find(context: Context, id: str) -> Any:
+    try:
+        kind, key = ids.decode(id)
+        return await FINDERS[kind](context, *key)
+    except (NotFound, ValueError, TypeError, OverflowError):
+        return None
+
+
+async def _kit(context: Context, number: str) -> Kit | None:
+    kit = await context.loaders.kit_by_id.load(ids.kit_number(ids.encode("Kit", number)))
+    return None if kit is None else Kit.of(kit)
+
+
+async def _domain_job(context: Context, job_id: str) -> DomainJob | None:
+    key = UUID(job_id)
+    return (await jobs.find_jobs(context.services, context.actor, [key])).get(key)
+
+
+async def _job(context: Context, job_id: str) -> Job | None:
+    job = await _domain_job(context, job_id)
+    return None if job is None else Job.of(job)
+
+
+async def _task(context: Context, job_id: str, order: str) -> Task | None:
+    job = await _domain_job(context, job_id)
+    return next((Task.of(task) for task in job.tasks if str(task.order) == order), None) if job else None
+
+
+async def _attempt(context: Context, job_id: str, number: str) -> Attempt | None:
+    if await _domain_job(context, job_id) is None:
+        return None
+    key = AttemptKey(UUID(job_id), int(number))
+    found = await context.loaders.attempts_by_job.load(key.job_id)
+    return next((Attempt.of(attempt) for attempt in found if attempt.key == key), None)
+
+
+async def _event(context: Context, number: str, version: str) -> KitEvent | None:
+    event = await kits.find_event(context.services, context.actor, int(number), int(version))
+    return None if event is None else KitEvent.of(event)
+
+
+async def _artifact(context: Context, artifact_id: str) -> Artifact | None:
+    key = UUID(artifact_id)
+    artifact = (await artifacts.find_artifacts(context.services, context.actor, [key])).get(key)
+    return None if artifact is None else Artifact.of(artifact)
+
+
+async def _deck_request(context: Context, number: str) -> DeckRequest | None:
+    request = await jobs.find_deck_request(context.services, context.actor, int(number))
+    job = None if request is None else await _domain_job(context, str(request.job_id))
+    return None if request is None or job is None else DeckRequest.of(request, job)
+
+
+async def _step_template(context: Context, name: str) -> StepTemplate | None:
+    template = context.services.steps.templates.get(name)
+    return None if template is None else StepTemplate.of(template)
+
+
+FINDERS: dict[str, Any] = {
+    "Kit": _kit,
+    "Job": _job,
+    "Task": _task,
+    "Attempt": _attempt,
+    "KitEvent": _event,
+    "Artifact": _artifact,
+    "DeckRequest": _deck_request,
+    "StepTemplate": _step_template,
+}

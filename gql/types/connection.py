@@ -1,0 +1,79 @@
+"""Relay connections by keyset: a cursor holds the place in the order, so that pages neither skip nor repeat."""
+
+import base64
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import orjson
+import strawberry
+
+from domain.errors import ValidationFailed
+from domain.query import MAX_PAGE
+
+Node = TypeVar("Node")
+
+
+@strawberry.type(description="Where a page of a connection lies in the whole list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether anything follows this page.")
+    has_previous_page: bool = strawberry.field(description="Whether this page was asked for with `after`.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first edge; null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last edge: send it as `after` to go on.")
+
+
+@strawberry.type(description="A thing in a list, and its place.")
+class Edge(Generic[Node]):
+    cursor: str = strawberry.field(description="Opaque; say `after: cursor` to read on from here.")
+    node: Node = strawberry.field(description="The thing itself.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[Node]):
+    edges: list[Edge[Node]] = strawberry.field(description="The things on this page with their places.")
+    nodes: list[Node] = strawberry.field(description="The things on this page.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies.")
+
+
+def page_parts(nodes: list[Any], cursors: list[str], *, has_more: bool, after: str | None) -> dict[str, Any]:
+    """The fields of a connection for one page."""
+    return {
+        "edges": [Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
+        "nodes": nodes,
+        "page_info": PageInfo(
+            has_next_page=has_more,
+            has_previous_page=after is not None,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        ),
+    }
+
+
+def checked_first(first: int) -> int:
+    """`first` if a page may be that long."""
+    if not 1 <= first <= MAX_PAGE:
+        raise ValidationFailed.of("first", f"must be from 1 to {MAX_PAGE}")
+    return first
+
+
+def encode_cursor(kind: str, *place: str | int | datetime) -> str:
+    """A cursor of that kind of list."""
+    values = [each.isoformat() if isinstance(each, datetime) else each for each in place]
+    return base64.urlsafe_b64encode(orjson.dumps([kind, *values])).decode().rstrip("=")
+
+
+def decode_cursor(kind: str, cursor: str | None, *types: type) -> tuple[Any, ...] | None:
+    """The place in a cursor of that kind; ValidationFailed for any other text."""
+    if cursor is None:
+        return None
+    try:
+        found, *values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = tuple(
+            datetime.fromisoformat(value) if wanted is datetime else value for wanted, value in zip(types, values, strict=True)
+        )
+        if found != kind or any(type(value) is not wanted for wanted, value in zip(types, place, strict=True)):
+            raise ValueError
+        if any(isinstance(value, int) and not 0 <= value < 2**31 for value in place):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise ValidationFailed.of("after", "is no cursor of this list") from None
+    return place

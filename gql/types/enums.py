@@ -1,0 +1,52 @@
+"""The enums of the domain as GraphQL enums: registering gives the domain's own classes their names in the SDL."""
+
+import strawberry
+
+from domain.attempt import Cause as Cause
+from domain.event import EventKind as EventKind
+from domain.job_type import JobType as JobType
+from domain.kit import ProductLine as ProductLine
+from domain.query import KitOrder as KitOrder
+from domain.report import ReportState as ReportState
+from domain.status import Status as Status
+
+strawberry.enum(
+    Status,
+    name="Status",
+    description=(
+        "Where a kit, job or task stands. `PENDING`: nothing was done yet. `QUEUED`: it waits for a free runner. `RUNNING`. "
+        "`SUCCEEDED`, `FAILED`, `CANCELLED`: it has ended; only a retry, as a new attempt, leads on."
+    ),
+)
+strawberry.enum(JobType, name="JobType", description="The stages of a kit, in the order in which they run.")
+strawberry.enum(ProductLine, name="ProductLine", description="The product line a kit belongs to.")
+strawberry.enum(KitOrder, name="KitOrder", description="What kits are sorted by; equal ones are sorted by number.")
+strawberry.enum(
+    EventKind,
+    name="EventKind",
+    description=(
+        "What an event says. `CREATED STARTED CANCELLED ARCHIVED` are commands given to the kit. `STATUS`: a job or task has a "
+        "new status. `CANCEL_REQUESTED`: a job is to be ended by its runner. `PROGRESS TRIAL POINT NOTE ARTIFACT` come from the "
+        "job's worker."
+    ),
+)
+strawberry.enum(
+    Cause,
+    name="Cause",
+    description=(
+        "Why an attempt did not succeed. `EXIT_CODE`: its program failed. `TASK_FAILED`: it reported a failed "
+        "task. "
+        "`TIME_LIMIT`, `MEMORY_LIMIT`: it took more than its step allows. `RUNNER_LOST`: what ran it is gone. "
+        "`REPORTS_LOST`: its last reports "
+        "never arrived. `NOT_STARTED`: it could not be started. `CANCELLED`: somebody wanted it. `INTERRUPTED`: the server was "
+        "stopped by hand; the job is queued again."
+    ),
+)
+strawberry.enum(
+    ReportState,
+    name="ReportState",
+    description=(
+        "What became of a report. `RECORDED`: it is an event now. `COALESCED`: taken in, but progress is recorded at most once a "
+        "second. `REFUSED`: see `code` and `message`."
+    ),
+)

@@ -1,0 +1,132 @@
+"""Jobs, the second depth of the state."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+from strawberry.scalars import JSON
+
+from domain import job as domain
+from domain.attempt import AttemptKey
+from domain.errors import NotFound
+from domain.query import Page
+from gql import ids
+from gql.context import Info
+from gql.types.artifact import Artifact
+from gql.types.attempt import Attempt, AttemptConnection
+from gql.types.connection import Connection, checked_first, decode_cursor, encode_cursor, page_parts
+from gql.types.deck_request import DeckRequest
+from gql.types.enums import JobType, Status
+from gql.types.job_log import JobLog
+from gql.types.node import Node
+from gql.types.task import Task
+from resolvers.live import read_log
+
+if TYPE_CHECKING:
+    from gql.types.kit import Kit
+
+
+@strawberry.type(description="One stage of a kit.")
+class Job(Node):
+    uuid: str = strawberry.field(description="The job's UUID, as it stands in logs, events and SQL views.")
+    type: JobType = strawberry.field(description="Which stage it is.")
+    order: int = strawberry.field(description="Its place in the kit, from 1.")
+    status: Status = strawberry.field(description="Where it stands: the status of its latest attempt.")
+    percent: float = strawberry.field(description="The mean progress of its tasks, from 0 to 100.")
+    attempt: Attempt = strawberry.field(description="The latest attempt.")
+    cancel_requested: bool = strawberry.field(description="Whether it is being ended by its runner at somebody's wish.")
+    version: int = strawberry.field(description="The kit's version at the job's last event.")
+    status_version: int = strawberry.field(description="The kit's version at the job's last change of status.")
+    created_at: datetime = strawberry.field(description="When it was recorded.")
+    updated_at: datetime = strawberry.field(description="When its last event was recorded.")
+    started_at: datetime | None = strawberry.field(description="When the latest attempt began to run.")
+    ended_at: datetime | None = strawberry.field(description="When the latest attempt ended.")
+    metadata: JSON = strawberry.field(description="What the worker of the latest attempt has told about the job.")
+    data_info: JSON | None = strawberry.field(
+        description="Of a DOE job: method, seed, rows, columns with roles and ranges, failed points. Null until it is known."
+    )
+    tasks: list[Task] = strawberry.field(description="Its tasks, in order.")
+    job: strawberry.Private[domain.Job]
+
+    @strawberry.field(description="The kit it belongs to.")
+    async def kit(self, info: Info) -> Annotated["Kit", strawberry.lazy("gql.types.kit")]:
+        kit = await info.context.loaders.kit_by_id.load(self.job.kit_id)
+        if kit is None:
+            raise NotFound("kit", self.job.kit_id)
+        return info.context.present_kit(kit)  # type: ignore[no-any-return]
+
+    @strawberry.field(description="Its attempts, oldest first.")
+    async def attempts(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")] = 50,
+        after: Annotated[str | None, strawberry.argument(description="Go on after this cursor.")] = None,
+    ) -> AttemptConnection:
+        place = decode_cursor("attempt", after, int)
+        found = await info.context.loaders.attempts_by_job.load(self.job.id)
+        rest = [attempt for attempt in found if place is None or attempt.number > place[0]]
+        shown = rest[: checked_first(first)]
+        cursors = [encode_cursor("attempt", attempt.number) for attempt in shown]
+        nodes = [Attempt.of(attempt) for attempt in shown]
+        return AttemptConnection(**page_parts(nodes, cursors, has_more=len(rest) > len(shown), after=after))
+
+    @strawberry.field(description="What an attempt has left behind, by name; of the latest attempt unless one is named.")
+    async def artifacts(
+        self,
+        info: Info,
+        attempt: Annotated[int | None, strawberry.argument(description="The number of the attempt.")] = None,
+    ) -> list[Artifact]:
+        number = attempt or self.job.attempt.number
+        found = await info.context.loaders.artifacts_by_job.load(self.job.id)
+        return [Artifact.of(artifact) for artifact in found if artifact.attempt.number == number]
+
+    @strawberry.field(description="Of a DECK_COLLECTION job: the request that it carries out.")
+    async def deck_request(self, info: Info) -> DeckRequest | None:
+        found = await info.context.loaders.deck_requests_by_job.load(self.job.id)
+        return DeckRequest.of(found[0], self.job) if found else None
+
+    @strawberry.field(description="A piece of an attempt's output, for reading it later; `jobLog` streams it live.")
+    async def log(
+        self,
+        info: Info,
+        attempt: Annotated[int | None, strawberry.argument(description="The attempt; the latest unless named.")] = None,
+        after: Annotated[int, strawberry.argument(description="The byte offset to read on from: `end` of the last piece.")] = 0,
+    ) -> JobLog | None:
+        key = AttemptKey(self.job.id, attempt or self.job.attempt.number)
+        is_over = key.number < self.job.attempt.number or self.job.is_ended
+        frame = await read_log(info.context.services, key, max(after, 0), is_over)
+        return None if frame is None else JobLog.of(frame)
+
+    @classmethod
+    def of(cls, job: domain.Job) -> "Job":
+        """The type for a job of the domain."""
+        return cls(
+            id=strawberry.ID(ids.encode("Job", job.id)),
+            uuid=str(job.id),
+            type=job.type,
+            order=job.order,
+            status=job.status,
+            percent=round(job.progress * 100, 2),
+            attempt=Attempt.of(job.attempt),
+            cancel_requested=job.cancel_requested,
+            version=job.version,
+            status_version=job.status_version,
+            created_at=job.created_at,
+            updated_at=job.updated_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+            metadata=JSON(job.metadata),
+            data_info=JSON(job.metadata["dataInfo"]) if "dataInfo" in job.metadata else None,
+            tasks=[Task.of(task) for task in job.tasks],
+            job=job,
+        )
+
+
+@strawberry.type(description="A page of jobs across kits, newest kit first, in the kit's order within.")
+class JobConnection(Connection[Job]):
+    @classmethod
+    def of(cls, page: Page[domain.Job], after: str | None) -> "JobConnection":
+        """The connection for a page of jobs."""
+        cursors = [encode_cursor("job", job.kit_id, job.order) for job in page.items]
+        nodes = [Job.of(job) for job in page.items]
+        return cls(**page_parts(nodes, cursors, has_more=page.has_more, after=after))

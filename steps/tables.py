@@ -1,0 +1,72 @@
+"""Reading table decks: CSV or Parquet from strangers, down to the named columns as numbers."""
+
+import csv
+from collections.abc import Sequence
+from io import BytesIO, StringIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+MAX_ROWS = 1_000_000
+MAX_TABLE_BYTES = 512 * 2**20
+MAX_HEADER = 2**20
+PARQUET_MAGIC = b"PAR1"
+
+
+class TableRefused(ValueError):
+    """The file is no table, or lacks a column of numbers that is asked for."""
+
+
+def read_columns(content: bytes, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """The columns `names` of a CSV (UTF-8 with or without byte order mark, commas) or Parquet file, each of shape (rows,).
+
+    Empty cells, "NaN" and the like become NaN. `TableRefused` where the file can't be read, a column is missing, there twice or
+    not numeric, or there are no rows or more than `MAX_ROWS`.
+    """
+    try:
+        table = _read_parquet(content, names) if content.startswith(PARQUET_MAGIC) else _read_csv(content, names)
+    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TableRefused(f"can't be read: {' '.join(str(error).split())[:300]}") from error
+    if not 0 < table.num_rows <= MAX_ROWS:
+        raise TableRefused(f"has {table.num_rows} rows; 1 to {MAX_ROWS} are allowed")
+    return {name: _numbers(table.column(name), name) for name in names}
+
+
+def _read_csv(content: bytes, names: Sequence[str]) -> pa.Table:
+    header = content[:MAX_HEADER].decode("utf-8-sig", "strict" if len(content) <= MAX_HEADER else "ignore")
+    _check_names(next(csv.reader(StringIO(header)), []), names)
+    return pa_csv.read_csv(
+        BytesIO(content),
+        # One thread, since only then an error names its row.
+        read_options=pa_csv.ReadOptions(use_threads=False),
+        convert_options=pa_csv.ConvertOptions(
+            include_columns=list(names), column_types={name: pa.float64() for name in names}, strings_can_be_null=True
+        ),
+    )
+
+
+def _read_parquet(content: bytes, names: Sequence[str]) -> pa.Table:
+    with pq.ParquetFile(BytesIO(content)) as file:
+        _check_names(file.schema_arrow.names, names)
+        groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+        if file.metadata.num_rows > MAX_ROWS or sum(group.total_byte_size for group in groups) > MAX_TABLE_BYTES:
+            raise TableRefused(f"is too large: {MAX_ROWS} rows and {MAX_TABLE_BYTES} bytes unpacked are allowed")
+        return file.read(columns=list(names), use_threads=False)
+
+
+def _check_names(found: Sequence[str], wanted: Sequence[str]) -> None:
+    for name in wanted:
+        if found.count(name) != 1:
+            shown = ", ".join(found[:20])[:300]
+            raise TableRefused(f"has {'no' if name not in found else 'more than one'} column {name!r}; its columns are {shown}")
+
+
+def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        raise TableRefused(f"column {name!r} holds {kind}, not numbers")
+    numbers = column.cast(pa.float64(), safe=False).combine_chunks()
+    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)

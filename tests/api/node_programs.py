@@ -1,0 +1,85 @@
+"""The clients that browsers use, run by the real Node: installed once for each lock file, each ended by its own pid."""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.services import missing, require_program
+
+SOURCES = Path(__file__).parent / "node"
+CACHE = Path(__file__).parents[2] / ".cache"
+
+
+def installed_scripts() -> Path:
+    """A folder with the scripts and what they need; `missing` where npm is not installed or reaches no registry."""
+    require_program("node")
+    npm = require_program("npm")
+    files = sorted(path for path in SOURCES.iterdir() if path.is_file())
+    digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:16]
+    folder = CACHE / f"api-node-{digest}"
+    if folder.is_dir():
+        return folder
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="installing-", dir=CACHE) as name:
+        for path in files:
+            shutil.copy(path, name)
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=name, capture_output=True, text=True, timeout=110, check=False)
+        if done.returncode != 0:
+            missing(f"what tests/api/node needs ({done.stderr.strip().splitlines()[-1:]})")
+        try:
+            shutil.copytree(name, folder, symlinks=True)
+        except FileExistsError:
+            return folder  # another run was faster
+    return folder
+
+
+class Program:
+    """A running script that prints a JSON value a line."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def line(self, deadline: float = 20.0) -> Any:
+        """The next value that it prints; None at its end."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(deadline):
+            text = await self._process.stdout.readline()
+        return json.loads(text) if text else None
+
+    async def lines(self, deadline: float = 60.0) -> list[Any]:
+        """All that it still prints."""
+        printed = []
+        while (line := await self.line(deadline)) is not None:
+            printed.append(line)
+        return printed
+
+    async def until(self, key: str) -> Any:
+        """The next line that has `key`: the value there."""
+        while (line := await self.line()) is not None:
+            if key in line:
+                return line[key]
+        raise AssertionError(f"the program ended without {key}")
+
+
+@asynccontextmanager
+async def node(folder: Path, script: str, *arguments: str) -> AsyncIterator[Program]:
+    """Run a script of `tests/api/node`; it is killed when the block ends before it."""
+    environment = {**os.environ, "NO_COLOR": "1"}
+    process = await asyncio.create_subprocess_exec(
+        "node", script, *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    try:
+        yield Program(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

@@ -1,0 +1,321 @@
+"""One suite for the folder and for S3: content is seen whole or not at all, whatever breaks off."""
+
+import asyncio
+import hashlib
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
+from uuid import uuid4
+
+import pytest
+from obstore.store import S3Store
+
+from adapters.artifacts import Artifacts, InvalidArtifactsUrl, open_artifacts
+from domain.artifact import blob_location
+from domain.attempt import AttemptKey
+from domain.errors import NotFound, Unavailable, ValidationFailed
+from domain.ports import ArtifactStore
+from domain.upload import UploadOffsetMismatch
+
+CONTENT = random.Random(3).randbytes(9_000_001)
+CREDENTIALS = {"access_key_id": "plog", "secret_access_key": "plog-secret"}
+
+
+def missing(what: str) -> NoReturn:
+    """A visible skip on a laptop, a failure where all services are required."""
+    if os.environ.get("PLOG_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{what} is required and missing")
+    pytest.skip(f"{what} is not installed")
+
+
+def find_versitygw() -> str | None:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "plog" / "bin"
+    return os.environ.get("PLOG_VERSITYGW") or shutil.which("versitygw") or shutil.which("versitygw", path=str(cache))
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A real S3 server on a free port, as the options for its bucket `plog`."""
+    program = find_versitygw()
+    if program is None:
+        missing("versitygw")
+    root = tmp_path_factory.mktemp("s3")
+    metadata = tmp_path_factory.mktemp("s3-metadata")
+    (root / "plog").mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    access = ["--access", CREDENTIALS["access_key_id"], "--secret", CREDENTIALS["secret_access_key"]]
+    process = subprocess.Popen(
+        [program, "--port", f"127.0.0.1:{port}", *access, "--quiet", "posix", "--sidecar", str(metadata), str(root)]
+    )
+    try:
+        wait_for_port(port, process)
+        yield {
+            "endpoint": f"http://127.0.0.1:{port}",
+            "region": "us-east-1",
+            "virtual_hosted_style_request": "false",
+            **CREDENTIALS,
+        }
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended at once"
+        with socket.socket() as connection:
+            if connection.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server did not open its port")
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
+    if request.param == "folder":
+        return open_artifacts(str(tmp_path / "artifacts"), staging=tmp_path / "staging")
+    options = request.getfixturevalue("s3")
+    return open_artifacts(f"s3://plog/{uuid4()}", staging=tmp_path / "staging", options=options)
+
+
+@pytest.fixture
+def location() -> str:
+    return blob_location(AttemptKey(uuid4(), 1), hashlib.sha256(CONTENT).hexdigest())
+
+
+async def stream(content: bytes, piece: int = 1_000_000) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), piece):
+        yield content[start : start + piece]
+
+
+async def breaks_off(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+    raise ConnectionResetError
+
+
+async def read_all(store: ArtifactStore, location: str, start: int = 0, end: int = 2**40) -> bytes:
+    return b"".join([piece async for piece in store.read(location, start, end)])
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+async def upload(store: ArtifactStore, location: str, content: bytes) -> None:
+    await store.append(location, 0, stream(content))
+    await store.complete(location, sha256=digest(content), size=len(content))
+
+
+async def test_content_comes_back_whole_and_in_ranges(store: ArtifactStore, location: str) -> None:
+    await upload(store, location, CONTENT)
+    assert await store.size(location) == len(CONTENT)
+    assert await read_all(store, location) == CONTENT
+    assert await read_all(store, location, 4_194_300, 4_194_310) == CONTENT[4_194_300:4_194_310]
+    assert await read_all(store, location, len(CONTENT) - 3) == CONTENT[-3:]
+    assert await read_all(store, location, len(CONTENT), len(CONTENT) + 9) == b""
+    assert await read_all(store, location, 5, 5) == b""
+
+
+async def test_nothing_is_there_before_complete(store: ArtifactStore, location: str) -> None:
+    assert await store.upload_offset(location) == 0
+    assert await store.append(location, 0, stream(CONTENT)) == len(CONTENT)
+    assert await store.size(location) is None
+    with pytest.raises(NotFound):
+        await read_all(store, location)
+
+
+async def test_empty_content(store: ArtifactStore, location: str) -> None:
+    await store.complete(location, sha256=digest(b""), size=0)
+    assert await store.size(location) == 0
+    assert await read_all(store, location) == b""
+
+
+async def test_an_upload_goes_on_where_it_broke_off(store: ArtifactStore, location: str) -> None:
+    with pytest.raises(ConnectionResetError):
+        await store.append(location, 0, breaks_off(CONTENT[:700]))
+    assert await store.upload_offset(location) == 700
+    with pytest.raises(UploadOffsetMismatch) as early:
+        await store.complete(location, sha256=digest(CONTENT), size=len(CONTENT))
+    assert early.value.expected == 700
+    assert await store.append(location, 700, stream(CONTENT[700:])) == len(CONTENT)
+    await store.complete(location, sha256=digest(CONTENT), size=len(CONTENT))
+    assert await read_all(store, location) == CONTENT
+    assert await store.upload_offset(location) == len(CONTENT)
+
+
+@pytest.mark.parametrize("offset", [0, 99, 101, 10**12])
+async def test_a_wrong_offset_says_the_right_one(store: ArtifactStore, location: str, offset: int) -> None:
+    await store.append(location, 0, stream(CONTENT[:100]))
+    with pytest.raises(UploadOffsetMismatch) as refused:
+        await store.append(location, offset, stream(b"other"))
+    assert refused.value.expected == 100
+    assert await store.upload_offset(location) == 100
+
+
+async def test_other_content_is_refused_and_the_upload_begins_anew(store: ArtifactStore, location: str) -> None:
+    for content, field in ((CONTENT[:-1] + b"?", "sha256"), (CONTENT + b"?", "size")):
+        await store.append(location, 0, stream(content))
+        with pytest.raises(ValidationFailed) as refused:
+            await store.complete(location, sha256=digest(CONTENT), size=len(CONTENT))
+        assert [problem.field for problem in refused.value.problems] == [field]
+        assert await store.size(location) is None
+        assert await store.upload_offset(location) == 0
+
+
+async def test_completing_again_is_a_no_op_and_content_never_changes(store: ArtifactStore, location: str) -> None:
+    await upload(store, location, b"first")
+    await store.complete(location, sha256=digest(b"first"), size=5)
+    assert await store.append(location, 5, stream(b"")) == 5
+    with pytest.raises(ValidationFailed):
+        await store.append(location, 5, stream(b"more"))
+    with pytest.raises(UploadOffsetMismatch):
+        await store.append(location, 0, stream(b"other"))
+    with pytest.raises(ValidationFailed):
+        await store.complete(location, sha256=digest(b"other"), size=5)
+    assert await read_all(store, location) == b"first"
+
+
+async def test_many_senders_at_once_leave_one_whole_content(store: ArtifactStore, location: str) -> None:
+    async def send() -> None:
+        while await store.size(location) is None:
+            try:
+                await store.append(location, offset := await store.upload_offset(location), stream(CONTENT[offset:], 200_000))
+                await store.complete(location, sha256=digest(CONTENT), size=len(CONTENT))
+            except UploadOffsetMismatch:
+                continue
+
+    await asyncio.wait_for(asyncio.gather(*(send() for _ in range(5))), 60)
+    assert await read_all(store, location) == CONTENT
+    assert await store.upload_offset(location) == len(CONTENT)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "/", "../x", "a/../b", "a//b", "/etc/passwd", ".staging/x", "a/.b", "a\x00b", "a" * 1000, "é", "a\n"]
+)
+async def test_a_location_never_leads_elsewhere(store: ArtifactStore, bad: str) -> None:
+    with pytest.raises(ValidationFailed):
+        await store.size(bad)
+    with pytest.raises(ValidationFailed):
+        await store.append(bad, 0, stream(b"x"))
+    with pytest.raises(ValidationFailed):
+        await store.complete(bad, sha256=digest(b"x"), size=1)
+    with pytest.raises(ValidationFailed):
+        await read_all(store, bad)
+
+
+KILLED = """
+import asyncio, hashlib, sys
+from pathlib import Path
+from adapters.artifacts import open_artifacts
+
+async def main(url, staging, location, source, *options):
+    store = open_artifacts(url, staging=Path(staging), options=dict(option.split("=", 1) for option in options))
+    content = Path(source).read_bytes()
+    async def rest(offset):
+        for start in range(offset, len(content), 65536):
+            yield content[start : start + 65536]
+    offset = await store.upload_offset(location)
+    print("begun", flush=True)
+    if offset < len(content):
+        await store.append(location, offset, rest(offset))
+    await store.complete(location, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+async def test_kill_9_leaves_all_or_nothing(kind: str, request: pytest.FixtureRequest, tmp_path: Path, location: str) -> None:
+    options = request.getfixturevalue("s3") if kind == "s3" else {}
+    url = f"s3://plog/{uuid4()}" if kind == "s3" else str(tmp_path / "artifacts")
+    store = open_artifacts(url, staging=tmp_path / "staging", options=options)
+    source = tmp_path / "source"
+    source.write_bytes(CONTENT)
+    arguments = [url, str(tmp_path / "staging"), location, str(source), *(f"{name}={value}" for name, value in options.items())]
+    chance = random.Random(7)
+    ended, offset = False, 0
+    for _ in range(30):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, *arguments, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"begun\n"
+        try:
+            ended = await asyncio.wait_for(process.wait(), chance.uniform(0, 0.1)) == 0
+            assert ended
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        assert await store.size(location) in (None, len(CONTENT))
+        assert await store.upload_offset(location) >= offset, "what was taken is lost"
+        offset = await store.upload_offset(location)
+        if ended:
+            break
+    if not ended:
+        await store.append(location, offset, stream(CONTENT[offset:]))
+        await store.complete(location, sha256=digest(CONTENT), size=len(CONTENT))
+    assert await read_all(store, location) == CONTENT
+
+
+async def test_a_folder_keeps_nothing_but_the_content(tmp_path: Path, location: str) -> None:
+    store = open_artifacts((tmp_path / "artifacts").as_uri(), staging=tmp_path / "unused")
+    await upload(store, location, CONTENT)
+    files = [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+    assert files == [tmp_path / "artifacts" / location]
+
+
+async def test_abandoned_uploads_are_dropped_others_kept(tmp_path: Path) -> None:
+    store = open_artifacts(str(tmp_path / "artifacts"), staging=tmp_path)
+    await store.append("old", 0, stream(b"old"))
+    for path in (tmp_path / "artifacts" / ".staging").iterdir():
+        os.utime(path, (0, 0))
+    await store.append("new", 0, stream(b"new"))
+    assert store.drop_abandoned(timedelta(days=7)) == 1
+    assert (await store.upload_offset("old"), await store.upload_offset("new")) == (0, 3)
+
+
+async def test_a_store_that_is_down_is_unavailable_and_keeps_what_was_taken(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        dead = S3Store(
+            "plog",
+            endpoint=endpoint,
+            access_key_id="plog",
+            secret_access_key="plog-secret",
+            client_options={"allow_http": True},
+            retry_config={"max_retries": 0},
+        )
+        store = Artifacts(dead, tmp_path)
+        with pytest.raises(Unavailable):
+            await store.size("a")
+        with pytest.raises(Unavailable):
+            await store.complete("a", sha256=digest(b""), size=0)
+
+
+async def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
+    store = open_artifacts(str(tmp_path / "artifacts"), staging=tmp_path)
+    shutil.rmtree(tmp_path / "artifacts" / ".staging")
+    (tmp_path / "artifacts" / ".staging").write_text("no folder")
+    with pytest.raises(Unavailable):
+        await store.append("a", 0, stream(b"x"))
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "s3://", "http://host/"])
+def test_a_wrong_url_is_one_sentence(url: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArtifactsUrl, match="PLOG_ARTIFACTS__URL"):
+        open_artifacts(url, staging=tmp_path)
+
+
+def test_an_unknown_option_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArtifactsUrl, match="PLOG_ARTIFACTS__URL"):
+        open_artifacts("s3://plog", staging=tmp_path, options={"colour": "blue"})

@@ -1,0 +1,61 @@
+// GraphiQL, told by the server which operations to show and whose token to fill in.
+import 'graphiql/setup-workers/vite';
+import 'graphiql/style.css';
+import './graphiql.css';
+
+import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { GraphiQL } from 'graphiql';
+import { createElement } from 'react';
+import { createRoot } from 'react-dom/client';
+
+const place = document.getElementById('graphiql');
+
+/** Header names know no case, so what the user typed replaces the default of the same name. */
+function headersOf(defaults, typed = {}) {
+  const names = new Set(Object.keys(typed).map((name) => name.toLowerCase()));
+  const kept = Object.entries(defaults).filter(([name]) => !names.has(name.toLowerCase()));
+  return { ...Object.fromEntries(kept), ...typed };
+}
+
+/** The websocket's address, on the page's own host unless the server names another. */
+function socketUrl(path) {
+  const url = new URL(path, window.location.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return url.href;
+}
+
+/** {endpoint, subscriptions, headers, tabs: [{query, variables}]}; see app/graphiql.py. */
+async function loadConfig() {
+  const response = await fetch('/graphiql/config.json', { cache: 'no-store' });
+  if (!response.ok) throw new Error(`The server answered ${response.status} to GET /graphiql/config.json`);
+  return response.json();
+}
+
+async function start() {
+  const { endpoint, subscriptions, headers, tabs } = await loadConfig();
+  const fetcher = createGraphiQLFetcher({
+    url: endpoint,
+    subscriptionUrl: socketUrl(subscriptions),
+    enableIncrementalDelivery: false,
+  });
+  const shownHeaders = Object.keys(headers).length ? JSON.stringify(headers, null, 2) : '';
+  createRoot(place).render(
+    createElement(GraphiQL, {
+      // Tabs kept from an earlier visit have no headers (they are not stored), so the defaults go with every request.
+      fetcher: (parameters, options) => fetcher(parameters, { ...options, headers: headersOf(headers, options?.headers) }),
+      defaultTabs: tabs.map(({ query, variables }) => ({
+        query,
+        variables: variables && Object.keys(variables).length ? JSON.stringify(variables, null, 2) : null,
+        headers: shownHeaders,
+      })),
+      defaultHeaders: shownHeaders,
+      initialHeaders: shownHeaders,
+      inputValueDeprecation: true,
+      schemaDescription: true,
+    }),
+  );
+}
+
+start().catch((error) => {
+  place.textContent = `GraphiQL could not start: ${error.message}`;
+});
