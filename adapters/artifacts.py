@@ -89,7 +89,11 @@ class Artifacts:
     async def size(self, location: str) -> int | None:
         """Bytes stored at `location`; None where nothing is."""
         _check_location(location)
-        return await asyncio.to_thread(self._size, location)
+        with _translated():
+            try:
+                return (await obstore.head_async(self._store, location))["size"]
+            except FileNotFoundError:
+                return None
 
     async def upload_offset(self, location: str) -> int:
         """Where the upload goes on; the whole size where the content is stored."""

@@ -61,11 +61,14 @@ class Keys:
 
         Of several processes that start at once, one makes the file and all read the same. Raises `InvalidKeys`.
         """
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            entry = f"{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(DERIVED_BYTES)).decode()}\n"
-            _create_once(path, entry.encode())
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        try:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                entry = f"{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(DERIVED_BYTES)).decode()}\n"
+                _create_once(path, entry.encode())
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            raise InvalidKeys(f"{path}: the file of keys can't be read or made: {error.strerror}.") from error
         return cls.parse([line for line in lines if line.strip()], source=str(path))
 
     def derive(self, purpose: str) -> Mapping[str, bytes]:

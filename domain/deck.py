@@ -13,7 +13,7 @@ from domain.design import Design, Method
 from domain.validation import Problems
 
 MAX_NAME = 100
-MAX_COLUMNS = 200
+MAX_COLUMNS = 100
 MAX_ADDRESS = 2000
 MAX_PATTERN = 200
 
@@ -101,6 +101,8 @@ def check_design_fits(deck: Deck, design: Design, problems: Problems) -> None:
             at_design.add("evaluator", "can't be given for a table: its rows hold the responses")
     elif design.method is Method.MEASURED:
         at_design.add("method", "can't be MEASURED: a netlist holds no rows")
+    elif design.function is not None and not deck.responses:
+        problems.at("deck").add("responses", "is required where a function evaluates the design: what it returns")
     known = _folded(deck.inputs, deck.kind)
     names = [fold(name, deck.kind) for name in design.space.names]
     for index, name in enumerate(names):

@@ -249,7 +249,7 @@ class _Reader:
 def _logical_cards(path: str, text: str, *, is_main: bool) -> Iterator[Card]:
     """The cards of one file. The first line of a main file is its title and not a card, whatever it says."""
     current: Card | None = None
-    for number, raw in enumerate(re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff")), start=1):
+    for number, raw in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         line = _without_comment(raw) if number > 1 or not is_main else ""
         if not line:
             continue

@@ -54,6 +54,11 @@ class Runner(Protocol):
 class Bus(Protocol):
     """Carries notices between the processes of PLOG. It may lose them: it then yields a `Gap` instead."""
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether notices of other processes arrive now."""
+        ...
+
     async def publish(self, notices: Sequence[Notice]) -> None:
         """Tell all subscribers, in every process. Never raises: a bus that is down loses notices, and that is allowed."""
         ...

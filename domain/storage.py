@@ -104,6 +104,10 @@ class EventStore(Protocol):
         """The version of the event that a report caused; None where it caused none."""
         ...
 
+    async def prepare_partitions(self, now: datetime) -> None:
+        """Make sure that events can be stored in the coming months."""
+        ...
+
     async def identities(self, after: int, limit: int) -> list[KitIdentity]:
         """Kits in the order of their numbers, for going through all of them."""
         ...

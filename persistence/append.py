@@ -6,6 +6,7 @@ one writing transaction does. The database's clock is read under the lock and ne
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import Table, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.change import Change
+from domain.kit import Kit
 from persistence import rows, tables
 from persistence.dialect import Document, Instant, among, array_type, array_value, insert_into
 
@@ -49,6 +51,25 @@ def _rows(changes: Sequence[Change], name_ids: Mapping[str, int]) -> Rows:
     return found
 
 
+async def write_state(connection: AsyncConnection, kit: Kit) -> None:
+    """Write the current state of a whole kit over what is stored; no events."""
+    state = tables.kit_state
+    values = rows.kit_state_row(kit)
+    await connection.execute(
+        insert_into(connection, state).values(values).on_conflict_do_update(index_elements=[state.c.kit_id], set_=values)
+    )
+    await _upsert_rows(connection, _rows([Change(before=replace(kit, jobs=()), kit=kit, actor="", events=[])], {}))
+
+
+async def _upsert_rows(connection: AsyncConnection, found: Rows) -> None:
+    for table in STATES:
+        if found[table.name]:
+            statement = insert_into(connection, table)
+            updated = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+            keys = list(table.primary_key.columns)
+            await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=updated), found[table.name])
+
+
 async def _append_sqlite(
     connection: AsyncConnection, changes: Sequence[Change], name_ids: Mapping[str, int]
 ) -> dict[int, datetime]:
@@ -64,12 +85,7 @@ async def _append_sqlite(
         values = rows.kit_state_row(change.kit)
         await connection.execute(state.update().where(state.c.kit_id == change.kit.id).values(values))
         found = _rows([change], name_ids)
-        for table in STATES:
-            if found[table.name]:
-                statement = insert_into(connection, table)
-                updated = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
-                keys = list(table.primary_key.columns)
-                await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=updated), found[table.name])
+        await _upsert_rows(connection, found)
         if found["kit_event"]:
             await connection.execute(tables.kit_event.insert(), found["kit_event"])
         recorded[change.kit.id] = at

@@ -34,6 +34,15 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+async def check_revision(engine: AsyncEngine) -> None:
+    """Raise `DatabaseOutdated`, saying what to do, unless the database is at the newest revision."""
+    async with engine.connect() as connection:
+        current = await connection.run_sync(current_revision)
+    if current != newest_revision():
+        found = "has no tables of PLOG" if current is None else f"is at revision {current}"
+        raise DatabaseOutdated(f"the database {found}; revision {newest_revision()} is needed: run `plog migrate`.")
+
+
 async def upgrade(engine: AsyncEngine, *, revision: str = "head", app_role: str | None = None) -> None:
     """Bring the database to `revision` in one transaction; concurrent calls wait for each other.
 

@@ -23,6 +23,7 @@ class UnitOfWork:
     """The repositories on one connection; what they do becomes visible to others all at once."""
 
     def __init__(self, connection: AsyncConnection, name_cache: dict[str, int]) -> None:
+        self.connection = connection
         self.kits = KitRepository(connection, name_cache)
         self.events = EventRepository(connection)
         self.attempts = AttemptRepository(connection)

@@ -87,7 +87,7 @@ async def upload(services: Services, actor: Actor, sha256: str, size: int, offse
     if await services.artifacts.size(location) == size:
         return
     if await services.artifacts.append(location, offset, chunks) >= size:
-        await services.artifacts.complete(location, sha256, size)
+        await services.artifacts.complete(location, sha256=sha256, size=size)
 
 
 async def _upload_location(services: Services, actor: Actor, sha256: str) -> str:

@@ -14,17 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from domain.deck import Deck, DeckKind, check_design_fits, fold, parse_deck
-from domain.design import Design, parse_design
-from domain.errors import ValidationFailed
+from domain.deck import Deck, DeckKind, fold
+from domain.design import Design
 from domain.netlist import Netlist, NetlistRefused, read_netlist
-from domain.validation import Problems
 from steps.deck_sources import Files, gather
+from steps.decks import ARCHIVE, LIST, netlist_texts, read_definition
 from steps.reports import Reports, StepFailed, StepInput, run_step
 from steps.tables import TableRefused, read_columns
 
-ARCHIVE = "decks.zip"
-LIST = "decks.json"
 MAX_NAMED = 20
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
@@ -34,26 +31,14 @@ class ReadDeck:
     """A deck that could be read. `found` is what decks.json tells of it, `includes` are the files it needs beside itself."""
 
     name: str
-    found: Mapping[str, Any]
+    found: dict[str, Any]
     includes: tuple[str, ...] = ()
-
-
-def parse_definition(definition: Mapping[str, Any]) -> tuple[Deck, Design]:
-    """The sections `deck` and `design` of a kit's definition; StepFailed with all problems where they do not hold."""
-    problems = Problems()
-    deck = parse_deck(problems.mapping(definition, "deck"), problems.at("deck"))
-    design = parse_design(problems.mapping(definition, "design"), problems.at("design"))
-    check_design_fits(deck, design, problems)
-    try:
-        problems.check()
-    except ValidationFailed as error:
-        raise StepFailed(f"the kit's definition does not hold: {error}") from error
-    return deck, design
 
 
 def collect(step: StepInput, reports: Reports) -> None:
     """Run the three tasks fetch, parse, check."""
-    deck, design = parse_definition(step.definition)
+    definition = read_definition(step)
+    deck, design = definition.deck, definition.design
     with reports.task("fetch"):
         files = gather(deck.source, step.inputs_folder, step.server)
         names = [name for name in files if deck.takes(name)]
@@ -75,7 +60,7 @@ def collect(step: StepInput, reports: Reports) -> None:
 
 
 def _read_all(deck: Deck, files: Files, names: list[str], refused: dict[str, str], reports: Reports) -> list[ReadDeck]:
-    texts = _texts(files) if deck.kind is DeckKind.SPICE else {}
+    texts = netlist_texts(files) if deck.kind is DeckKind.SPICE else {}
     decks = []
     for index, name in enumerate(names):
         try:
@@ -84,11 +69,6 @@ def _read_all(deck: Deck, files: Files, names: list[str], refused: dict[str, str
             refused[name] = str(error)
         reports.progress("parse", (index + 1) / len(names))
     return decks
-
-
-def _texts(files: Files) -> dict[str, str]:
-    """What may be a netlist or included by one: what is text. Old tools write Latin-1; only comments can hold such letters."""
-    return {name: content.decode("latin-1") for name, content in files.items() if b"\x00" not in content}
 
 
 def _read_netlist(name: str, texts: Mapping[str, str]) -> ReadDeck:
@@ -110,12 +90,12 @@ def _found_in(netlist: Netlist) -> dict[str, Any]:
 
 def _read_table(name: str, content: bytes, deck: Deck) -> ReadDeck:
     columns = read_columns(content, (*deck.inputs, *deck.responses))
-    incomplete = ~np.isfinite(np.stack(list(columns.values()))).all(axis=0)
+    complete: list[bool] = np.logical_and.reduce(np.isfinite(np.stack(list(columns.values())))).tolist()
     found = {
         "inputs": list(deck.inputs),
         "responses": list(deck.responses),
-        "rows": len(incomplete),
-        "nonFiniteRows": int(incomplete.sum()),
+        "rows": len(complete),
+        "nonFiniteRows": complete.count(False),
     }
     return ReadDeck(name, found)
 
@@ -128,7 +108,7 @@ def _check_all(deck: Deck, design: Design, decks: list[ReadDeck], files: Files, 
         content = "".join(_sha256(files[name]) for name in (candidate.name, *candidate.includes))
         if content in seen:
             refused[candidate.name] = f"has the same content as {seen[content]}"
-        elif problem := _missing(deck, design, candidate):
+        elif problem := _missing(deck, design, candidate) or _unlike(deck, candidate, kept[:1]):
             refused[candidate.name] = problem
         else:
             seen[content] = candidate.name
@@ -148,6 +128,13 @@ def _missing(deck: Deck, design: Design, candidate: ReadDeck) -> str | None:
             return f"no .meas measures {name!r}; there are {', '.join(candidate.found['responses'][:MAX_NAMED])}"
     both = {fold(name, deck.kind) for name in inputs} & set(candidate.found["responses"])
     return f"{sorted(both)[0]!r} is both a parameter and a measurement" if both else None
+
+
+def _unlike(deck: Deck, candidate: ReadDeck, first: list[ReadDeck]) -> str | None:
+    """Where no responses are named all are meant, so all decks must have the same."""
+    if deck.responses or not first or set(candidate.found["responses"]) == set(first[0].found["responses"]):
+        return None
+    return f"does not measure the same as {first[0].name}; name the responses in the kit"
 
 
 def _leave(deck: Deck, files: Files, decks: list[ReadDeck], refused: Mapping[str, str], folder: Path) -> None:

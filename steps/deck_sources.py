@@ -20,7 +20,7 @@ Files = dict[str, bytes]
 def gather(source: DeckSource, inputs_folder: Path, server: Mapping[str, Any]) -> Files:
     """The files of the source by relative path, hidden ones left out, in order of path.
 
-    `server` has `folders` (absolute paths that may be read) and `privateAddresses` (whether an address may lead to private
+    `server` has `folders` (absolute paths that may be read) and `allowPrivateAddresses` (whether an address may lead to private
     hosts; default no). StepFailed where there is nothing, too much, or nothing may be read.
     """
     if source.folder is not None:
@@ -28,7 +28,7 @@ def gather(source: DeckSource, inputs_folder: Path, server: Mapping[str, Any]) -
     elif source.artifact_id is not None:
         found = _upload_files(inputs_folder / UPLOAD)
     else:
-        name, content = fetch(source.url or "", allows_private=bool(server.get("privateAddresses")))
+        name, content = fetch(source.url or "", allows_private=bool(server.get("allowPrivateAddresses")))
         found = _zip_files(content, name) if content.startswith(ZIP_MAGICS) else {_checked_name(name): content}
     visible = {path: found[path] for path in sorted(found) if not _is_hidden(path)}
     if not visible:
@@ -40,12 +40,14 @@ def _folder_files(text: str, allowed: list[str]) -> Iterator[tuple[str, bytes]]:
     root = _allowed_folder(text, allowed)
     left = MAX_TOTAL_BYTES
     count = 0
-    for parent, _, names in os.walk(root, onerror=_unreadable):
-        for name in names:
-            path = Path(parent) / name
-            # A link may lead on inside the folder but not out of it.
-            if not path.is_file() or not path.resolve().is_relative_to(root):
+    for parent, folders, names in os.walk(root, onerror=_unreadable):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        for path in (Path(parent) / name for name in names if not _is_hidden(name)):
+            if not path.is_file():
                 continue
+            # A link may lead on inside the folder but not out of it.
+            if not path.resolve().is_relative_to(root):
+                raise StepFailed(f"{path.relative_to(root)} is a link that leads out of the folder {text!r}")
             count += 1
             size = path.stat().st_size
             left -= size

@@ -43,7 +43,7 @@ def load_model(path: Path) -> Pipeline:
         model = load(path, trusted=sorted(ALLOWED_TYPES))
     except FileNotFoundError as error:
         raise StepFailed(f"{path.name} is missing.") from error
-    except (BadZipFile, KeyError, ValueError) as error:
+    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError) as error:
         raise StepFailed(f"{path.name} can't be read as a model: {error}") from error
     if not isinstance(model, Pipeline):
         raise StepFailed(f"{path.name} holds a {type(model).__name__}, not a pipeline.")

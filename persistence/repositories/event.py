@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, and_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.event import Event
@@ -15,6 +15,11 @@ from domain.storage import EventStore
 from persistence import rows, tables
 
 EVENT = tables.kit_event
+MONTHS_AHEAD = 3
+_CREATE_PARTITIONS = """
+SELECT create_event_partition((date_trunc('month', :now AT TIME ZONE 'UTC') + make_interval(months => ahead))::date)
+FROM generate_series(0, :ahead) AS ahead
+"""
 ACTOR, TASK_NAME = tables.name.alias("actor_names"), tables.name.alias("task_names")
 
 
@@ -54,6 +59,10 @@ class EventRepository(EventStore):
             EVENT.c.kit_id == kit_id, EVENT.c.job_id == job_id, EVENT.c.attempt == attempt, EVENT.c.sequence == sequence
         )
         return (await self._connection.execute(query)).scalar_one_or_none()
+
+    async def prepare_partitions(self, now: datetime) -> None:
+        if self._connection.dialect.name == "postgresql":
+            await self._connection.execute(text(_CREATE_PARTITIONS), {"now": now, "ahead": MONTHS_AHEAD})
 
     async def identities(self, after: int, limit: int) -> list[KitIdentity]:
         query = select(tables.kit).where(tables.kit.c.id > after).order_by(tables.kit.c.id).limit(limit)

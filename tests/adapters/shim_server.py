@@ -22,7 +22,7 @@ SUPERSEDED = {"code": "ATTEMPT_SUPERSEDED", "message": "Attempt 1 is closed."}
 class Faults:
     """What the server does wrong. Counters are used up one by one; -1 means until it is set otherwise."""
 
-    status: int | None = None
+    report_status: int | None = None
     is_hanging: bool = False
     is_superseded: bool = False
     is_unauthorized: bool = False
@@ -219,8 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server_owner.is_stopping.wait()
             self.close_connection = True
             return True
-        if faults.status is not None:
-            self._json(faults.status, {})
+        if faults.report_status is not None and self.command == "POST":
+            self._json(faults.report_status, {})
             return True
         if self.path.startswith("/attempt/") and faults.is_superseded:
             self._json(409, SUPERSEDED)

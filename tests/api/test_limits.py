@@ -157,21 +157,21 @@ def test_a_limit_of_nothing_is_refused() -> None:
 
 # --- the memoised pass against writing every fragment out ------------------------------------------------------------
 
-SELECTIONS: st.SearchStrategy[str] = st.deferred(
-    lambda: st.lists(
-        st.one_of(
-            st.sampled_from(["id", "b: id", "id @include(if: true)", "...f0", "...f1", "...f2"]),
-            SELECTIONS.map(lambda inner: f"node {{ {inner} }}"),
-            SELECTIONS.map(lambda inner: f"x: nodes {{ {inner} }}"),
-            SELECTIONS.map(lambda inner: f"... on Node @skip(if: false) {{ {inner} }}"),
-            st.tuples(st.integers(0, 9), SELECTIONS).map(
-                lambda pair: f"things(first: {pair[0]}) {{ edges {{ node {{ {pair[1]} }} }} }}"
-            ),
-        ),
-        min_size=1,
-        max_size=3,
-    ).map(" ".join)
-)
+LEAVES = st.sampled_from(["id", "b: id", "id @include(if: true)", "...f0", "...f1", "...f2"])
+
+
+def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Selections one level above `inner`."""
+    return st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(" ".join),
+        inner.map(lambda below: f"node {{ {below} }}"),
+        inner.map(lambda below: f"x: nodes {{ {below} }}"),
+        inner.map(lambda below: f"... on Node @skip(if: false) {{ {below} }}"),
+        st.builds("things(first: {}) {{ edges {{ node {{ {} }} }} }}".format, st.integers(0, 9), inner),
+    )
+
+
+SELECTIONS = st.recursive(LEAVES, nested, max_leaves=8)
 
 
 def written_out(selections: str, fragments: list[str]) -> str:

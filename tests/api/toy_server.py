@@ -89,6 +89,15 @@ async def receive(socket: ClientConnection, deadline: float = 10.0) -> Any:
         return json.loads(await socket.recv())
 
 
+def deaf_connection(port: int, request: bytes) -> socket.socket:
+    """A client that sends a request and never reads."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect((HOST, port))
+    client.sendall(request)
+    return client
+
+
 @asynccontextmanager
 async def toy_server(
     settings: TransportSettings | None = None, limits: Limits | None = None, *, world: World | None = None, port: int = 0

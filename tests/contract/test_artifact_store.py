@@ -8,11 +8,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
 from uuid import uuid4
 
 import pytest
@@ -24,61 +22,46 @@ from domain.attempt import AttemptKey
 from domain.errors import NotFound, Unavailable, ValidationFailed
 from domain.ports import ArtifactStore
 from domain.upload import UploadOffsetMismatch
+from tests.services import HOST, Server, missing
 
 CONTENT = random.Random(3).randbytes(9_000_001)
 CREDENTIALS = {"access_key_id": "plog", "secret_access_key": "plog-secret"}
 
 
-def missing(what: str) -> NoReturn:
-    """A visible skip on a laptop, a failure where all services are required."""
-    if os.environ.get("PLOG_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{what} is required and missing")
-    pytest.skip(f"{what} is not installed")
+class S3Server(Server):
+    """versitygw over a folder, with the bucket `plog`."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "plog" / "bin"
+        found = os.environ.get("PLOG_VERSITYGW") or shutil.which("versitygw") or shutil.which("versitygw", path=str(cache))
+        self._program = found or missing("versitygw")
+        (folder / "buckets" / "plog").mkdir(parents=True)
+        (folder / "metadata").mkdir()
 
-def find_versitygw() -> str | None:
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "plog" / "bin"
-    return os.environ.get("PLOG_VERSITYGW") or shutil.which("versitygw") or shutil.which("versitygw", path=str(cache))
+    @property
+    def options(self) -> dict[str, str]:
+        """What `open_artifacts` needs to reach it."""
+        where = {"endpoint": f"http://{HOST}:{self.port}", "region": "us-east-1", "virtual_hosted_style_request": "false"}
+        return {**where, **CREDENTIALS}
+
+    def _command(self) -> list[str]:
+        access = ["--access", CREDENTIALS["access_key_id"], "--secret", CREDENTIALS["secret_access_key"]]
+        where = ["--sidecar", str(self.folder / "metadata"), str(self.folder / "buckets")]
+        return [self._program, "--port", f"{HOST}:{self.port}", *access, "--quiet", "posix", *where]
+
+    def _answers(self) -> bool:
+        with socket.socket() as connection:
+            return connection.connect_ex((HOST, self.port)) == 0
 
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A real S3 server on a free port, as the options for its bucket `plog`."""
-    program = find_versitygw()
-    if program is None:
-        missing("versitygw")
-    root = tmp_path_factory.mktemp("s3")
-    metadata = tmp_path_factory.mktemp("s3-metadata")
-    (root / "plog").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    access = ["--access", CREDENTIALS["access_key_id"], "--secret", CREDENTIALS["secret_access_key"]]
-    process = subprocess.Popen(
-        [program, "--port", f"127.0.0.1:{port}", *access, "--quiet", "posix", "--sidecar", str(metadata), str(root)]
-    )
-    try:
-        wait_for_port(port, process)
-        yield {
-            "endpoint": f"http://127.0.0.1:{port}",
-            "region": "us-east-1",
-            "virtual_hosted_style_request": "false",
-            **CREDENTIALS,
-        }
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended at once"
-        with socket.socket() as connection:
-            if connection.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server did not open its port")
+    """The options for a real S3 server of this module."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server.start()
+    yield server.options
+    server.stop()
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -21,6 +21,7 @@ from tests.unit.training_steps import INPUTS, StepRun, hand_over, run_to_end, ru
 
 SLOW_ROWS = 1500
 RIDGE = {"algorithm": "RIDGE"}
+SMALL = {"ml": RIDGE, "optimize": {"trials": 8, "algorithms": ["RIDGE", "KNN"], "seed": 1}}
 RIDGE_THEN_SLOW = {"algorithms": ["GAUSSIAN_PROCESS", "RIDGE"], "seed": 6}
 """The second trial is a Gaussian process, which on `SLOW_ROWS` rows is fitted for minutes."""
 
@@ -42,6 +43,11 @@ def ridge_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("ridge"), RIDGE)
 
 
+@pytest.fixture(scope="module")
+def ridge_run(ridge_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> StepRun:
+    return run_to_end("optimize", tmp_path_factory.mktemp("ridge_run") / "run", ridge_inputs, SMALL)
+
+
 def without_time(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in trial.items() if key != "durationSeconds"} for trial in trials]
 
@@ -53,10 +59,8 @@ def score(run: StepRun, inputs: Path, model: Path) -> float:
     return mean_r2(judge(data.responses, data.measured(split.hold_out), predicted))
 
 
-def test_a_better_model_is_found_compared_and_registered(tmp_path: Path, ridge_inputs: Path) -> None:
-    definition = {"ml": RIDGE, "optimize": {"trials": 8, "algorithms": ["RIDGE", "KNN"], "seed": 1}}
-    run = run_to_end("optimize", tmp_path / "a", ridge_inputs, definition)
-
+def test_a_better_model_is_found_compared_and_registered(ridge_run: StepRun, ridge_inputs: Path) -> None:
+    run = ridge_run
     assert run.statuses() == [(task, state) for task in ("search", "compare", "register") for state in ("RUNNING", "SUCCEEDED")]
     trials = run.trials
     assert [trial["number"] for trial in trials] == list(range(1, 9))
@@ -76,9 +80,8 @@ def test_a_better_model_is_found_compared_and_registered(tmp_path: Path, ridge_i
         "untuned": score(run, ridge_inputs, ridge_inputs / "model.skops"),
     }
     assert compared["meanR2"]["tuned"] > compared["meanR2"]["untuned"]
-    assert (
-        compared["responses"]["power"]["untuned"] == json.loads((ridge_inputs / "metrics.json").read_text())["responses"]["power"]
-    )
+    metrics = json.loads((ridge_inputs / "metrics.json").read_text())
+    assert compared["responses"]["power"]["untuned"] == metrics["responses"]["power"]
 
     card = json.loads((run.output / "model_card.json").read_text())
     assert card["registered"]["artifact"] == "tuned_model.skops" and card["parameters"] == best["parameters"]
@@ -88,14 +91,16 @@ def test_a_better_model_is_found_compared_and_registered(tmp_path: Path, ridge_i
     assert {"python", "scikit-learn", "skops"} <= card["versions"].keys()
     assert set(run.artifacts) == {file.name for file in run.output.iterdir()}
 
-    again = run_to_end("optimize", tmp_path / "b", ridge_inputs, definition)
-    assert without_time(again.trials) == without_time(trials)
-    assert again.metadata("compare") == compared
+
+def test_the_same_seed_takes_the_same_course(tmp_path: Path, ridge_run: StepRun, ridge_inputs: Path) -> None:
+    again = run_to_end("optimize", tmp_path / "run", ridge_inputs, SMALL)
+    assert without_time(again.trials) == without_time(ridge_run.trials)
+    assert again.metadata("compare") == ridge_run.metadata("compare")
 
 
-def test_a_search_that_finds_nothing_better_says_so(tmp_path: Path) -> None:
-    """On noise alone the untuned parameters, which are the only trial, tie with themselves."""
-    inputs = trained(tmp_path, RIDGE)
+def test_a_search_that_finds_nothing_better_says_so(tmp_path: Path, ridge_inputs: Path) -> None:
+    """The only trial is the untuned model's own parameters, which tie with themselves."""
+    inputs = ridge_inputs
     run = run_to_end("optimize", tmp_path / "run", inputs, {"ml": RIDGE, "optimize": {"trials": 1}})
     compared = run.metadata("compare")
     assert not compared["isBetter"] and "is not better than the untuned one" in compared["verdict"]
@@ -105,16 +110,14 @@ def test_a_search_that_finds_nothing_better_says_so(tmp_path: Path) -> None:
     assert card["registered"]["sha256"] == hashlib.sha256((inputs / "model.skops").read_bytes()).hexdigest()
 
 
-def test_the_hold_out_has_no_say_in_the_search(tmp_path: Path, ridge_inputs: Path) -> None:
-    definition = {"ml": RIDGE, "optimize": {"trials": 4}}
-    honest = run_to_end("optimize", tmp_path / "honest", ridge_inputs, definition)
+def test_the_hold_out_has_no_say_in_the_search(tmp_path: Path, ridge_run: StepRun, ridge_inputs: Path) -> None:
     data = load_dataset(ridge_inputs, {})
     hold_out = list(Split.read(ridge_inputs, data).hold_out)
     power = data.rows["power"].to_numpy(copy=True)
     power[hold_out] = np.arange(len(hold_out)) * 1e3
     other = trained(tmp_path, RIDGE, 80, {"power": power})
-    spoiled = run_to_end("optimize", tmp_path / "spoiled", other, definition)
-    assert without_time(spoiled.trials) == without_time(honest.trials)
+    spoiled = run_to_end("optimize", tmp_path / "spoiled", other, SMALL)
+    assert without_time(spoiled.trials) == without_time(ridge_run.trials)
     assert spoiled.metadata("compare")["meanR2"]["tuned"] < 0
 
 

@@ -113,17 +113,9 @@ def test_whatever_is_sent_gives_options_or_problems(raw_ml: dict[str, Any], raw_
 
 
 def test_everything_wrong_is_named_at_once() -> None:
-    found = refused(
-        ml,
-        {
-            "algorithm": "SVR",
-            "testShare": 0.9,
-            "seed": -1,
-            "shape": 1,
-            "parameters": {"C": 1e9, "gamma": "auto", "n_neighbors": 3},
-        },
-    )
-    assert found == {
+    parameters = {"C": 1e9, "gamma": "auto", "n_neighbors": 3}
+    section = {"algorithm": "SVR", "testShare": 0.9, "seed": -1, "shape": 1, "parameters": parameters}
+    assert refused(ml, section) == {
         "ml.testShare": "must be from 0.05 to 0.5",
         "ml.seed": "must be from 0 to 4294967295",
         "ml.shape": "is not known here",

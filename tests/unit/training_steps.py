@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.waiting import eventually_sync
+
 INPUTS, RESPONSES = ["w", "l", "c"], ["delay", "power"]
 DEADLINE_SECONDS = 60.0
 
 
 def write_data(folder: Path, rows: int = 80, changes: Mapping[str, Any] | None = None, roles: bool = True) -> Path:
-    """A data set in SI units: delay = (1 + a)(2 + b²)·e^c · 10 ps and power = sin 4a + c, of inputs w = a µm, l = b·100 nm, c pF."""
+    """A data set in SI units.
+
+    delay = (1 + a)(2 + b²)·e^c · 10 ps and power = sin 4a + c, where w = a µm, l = b·100 nm, c in pF.
+    """
     a, b, c = np.random.default_rng(3).uniform(size=(3, rows))
     columns: dict[str, Any] = {
         "w": a * 1e-6,
@@ -81,11 +85,12 @@ class StepRun:
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds, the process running."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while not condition():
+
+        def holds() -> bool:
             assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < deadline, self.reports
-            time.sleep(0.01)
+            return condition()
+
+        eventually_sync(holds, deadline=DEADLINE_SECONDS)
 
 
 @contextmanager
@@ -128,7 +133,8 @@ def running(name: str, root: Path, inputs: Path, definition: Mapping[str, Any]) 
 def run_to_end(name: str, root: Path, inputs: Path, definition: Mapping[str, Any]) -> StepRun:
     """Run the step and require that it succeeds."""
     with running(name, root, inputs, definition) as run:
-        assert run.finish() == (0, "")
+        code, reason = run.finish()
+        assert code == 0, reason
         return run
 
 

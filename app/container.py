@@ -1,0 +1,195 @@
+"""Wiring: from settings to open adapters and services, and back again in order."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from adapters.artifacts import Artifacts, InvalidArtifactsUrl, open_artifacts
+from adapters.bus.memory import MemoryBus
+from adapters.bus.redis import RedisBus
+from adapters.identity.attempt_tokens import SignedAttemptTokens
+from adapters.identity.local_issuer import LocalIssuer
+from adapters.identity.verifier import VerifierByType
+from adapters.processes.runner import ProcessRunner
+from adapters.signed_urls import SignedUrls
+from app.identity import open_local_issuer, open_verifier, read_keys
+from app.settings import Settings, WrongSetting, read_templates
+from controllers.housekeeping import Housekeeping
+from controllers.job_reconciler import JobReconciler, ReconcilerSettings
+from domain.step_template import StepTemplate, builtin_template
+from persistence.engine import open_engines
+from persistence.migrate import DatabaseOutdated, check_revision, upgrade
+from persistence.unit_of_work import Database
+from resolvers.live import LiveKits
+from resolvers.report_intake import ReportIntake
+from resolvers.services import Services, StepSettings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """Everything that a running server is made of."""
+
+    settings: Settings
+    services: Services
+    live: LiveKits
+    reconciler: JobReconciler
+    housekeeping: Housekeeping
+    verifier: VerifierByType
+    signed_urls: SignedUrls
+    issuer: LocalIssuer | None
+
+
+@contextmanager
+def sole_server(settings: Settings) -> Iterator[None]:
+    """Hold the data folder: a second server on it is refused."""
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(settings.home / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise WrongSetting(
+            f"PLOG_HOME: another server runs on the data folder {settings.home.absolute()}; stop it or choose another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database, brought to the newest revision where it is a file; `WrongSetting` where it can't be used."""
+    writer, reader = open_engines(
+        settings.database_url, schema=settings.database.schema_ or None, pool_size=settings.database.pool_size
+    )
+    database = Database(writer, reader)
+    try:
+        if not settings.database_url.startswith("postgresql"):
+            settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await upgrade(writer)
+        await check_revision(reader)
+        yield database
+    except DatabaseOutdated as error:
+        raise WrongSetting(f"PLOG_DATABASE__URL: {error}") from None
+    except OSError as error:
+        raise WrongSetting(f"PLOG_DATABASE__URL: the database can't be reached: {error}.") from None
+    finally:
+        await database.close()
+
+
+def _open_artifacts(settings: Settings) -> Artifacts:
+    try:
+        url = settings.artifacts.url or str((settings.home / "artifacts").absolute())
+        return open_artifacts(url, staging=settings.home / "uploads", options=settings.artifacts.options)
+    except InvalidArtifactsUrl as error:
+        raise WrongSetting(str(error)) from None
+
+
+def _open_bus(settings: Settings) -> MemoryBus | RedisBus:
+    if not settings.redis.url:
+        return MemoryBus()
+    try:
+        return RedisBus(settings.redis.url, settings.redis.prefix)
+    except ValueError:
+        raise WrongSetting("PLOG_REDIS__URL is no Redis URL.") from None
+
+
+def _step_settings(settings: Settings) -> StepSettings:
+    templates: dict[str, StepTemplate] = {"builtin": builtin_template(sys.executable)}
+    if settings.steps.templates:
+        templates |= read_templates(Path(settings.steps.templates))
+    return StepSettings(
+        templates=templates,
+        folders=settings.deck_folders,
+        functions=settings.steps.functions,
+        allow_private_addresses=settings.steps.allow_private_addresses,
+    )
+
+
+@asynccontextmanager
+async def open_container(settings: Settings) -> AsyncIterator[Container]:
+    """Open everything a server needs, and close it in the opposite order."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(sole_server(settings))
+        keys = read_keys(settings)
+        issuer = open_local_issuer(settings, keys)
+        steps = _step_settings(settings)
+        artifacts = _open_artifacts(settings)
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=10))
+        database = await stack.enter_async_context(open_database(settings))
+        bus = _open_bus(settings)
+        await stack.enter_async_context(bus)
+        tokens = SignedAttemptTokens(keys.derive("attempt tokens"))
+        signed_urls = SignedUrls(keys.derive("signed urls"))
+        intake = ReportIntake(database, bus, artifacts)
+        stack.push_async_callback(intake.close)
+        services = Services(
+            database=database,
+            bus=bus,
+            artifacts=artifacts,
+            attempt_tokens=tokens,
+            url_signer=signed_urls,
+            reports=intake,
+            steps=steps,
+            public_url=settings.base_url,
+            download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
+        )
+        runner = ProcessRunner(settings.home / "runs", sys.executable)
+        yield Container(
+            settings=settings,
+            services=services,
+            live=LiveKits(database, bus),
+            reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _reconciler(settings)),
+            housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds),
+            verifier=open_verifier(settings, issuer, tokens, client),
+            signed_urls=signed_urls,
+            issuer=issuer,
+        )
+
+
+def _reconciler(settings: Settings) -> ReconcilerSettings:
+    return ReconcilerSettings(
+        interval_seconds=settings.scheduler.jobs_seconds,
+        capacity=settings.runner.capacity,
+        cancel_grace_seconds=settings.runner.cancel_grace_seconds,
+        lost_after_seconds=settings.runner.lost_after_seconds,
+        heartbeat_seconds=min(3.0, settings.runner.lost_after_seconds / 3),
+    )
+
+
+@asynccontextmanager
+async def running(container: Container) -> AsyncIterator[None]:
+    """The controllers and the live loops, running until the context is left."""
+    loops = [
+        asyncio.create_task(container.live.run(), name="live kits"),
+        asyncio.create_task(container.reconciler.run(), name="job reconciler"),
+        asyncio.create_task(container.housekeeping.run(), name="housekeeping"),
+    ]
+    for loop in loops:
+        loop.add_done_callback(_report_death)
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+
+def _report_death(loop: asyncio.Task[None]) -> None:
+    if not loop.cancelled() and loop.exception() is not None:
+        log.critical("the loop %r has died; the server ends", loop.get_name(), exc_info=loop.exception())
+        signal.raise_signal(signal.SIGTERM)

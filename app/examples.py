@@ -1,0 +1,68 @@
+"""The operations that GraphiQL opens with: from creating the demo kit to watching it."""
+
+from app.graphiql import Example
+
+CREATE = """
+# Creates a kit on the table of transistors that ships with PLOG. Run it, then start the kit in the next tab.
+mutation CreateKit($input: KitInput!) {
+  kitCreate(input: $input) {
+    __typename
+    ... on KitCreatePayload { kit { id number name status jobs { type tasks { name } } } }
+    ... on ValidationFailed { message problems { field message } }
+  }
+}
+"""
+START = """
+# Starts the kit of this id (the first tab's answer has it): its jobs follow one another.
+mutation StartKit($id: ID!) {
+  kitStart(id: $id) {
+    __typename
+    ... on KitCommandPayload { kit { number status version } }
+    ... on UserError { code message }
+  }
+}
+"""
+WATCH = """
+# Shows the newest kits, and every change of them as it happens.
+subscription WatchKits {
+  kits(first: 5) {
+    isSnapshot
+    changed {
+      number name status percent version
+      jobs { type status percent tasks { name status percent } }
+    }
+  }
+}
+"""
+LIST = """
+# The newest kits with their jobs, what these have left behind, and their latest events.
+query Kits {
+  kits(first: 5) {
+    totalCount
+    nodes {
+      id number name owner status percent startedAt endedAt
+      jobs {
+        type status percent
+        attempt { number status cause message }
+        tasks { name status percent metadata }
+        artifacts { name mediaType size downloadUrl }
+      }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+DEMO_INPUT = {
+    "input": {
+        "name": "alpha-power law",
+        "productLine": "LOGIC",
+        "definition": {},
+    }
+}
+
+EXAMPLES = (
+    Example(LIST.strip()),
+    Example(CREATE.strip(), DEMO_INPUT),
+    Example(START.strip(), {"id": ""}),
+    Example(WATCH.strip()),
+)

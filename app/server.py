@@ -1,0 +1,92 @@
+"""Running the server: the socket, the signals, and stopping within seconds."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from app.asgi import WebApp
+from app.container import Container, open_container, running
+from app.settings import Settings, WrongSetting
+
+log = logging.getLogger(__name__)
+INTERRUPT_SECONDS = 4.0
+SHUTDOWN_SECONDS = 2
+
+
+class Server(uvicorn.Server):
+    """Tells the two ways to stop apart.
+
+    SIGINT (Ctrl-C): a person stops PLOG; its attempts are ended and queued again, while the server still takes in what they
+    report. SIGTERM: the server is replaced or moved; its attempts go on and the next server finds them.
+    """
+
+    def __init__(self, config: uvicorn.Config, web: WebApp, container: Container) -> None:
+        super().__init__(config)
+        self._web = web
+        self._container = container
+        self._interrupting: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a second Ctrl-C stops at once."""
+        if sig == signal.SIGINT and self._interrupting is None:
+            log.info("stopping: the running attempts are ended and queued again")
+            self._interrupting = asyncio.get_event_loop().create_task(self._interrupt())
+        else:
+            self.should_exit = True
+
+    async def _interrupt(self) -> None:
+        try:
+            await self._container.reconciler.interrupt(INTERRUPT_SECONDS)
+        finally:
+            self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the open streams, then stop."""
+        self._web.graphql.end_streams()
+        await super().shutdown(sockets)
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket; `WrongSetting` where the address can't be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise WrongSetting(
+            f"PLOG_HOST and PLOG_PORT: can't listen on {settings.host}:{settings.port}: {error.strerror}."
+        ) from None
+    listener.set_inheritable(False)
+    return listener
+
+
+async def serve(settings: Settings, ready: Callable[[Container], Coroutine[Any, Any, None]] | None = None) -> None:
+    """Run a server until it is told to stop. `ready` runs beside it, from when it listens."""
+    listener = bind(settings)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    async with open_container(settings) as container, running(container):
+        web = WebApp(container)
+        config = uvicorn.Config(
+            web.asgi,
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            server_header=False,
+        )
+        server = Server(config, web, container)
+        log.info("PLOG listens on %s", settings.base_url)
+        companion = None if ready is None else asyncio.create_task(ready(container))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            if companion is not None:
+                companion.cancel()
+                await asyncio.gather(companion, return_exceptions=True)

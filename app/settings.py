@@ -1,0 +1,261 @@
+"""The settings of PLOG: environment variables with the prefix PLOG_, groups joined by `__`, also from a `.env` file.
+
+This is the only reader of the environment. A wrong value is one sentence that names the variable.
+"""
+
+import os
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.job_type import DEFAULT_TASKS, JobType
+from domain.runner import Limits
+from domain.step_template import Step, StepTemplate
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class WrongSetting(Exception):
+    """A setting can't be used; the message is one sentence that names it."""
+
+
+class RunnerKind(StrEnum):
+    """Where attempts run."""
+
+    PROCESSES = "processes"
+
+
+class Group(BaseModel):
+    """A group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _database_url(url: str) -> str:
+    if url and not url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+        raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
+    return url
+
+
+class DatabaseSettings(Group):
+    """The database."""
+
+    url: Annotated[str, AfterValidator(_database_url)] = Field(
+        "", description="SQLAlchemy URL; empty: the file `plog.db` in the data folder."
+    )
+    schema_: str = Field("", alias="schema", description="PostgreSQL: the schema to work in; empty: the role's default.")
+    app_role: str = Field(
+        "", description="PostgreSQL: the role to which `plog migrate` grants what servers need, if they are not the owner."
+    )
+    pool_size: int = Field(10, ge=1, le=200, description="PostgreSQL: connections of each server at most.")
+
+
+class RedisSettings(Group):
+    """Live events between servers."""
+
+    url: str = Field("", description="`redis://…`; empty: live events stay inside the process.")
+    prefix: str = Field("plog", description="Keeps installations on one Redis apart.")
+
+
+class OidcSettings(Group):
+    """Sign-in."""
+
+    issuer: str = Field("", description="An OpenID Connect issuer; empty: the embedded one with demo users, on loopback only.")
+    audience: str = Field("plog", description="The audience that tokens must name.")
+    groups_claim: str = Field("groups", description="The claim that lists a person's groups, or a dotted path to it.")
+
+
+class SecretSettings(Group):
+    """Keys for job tokens and signed links."""
+
+    keys: list[SecretStr] = Field(
+        default_factory=list, description="`id:base64` entries (JSON list), the first signs; empty: a file in the data folder."
+    )
+
+
+class ArtifactSettings(Group):
+    """Where artifacts are kept."""
+
+    url: str = Field("", description="A folder or `s3://bucket/prefix`; empty: `artifacts` in the data folder.")
+    options: dict[str, str] = Field(default_factory=dict, description="For S3: endpoint, region, access_key_id … as JSON.")
+    link_minutes: float = Field(15, gt=0, le=1440, description="How long a download link is valid.")
+
+
+class RunnerSettings(Group):
+    """Running attempts."""
+
+    kind: RunnerKind = Field(RunnerKind.PROCESSES, description="`processes`: on this machine.")
+    capacity: int = Field(2, ge=0, le=1000, description="Attempts at a time on this server; 0: it runs none.")
+    cancel_grace_seconds: float = Field(10, ge=0, le=3600, description="Time for a polite end when a job is cancelled.")
+    lost_after_seconds: float = Field(30, ge=1, le=3600, description="Silence after which a runner counts as lost.")
+
+
+class StepsSettings(Group):
+    """What steps may do."""
+
+    templates: str = Field("", description="A TOML file with further step templates (docs/steps.md).")
+    folders: list[Path] = Field(
+        default_factory=list,
+        description="Folders that decks may come from (JSON list), besides the demo's and `decks` in the data folder.",
+    )
+    functions: dict[str, str] = Field(
+        default_factory=dict, description="Python functions that may evaluate designs, as JSON: name to `module:function`."
+    )
+    allow_private_addresses: bool = Field(False, description="Whether decks may be fetched from private and loopback addresses.")
+
+
+class SchedulerSettings(Group):
+    """The interval of each controller."""
+
+    jobs_seconds: float = Field(1.0, gt=0, le=60, description="How often the job reconciler looks, if nothing wakes it sooner.")
+    housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often old idempotency keys are dropped.")
+
+
+class ServerSettings(Group):
+    """The HTTP server."""
+
+    origins: list[str] = Field(default_factory=list, description="Web origins that may use the API (JSON list).")
+    introspection: bool = Field(True, description="Whether the schema can be read through the API.")
+    graphiql: bool = Field(True, description="Whether a browser gets GraphiQL at /graphql.")
+    max_body_mb: float = Field(4, gt=0, le=100, description="The largest GraphQL request, in MB (10^6 bytes).")
+    max_batch: int = Field(1, ge=1, le=10, description="Operations in one request at most.")
+    max_cost: int = Field(20_000, ge=1, description="The cost that one operation may have at most.")
+
+
+class LogSettings(Group):
+    """Logging."""
+
+    level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
+    json_lines: bool = Field(False, description="One JSON object a line in place of text.")
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(env_prefix="PLOG_", env_nested_delimiter="__", env_file=".env", frozen=True, extra="ignore")
+
+    home: Path = Field(Path(".plog"), description="The data folder: database, artifacts, logs, keys.")
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0: any free one.")
+    public_url: str = Field("", description="Where browsers and steps reach the server; empty: host and port.")
+    database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings())
+    redis: RedisSettings = Field(default_factory=lambda: RedisSettings())
+    oidc: OidcSettings = Field(default_factory=lambda: OidcSettings())
+    secrets: SecretSettings = Field(default_factory=lambda: SecretSettings())
+    artifacts: ArtifactSettings = Field(default_factory=lambda: ArtifactSettings())
+    runner: RunnerSettings = Field(default_factory=lambda: RunnerSettings())
+    steps: StepsSettings = Field(default_factory=lambda: StepsSettings())
+    scheduler: SchedulerSettings = Field(default_factory=lambda: SchedulerSettings())
+    server: ServerSettings = Field(default_factory=lambda: ServerSettings())
+    log: LogSettings = Field(default_factory=lambda: LogSettings())
+
+    @model_validator(mode="after")
+    def _strip(self) -> Self:
+        if self.public_url and not self.public_url.startswith(("http://", "https://")):
+            raise ValueError("PLOG_PUBLIC_URL must begin with http:// or https://")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """Where the server is reached, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL with the default filled in."""
+        return self.database.url or f"sqlite+aiosqlite:///{(self.home / 'plog.db').absolute()}"
+
+    @property
+    def deck_folders(self) -> tuple[str, ...]:
+        """All folders that decks may come from, absolute."""
+        return tuple(str(folder.absolute()) for folder in (*self.steps.folders, self.home / "decks", ROOT / "demo"))
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings of the environment; `WrongSetting` names the first that is wrong."""
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise WrongSetting(_sentence(error)) from None
+    except ValueError as error:
+        raise WrongSetting(f"{error}.") from None
+    unknown = sorted(name for name in os.environ if name.startswith("PLOG_") and not _is_known(name))
+    if unknown:
+        raise WrongSetting(f"{unknown[0]} is not a setting of PLOG; see docs/settings.md.")
+    return settings
+
+
+def _is_known(name: str) -> bool:
+    group, _, field = name.removeprefix("PLOG_").lower().partition("__")
+    if name in ("PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_VERSITYGW") or group not in Settings.model_fields:
+        return name in ("PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_VERSITYGW")
+    kind = Settings.model_fields[group].annotation
+    is_group = isinstance(kind, type) and issubclass(kind, Group)
+    if not is_group or not field:
+        return is_group != bool(not field) or not field
+    known = {info.alias or key for key, info in kind.model_fields.items()}  # type: ignore[union-attr]
+    return field.split("__")[0] in known
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = "__".join(str(part).upper() for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return f"{message}."
+    return f"PLOG_{name} is wrong: {message[0].lower()}{message[1:]}."
+
+
+def read_templates(path: Path) -> dict[str, StepTemplate]:
+    """The step templates of a TOML file (docs/steps.md); `WrongSetting` where it can't be used."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WrongSetting(f"PLOG_STEPS__TEMPLATES: {path} can't be read: {error}.") from None
+    try:
+        return {name: _template(name, raw) for name, raw in document.items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WrongSetting(f"PLOG_STEPS__TEMPLATES: {path}: {error}.") from None
+
+
+def _template(name: str, raw: dict[str, Any]) -> StepTemplate:
+    missing = [job_type for job_type in JobType if job_type not in raw]
+    if missing:
+        raise ValueError(f"template {name!r} lacks the step {missing[0]}")
+    steps = {job_type: _step(job_type, StepDocument.model_validate(raw[job_type])) for job_type in JobType}
+    return StepTemplate(name=name, description=str(raw.get("description", "")), steps=steps)
+
+
+class StepDocument(Group):
+    """A step of a template file."""
+
+    command: list[str] = Field(min_length=1)
+    tasks: list[str] | None = Field(None, min_length=1)
+    environment: dict[str, str] = Field(default_factory=dict)
+    time_limit_seconds: float | None = Field(None, gt=0)
+    memory_limit_mb: float | None = Field(None, gt=0)
+    cpu_limit_cores: float | None = Field(None, gt=0)
+    grace_seconds: float = Field(10, ge=0)
+
+
+def _step(job_type: JobType, document: StepDocument) -> Step:
+    tasks = tuple(document.tasks or DEFAULT_TASKS[job_type])
+    if len(set(tasks)) != len(tasks):
+        raise ValueError(f"the tasks of {job_type} must have different names")
+    memory = document.memory_limit_mb
+    return Step(
+        command=tuple(document.command),
+        tasks=tasks,
+        environment=document.environment,
+        limits=Limits(
+            time_seconds=document.time_limit_seconds,
+            memory_bytes=None if memory is None else int(memory * 1e6),
+            cpu_cores=document.cpu_limit_cores,
+        ),
+        grace_seconds=document.grace_seconds,
+    )

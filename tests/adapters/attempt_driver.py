@@ -1,0 +1,116 @@
+"""Runs real attempts for tests and makes sure that none of their processes is left."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+
+from adapters.processes.run_folder import RunFolder
+from adapters.processes.runner import ProcessRunner
+from domain.attempt import AttemptKey, Ending
+from domain.runner import LaunchOrder, Limits, Presence
+from steps.process_tree import marked
+from tests.adapters.shim_server import TOKEN, ShimServer
+
+POLL_SECONDS = 0.02
+REPORT = """report() { printf '%s\\n' "$1" >> "$PLOG_REPORTS"; }\n"""
+
+
+class AttemptDriver:
+    """A runner on a folder of its own, and the server that its attempts talk to."""
+
+    def __init__(self, root: Path, server: ShimServer) -> None:
+        self.root = root
+        self.server = server
+        self.runner = self.new_runner()
+        self.keys: list[AttemptKey] = []
+
+    def new_runner(self, **options: Any) -> ProcessRunner:
+        """Another runner on the same folder, as after a restart of the server."""
+        return ProcessRunner(self.root, sys.executable, **{"request_timeout_seconds": 1.0, **options})
+
+    def order(
+        self, *command: str, limits: Limits | None = None, environment: Mapping[str, str] | None = None, grace: float = 1.0
+    ) -> LaunchOrder:
+        """An order for a new attempt."""
+        key = AttemptKey(uuid4(), 1)
+        self.keys.append(key)
+        return LaunchOrder(
+            key=key,
+            command=command,
+            server_url=self.server.url,
+            token=TOKEN,
+            environment=environment or {},
+            limits=limits or Limits(),
+            grace_seconds=grace,
+        )
+
+    async def shell(self, script: str, **options: Any) -> AttemptKey:
+        """Launch a shell script, in which `report` writes a report."""
+        return await self.launch("sh", "-c", REPORT + script, **options)
+
+    async def python(self, script: str, **options: Any) -> AttemptKey:
+        """Launch a Python script."""
+        return await self.launch(sys.executable, "-c", script, **options)
+
+    async def launch(self, *command: str, **options: Any) -> AttemptKey:
+        """Launch a command."""
+        order = self.order(*command, **options)
+        await self.runner.launch(order)
+        return order.key
+
+    def folder(self, key: AttemptKey) -> RunFolder:
+        """The attempt's run folder."""
+        return RunFolder(self.root, key)
+
+    def file(self, key: AttemptKey, name: str) -> Path:
+        """A file that the step writes in its working folder."""
+        return self.folder(key).path / "work" / name
+
+    async def presence(self, key: AttemptKey) -> Presence:
+        """What the runner sees."""
+        return (await self.runner.observe([key]))[key].presence
+
+    async def ended(self, key: AttemptKey, deadline: float = 15.0) -> Ending:
+        """How the attempt ended, once it has."""
+        async with asyncio.timeout(deadline):
+            while (ending := (await self.runner.observe([key]))[key].ending) is None:
+                await asyncio.sleep(POLL_SECONDS)
+        return ending
+
+    async def settled(self, key: AttemptKey, deadline: float = 15.0) -> Ending:
+        """The same, once the server has all reports as well and the shim is gone."""
+        ending = await self.ended(key, deadline)
+        folder = self.folder(key)
+        async with asyncio.timeout(deadline):
+            while folder.is_locked() or folder.has_unsent_reports:
+                await self.runner.observe([key])
+                await asyncio.sleep(POLL_SECONDS)
+        return ending
+
+    def shims(self, key: AttemptKey) -> list[psutil.Process]:
+        """The attempt's shims that run."""
+        path = str(self.folder(key).path)
+        found = []
+        for process in psutil.process_iter(["cmdline", "status"]):
+            command = process.info["cmdline"] or []
+            if "steps.shim" in command and path in command and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+    def step_processes(self, key: AttemptKey) -> list[int]:
+        """The ids of the processes that carry the attempt's mark."""
+        return [each.pid for each in marked("PLOG_ATTEMPT", str(key))]
+
+    async def check_nothing_left(self) -> None:
+        """Fail if a process of any attempt is left; end it then, so that the failure stays alone."""
+        left = [pid for key in self.keys for pid in self.step_processes(key)]
+        shims = [shim for key in self.keys for shim in self.shims(key)]
+        for process in [psutil.Process(pid) for pid in left if psutil.pid_exists(pid)] + shims:
+            process.kill()
+        assert not left, f"processes of the attempts are left: {left}"
+        assert not shims, f"shims are left: {shims}"
