@@ -18,6 +18,7 @@ from adapters.signed_urls import UrlCheck
 from app.container import Container
 from app.examples import EXAMPLES
 from app.graphiql import GraphiQL, GraphiQLConfig
+from app.logs import naming_requests
 from domain import errors
 from domain.actor import Actor
 from domain.upload import UploadOffsetMismatch
@@ -52,18 +53,20 @@ class WebApp:
         self._graphiql = GraphiQL(self._graphiql_config) if container.settings.server.graphiql else None
         self.graphql = _graphql(container, self._graphiql)
         self.asgi: ASGIApp = exposing_transport(
-            Starlette(
-                routes=self._routes(),
-                middleware=[
-                    Middleware(
-                        CORSMiddleware,
-                        allow_origins=container.settings.server.origins,
-                        allow_methods=["GET", "POST", "HEAD", "PUT"],
-                        allow_headers=["authorization", "content-type"],
-                        allow_credentials=True,
-                    )
-                ],
-                exception_handlers={errors.UserError: _refuse},
+            naming_requests(
+                Starlette(
+                    routes=self._routes(),
+                    middleware=[
+                        Middleware(
+                            CORSMiddleware,
+                            allow_origins=container.settings.server.origins,
+                            allow_methods=["GET", "POST", "HEAD", "PUT"],
+                            allow_headers=["authorization", "content-type"],
+                            allow_credentials=True,
+                        )
+                    ],
+                    exception_handlers={errors.UserError: _refuse},
+                )
             )
         )
 

@@ -139,10 +139,14 @@ def demo(
 async def _demo(settings: Settings, url: str) -> None:
     document, reason = kit_commands.demo_document()
     client = Client(url, _demo_token(settings, "ada", TOKEN_LIFETIME))
-    created = await kit_commands.create(client, document)
-    console.print(f"Demo kit {created['number']} ({created['name']}): {reason}.", highlight=False)
-    await client.command("kitStart", kit_commands.START, id=created["id"])
-    status = await kit_commands.watch(client, console, created["id"])
+    kit = await kit_commands.latest(client, document["name"])
+    if kit is None:
+        kit = await kit_commands.create(client, document)
+        console.print(f"Demo kit {kit['number']} ({kit['name']}): {reason}.", highlight=False)
+        await client.command("kitStart", kit_commands.START, id=kit["id"])
+    else:
+        console.print(f"Demo kit {kit['number']} ({kit['name']}) is {kit['status']} from an earlier run.", highlight=False)
+    status = await kit_commands.watch(client, console, kit["id"])
     if status != "SUCCEEDED":
         raise ServerRefused(f"The demo kit ended {status}; its log tells why (GraphiQL: jobLog).")
 

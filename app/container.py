@@ -36,6 +36,7 @@ from resolvers.report_intake import ReportIntake
 from resolvers.services import Services, StepSettings
 
 log = logging.getLogger(__name__)
+UPLOAD_LIFETIME = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         issuer = open_local_issuer(settings, keys)
         steps = _step_settings(settings)
         artifacts = _open_artifacts(settings)
+        await asyncio.to_thread(artifacts.drop_abandoned, UPLOAD_LIFETIME)
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=10))
         database = await stack.enter_async_context(open_database(settings))
         bus = _open_bus(settings)

@@ -1,5 +1,7 @@
 """Sign-in as the settings want it: an OpenID Connect issuer, or the embedded one with its demo users."""
 
+from datetime import timedelta
+
 import httpx
 
 from adapters.identity.attempt_tokens import ATTEMPT_TYPE, SignedAttemptTokens
@@ -35,9 +37,10 @@ def open_verifier(
 ) -> VerifierByType:
     """What checks every bearer token: of attempts by PLOG's own keys, of people by their issuer's."""
     if issuer is not None:
-        fetch, name = issuer.fetch_jwks, str(issuer.discovery()["issuer"])
+        name = str(issuer.discovery()["issuer"])
+        people = OidcVerifier(name, settings.oidc.audience, JwksCache(issuer.fetch_jwks), leeway=timedelta())
     else:
         name = settings.oidc.issuer
-        fetch = DiscoveredKeys(client, name).__call__
-    people = OidcVerifier(name, settings.oidc.audience, JwksCache(fetch), groups_claim=settings.oidc.groups_claim)
+        keys = JwksCache(DiscoveredKeys(client, name))
+        people = OidcVerifier(name, settings.oidc.audience, keys, groups_claim=settings.oidc.groups_claim)
     return VerifierByType({ATTEMPT_TYPE: tokens}, people)

@@ -23,6 +23,9 @@ CREATE = f"""mutation ($input: KitInput!, $key: String) {{
 }}"""
 START = f"mutation ($id: ID!) {{ kitStart(id: $id) {{ ... on KitCommandPayload {{ kit {{ id number status }} }} {REFUSED} }} }}"
 CANCEL = f"mutation ($id: ID!) {{ kitCancel(id: $id) {{ ... on KitCommandPayload {{ kit {{ id number status }} }} {REFUSED} }} }}"
+LATEST = """query ($name: String!, $owner: String!) {
+  kits(first: 1, filter: {namePrefix: $name, owner: $owner}) { nodes { id number name status } }
+}"""
 FIND = "query ($number: Int!) { kitByNumber(number: $number) { id number name status } }"
 WATCH = """subscription ($id: ID!) { kitState(id: $id) { kit {
   number name status percent
@@ -46,6 +49,13 @@ async def find(client: Client, number: int) -> dict[str, Any]:
     if kit is None:
         raise ServerRefused(f"No kit {number} exists.")
     return kit
+
+
+async def latest(client: Client, name: str) -> dict[str, Any] | None:
+    """The newest kit of that name among the caller's own."""
+    subject = (await client.run("{ viewer { subject } }"))["viewer"]["subject"]
+    found = (await client.run(LATEST, name=name, owner=subject))["kits"]["nodes"]
+    return found[0] if found and found[0]["name"] == name else None
 
 
 async def watch(client: Client, console: Console, kit_id: str, deadline_seconds: float | None = None) -> str:

@@ -48,11 +48,8 @@ def configure_logging(settings: LogSettings) -> None:
     text = TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if settings.json_lines else text)
     logging.basicConfig(level=settings.level, handlers=[handler], force=True)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("uvicorn", "httpx", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def naming_requests(app: ASGIApp) -> ASGIApp:

@@ -5,11 +5,12 @@ whole or not at all, guarded by the version that the decision was made on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from domain.attempt import Attempt, AttemptKey
 from domain.event import RECORDING, Event, EventKind
 from domain.job import Job
 from domain.kit import Kit
@@ -20,23 +21,33 @@ from domain.task import Task
 
 @dataclass(slots=True)
 class Change:
-    """`before` is the state the decision rests on, `kit` the state after the `events` added so far."""
+    """`before` is the state the decision rests on, `kit` the state after the `events` added so far.
+
+    `attempts` holds every attempt that they touched, as it then is: one change can end an attempt and begin the next.
+    """
 
     before: Kit
     kit: Kit
     actor: str
-    events: list[Event]
+    events: list[Event] = field(default_factory=list)
+    attempts: dict[AttemptKey, Attempt] = field(default_factory=dict)
 
     @classmethod
     def of(cls, kit: Kit, actor: str) -> "Change":
         """An empty change of `kit`, caused by `actor`."""
-        return cls(before=kit, kit=kit, actor=actor, events=[])
+        return cls(before=kit, kit=kit, actor=actor)
 
     def emit(self, kind: EventKind, **values: Any) -> None:
         """Add an event of the kit's next version and fold it."""
-        event = Event(kit_id=self.kit.id, version=self.kit.version + 1, kind=kind, actor=self.actor, **values)
+        self.take(Event(kit_id=self.kit.id, version=self.kit.version + 1, kind=kind, actor=self.actor, **values))
+
+    def take(self, event: Event) -> None:
+        """Add an event as it is and fold it."""
         self.kit = apply(self.kit, event)
         self.events.append(event)
+        if event.job_id is not None and event.task is None and event.kind is EventKind.STATUS:
+            attempt = self.job(event.job_id).attempt
+            self.attempts[attempt.key] = attempt
 
     def emit_for_job(self, job: Job, kind: EventKind, **values: Any) -> None:
         """Add an event of a job's current attempt."""
@@ -91,7 +102,8 @@ class Change:
     def recorded(self, at: datetime) -> "Change":
         """The same change with the database's time in place of `RECORDING`."""
         events = [replace(event, recorded_at=at) for event in self.events]
-        return Change(before=self.before, kit=_stamp_kit(self.kit, at), actor=self.actor, events=events)
+        attempts = {key: _stamp_attempt(attempt, at) for key, attempt in self.attempts.items()}
+        return Change(self.before, _stamp_kit(self.kit, at), self.actor, events, attempts)
 
 
 def _stamp_kit(kit: Kit, at: datetime) -> Kit:
@@ -102,9 +114,14 @@ def _stamp_kit(kit: Kit, at: datetime) -> Kit:
 def _stamp_job(job: Job, at: datetime) -> Job:
     if job.updated_at != RECORDING:
         return job
-    attempt = replace(job.attempt, **_stamps(job.attempt, ("created_at", "started_at", "ended_at"), at))
+    attempt = _stamp_attempt(job.attempt, at)
     tasks = tuple(_stamp_task(task, at) for task in job.tasks)
     return replace(job, **_stamps(job, ("created_at", "updated_at"), at), attempt=attempt, tasks=tasks)
+
+
+def _stamp_attempt(attempt: Attempt, at: datetime) -> Attempt:
+    stamps = _stamps(attempt, ("created_at", "started_at", "ended_at"), at)
+    return replace(attempt, **stamps) if stamps else attempt
 
 
 def _stamp_task(task: Task, at: datetime) -> Task:

@@ -126,7 +126,7 @@ def settle_attempt(change: Change, job_id: UUID, number: int, ending: Ending) ->
     if job.status is Status.QUEUED and ending.cause is None:
         change.move_job(job_id, Status.RUNNING)
     ending = _judged(change.job(job_id), ending)
-    metadata = {"message": ending.message, "exitCode": ending.exit_code, **ending.details}
+    metadata = {"message": ending.message, "exitCode": ending.exit_code, "reports": ending.reports, **ending.details}
     metadata = {key: value for key, value in metadata.items() if value not in (None, "")}
     if ending.cause is None:
         change.settle_tasks(job_id, Status.SUCCEEDED, Status.SUCCEEDED)

@@ -208,19 +208,17 @@ def _compare_columns(comparison: type[ast.AST], left: Any, right: Any) -> Any:
 
 
 def _compare_intervals(comparison: type[ast.AST], left: Interval, right: Interval) -> Any:
-    """Whether some values of both sides compare so; both are widened by what rounding can have moved their bounds."""
-    low, high = _widened(left)
-    other_low, other_high = _widened(right)
+    """Whether some values of both sides compare so; bounds are widened by what counts as equal, and rounding can't exceed."""
     if comparison in (ast.Lt, ast.LtE):
-        return low <= other_high
+        return _COMPARISONS[comparison](_moved(left.low, -1), _moved(right.high, 1))
     if comparison in (ast.Gt, ast.GtE):
-        return high >= other_low
+        return _COMPARISONS[comparison](_moved(left.high, 1), _moved(right.low, -1))
     if comparison is ast.Eq:
-        return (low <= other_high) & (high >= other_low)
+        margin = 2 * ROUNDING * np.maximum(np.abs(right.low), np.abs(right.high))
+        margin = np.where(np.isfinite(margin), margin, 0.0)
+        return (left.low <= right.high + margin) & (left.high >= right.low - margin)
     return ~((left.low == left.high) & (right.low == right.high) & (left.low == right.low))
 
 
-def _widened(interval: Interval) -> tuple[Column, Column]:
-    margin = ROUNDING * np.maximum(np.abs(interval.low), np.abs(interval.high))
-    margin = np.where(np.isfinite(margin), margin, 0.0)
-    return interval.low - margin, interval.high + margin
+def _moved(bound: Column, direction: int) -> Column:
+    return np.where(np.isfinite(bound), bound + direction * ROUNDING * np.abs(bound), bound)

@@ -50,7 +50,7 @@ class Interval:
     def __pow__(self, exponent: float) -> "Interval":
         base = self
         if exponent % 1:
-            base = rising(self, lambda values: np.maximum(values, 0))
+            base = of_positive(lambda values: np.where(values < 0, np.nan, values))(self)
         elif exponent % 2 == 0 and exponent:
             base = abs(self)
         raised = rising(base, lambda values: values**exponent)
@@ -78,8 +78,8 @@ def rising(interval: Interval, function: Callable[[Column], Column]) -> Interval
 
 
 def of_positive(function: Callable[[Column], Column]) -> Callable[[Interval], Interval]:
-    """The rising `function`, defined for positive numbers only, on intervals."""
-    return lambda interval: rising(interval, lambda values: function(np.maximum(values, 0)))
+    """The rising `function`, defined for positive numbers only, on intervals; NaN, which meets nothing, where it has no value."""
+    return lambda interval: Interval(function(np.maximum(interval.low, 0)), function(interval.high))
 
 
 def least(first: Interval, *others: Interval) -> Interval:

@@ -14,7 +14,7 @@ class Step:
     command: tuple[str, ...]
     tasks: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     grace_seconds: float = 10.0
 
 

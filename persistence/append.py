@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Table, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.attempt import Attempt, AttemptKey
 from domain.change import Change
 from domain.kit import Kit
 from persistence import rows, tables
@@ -43,22 +44,21 @@ def _rows(changes: Sequence[Change], name_ids: Mapping[str, int]) -> Rows:
             if old is job:
                 continue
             found["job_state"].append(rows.job_row(job))
-            if old is None or old.attempt is not job.attempt:
-                found["attempt_state"].append(rows.attempt_row(job.attempt, job.kit_id))
             old_tasks = {id(task) for task in old.tasks} if old else set()
             found["task_state"] += [rows.task_row(task, job) for task in job.tasks if id(task) not in old_tasks]
+        found["attempt_state"] += [rows.attempt_row(attempt, change.kit.id) for attempt in change.attempts.values()]
         found["kit_event"] += [rows.event_row(event, name_ids) for event in change.events]
     return found
 
 
-async def write_state(connection: AsyncConnection, kit: Kit) -> None:
+async def write_state(connection: AsyncConnection, kit: Kit, attempts: Mapping[AttemptKey, Attempt]) -> None:
     """Write the current state of a whole kit over what is stored; no events."""
     state = tables.kit_state
     values = rows.kit_state_row(kit)
-    await connection.execute(
-        insert_into(connection, state).values(values).on_conflict_do_update(index_elements=[state.c.kit_id], set_=values)
-    )
-    await _upsert_rows(connection, _rows([Change(before=replace(kit, jobs=()), kit=kit, actor="", events=[])], {}))
+    everything = Change(before=replace(kit, jobs=()), kit=kit, actor="", attempts=dict(attempts))
+    statement = insert_into(connection, state).values(values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=[state.c.kit_id], set_=values))
+    await _upsert_rows(connection, _rows([everything], {}))
 
 
 async def _upsert_rows(connection: AsyncConnection, found: Rows) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+from domain.change import Change
 from domain.kit import Kit, KitIdentity
-from domain.projection import BrokenHistory, apply, empty_kit
+from domain.projection import BrokenHistory, empty_kit
 from domain.visibility import EVERYTHING
 from persistence.append import write_state
 from persistence.unit_of_work import Database, UnitOfWork
@@ -46,30 +47,35 @@ async def rebuild(database: Database, *, fix: bool = False, progress: Callable[[
         progress(report.kits)
 
 
-async def _check(work: UnitOfWork, identity: KitIdentity, report: RebuildReport) -> Kit | None:
+async def _check(work: UnitOfWork, identity: KitIdentity, report: RebuildReport) -> Change | None:
+    """Compare one kit; the rebuilt state, or None where its history can't be folded."""
     report.kits += 1
-    kit = empty_kit(identity)
+    change = Change.of(empty_kit(identity), "")
     try:
         async for event in work.events.stream(identity.id):
-            if event.recorded_at < kit.updated_at:
-                report.differences.append(f"kit {kit.id}: event {event.version} was recorded before its predecessor")
-            kit = apply(kit, event)
+            if event.recorded_at < change.kit.updated_at:
+                report.differences.append(f"kit {identity.id}: event {event.version} was recorded before its predecessor")
+            change.take(event)
+            change.events.clear()
             report.events += 1
     except BrokenHistory as error:
         report.differences.append(str(error))
         return None
     stored = await work.kits.get(identity.id, EVERYTHING)
-    expected = kit if stored is None else _with_sequences(kit, stored)
-    report.differences += [f"kit {kit.id}: {difference}" for difference in _differences("", stored, expected)]
-    return expected
+    if stored is not None:
+        change.kit = _with_sequences(change.kit, stored)
+    found = {attempt.key: attempt for attempt in await work.attempts.of_jobs([job.id for job in change.kit.jobs])}
+    differences = [*_differences("", stored, change.kit), *_differences("attempts", found, change.attempts)]
+    report.differences += [f"kit {identity.id}: {difference}" for difference in differences]
+    return change
 
 
 async def _fix(database: Database, identity: KitIdentity) -> None:
     async with database.transaction() as work:
         await work.kits.lock(identity.id)
-        kit = await _check(work, identity, RebuildReport())
-        if kit is not None:
-            await write_state(work.connection, kit)
+        change = await _check(work, identity, RebuildReport())
+        if change is not None:
+            await write_state(work.connection, change.kit, change.attempts)
 
 
 def _with_sequences(kit: Kit, stored: Kit) -> Kit:

@@ -114,11 +114,16 @@ class ReportIntake:
                 submission.answer.set_exception(error)
 
     async def _flush(self, batch: Sequence[Submission]) -> None:
-        """Judge and store a batch; calls whose kit was changed by somebody else meanwhile go to the front of the next one."""
+        """Judge and store a batch.
+
+        Calls whose kit was changed by somebody else meanwhile are judged again in the next batch, on what the database then says;
+        so are calls that were turned away on the strength of what was remembered, as no change of theirs met the database's guard.
+        """
         by_kit: dict[int, list[Submission]] = {}
         for submission in batch:
             submission.results.clear()
             by_kit.setdefault(submission.worker.kit_id, []).append(submission)
+        remembered = self._kits.keys() & by_kit.keys()
         async with self._database.transaction() as work:
             kits = await self._load(work, list(by_kit))
             now = datetime.now(UTC) + (self._clock_offset or timedelta())
@@ -126,28 +131,29 @@ class ReportIntake:
             for kit_id, submissions in by_kit.items():
                 for submission in submissions:
                     await self._judge(work, changes.get(kit_id), submission, now)
-            stored = {kit_id: change for kit_id, change in changes.items() if not change.is_empty}
+            doubtful = {kit_id for kit_id in remembered if any(map(_is_turned_away, by_kit[kit_id]))}
+            stored = {kit_id: each for kit_id, each in changes.items() if not each.is_empty and kit_id not in doubtful}
             recorded = await work.kits.append(list(stored.values())) if stored else {}
             done = {kit_id: change.recorded(recorded[kit_id]) for kit_id, change in stored.items() if kit_id in recorded}
+            changes |= done
             for kit_id, change in done.items():
                 await self._store_the_rest(work, change, by_kit[kit_id])
-        self._answer(by_kit, changes, stored, done)
+        self._answer(by_kit, changes, doubtful | (stored.keys() - done.keys()))
         await self._bus.publish([Notice(Topic.KIT, str(each.kit.id), each.kit.version) for each in done.values() if each.events])
 
     def _answer(
         self,
         by_kit: dict[int, list[Submission]],
         changes: dict[int, Change],
-        stored: dict[int, Change],
-        done: dict[int, Change],
+        again: set[int],
     ) -> None:
         for kit_id, submissions in by_kit.items():
-            if kit_id in stored and kit_id not in done:
+            if kit_id in again:
                 self._kits.pop(kit_id, None)
                 self._pending[:0] = submissions
                 continue
             if kit_id in changes:
-                self._remember((done.get(kit_id) or changes[kit_id]).kit)
+                self._remember(changes[kit_id].kit)
             for submission in submissions:
                 if not submission.answer.done():
                     submission.answer.set_result(submission.results)
@@ -187,6 +193,10 @@ class ReportIntake:
             reports = [each for each in submission.reports if each.artifact and versions.get(each.sequence)]
             if reports:
                 await work.artifacts.add(await _artifacts(work, change, key, reports))
+
+
+def _is_turned_away(submission: Submission) -> bool:
+    return any(not result.consumed for result in submission.results)
 
 
 async def _first_answer(work: UnitOfWork, kit_id: int, report: Report) -> ReportResult:

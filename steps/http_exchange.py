@@ -101,11 +101,11 @@ class Exchange:
         self._kept: http.client.HTTPConnection | None = None
 
     def ask(self, method: str, path: str, body: bytes | FilePart | None, headers: Mapping[str, str]) -> Answer:
-        """The answer to one request, whatever its status; it is repeated once where the kept connection turned out to be closed.
+        """The answer to one request, whatever its status; `Unreachable` where none comes.
 
-        Raises `Unreachable` where no answer comes.
+        It is repeated once where the kept connection turned out to be closed, unless it may have moved an upload on.
         """
-        if self._kept is not None:
+        if self._kept is not None and not isinstance(body, FilePart):
             with suppress(Dropped):
                 return self._once(method, path, body, headers)
         return self._once(method, path, body, headers)

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Any
 
 from steps.fetch_inputs import InputsFetch
@@ -112,7 +113,9 @@ class Shim:
         self._folder.write_started({"shim": _own_identity(), "group": where})
         try:
             step = StepProcess(self._folder, self._order, group)
-        except OSError as error:
+        except (OSError, ValueError, SubprocessError) as error:  # no such program; NUL in an argument; a limit that can't be set
+            if group is not None:
+                group.remove()
             self._write_exit(None, Stop(NOT_STARTED, f"The command can't be started: {error}", 0.0))
             return
         began = time.monotonic()
@@ -154,12 +157,12 @@ class Shim:
         code = None if step is None else step.exit_code
         known = {name: value for name, value in (details or {}).items() if value not in (None, [])}
         message = "" if stop is None else stop.message
+        if code and step is not None:
+            message = message or step.last_error_line
         if code is not None and code < 0:
             known["signal"] = _signal_name(-code)
-            message = message or (step.last_error_line if step else "") or f"The step was ended by {known['signal']}."
+            message = message or ("" if stop is not None else f"The step was ended by {known['signal']}.")
             code = None if stop is not None else 128 - code
-        elif code and step is not None:
-            message = message or step.last_error_line
         cause = None if stop is None else stop.cause
         reports = self._folder.seal_reports()
         self._folder.write_exit({"exitCode": code, "reports": reports, "cause": cause, "message": message, "details": known})

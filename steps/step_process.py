@@ -43,7 +43,7 @@ class StepProcess:
     """
 
     def __init__(self, folder: ShimFolder, order: Mapping[str, Any], group: MemoryGroup | None) -> None:
-        """Start it; OSError where it can't be started."""
+        """Start it; OSError, ValueError or SubprocessError where it can't be started."""
         self._attempt = str(order["attempt"])
         self._group = group
         self._wait_status: int | None = None

@@ -1,6 +1,7 @@
 """Reading table decks: CSV or Parquet from strangers, down to the named columns as numbers."""
 
 import csv
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from io import BytesIO, StringIO
 
@@ -28,7 +29,7 @@ def read_columns(content: bytes, names: Sequence[str]) -> dict[str, NDArray[np.f
     """
     try:
         table = _read_parquet(content, names) if content.startswith(PARQUET_MAGIC) else _read_csv(content, names)
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
+    except (pa.ArrowException, OSError, csv.Error) as error:
         raise TableRefused(f"can't be read: {' '.join(str(error).split())[:300]}") from error
     if not 0 < table.num_rows <= MAX_ROWS:
         raise TableRefused(f"has {table.num_rows} rows; 1 to {MAX_ROWS} are allowed")
@@ -36,7 +37,10 @@ def read_columns(content: bytes, names: Sequence[str]) -> dict[str, NDArray[np.f
 
 
 def _read_csv(content: bytes, names: Sequence[str]) -> pa.Table:
-    header = content[:MAX_HEADER].decode("utf-8-sig", "strict" if len(content) <= MAX_HEADER else "ignore")
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise TableRefused("is UTF-16; only UTF-8 is read")
+    # Only the named columns have to be valid text: old tools write notes in whatever encoding.
+    header = content[:MAX_HEADER].decode("utf-8-sig", "replace")
     _check_names(next(csv.reader(StringIO(header)), []), names)
     return pa_csv.read_csv(
         BytesIO(content),

@@ -55,13 +55,14 @@ class Message:
         raise ValueError("not a message of this bus")
 
 
-def _cancelled() -> bool:
-    """Whether this task was asked to end, also where a library took the request and dropped it.
+def _heed_cancellation() -> None:
+    """End this task if it was asked to, also where a library took the request and dropped it.
 
     `asyncio.wait_for` of Python 3.11, which redis-py writes with, does so when the write ends at the same moment.
     """
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _notice(topic: str, key: str, version: int) -> Notice:
@@ -164,7 +165,8 @@ class RedisBus:
 
     async def _send(self) -> None:
         """Publish what waits as one message, merged with all that came while the last one was on its way."""
-        while not _cancelled():
+        while True:
+            _heed_cancellation()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._heartbeat / HEARTBEATS_PER_SILENCE):
                     await self._outgoing.wait()
@@ -186,7 +188,8 @@ class RedisBus:
         loop = asyncio.get_running_loop()
         async with self._client.pubsub() as pubsub, asyncio.timeout(self._heartbeat) as silence:
             await pubsub.subscribe(self._channel)
-            while not _cancelled():
+            while True:
+                _heed_cancellation()
                 received = await pubsub.get_message(timeout=None)
                 if received["type"] == "subscribe":
                     self._join()

@@ -44,7 +44,8 @@ class ProcessRunner:
         self._id = lasting_id(self._root)
         self._children: list[subprocess.Popen[bytes]] = []
         self._spawning = threading.Lock()
-        shutil.rmtree(self._root / REMOVED, ignore_errors=True)
+        for grave in self._root.glob(f"{REMOVED}/*"):
+            shutil.rmtree(grave, ignore_errors=True)
 
     @property
     def id(self) -> str:

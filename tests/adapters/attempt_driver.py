@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import psutil
+import pytest
 
 from adapters.processes.run_folder import RunFolder
 from adapters.processes.runner import ProcessRunner
@@ -15,6 +16,7 @@ from domain.attempt import AttemptKey, Ending
 from domain.runner import LaunchOrder, Limits, Presence
 from steps.process_tree import marked
 from tests.adapters.shim_server import TOKEN, ShimServer
+from tests.waiting import eventually
 
 POLL_SECONDS = 0.02
 REPORT = """report() { printf '%s\\n' "$1" >> "$PLOG_REPORTS"; }\n"""
@@ -78,9 +80,11 @@ class AttemptDriver:
     async def ended(self, key: AttemptKey, deadline: float = 15.0) -> Ending:
         """How the attempt ended, once it has."""
         async with asyncio.timeout(deadline):
-            while (ending := (await self.runner.observe([key]))[key].ending) is None:
+            while True:
+                ending = (await self.runner.observe([key]))[key].ending
+                if ending is not None:
+                    return ending
                 await asyncio.sleep(POLL_SECONDS)
-        return ending
 
     async def settled(self, key: AttemptKey, deadline: float = 15.0) -> Ending:
         """The same, once the server has all reports as well and the shim is gone."""
@@ -108,9 +112,19 @@ class AttemptDriver:
 
     async def check_nothing_left(self) -> None:
         """Fail if a process of any attempt is left; end it then, so that the failure stays alone."""
-        left = [pid for key in self.keys for pid in self.step_processes(key)]
-        shims = [shim for key in self.keys for shim in self.shims(key)]
-        for process in [psutil.Process(pid) for pid in left if psutil.pid_exists(pid)] + shims:
-            process.kill()
-        assert not left, f"processes of the attempts are left: {left}"
-        assert not shims, f"shims are left: {shims}"
+        try:
+            await eventually(lambda: not self._left(), deadline=2.0)
+        except AssertionError:
+            left = self._left()
+            for process in left:
+                process.kill()
+            pytest.fail(f"processes of the attempts are left: {left}")
+
+    def _left(self) -> list[psutil.Process]:
+        """What carries the mark of an attempt or works in a run folder: steps, whatever they started, shims."""
+        mine = {pid for key in self.keys for pid in self.step_processes(key)}
+        found = []
+        for process in psutil.process_iter(["cwd"]):
+            if process.pid in mine or Path(process.info["cwd"] or "/").is_relative_to(self.root):
+                found.append(process)
+        return found

@@ -6,6 +6,7 @@ It judges reports as `domain.report` does: numbered without gaps, a repeat gets 
 import hashlib
 import json
 import socket
+import sys
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,7 @@ class Faults:
     drop_answers: int = 0
     drop_before: int = 0
     close_upload_after: int | None = None
+    is_hiding_uploads: bool = False
     close_download_after: int | None = None
     poison: str | None = None
     not_consumed: int = 0
@@ -45,6 +47,7 @@ class State:
     gaps: int = 0
     uploads: dict[str, bytearray] = field(default_factory=dict)
     upload_starts: list[int] = field(default_factory=list)
+    wrong_offsets: int = 0
     download_ranges: list[str | None] = field(default_factory=list)
     last_sequence: int = 0
 
@@ -129,6 +132,11 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Connections that the tests break are no news; any other error is printed."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -160,6 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self._is_faulty():
             return
         held = self.server_owner.state.uploads.get(self.path.split("?")[0].rsplit("/", 1)[1])
+        if self.server_owner.faults.is_hiding_uploads:
+            held = None
         self._empty(404 if held is None else 200, {"Upload-Offset": str(len(held or b""))})
 
     def do_PUT(self) -> None:
@@ -172,6 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(self.headers.get("Upload-Offset", "0"))
         if start != len(held):
             self.close_connection = True
+            state.wrong_offsets += 1
             self._empty(409, {"Upload-Offset": str(len(held)), "Connection": "close"})
             return
         state.upload_starts.append(start)

@@ -87,6 +87,11 @@ def is_running(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+async def control_groups(key: AttemptKey) -> list[Path]:
+    """The control groups that the attempt left behind."""
+    return await asyncio.to_thread(lambda: list(Path("/sys/fs/cgroup").rglob(f"plog-{key.job_id}-1")))
+
+
 def start_parent(attempts: AttemptDriver, key: AttemptKey, *command: str) -> "subprocess.Popen[str]":
     """A server in miniature: a process of its own that launches the attempt and goes on living."""
     arguments = [str(attempts.root), str(key), attempts.server.url, TOKEN, *command]
@@ -249,6 +254,7 @@ time.sleep(600)
     pids = [await number_in(attempts.file(key, name)) for name in ("step", "grandchild", "unmarked")]
     (shim,) = attempts.shims(key)
     shim.kill()
+    await eventually(lambda: not is_running(pids[0]))  # the kernel ends the step itself, also while no server looks
     ending = await attempts.ended(key)
     assert (ending.exit_code, ending.cause, ending.reports) == (None, Cause.RUNNER_LOST, 5)
     assert [pid for pid in pids if is_running(pid)] == []
@@ -405,8 +411,39 @@ time.sleep(600)
     assert ending.cause is Cause.MEMORY_LIMIT
     assert use_control_groups or ending.details["memoryLimit"] == "watched"
     assert ending.details["memoryLimit"] in ending.message
-    groups = await asyncio.to_thread(lambda: list(Path("/sys/fs/cgroup").rglob(f"plog-{key.job_id}-1")))
-    assert groups == []
+    assert await control_groups(key) == []
+
+
+async def test_memory_limit_leaves_time_for_a_polite_end(attempts: AttemptDriver) -> None:
+    attempts.runner = attempts.new_runner(use_control_groups=False)
+    script = """
+import signal, sys, time
+def end(number, frame):
+    time.sleep(0.3)
+    sys.exit(9)
+signal.signal(signal.SIGTERM, end)
+held = bytearray(b"x") * (65 << 20)
+time.sleep(600)
+"""
+    key = await attempts.python(script, limits=Limits(memory_bytes=64 * MEGABYTE), grace=10)
+    ending = await attempts.settled(key)
+    assert (ending.exit_code, ending.cause) == (9, Cause.MEMORY_LIMIT)
+
+
+async def test_memory_that_keeps_growing_gets_no_grace(attempts: AttemptDriver) -> None:
+    attempts.runner = attempts.new_runner(use_control_groups=False)
+    script = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+held = bytearray(b"x") * (65 << 20)
+time.sleep(0.5)
+more = bytearray(b"x") * (40 << 20)
+time.sleep(600)
+"""
+    key = await attempts.python(script, limits=Limits(memory_bytes=64 * MEGABYTE), grace=60)
+    ending = await attempts.settled(key)
+    assert (ending.exit_code, ending.cause) == (None, Cause.MEMORY_LIMIT)
+    assert ending.details["peakMemoryBytes"] > 80 * MEGABYTE
 
 
 async def test_below_the_memory_limit_nothing_happens(attempts: AttemptDriver) -> None:
@@ -424,11 +461,16 @@ async def test_cpu_cores(attempts: AttemptDriver) -> None:
     assert (await attempts.runner.read_log(key, 0, 100)).data == b"1 1\n"
 
 
-async def test_command_that_does_not_exist(attempts: AttemptDriver) -> None:
-    key = await attempts.launch("/no/such/program")
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [("/no/such/program", "No such file"), ("a\x00b", "null byte"), ("/etc", "Permission denied")],
+)
+async def test_command_that_cannot_be_started(attempts: AttemptDriver, program: str, message: str) -> None:
+    key = await attempts.launch(program, limits=Limits(memory_bytes=100 * MEGABYTE))
     ending = await attempts.settled(key)
     assert (ending.exit_code, ending.cause) == (None, Cause.NOT_STARTED)
-    assert "/no/such/program" in ending.message
+    assert message in ending.message
+    assert await control_groups(key) == []
 
 
 async def test_failure_shows_the_last_line_of_standard_error(attempts: AttemptDriver) -> None:
@@ -516,8 +558,10 @@ async def test_reports_arrive_while_the_step_runs(attempts: AttemptDriver) -> No
     await attempts.settled(key)
 
 
-async def test_upload_goes_on_where_it_stopped(attempts: AttemptDriver) -> None:
+@pytest.mark.parametrize("is_hidden", [False, True])
+async def test_upload_goes_on_where_it_stopped(attempts: AttemptDriver, is_hidden: bool) -> None:
     attempts.server.faults.close_upload_after = 1 << 20
+    attempts.server.faults.is_hiding_uploads = is_hidden  # then the answer to the upload itself says how much is there
     key = await attempts.python("""
 import os
 open(os.environ["PLOG_OUTPUT"] + "/big.bin", "wb").write(os.urandom(3 << 20))
@@ -527,6 +571,7 @@ open(os.environ["PLOG_REPORTS"], "a").write('{"artifact": {"name": "big.bin", "m
     state = attempts.server.state
     assert state.upload_starts[0] == 0
     assert state.upload_starts[1] >= 1 << 20
+    assert state.wrong_offsets == int(is_hidden)
     (sha256,) = state.uploads
     assert bytes(state.uploads[sha256]) == (attempts.folder(key).path / "output" / "big.bin").read_bytes()
     assert state.reports[0]["artifact"]["sha256"] == sha256
@@ -542,7 +587,7 @@ async def test_superseded_attempt_is_stopped_firmly(attempts: AttemptDriver) -> 
     ending = await attempts.ended(key)
     assert ending.cause is Cause.CANCELLED
     assert "replaced" in ending.message
-    await eventually(lambda: not attempts.shims(key))
+    await eventually(lambda: not attempts.folder(key).is_locked())
     assert not attempts.folder(key).has_unsent_reports  # nobody wants them, so no shim is started for them again
     await attempts.runner.forget(key)
     assert list(await attempts.runner.present()) == []

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,8 @@ from steps.stop_requests import Stop
 from tests.adapters.shim_server import TOKEN, ShimServer
 from tests.services import free_port
 from tests.waiting import eventually_sync
+
+MARK = f"{uuid4()}/1"
 
 
 @pytest.fixture
@@ -415,7 +418,7 @@ def test_backoff_grows_to_two_seconds_and_is_jittered() -> None:
 @pytest.fixture
 def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
     command = [sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '600'])"]
-    running = subprocess.Popen(command, env={**os.environ, "TEST_MARK": "m/1"}, start_new_session=True)
+    running = subprocess.Popen(command, env={**os.environ, "TEST_MARK": MARK}, start_new_session=True)
     eventually_sync(lambda: len(descendants(running.pid)) == 1)
     yield running
     for each in descendants(running.pid):
@@ -429,8 +432,8 @@ def test_a_tree_is_seen_measured_and_ended(sleeper: "subprocess.Popen[bytes]") -
     assert leader is not None
     (child,) = descendants(sleeper.pid)
     assert tree_ids(sleeper.pid) == [child.pid]
-    assert {each.pid for each in marked("TEST_MARK", "m/1")} == {leader.pid, child.pid}
-    assert marked("TEST_MARK", "m/") == []
+    assert {each.pid for each in marked("TEST_MARK", MARK)} == {leader.pid, child.pid}
+    assert marked("TEST_MARK", MARK[:-1]) == []
     assert {each.pid for each in group_of(leader.identity, Path("/nowhere"))} == {leader.pid, child.pid}
     assert resident_bytes([leader.pid]) > 1_000_000
     kill(child)

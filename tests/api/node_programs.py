@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,17 @@ def installed_scripts() -> Path:
         return folder
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="installing-", dir=CACHE) as name:
+        fresh = Path(name) / "scripts"
+        fresh.mkdir()
         for path in files:
-            shutil.copy(path, name)
+            shutil.copy(path, fresh)
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=name, capture_output=True, text=True, timeout=110, check=False)
+        done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=110, check=False)
         if done.returncode != 0:
             missing(f"what tests/api/node needs ({done.stderr.strip().splitlines()[-1:]})")
-        try:
-            shutil.copytree(name, folder, symlinks=True)
-        except FileExistsError:
-            return folder  # another run was faster
+        # Renamed whole, so that another run never sees half of it; one that was faster has made the same.
+        with suppress(OSError):
+            fresh.rename(folder)
     return folder
 
 

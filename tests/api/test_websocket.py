@@ -188,13 +188,13 @@ async def test_a_peer_that_answers_no_ping_is_closed_and_one_that_does_stays() -
         assert (await closed_with(socket))[0] == 4499
 
 
-async def deaf_websocket(server: ToyServer) -> sockets.socket:
-    """A websocket peer that subscribes to large frames and reads nothing after its acknowledgement."""
+async def deaf_websocket(server: ToyServer, query: str) -> sockets.socket:
+    """A websocket peer that subscribes and reads nothing after the handshake."""
     handshake = (
         f"GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         f"Sec-WebSocket-Key: {'A' * 22}==\r\nSec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n"
     )
-    subscribe = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { large }"}}
+    subscribe = {"id": "1", "type": "subscribe", "payload": {"query": query}}
     client = deaf_connection(server.port, handshake.encode())
     client.setblocking(False)
     loop = asyncio.get_running_loop()
@@ -219,8 +219,15 @@ async def deaf_websocket(server: ToyServer) -> sockets.socket:
 async def test_a_websocket_peer_that_stopped_reading_is_cut_off(settings: TransportSettings, lifetime: float) -> None:
     async with toy_server(settings) as server:
         server.world.lifetime = timedelta(seconds=lifetime)
-        with await deaf_websocket(server):
+        with await deaf_websocket(server, "subscription { large }"):
             await eventually(lambda: server.world.produced > 0)
             await eventually(lambda: server.world.open_streams == 0, deadline=6)
             assert server.world.produced < 100
             await eventually(lambda: server.connections == 0, deadline=4)
+
+
+async def test_a_peer_that_does_not_take_part_in_closing_is_cut_off(server: ToyServer) -> None:
+    server.world.lifetime = timedelta(seconds=1)
+    with await deaf_websocket(server, "subscription { numbers { sent } }"):
+        await eventually(lambda: server.world.open_streams == 1)
+        await eventually(lambda: server.connections == 0, deadline=5)  # uvicorn alone: 10 s

@@ -1,0 +1,151 @@
+"""A real `plog serve` in a process of its own, to be killed and started again on the same data."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import psutil
+
+from app.client import Client
+from app.settings import ROOT
+from tests.services import free_port
+from tests.waiting import eventually
+
+PLOG = Path(sys.executable).parent / "plog"
+REFUSED = "... on UserError { __typename code message } ... on ValidationFailed { problems { field message } }"
+CREATE = (
+    "mutation ($input: KitInput!) { kitCreate(input: $input) { ... on KitCreatePayload { kit { id number } } %s } }" % REFUSED
+)
+START = "mutation ($id: ID!) { kitStart(id: $id) { ... on KitCommandPayload { kit { id } } %s } }" % REFUSED
+KIT = """query ($number: Int!) { kitByNumber(number: $number) { id number status version isStarted endedAt
+  jobs { id uuid type status percent cancelRequested metadata dataInfo attempt { number status cause message exitCode }
+         attempts { nodes { number status cause } }
+         tasks { name status percent metadata } artifacts { id name size sha256 mediaType downloadUrl inputIds } } } }"""
+ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
+
+
+class PlogServer:
+    """A server on its own data folder; `settings` are environment variables without their prefix."""
+
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        home.mkdir(parents=True, exist_ok=True)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
+        own = {"HOME": str(home / "data"), "PORT": str(self.port), "SCHEDULER__JOBS_SECONDS": "0.2", **(settings or {})}
+        self.environment = {**kept, **{f"PLOG_{name}": value for name, value in own.items()}}
+        self.log = home / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._token: str | None = None
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """A `plog` command with this server's settings."""
+        return subprocess.run(
+            [PLOG, *arguments], env=self.environment, cwd=self.home, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    async def start(self) -> None:
+        """Start the server and wait until it is ready."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([PLOG, "serve"], env=self.environment, cwd=self.home, stdout=log, stderr=log)
+        await eventually(self._is_ready, deadline=60)
+
+    async def _is_ready(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise AssertionError(f"the server has ended: {self.log.read_text()[-3000:]}")
+        try:
+            async with httpx.AsyncClient(timeout=2) as client:
+                return (await client.get(f"{self.url}/readyz")).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def wait(self, deadline: float = 30) -> int:
+        """Wait until the server has ended; its exit code."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, deadline)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        self.signal(signal.SIGKILL)
+        await self.wait()
+
+    async def stop(self) -> None:
+        """End the server and what is left of its attempts."""
+        if self._process is not None and self._process.poll() is None:
+            self.signal(signal.SIGINT)
+            try:
+                await self.wait(15)
+            except subprocess.TimeoutExpired:
+                await self.kill()
+        for process in self.attempt_processes():
+            process.kill()
+
+    def attempt_processes(self) -> list[psutil.Process]:
+        """Shims and steps that belong to this data folder."""
+        found = []
+        marker = str(self.home)
+        for process in psutil.process_iter():
+            try:
+                words = [*process.cmdline(), process.environ().get("PLOG_INPUT", "")]
+                if process.pid not in (self.pid, os.getpid()) and marker in " ".join(words):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    @property
+    def client(self) -> Client:
+        """A client in the name of the demo user ada."""
+        if self._token is None:
+            done = self.run("token", "ada")
+            assert done.returncode == 0, done.stderr
+            self._token = done.stdout.strip()
+        return Client(self.url, self._token)
+
+    async def create_kit(self, document: Mapping[str, Any], *, start: bool = True) -> dict[str, Any]:
+        """Create a kit and start it; its id and number."""
+        kit: dict[str, Any] = (await self.client.command("kitCreate", CREATE, input=document))["kit"]
+        if start:
+            await self.client.command("kitStart", START, id=kit["id"])
+        return kit
+
+    async def kit(self, number: int) -> dict[str, Any]:
+        """The kit as it is."""
+        kit: dict[str, Any] = (await self.client.run(KIT, number=number))["kitByNumber"]
+        return kit
+
+    async def ended(self, number: int, deadline: float = 120) -> dict[str, Any]:
+        """The kit once it has ended and nothing of it runs."""
+
+        async def is_over() -> dict[str, Any] | None:
+            kit = await self.kit(number)
+            return kit if kit["endedAt"] else None
+
+        found = await eventually(is_over, deadline=deadline, every=0.2)
+        assert found is not None
+        return found
+
+
+def demo_document(name: str) -> dict[str, Any]:
+    """The document of a demo kit."""
+    document: dict[str, Any] = orjson.loads((ROOT / "demo" / f"{name}.json").read_bytes())
+    return document
