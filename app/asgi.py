@@ -31,6 +31,7 @@ from gql.transport import GraphQLEndpoint, create_graphql_app
 from gql.types.kit import Kit
 from resolvers import artifact as artifacts
 from resolvers import attempt as attempts
+from resolvers import upload as uploads
 
 STATUS_OF: dict[type[errors.UserError], int] = {
     errors.ValidationFailed: 400,
@@ -78,6 +79,8 @@ class WebApp:
             *(self._graphiql.routes if self._graphiql is not None else ()),
             Route("/attempt/input", self._attempt_input),
             Route("/attempt/artifacts/{sha256}", self._upload, methods=["HEAD", "PUT"]),
+            Route("/uploads/{sha256}", self._upload, methods=["HEAD", "PUT"]),
+            Route("/uploads/{owner}/{sha256}", self._download_upload),
             Route("/artifacts/{id:uuid}", self._download, methods=["GET", "HEAD"]),
             Route("/healthz", lambda _: JSONResponse({"status": "ok"})),
             Route("/readyz", self._ready),
@@ -111,37 +114,57 @@ class WebApp:
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise errors.ValidationFailed.of("sha256", "must be 64 lower-case hexadecimal digits")
         size = _whole(request.query_params.get("size", ""), "size")
+        use_cases = attempts if request.url.path.startswith("/attempt/") else uploads
         if request.method == "HEAD":
-            offset = await attempts.upload_offset(services, actor, sha256)
+            offset = await use_cases.upload_offset(services, actor, sha256)
             return Response(headers={"Upload-Offset": str(offset)})
         offset = _whole(request.headers.get("upload-offset", "0"), "Upload-Offset")
-        await attempts.upload(services, actor, sha256, size, offset, request.stream())
+        await use_cases.upload(services, actor, sha256, size, offset, request.stream())
         return Response(status_code=204)
 
     async def _download(self, request: Request) -> Response:
         artifact_id: UUID = request.path_params["id"]
-        check = self._container.signed_urls.verify("GET", request.url.path, request.url.query, datetime.now(UTC))
-        if check is not UrlCheck.VALID:
-            message = "This link has expired; ask for a new one." if check is UrlCheck.EXPIRED else "This link is not valid."
-            return JSONResponse({"code": f"LINK_{check}", "message": message}, status_code=403)
+        if (refusal := self._check_link(request)) is not None:
+            return refusal
         artifact = await artifacts.artifact_behind_link(self._container.services, artifact_id)
-        start, end = _range(request.headers.get("range"), artifact.size)
         headers = {
-            "Content-Length": str(end - start),
             "Content-Type": artifact.media_type,
             "Content-Disposition": _disposition(artifact.name),
-            "Accept-Ranges": "bytes",
             "ETag": f'"{artifact.sha256}"',
+        }
+        return self._content(request, artifact.location, artifact.size, headers)
+
+    async def _download_upload(self, request: Request) -> Response:
+        if (refusal := self._check_link(request)) is not None:
+            return refusal
+        location = request.url.path.removeprefix("/")
+        size = await self._container.services.artifacts.size(location)
+        if size is None:
+            raise errors.NotFound("upload", request.path_params["sha256"])
+        return self._content(request, location, size, {"Content-Type": "application/zip"})
+
+    def _check_link(self, request: Request) -> Response | None:
+        check = self._container.signed_urls.verify("GET", request.url.path, request.url.query, datetime.now(UTC))
+        if check is UrlCheck.VALID:
+            return None
+        message = "This link has expired; ask for a new one." if check is UrlCheck.EXPIRED else "This link is not valid."
+        return JSONResponse({"code": f"LINK_{check}", "message": message}, status_code=403)
+
+    def _content(self, request: Request, location: str, size: int, headers: dict[str, str]) -> Response:
+        start, end = _range(request.headers.get("range"), size)
+        headers |= {
+            "Content-Length": str(end - start),
+            "Accept-Ranges": "bytes",
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "sandbox; default-src 'none'",
         }
-        is_part = request.headers.get("range") is not None and (start, end) != (0, artifact.size)
+        is_part = (start, end) != (0, size)
         if is_part:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{artifact.size}"
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         status = 206 if is_part else 200
         if request.method == "HEAD":
             return Response(status_code=status, headers=headers)
-        body: AsyncIterator[bytes] = self._container.services.artifacts.read(artifact.location, start, end)
+        body: AsyncIterator[bytes] = self._container.services.artifacts.read(location, start, end)
         return StreamingResponse(body, status_code=status, headers=headers)
 
     async def _ready(self, _: Request) -> Response:

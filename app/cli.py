@@ -1,4 +1,4 @@
-"""The command `plog`."""
+"""The command `plog`: serving, migrating, proving the state, and working with kits from a terminal."""
 
 import asyncio
 import sys

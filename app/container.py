@@ -104,7 +104,7 @@ def _open_bus(settings: Settings) -> MemoryBus | RedisBus:
     if not settings.redis.url:
         return MemoryBus()
     try:
-        return RedisBus(settings.redis.url, settings.redis.prefix)
+        return RedisBus(settings.redis.url, settings.redis.prefix, heartbeat=settings.redis.heartbeat_seconds)
     except ValueError:
         raise WrongSetting("PLOG_REDIS__URL is no Redis URL.") from None
 

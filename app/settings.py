@@ -59,6 +59,7 @@ class RedisSettings(Group):
 
     url: str = Field("", description="`redis://…`; empty: live events stay inside the process.")
     prefix: str = Field("plog", description="Keeps installations on one Redis apart.")
+    heartbeat_seconds: float = Field(2.0, gt=0, le=60, description="The longest silence of Redis that goes unnoticed.")
 
 
 class OidcSettings(Group):

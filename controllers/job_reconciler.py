@@ -7,7 +7,7 @@ start is named by its attempt, and an attempt is settled only when it has ended 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -76,7 +76,9 @@ class JobReconciler:
             await self._heartbeat()
             await self._cancel_unclaimed()
             await self._settle_lost_runners()
+            present = await self._runner.present()
             claims = await self._claims()
+            await self._clear_away(set(present) - {claim.key for claim in claims})
             await self._look_after(claims)
             await self._claim_more(len(claims))
         except Unavailable as error:
@@ -142,7 +144,7 @@ class JobReconciler:
         if seen.presence is not Presence.ABSENT:
             await self._copy_log(claim.key)
         if job is None or not is_wanted:
-            await self._abandon(claim, seen)
+            await self._abandon(claim)
         elif seen.presence is Presence.ABSENT:
             if job.cancel_requested:
                 await self._settle(claim, Ending(exit_code=None, reports=0, cause=Cause.CANCELLED))
@@ -155,16 +157,21 @@ class JobReconciler:
                 await self._runner.end(claim.key, EndReason.CANCELLED, self._settings.cancel_grace_seconds)
         elif seen.ending is not None and job.last_sequence >= seen.ending.reports:
             await self._settle(claim, seen.ending)
-            await self._runner.forget(claim.key)
 
-    async def _abandon(self, claim: Claim, seen: Observation) -> None:
-        """The attempt was settled by somebody else: nothing of it may go on here."""
-        if seen.presence is Presence.ALIVE:
-            await self._runner.end(claim.key, EndReason.CANCELLED, 0.0)
-            return
+    async def _abandon(self, claim: Claim) -> None:
+        """The attempt was settled by somebody else: give up the claim, and the next round clears away what is here of it."""
         async with self._services.database.transaction() as work:
             await work.attempts.release([claim.key], await work.kits.now())
-        await self._runner.forget(claim.key)
+
+    async def _clear_away(self, keys: Collection[AttemptKey]) -> None:
+        """End and remove what is here of attempts that this runner has no claim to any more."""
+        if not keys:
+            return
+        for key, seen in (await self._runner.observe(list(keys))).items():
+            if seen.presence is Presence.ALIVE:
+                await self._runner.end(key, EndReason.CANCELLED, 0.0)
+            else:
+                await self._runner.forget(key)
 
     async def _launch(self, kit: Kit, job: Job) -> None:
         try:

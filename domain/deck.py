@@ -16,6 +16,7 @@ MAX_NAME = 100
 MAX_COLUMNS = 100
 MAX_ADDRESS = 2000
 MAX_PATTERN = 200
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class DeckKind(StrEnum):
@@ -33,12 +34,12 @@ class DeckSource:
     """Where decks are fetched: exactly one of a folder that the server allows, an uploaded zip, an http(s) or s3 address."""
 
     folder: str | None = None
-    artifact_id: str | None = None
+    upload: str | None = None
     url: str | None = None
 
     def as_json(self) -> dict[str, str]:
         """The document with the one source."""
-        sources = {"folder": self.folder, "artifactId": self.artifact_id, "url": self.url}
+        sources = {"folder": self.folder, "upload": self.upload, "url": self.url}
         return {key: value for key, value in sources.items() if value is not None}
 
 
@@ -163,18 +164,20 @@ def _parse_names(raw: Mapping[str, Any], field: str, kind: DeckKind, problems: P
 
 
 def _parse_source(raw: Mapping[str, Any], problems: Problems) -> DeckSource:
-    problems.no_others(raw, ["folder", "artifactId", "url"])
-    given = [key for key in ("folder", "artifactId", "url") if raw.get(key) is not None]
+    problems.no_others(raw, ["folder", "upload", "url"])
+    given = [key for key in ("folder", "upload", "url") if raw.get(key) is not None]
     if len(given) != 1:
-        problems.add("", "must be exactly one of folder, artifactId and url")
+        problems.add("", "must be exactly one of folder, upload and url")
         return DeckSource()
     value = problems.text(raw, given[0], most=MAX_ADDRESS)
     if given[0] == "folder":
         if ".." in PurePosixPath(value).parts:
             problems.add("folder", "must not contain '..'")
         return DeckSource(folder=value)
-    if given[0] == "artifactId":
-        return DeckSource(artifact_id=value)
+    if given[0] == "upload":
+        if value and not SHA256.fullmatch(value):
+            problems.add("upload", "must be the SHA-256 checksum of an uploaded zip, in 64 lower-case hexadecimal digits")
+        return DeckSource(upload=value)
     if value:
         _check_url(value, problems)
     return DeckSource(url=value)

@@ -22,8 +22,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 ELEMENTS = frozenset("bcdefghijklmoqrstvwxz")
-PASSED_CARDS = _words(".ac .dc .else .elseif .endif .ends .func .global .ic .if .model .nodeset .noise .op .subckt .temp .tran")
-IGNORED_CARDS = _words(".disto .four .plot .print .probe .pz .save .sens .tf .title .width")
+PASSED_CARDS = _words(".ac .dc .else .elseif .endif .ends .func .global .ic .if .model .nodeset .save .subckt .temp .tran")
+IGNORED_CARDS = _words(".disto .four .noise .op .plot .print .probe .pz .sens .tf .title .width")
 MODEL_TYPES = _words("c csw d hfet l ltra mesa njf nmf nmos npn pjf pmf pmos pnp r res sw urc vdmos vdmosn vdmosp")
 OPTIONS = _words(
     "abstol badmos3 chgtol convlimit cshunt defad defas defl defm defnrb defnrd defnrs defpd defps defw gmin gminsteps gshunt "
@@ -31,7 +31,8 @@ OPTIONS = _words(
     "pivtol ramptime reltol rseries rshunt scale savecurrents sparse srcsteps temp tnom trtol trytocompact vntol xmu"
 )
 IGNORED_OPTIONS = _words("acct brief ingold list measdgt noacct node nomod nopage numdgt opts post probe seed")
-ANALYSES = frozenset({"ac", "dc", "op", "noise", "tran"})
+ANALYSES = _words("ac dc tran")
+MEASURES = _words(".meas .measure")
 NAME = re.compile(r"[a-z_][a-z0-9_]*")
 PLAIN = re.compile(r"[a-z0-9_ .,+\-*/()={}'^<>!&|?:~#@\[\]]*")
 ASSIGNMENT = re.compile(r"([a-z_][a-z0-9_]*)\s*(\([^()]*\))?\s*=\s*('[^']*'|\{[^{}]*\}|[^\s={}']+)")
@@ -57,6 +58,13 @@ class Card:
         """The first word, which says what the card is."""
         return self.text.split(maxsplit=1)[0]
 
+    @property
+    def analysis(self) -> str | None:
+        """The analysis that the card makes or measures, if it does."""
+        if self.word in MEASURES:
+            return self.text.split()[1]
+        return self.word[1:] if self.word[1:] in ANALYSES and self.word.startswith(".") else None
+
     def refuse(self, reason: str) -> NetlistRefused:
         """The refusal of this card."""
         return NetlistRefused(f"{self.origin}: {reason}")
@@ -67,25 +75,31 @@ class Netlist:
     """A netlist that passed the check.
 
     `parameters` are the names set by `.param` outside of subcircuits; those in `defaults` have a plain number. `measurements`
-    are the names of `.meas` cards, `includes` the other files used, `ignored` the cards and options left out, which only print.
+    are the names of `.meas` cards, `analyses` what they measure (tran, ac, dc), `includes` the other files used, `ignored` the
+    cards and options left out: they only print, or analyse what nothing measures.
     """
 
     cards: tuple[Card, ...]
     parameters: tuple[str, ...]
     defaults: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     measurements: tuple[str, ...] = ()
+    analyses: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
-    def text(self, values: Mapping[str, float], seed: int) -> str:
-        """The netlist to simulate, with the parameters in `values` (small letters) set and random functions started at `seed`."""
-        lines = ["* simulated by plog", f".option seed={seed % 2**31 + 1}"]
+    def text(self, analysis: str, values: Mapping[str, float], seed: int) -> str:
+        """The netlist to simulate for one of `analyses`, since in batch mode ngspice measures the first one only.
+
+        The parameters in `values` (names in small letters) are set, and random functions start at `seed`. Everything is saved,
+        since ngspice does not see by itself what some measurements need.
+        """
+        lines = ["* simulated by plog", f".option seed={seed % 2**31 + 1}", ".save all"]
         depth = 0
         for card in self.cards:
             depth += (card.word == ".subckt") - (card.word == ".ends")
             if card.word == ".param" and depth == 0:
                 lines += [f".param {_assigned(match, values)}" for match in ASSIGNMENT.finditer(card.text)]
-            else:
+            elif card.analysis in (None, analysis):
                 lines.append(card.text)
         return "\n".join([*lines, ".end", ""])
 
@@ -127,6 +141,7 @@ class _Reader:
         self._kept: list[Card] = []
         self._parameters: dict[str, float | None] = {}
         self._measurements: list[str] = []
+        self._analyses: dict[str, None] = {}
         self._includes: list[str] = []
         self._ignored: set[str] = set()
         self._open_subcircuits = 0
@@ -190,7 +205,7 @@ class _Reader:
 
     def _check(self, card: Card) -> None:
         word = card.word
-        if word in (".meas", ".measure"):
+        if word in MEASURES:
             self._take_measurement(card)
         elif word == ".param":
             self._take_parameters(card)
@@ -209,22 +224,29 @@ class _Reader:
             raise NetlistRefused(f"{path}: .subckt and .ends do not match")
         if not self._measurements:
             raise NetlistRefused(f"{path}: no .meas card, so there is no response")
+        made = {card.analysis for card in self._kept if card.word not in MEASURES}
+        for analysis in self._analyses:
+            if analysis not in made:
+                raise NetlistRefused(f"{path}: .meas {analysis} without .{analysis}")
+        unmeasured = {f".{analysis}" for analysis in made if analysis is not None and analysis not in self._analyses}
         return Netlist(
-            cards=tuple(self._kept),
+            cards=tuple(card for card in self._kept if card.word not in unmeasured),
             parameters=tuple(self._parameters),
             defaults=MappingProxyType({name: value for name, value in self._parameters.items() if value is not None}),
             measurements=tuple(self._measurements),
+            analyses=tuple(self._analyses),
             includes=tuple(self._includes),
-            ignored=tuple(sorted(self._ignored)),
+            ignored=tuple(sorted(self._ignored | unmeasured)),
         )
 
     def _take_measurement(self, card: Card) -> None:
         words = card.text.split()
         if len(words) < 4 or words[1] not in ANALYSES or not NAME.fullmatch(words[2]):
-            raise card.refuse(".meas must name an analysis (tran, ac, dc, op, noise), a result and what to measure")
+            raise card.refuse(".meas must name an analysis (tran, ac, dc), a result and what to measure")
         if words[2] in self._measurements:
             raise card.refuse(f"the measurement {words[2]!r} is there twice")
         self._measurements.append(words[2])
+        self._analyses[words[1]] = None
 
     def _take_parameters(self, card: Card) -> None:
         rest = ASSIGNMENT.sub("", card.text.removeprefix(".param")).replace(",", "").strip()

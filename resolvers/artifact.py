@@ -19,9 +19,12 @@ async def find_artifacts(services: Services, actor: Actor, ids: list[UUID]) -> d
 
 def download_url(services: Services, artifact: Artifact, lifetime: timedelta | None = None) -> str:
     """A link to the content of an artifact that the caller was shown; it needs no sign-in and expires."""
-    path = f"/artifacts/{artifact.id}"
-    expires_at = datetime.now(UTC) + (lifetime or services.download_lifetime)
-    return f"{services.public_url}{path}?{services.url_signer.sign('GET', path, expires_at)}"
+    return signed_url(services, f"/artifacts/{artifact.id}", lifetime or services.download_lifetime)
+
+
+def signed_url(services: Services, path: str, lifetime: timedelta) -> str:
+    """A link to a path of this server that needs no sign-in until it expires."""
+    return f"{services.public_url}{path}?{services.url_signer.sign('GET', path, datetime.now(UTC) + lifetime)}"
 
 
 async def artifact_behind_link(services: Services, artifact_id: UUID) -> Artifact:

@@ -8,16 +8,19 @@ from domain.actor import Actor, Worker
 from domain.artifact import blob_location
 from domain.errors import AttemptSuperseded, NotFound
 from domain.job import Job
+from domain.job_type import JobType
 from domain.kit import Kit
 from domain.runner import LaunchOrder
 from domain.storage import UnitOfWork
 from domain.visibility import EVERYTHING
-from resolvers.artifact import download_url
+from resolvers.artifact import download_url, signed_url
 from resolvers.authorisation import require_worker
 from resolvers.services import Services
+from resolvers.upload import take_in, upload_location, upload_path
 
 TOKEN_LIFETIME = timedelta(days=30)
 INPUT_LIFETIME = timedelta(hours=6)
+UPLOAD_NAME = "upload.zip"
 
 
 def launch_order(services: Services, kit: Kit, job: Job) -> LaunchOrder:
@@ -46,6 +49,7 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
         earlier = {each.attempt.key for each in kit.jobs if each.order < job.order}
         artifacts = await work.artifacts.of_jobs([each.id for each in kit.jobs])
     types = {each.id: each.type for each in kit.jobs}
+    uploads = await _uploads(services, kit) if job.type is JobType.DECK_COLLECTION else []
     return {
         "kit": {"number": kit.id, "name": kit.name, "productLine": kit.product_line},
         "job": {
@@ -67,7 +71,8 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
             }
             for artifact in artifacts
             if artifact.attempt in earlier
-        ],
+        ]
+        + uploads,
         "server": {
             "folders": services.steps.folders,
             "functions": services.steps.functions,
@@ -83,11 +88,26 @@ async def upload_offset(services: Services, actor: Actor, sha256: str) -> int:
 
 async def upload(services: Services, actor: Actor, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:
     """Take in the content of an artifact from `offset` on; it is stored once `size` bytes with that checksum are there."""
-    location = await _upload_location(services, actor, sha256)
-    if await services.artifacts.size(location) == size:
-        return
-    if await services.artifacts.append(location, offset, chunks) >= size:
-        await services.artifacts.complete(location, sha256=sha256, size=size)
+    await take_in(services, await _upload_location(services, actor, sha256), sha256, size, offset, chunks)
+
+
+async def _uploads(services: Services, kit: Kit) -> list[dict[str, Any]]:
+    """The zip that the kit's owner has uploaded, as an input, where its decks come from one."""
+    sha256 = kit.definition["deck"]["source"].get("upload")
+    if sha256 is None:
+        return []
+    path = upload_path(kit.owner, sha256)
+    return [
+        {
+            "name": UPLOAD_NAME,
+            "id": None,
+            "sha256": sha256,
+            "size": await services.artifacts.size(upload_location(kit.owner, sha256)),
+            "mediaType": "application/zip",
+            "jobType": None,
+            "url": signed_url(services, path, INPUT_LIFETIME),
+        }
+    ]
 
 
 async def _upload_location(services: Services, actor: Actor, sha256: str) -> str:

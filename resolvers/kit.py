@@ -20,6 +20,7 @@ from resolvers.authorisation import require_person, visibility_of
 from resolvers.change import Decide, change_kit, check_expected, publish
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
+from resolvers.upload import upload_location
 
 
 async def create_kit(services: Services, actor: Actor, document: Mapping[str, Any], idempotency_key: str | None = None) -> Kit:
@@ -27,6 +28,7 @@ async def create_kit(services: Services, actor: Actor, document: Mapping[str, An
     person = require_person(actor)
     idempotency = Idempotency.of(person, "kitCreate", idempotency_key, document)
     new = parse_kit(document, services.steps.templates, services.steps.folders, services.steps.functions)
+    await _check_upload(services, person.subject, new.definition.deck.source.upload)
     template = services.steps.templates[new.definition.template]
     identity = KitIdentity(
         id=0,
@@ -53,6 +55,12 @@ async def create_kit(services: Services, actor: Actor, document: Mapping[str, An
             await idempotency.complete(work, {"kit": kit.id})
     await publish(services, kit)
     return kit
+
+
+async def _check_upload(services: Services, subject: str, sha256: str | None) -> None:
+    if sha256 is not None and await services.artifacts.size(upload_location(subject, sha256)) is None:
+        message = "was not uploaded: send the zip to /uploads/SHA256 first"
+        raise ValidationFailed.of("definition.deck.source.upload", message)
 
 
 async def start_kit(

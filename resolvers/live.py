@@ -110,8 +110,8 @@ class LiveKits:
     async def read(self, kit_id: int, visibility: Visibility, newer_than: int | None) -> Kit | None:
         """The kit at a version above `newer_than` if it has one, else as it is; None where it does not exist for the viewer.
 
-        Without `newer_than` the kit is read now. Otherwise a read that is under way is shared; it may have begun too early, and is
-        then followed by one of our own.
+        Without `newer_than` the kit is read now. Otherwise a read that is under way is shared; it may have begun too early, and
+        is then followed by one of our own.
         """
         key = (kit_id, visibility)
         if newer_than is None:

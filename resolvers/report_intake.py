@@ -117,7 +117,7 @@ class ReportIntake:
         """Judge and store a batch.
 
         Calls whose kit was changed by somebody else meanwhile are judged again in the next batch, on what the database then says;
-        so are calls that were turned away on the strength of what was remembered, as no change of theirs met the database's guard.
+        so are calls that were turned away on the strength of what was remembered, as no change of theirs met the guard.
         """
         by_kit: dict[int, list[Submission]] = {}
         for submission in batch:

@@ -25,7 +25,7 @@ def gather(source: DeckSource, inputs_folder: Path, server: Mapping[str, Any]) -
     """
     if source.folder is not None:
         found = dict(_folder_files(source.folder, server.get("folders") or []))
-    elif source.artifact_id is not None:
+    elif source.upload is not None:
         found = _upload_files(inputs_folder / UPLOAD)
     else:
         name, content = fetch(source.url or "", allows_private=bool(server.get("allowPrivateAddresses")))

@@ -45,16 +45,22 @@ class Simulator:
     def evaluate(self, deck: str | None, inputs: Mapping[str, float]) -> dict[str, float]:
         """The responses of the deck with its parameters set to `inputs`; `PointFailed` with ngspice's own message."""
         values = {name.lower(): float(value) for name, value in inputs.items()}
-        text = self.netlists[deck or ""].text(values, self.seed)
-        with TemporaryDirectory(dir=self.folder, prefix="point-") as scratch:
-            (Path(scratch) / "netlist.cir").write_text(text, "ascii")
-            return self._simulated(Path(scratch))
+        netlist = self.netlists[deck or ""]
+        found: dict[str, float] = {}
+        complaints: list[str] = []
+        for analysis in netlist.analyses:
+            with TemporaryDirectory(dir=self.folder, prefix="point-") as scratch:
+                (Path(scratch) / "netlist.cir").write_text(netlist.text(analysis, values, self.seed), "ascii")
+                out, err = self._simulated(Path(scratch))
+            found |= {name.lower(): float(text) for name, text in MEASUREMENT.findall(out)}
+            complaints += [line.strip() for line in COMPLAINT.findall(f"{err}\n{out}")]
+        return self._wanted(found, complaints)
 
     def stop(self) -> None:
         """End all simulations."""
         self._children.stop()
 
-    def _simulated(self, scratch: Path) -> dict[str, float]:
+    def _simulated(self, scratch: Path) -> tuple[str, str]:
         (scratch / "home").mkdir()
         with (scratch / "out").open("wb") as out, (scratch / "err").open("wb") as err:
             try:
@@ -72,7 +78,12 @@ class Simulator:
                 raise PointFailed(f"the simulation had no result after {self.timeout_seconds:g} s and was ended") from error
             except Stopped as error:
                 raise PointFailed("the job was stopped before this simulation") from error
-        return self._measured(_beginning(scratch / "out"), _beginning(scratch / "err"), code)
+        said, complained = _beginning(scratch / "out"), _beginning(scratch / "err")
+        if code != 0:
+            ending = signal.Signals(-code).name if code < 0 else f"code {code}"
+            complaints = [line.strip() for line in COMPLAINT.findall(f"{complained}\n{said}")]
+            raise PointFailed(f"{PROGRAM} ended with {ending}: {' '.join(complaints[:3])}")
+        return said, complained
 
     def _limits(self) -> dict[int, int]:
         return {
@@ -82,17 +93,12 @@ class Simulator:
             resource.RLIMIT_CORE: 0,
         }
 
-    def _measured(self, out: str, err: str, code: int) -> dict[str, float]:
-        values = {name.lower(): float(text) for name, text in MEASUREMENT.findall(out)}
-        found = {name: values[name.lower()] for name in self.responses if name.lower() in values}
-        complaints = [line.strip() for line in COMPLAINT.findall(err + "\n" + out)]
-        if code != 0:
-            ending = signal.Signals(-code).name if code < 0 else f"code {code}"
-            raise PointFailed(f"{PROGRAM} ended with {ending}: {' '.join(complaints[:3])}", found)
+    def _wanted(self, measured: Mapping[str, float], complaints: list[str]) -> dict[str, float]:
+        found = {name: measured[name.lower()] for name in self.responses if name.lower() in measured}
         missing = [name for name in self.responses if name not in found]
         if missing:
-            said = [line for line in complaints if any(name.lower() in line.lower().split() for name in missing)] or complaints
-            raise PointFailed(f"no value for {', '.join(missing)}: {' '.join(said[:3]) or 'ngspice does not say why'}", found)
+            about = [line for line in complaints if any(name.lower() in line.lower().split() for name in missing)] or complaints
+            raise PointFailed(f"no value for {', '.join(missing)}: {' '.join(about[:3]) or 'ngspice does not say why'}", found)
         return found
 
 

@@ -1,4 +1,4 @@
-"""Reading kits."""
+"""Reading kits: one, one of a number, a page of them."""
 
 from datetime import datetime
 from typing import Annotated

@@ -25,7 +25,7 @@ strawberry.enum(Outliers, name="Outliers", description="What is done about outli
 @strawberry.input(description="Where decks come from: exactly one of these.")
 class DeckSourceInput:
     folder: str | None = strawberry.field(default=None, description="A folder that the server allows.")
-    artifact_id: str | None = strawberry.field(default=None, description="The SHA-256 checksum of an uploaded zip.")
+    upload: str | None = strawberry.field(default=None, description="The SHA-256 checksum of an uploaded zip.")
     url: str | None = strawberry.field(default=None, description="An http, https or s3 address.")
 
 

@@ -26,7 +26,7 @@ shell rm -rf /
 
 
 def read(cards: str, files: dict[str, str] | None = None) -> Netlist:
-    text = f"title\n{cards}\n.meas tran m find v(1) at=1\n"
+    text = f"title\n{cards}\n.tran 1n 1u\n.meas tran m find v(1) at=1\n"
     return read_netlist("d/x.cir", {"d/x.cir": text} | (files or {}))
 
 
@@ -38,17 +38,17 @@ def test_parameters_and_measurements_are_read() -> None:
 
 
 def test_the_netlist_to_simulate_is_written_anew() -> None:
-    text = read_netlist("x.cir", {"x.cir": DIVIDER}).text({"r1": 250.0}, seed=4)
+    text = read_netlist("x.cir", {"x.cir": DIVIDER}).text("dc", {"r1": 250.0}, seed=4)
     assert text.splitlines() == [
         "* simulated by plog",
         ".option seed=5",
+        ".save all",
         ".param r1=250.0",
         ".param r2={r1*2}",
         ".param c1 = 2.5pf",
         "v1 in 0 1 ac 1",
         "ra in out {r1}",
         "rb out 0 {r2}",
-        ".op",
         ".meas dc vout find v(out) at=1",
         ".dc v1 0 1 0.5",
         ".end",
@@ -58,7 +58,7 @@ def test_the_netlist_to_simulate_is_written_anew() -> None:
 def test_parameters_of_subcircuits_are_no_inputs() -> None:
     netlist = read(".param w=1\n.subckt inv a b w=2\n.param inner=3\nr1 a b {inner}\n.ends\nx1 1 0 inv")
     assert netlist.parameters == ("w",)
-    assert ".param inner=3" in netlist.text({"inner": 7.0, "w": 5.0}, 0)
+    assert ".param inner=3" in netlist.text("tran", {"inner": 7.0, "w": 5.0}, 0)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,11 @@ def test_what_is_not_allowed_is_refused(cards: str) -> None:
 
 
 def test_neither_title_nor_comment_is_handed_on() -> None:
-    text = "*ng_script\n* shell ls\n*# shell ls\n# x\n$ y\n; z\n// w\nr1 1 0 1 // comment\n.meas tran m find v(1) at=1\n"
+    comments = "* shell ls\n*# shell ls\n# x\n$ y\n; z\n// w\n"
+    text = f"*ng_script\n{comments}r1 1 0 1 // comment\n.tran 1n 1u\n.meas tran m find v(1) at=1\n"
     for title in ("*ng_script", ".include /etc/passwd", ".control"):
-        written = read_netlist("x", {"x": text.replace("*ng_script", title, 1)}).text({}, 0)
-        assert written.splitlines()[2:-1] == ["r1 1 0 1", ".meas tran m find v(1) at=1"]
+        written = read_netlist("x", {"x": text.replace("*ng_script", title, 1)}).text("tran", {}, 0)
+        assert written.splitlines()[3:-1] == ["r1 1 0 1", ".tran 1n 1u", ".meas tran m find v(1) at=1"]
 
 
 def test_included_files_are_checked_and_written_in_place() -> None:
@@ -150,18 +151,33 @@ def test_included_files_are_checked_and_written_in_place() -> None:
     }
     netlist = read(".include \"Sub/ok.inc\"\n.lib 'models.lib' TT", files)
     assert netlist.includes == ("d/sub/ok.inc", "d/sub/more.inc", "d/models.lib")
-    assert [card.text for card in netlist.cards] == ["r1 1 0 1 2", "c1 1 0 1p", "r4 1 0 1", ".meas tran m find v(1) at=1"]
+    assert [card.text for card in netlist.cards] == [
+        "r1 1 0 1 2",
+        "c1 1 0 1p",
+        "r4 1 0 1",
+        ".tran 1n 1u",
+        ".meas tran m find v(1) at=1",
+    ]
 
 
 def test_what_only_prints_is_left_out_and_said_so() -> None:
-    netlist = read(".print tran v(1)\n.save all\n.options post reltol=1e-4 nomod")
-    assert netlist.ignored == (".option nomod", ".option post", ".print", ".save")
+    netlist = read(".print tran v(1)\n.op\n.dc v1 0 1 1\n.options post reltol=1e-4 nomod")
+    assert netlist.ignored == (".dc", ".op", ".option nomod", ".option post", ".print")
     assert netlist.cards[0].text == ".option reltol=1e-4"
 
 
 def test_a_netlist_without_measurement_is_refused() -> None:
     with pytest.raises(NetlistRefused, match=r"no \.meas"):
         read_netlist("x", {"x": "t\nr1 1 0 1\n"})
+
+
+def test_each_measured_analysis_is_simulated_by_itself() -> None:
+    netlist = read(".ac dec 10 1 1k\n.meas ac gain max vdb(1)\n.param g=1")
+    assert netlist.analyses == ("ac", "tran")
+    written = netlist.text("ac", {}, 0).splitlines()[3:-1]
+    assert written == [".ac dec 10 1 1k", ".meas ac gain max vdb(1)", ".param g=1"]
+    with pytest.raises(NetlistRefused, match=r"\.meas dc without \.dc"):
+        read(".meas dc x find v(1) at=1")
 
 
 def test_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,12 +210,12 @@ LINES = st.one_of(
 
 @given(st.lists(LINES, max_size=12), st.lists(LINES, max_size=6))
 def test_whatever_passes_holds_allowed_cards_only(lines: list[str], included: list[str]) -> None:
-    files = {"x.cir": "\n".join(["t", *lines, ".meas tran m find v(1) at=1"]), "x.inc": "\n".join(included)}
+    files = {"x.cir": "\n".join(["t", *lines, ".tran 1n 1u", ".meas tran m find v(1) at=1"]), "x.inc": "\n".join(included)}
     try:
         netlist = read_netlist("x.cir", files)
     except NetlistRefused:
         return
-    written = netlist.text({"a": 2.0}, 1)
+    written = netlist.text("tran", {"a": 2.0}, 1)
     assert written.isascii()
     assert not set(written) & set('`$;\\"\t\r\x00')
     for line in written.splitlines()[1:]:

@@ -29,7 +29,7 @@ r2 2 0 1k
 .meas dc current find i(v1) at=1
 .end
 """
-SLOW = DIVIDER.replace(".dc v1 0 1 1", ".dc v1 0 1 1\nc1 2 0 1p\n.tran 1p 1 uic")
+SLOW = DIVIDER.replace(".dc v1 0 1 1", ".dc v1 0 1 1\n.tran 1p 1\n.meas tran late find v(2) at=1")
 
 
 @pytest.fixture
@@ -126,8 +126,12 @@ def test_simulated_points(tmp_path: Path, ngspice: str) -> None:
 
 
 def test_failed_points_are_listed_with_the_message_of_the_simulator(tmp_path: Path, ngspice: str) -> None:
-    late = DIVIDER.replace(".meas dc current find i(v1) at=1", ".meas dc cross when v(2)=0.5")
-    design = {"method": "FULL_FACTORIAL", "variables": [{"name": "r", "levels": [500, 800, 900, 2000]}], "maxFailedShare": 0.25}
+    late = DIVIDER.replace(".dc v1 0 1 1", ".dc v1 0 1 0.25").replace("current find i(v1) at=1", "cross when v(2)=0.5")
+    design: dict[str, Any] = {
+        "method": "FULL_FACTORIAL",
+        "variables": [{"name": "r", "levels": [500, 800, 900, 2000]}],
+        "maxFailedShare": 0.25,
+    }
     run = run_step(tmp_path / "run", MODULE, spice(**design), inputs=collected(tmp_path / "in", {"a.cir": late}))
     assert run.code == 0, run.stderr
     assert rows_of(run)["r"] == [500, 800, 900]
@@ -155,6 +159,27 @@ def test_a_point_that_takes_too_long_is_ended(tmp_path: Path, ngspice: str) -> N
     simulator.stop()
     with pytest.raises(PointFailed, match="stopped"):
         simulator.evaluate("a", {"r": 1000})
+
+
+def test_measurements_of_several_analyses(tmp_path: Path, ngspice: str) -> None:
+    text = """low pass
+.param c=1n
+v1 1 0 dc 1 ac 1 pulse(0 1 0 1n 1n 1 2)
+r1 1 2 1k
+c2 2 0 {c}
+.op
+.tran 10n 5u
+.ac dec 20 1k 10meg
+.dc v1 0 1 0.1
+.meas dc final find v(2) at=0.5
+.meas tran delay when v(2)=0.5 rise=1
+.meas ac corner when vdb(2)=-3
+"""
+    simulator = Simulator({"a": read_netlist("a", {"a": text})}, ["delay", "corner", "final"], 10, 0, tmp_path)
+    found = simulator.evaluate("a", {"c": 2e-9})
+    assert found["delay"] == pytest.approx(0.6931 * 2e-6, rel=0.01)
+    assert found["corner"] == pytest.approx(1 / (2 * 3.1416 * 1e3 * 2e-9), rel=0.01)
+    assert found["final"] == pytest.approx(0.5)
 
 
 def test_a_simulation_sees_an_empty_home(tmp_path: Path, ngspice: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,46 @@
+"""Files that people bring: a zip of decks is uploaded first and then named by its checksum in a kit's definition."""
+
+import hashlib
+from collections.abc import AsyncIterator
+
+from domain.actor import Actor
+from domain.errors import ValidationFailed
+from resolvers.authorisation import require_person
+from resolvers.services import Services
+
+
+def upload_path(subject: str, sha256: str) -> str:
+    """The path under which a person's file of that checksum is downloaded by a signed link."""
+    return f"/{upload_location(subject, sha256)}"
+
+
+def upload_location(subject: str, sha256: str) -> str:
+    """Where a person's file of that checksum is stored; nobody else's definition leads there."""
+    return f"uploads/{hashlib.sha256(subject.encode()).hexdigest()[:32]}/{sha256}"
+
+
+async def upload_offset(services: Services, actor: Actor, sha256: str) -> int:
+    """How many bytes of the person's upload the server holds."""
+    return await services.artifacts.upload_offset(upload_location(require_person(actor).subject, sha256))
+
+
+async def upload(services: Services, actor: Actor, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:
+    """Take in a person's file from `offset` on; it is stored once `size` bytes with that checksum are there."""
+    await take_in(services, upload_location(require_person(actor).subject, sha256), sha256, size, offset, chunks)
+
+
+async def take_in(services: Services, location: str, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:
+    """Store a resumable upload at a location; a repeat of a finished one is a no-op."""
+    if await services.artifacts.size(location) == size:
+        return
+    if await services.artifacts.append(location, offset, _no_more_than(chunks, size - offset)) >= size:
+        await services.artifacts.complete(location, sha256=sha256, size=size)
+
+
+async def _no_more_than(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    left = size
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise ValidationFailed.of("size", "is less than what was sent")
+        yield chunk
