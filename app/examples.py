@@ -1,6 +1,8 @@
 """The operations that GraphiQL opens with: from creating the demo kit to watching it."""
 
 from app.graphiql import Example
+from app.kit_commands import read_document
+from app.settings import ROOT
 
 CREATE = """
 # Creates a kit on the table of transistors that ships with PLOG. Run it, then start the kit in the next tab.
@@ -52,17 +54,14 @@ query Kits {
   }
 }
 """
-DEMO_INPUT = {
-    "input": {
-        "name": "alpha-power law",
-        "productLine": "LOGIC",
-        "definition": {},
-    }
-}
 
-EXAMPLES = (
-    Example(LIST.strip()),
-    Example(CREATE.strip(), DEMO_INPUT),
-    Example(START.strip(), {"id": ""}),
-    Example(WATCH.strip()),
-)
+
+def examples() -> tuple[Example, ...]:
+    """The tabs, in the order in which a newcomer uses them."""
+    document = read_document(ROOT / "demo" / "table.json")
+    return (
+        Example(LIST.strip()),
+        Example(CREATE.strip(), {"input": document}),
+        Example(START.strip(), {"id": ""}),
+        Example(WATCH.strip()),
+    )

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.actor import Person
 from domain.errors import IdempotencyKeyReused, ValidationFailed
 from domain.storage import UnitOfWork
 from domain.validation import is_storable
@@ -24,14 +23,14 @@ class Idempotency:
     input_hash: str
 
     @classmethod
-    def of(cls, person: Person, mutation: str, key: str | None, given: Mapping[str, Any]) -> "Idempotency | None":
+    def of(cls, person: str, mutation: str, key: str | None, given: Mapping[str, Any]) -> "Idempotency | None":
         """The key with its scope; None where none was sent."""
         if key is None:
             return None
         if not 0 < len(key) <= MAX_KEY or not is_storable(key):
             raise ValidationFailed.of("idempotencyKey", f"must have 1 to {MAX_KEY} storable characters")
         digest = hashlib.sha256(json.dumps(given, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
-        return cls(person.subject, mutation, key, digest.hexdigest())
+        return cls(person, mutation, key, digest.hexdigest())
 
     async def replayed(self, work: UnitOfWork) -> Mapping[str, Any] | None:
         """Claim the key; what its first use changed where it was used before, else None."""

@@ -50,7 +50,9 @@ async def _command(
     idempotency_key: str | None,
 ) -> Job:
     person, visibility = require_person(actor), visibility_of(actor)
-    idempotency = Idempotency.of(person, mutation, idempotency_key, {"job": str(job_id), "expectedVersion": expected_version})
+    idempotency = Idempotency.of(
+        person.subject, mutation, idempotency_key, {"job": str(job_id), "expectedVersion": expected_version}
+    )
     kit_id = await kit_of_job(services, job_id, visibility)
 
     def checked(change: Change) -> None:

@@ -26,7 +26,7 @@ from resolvers.upload import upload_location
 async def create_kit(services: Services, actor: Actor, document: Mapping[str, Any], idempotency_key: str | None = None) -> Kit:
     """Record a new kit with its jobs and tasks, all `PENDING`. `document` is the kit as sent (`docs/kits.md`)."""
     person = require_person(actor)
-    idempotency = Idempotency.of(person, "kitCreate", idempotency_key, document)
+    idempotency = Idempotency.of(person.subject, "kitCreate", idempotency_key, document)
     new = parse_kit(document, services.steps.templates, services.steps.folders, services.steps.functions)
     await _check_upload(services, person.subject, new.definition.deck.source.upload)
     template = services.steps.templates[new.definition.template]
@@ -94,7 +94,7 @@ async def _command(
     idempotency_key: str | None,
 ) -> Kit:
     person = require_person(actor)
-    idempotency = Idempotency.of(person, mutation, idempotency_key, {"kit": kit_id, "expectedVersion": expected_version})
+    idempotency = Idempotency.of(person.subject, mutation, idempotency_key, {"kit": kit_id, "expectedVersion": expected_version})
 
     def checked(change: Change) -> None:
         check_expected(f"Kit {kit_id}", expected_version, change.kit.status_version, change.kit.version)

@@ -7,6 +7,7 @@ import strawberry
 from domain.errors import UserError
 from gql import errors
 from gql.context import Info
+from gql.mutations.kit import IdempotencyKey
 from gql.types.report import TaskReportInput, TaskReportResult
 from resolvers import task as tasks
 from resolvers.authorisation import require_worker
@@ -23,7 +24,7 @@ class TaskReportPayload:
 
 
 TaskReportAnswer = Annotated[
-    TaskReportPayload | errors.ValidationFailed | errors.PermissionDenied,
+    TaskReportPayload | errors.ValidationFailed | errors.IdempotencyKeyReused | errors.PermissionDenied,
     strawberry.union("TaskReportAnswer", description="The results, or why none was taken in."),
 ]
 
@@ -34,12 +35,16 @@ class TaskMutation:
         description="Report on the tasks of the worker's own attempt; needs the attempt's token. Safe to repeat as it is."
     )
     async def task_report(
-        self, info: Info, input: Annotated[TaskReportsInput, strawberry.argument(description="The reports.")]
+        self,
+        info: Info,
+        input: Annotated[TaskReportsInput, strawberry.argument(description="The reports.")],
+        idempotency_key: IdempotencyKey = None,
     ) -> TaskReportAnswer:
         context = info.context
         try:
             own = require_worker(context.actor).attempt
-            results = await tasks.report_tasks(context.services, context.actor, [each.as_report(own) for each in input.reports])
+            reports = [each.as_report(own) for each in input.reports]
+            results = await tasks.report_tasks(context.services, context.actor, reports, idempotency_key)
         except UserError as error:
             return errors.union_member(error)  # type: ignore[no-any-return]
         return TaskReportPayload(results=[TaskReportResult.of(result) for result in results])

@@ -1,12 +1,13 @@
 """Finding anything again by its id, and who asks."""
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
 
 from domain.attempt import AttemptKey
-from domain.errors import NotFound
+from domain.errors import NotFound, ValidationFailed
 from domain.job import Job as DomainJob
 from gql import ids
 from gql.context import Context, Info
@@ -44,8 +45,8 @@ class NodeQueries:
         self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="The things' ids.")]
     ) -> list[Node | None]:
         if len(ids) > MAX_IDS:
-            raise NotFound("list of ids", f"longer than {MAX_IDS}")
-        return [await _find(info.context, each) for each in ids]
+            raise ValidationFailed.of("ids", f"are {len(ids)}; {MAX_IDS} are allowed")
+        return list(await asyncio.gather(*(_find(info.context, each) for each in ids)))
 
 
 async def _find(context: Context, id: str) -> Any:

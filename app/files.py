@@ -1,0 +1,119 @@
+"""Content over HTTP: uploads that go on where they broke off, downloads by signed links, parts of both."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from urllib.parse import quote
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from adapters.signed_urls import UrlCheck
+from app.container import Container
+from app.sign_in import actor_of
+from domain.errors import NotFound, ValidationFailed
+from resolvers import artifact as artifacts
+from resolvers import attempt as attempts
+from resolvers import upload as uploads
+
+MAX_SIZE = 100 * 10**9
+
+
+class Files:
+    """The routes of artifacts and uploads."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """All of them."""
+        return [
+            Route("/attempt/artifacts/{sha256}", self._upload, methods=["HEAD", "PUT"]),
+            Route("/uploads/{sha256}", self._upload, methods=["HEAD", "PUT"]),
+            Route("/uploads/{owner}/{sha256}", self._download_upload),
+            Route("/artifacts/{id:uuid}", self._download),
+        ]
+
+    async def _upload(self, request: Request) -> Response:
+        """HEAD answers how many bytes are here, PUT goes on from there (`Upload-Offset`); `size` is that of the whole."""
+        services, actor = self._container.services, await actor_of(request, self._container)
+        sha256 = request.path_params["sha256"]
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise ValidationFailed.of("sha256", "must be 64 lower-case hexadecimal digits")
+        use_cases = attempts if request.url.path.startswith("/attempt/") else uploads
+        if request.method == "HEAD":
+            offset = await use_cases.upload_offset(services, actor, sha256)
+            return Response(headers={"Upload-Offset": str(offset)})
+        size = _whole(request.query_params.get("size", ""), "size")
+        offset = _whole(request.headers.get("upload-offset", "0"), "Upload-Offset")
+        await use_cases.upload(services, actor, sha256, size, offset, request.stream())
+        return Response(status_code=204)
+
+    async def _download(self, request: Request) -> Response:
+        artifact_id: UUID = request.path_params["id"]
+        if (refusal := self._check_link(request)) is not None:
+            return refusal
+        artifact = await artifacts.artifact_behind_link(self._container.services, artifact_id)
+        headers = {
+            "Content-Type": artifact.media_type,
+            "Content-Disposition": _disposition(artifact.name),
+            "ETag": f'"{artifact.sha256}"',
+        }
+        return self._content(request, artifact.location, artifact.size, headers)
+
+    async def _download_upload(self, request: Request) -> Response:
+        if (refusal := self._check_link(request)) is not None:
+            return refusal
+        location = request.url.path.removeprefix("/")
+        size = await self._container.services.artifacts.size(location)
+        if size is None:
+            raise NotFound("upload", request.path_params["sha256"])
+        return self._content(request, location, size, {"Content-Type": "application/zip"})
+
+    def _check_link(self, request: Request) -> Response | None:
+        check = self._container.signed_urls.verify("GET", request.url.path, request.url.query, datetime.now(UTC))
+        if check is UrlCheck.VALID:
+            return None
+        message = "This link has expired; ask for a new one." if check is UrlCheck.EXPIRED else "This link is not valid."
+        return JSONResponse({"code": f"LINK_{check}", "message": message}, status_code=403)
+
+    def _content(self, request: Request, location: str, size: int, headers: dict[str, str]) -> Response:
+        start, end = _range(request.headers.get("range"), size)
+        headers |= {
+            "Content-Length": str(end - start),
+            "Accept-Ranges": "bytes",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+        }
+        is_part = (start, end) != (0, size)
+        if is_part:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        status = 206 if is_part else 200
+        if request.method == "HEAD":
+            return Response(status_code=status, headers=headers)
+        body: AsyncIterator[bytes] = self._container.services.artifacts.read(location, start, end)
+        return StreamingResponse(body, status_code=status, headers=headers)
+
+
+def _whole(text: str, field: str) -> int:
+    if not text.isdecimal() or len(text) > 15 or int(text) > MAX_SIZE:
+        raise ValidationFailed.of(field, f"must be a whole number from 0 to {MAX_SIZE}")
+    return int(text)
+
+
+def _range(header: str | None, size: int) -> tuple[int, int]:
+    """The part asked for by `bytes=START-[END]`; everything for any other header (RFC 9110 lets a server ignore it)."""
+    unit, _, span = (header or "").partition("=")
+    first, _, last = span.partition("-")
+    if unit != "bytes" or not first.isdecimal() or (last and not last.isdecimal()):
+        return 0, size
+    start, end = int(first), min(int(last) + 1, size) if last else size
+    return (start, end) if start < end else (0, size)
+
+
+def _disposition(name: str) -> str:
+    quoted = json.dumps(name)[1:-1] if name.isascii() else "artifact"
+    return f"attachment; filename=\"{quoted}\"; filename*=UTF-8''{quote(name, safe='')}"
