@@ -31,6 +31,7 @@ web: $(STAMP)
 
 schema: $(STAMP)
 	$(PLOG) export-schema
+	$(PLOG) export-settings
 
 lock:
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

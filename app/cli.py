@@ -17,6 +17,7 @@ from app.identity import open_local_issuer, read_keys
 from app.logs import configure_logging
 from app.server import serve as run_server
 from app.settings import Settings, WrongSetting, read_settings
+from app.settings_table import settings_page
 from domain.errors import UserError
 from gql.limits import Limits
 from gql.schema import build_schema
@@ -117,6 +118,12 @@ def rebuild_projection(
 def export_schema(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("schema.graphql")) -> None:
     """Write the GraphQL schema as SDL."""
     path.write_text(build_schema(Limits()).as_str() + "\n", encoding="utf-8")
+
+
+@app.command("export-settings")
+def export_settings(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("docs/settings.md")) -> None:
+    """Write the table of all settings as Markdown."""
+    path.write_text(settings_page(), encoding="utf-8")
 
 
 @app.command()

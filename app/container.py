@@ -24,7 +24,7 @@ from adapters.identity.verifier import VerifierByType
 from adapters.processes.runner import ProcessRunner
 from adapters.signed_urls import SignedUrls
 from app.identity import open_local_issuer, open_verifier, read_keys
-from app.settings import Settings, WrongSetting, read_templates
+from app.settings import Settings, WrongSetting, process_environment, read_templates
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, ReconcilerSettings
 from domain.step_template import StepTemplate, builtin_template
@@ -150,7 +150,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             public_url=settings.base_url,
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )
-        runner = ProcessRunner(settings.home / "runs", sys.executable)
+        runner = ProcessRunner(settings.home / "runs", sys.executable, process_environment())
         yield Container(
             settings=settings,
             services=services,

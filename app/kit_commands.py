@@ -78,7 +78,7 @@ def _picture(kit: dict[str, Any]) -> RenderableType:
         status = Text(job["status"], STYLES[job["status"]])
         table.add_row(job["type"], status, ProgressBar(total=100, completed=job["percent"], width=24), tasks)
     title = Text(f"Kit {kit['number']} · {kit['name']} · ").append(kit["status"], STYLES[kit["status"]])
-    parts: list[RenderableType] = [title.append(f" · {kit['percent']:.0f} %"), table]
+    parts: list[RenderableType] = [title.append(f" · {int(kit['percent'])} %"), table]
     for job in kit["jobs"]:
         if job["attempt"]["message"]:
             parts.append(Text(f"{job['type']}: {job['attempt']['message']}", "red"))

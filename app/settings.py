@@ -191,6 +191,11 @@ def read_settings(**overrides: Any) -> Settings:
     return settings
 
 
+def process_environment() -> dict[str, str]:
+    """The environment of this process, for what it starts."""
+    return dict(os.environ)
+
+
 def _is_known(name: str) -> bool:
     group, _, field = name.removeprefix("PLOG_").lower().partition("__")
     if name in ("PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_VERSITYGW") or group not in Settings.model_fields:

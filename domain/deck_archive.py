@@ -25,7 +25,7 @@ class ArchiveRefused(ValueError):
 def archive_members(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
     """The files of a zip in its order, as path (relative, with slashes) and content.
 
-    All names and declared sizes are checked before anything is unpacked, and the real sizes while unpacking.
+    All names and declared sizes are checked before anything is unpacked.
 
     Raises:
         ArchiveRefused: damaged, encrypted, unusually packed; a path that is absolute, has `..`, a backslash or a drive, or occurs
@@ -35,14 +35,11 @@ def archive_members(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(stream) as archive:
             entries = _checked(archive.infolist())
-            packed = stream.seek(0, 2)
-            left = min(MAX_TOTAL_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * packed))
-            if sum(entry.file_size for entry in entries) > left:
-                raise ArchiveRefused(f"unpacks to more than {left} bytes, which is too much or too many times its own size")
+            most = min(MAX_TOTAL_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * stream.seek(0, 2)))
+            if sum(entry.file_size for entry in entries) > most:
+                raise ArchiveRefused(f"unpacks to more than {most} bytes, which is too much or too many times its own size")
             for entry in entries:
-                content = _unpacked(archive, entry, min(left, MAX_FILE_BYTES))
-                left -= len(content)
-                yield entry.filename, content
+                yield entry.filename, _unpacked(archive, entry)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OverflowError) as error:
         raise ArchiveRefused(f"is not a readable zip archive: {error}") from error
 
@@ -74,17 +71,18 @@ def _checked(entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
             raise ArchiveRefused(f"{shown} is encrypted")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ArchiveRefused(f"{shown} is packed otherwise than by deflate")
+        if entry.file_size > MAX_FILE_BYTES:
+            raise ArchiveRefused(f"{shown} is larger than {MAX_FILE_BYTES} bytes")
         if entry.filename in seen:
             raise ArchiveRefused(f"{shown} is there twice")
         seen.add(entry.filename)
     return [entry for entry in entries if not entry.is_dir()]
 
 
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The content; never more than the declared size, and unpacked in pieces, so that a false one costs no memory either."""
     content = bytearray()
     with archive.open(entry) as member:
         while chunk := member.read(_CHUNK):
             content += chunk
-            if len(content) > most:
-                raise ArchiveRefused(f"{entry.filename!r} is larger than {most} bytes")
     return bytes(content)

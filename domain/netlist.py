@@ -110,7 +110,7 @@ def read_netlist(path: str, files: Mapping[str, str]) -> Netlist:
     An included file must be among `files` and in the folder of the netlist, or below it. `NetlistRefused` tells the first thing
     that is not allowed.
     """
-    reader = _Reader(files, PurePosixPath(path).parent)
+    reader = _Reader(files)
     for card in reader.cards(path):
         reader.take(card)
     return reader.finish(path)
@@ -135,9 +135,8 @@ def _assigned(match: re.Match[str], values: Mapping[str, float]) -> str:
 class _Reader:
     """Collects the cards of one netlist and of the files it includes, refusing what is not allowed."""
 
-    def __init__(self, files: Mapping[str, str], folder: PurePosixPath) -> None:
+    def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
-        self._folder = folder
         self._kept: list[Card] = []
         self._parameters: dict[str, float | None] = {}
         self._measurements: list[str] = []
@@ -176,11 +175,11 @@ class _Reader:
         if len(words) != (3 if card.word == ".lib" else 2):
             raise card.refuse(f"{card.word} must name a file" + (" and a section" if card.word == ".lib" else ""))
         name = words[1].strip("\"'")
-        target = PurePosixPath(path).parent / name
+        target = PurePosixPath(path).parent / name  # without `..`, so in the folder of the netlist or below
         if not name or ".." in target.parts or target.is_absolute() or "\\" in name or ":" in name or "~" in name:
             raise card.refuse(f"{card.word} leads out of the netlist's folder")
         found = [known for known in self._files if known.lower() == str(target).lower()]
-        if len(found) != 1 or not PurePosixPath(found[0]).is_relative_to(self._folder):
+        if len(found) != 1:
             raise card.refuse(f"{name} is not among the files in the netlist's folder")
         if found[0] not in self._includes:
             self._includes.append(found[0])

@@ -52,5 +52,3 @@ async def change(database: Database, kit: Kit, *decisions: Any) -> Kit:
         decide(made)
     async with database.transaction() as work:
         return await store(work, made)
-
-

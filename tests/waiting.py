@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar, cast, overload
 
 T = TypeVar("T")
 
@@ -14,6 +14,10 @@ def _overdue(condition: object, deadline: float, last: object) -> AssertionError
     return AssertionError(f"{name} did not hold within {deadline} s; it last gave {last!r}")
 
 
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], *, deadline: float = 10.0, every: float = 0.02) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], *, deadline: float = 10.0, every: float = 0.02) -> T: ...
 async def eventually(condition: Callable[[], T | Awaitable[T]], *, deadline: float = 10.0, every: float = 0.02) -> T:
     """The first truthy value of `condition` (plain or async), asked every `every` seconds for at most `deadline` seconds.
 

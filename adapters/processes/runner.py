@@ -6,7 +6,6 @@ over; there is no moment in which an attempt runs unlocked.
 """
 
 import asyncio
-import os
 import shutil
 import subprocess
 import threading
@@ -31,15 +30,23 @@ class ProcessRunner:
     Args:
         folder: the folder of all runs. It belongs to this runner alone; its lasting id stands there.
         python: the interpreter for shims; the project must be installed for it.
+        environment: the server's; of it shims get what `SHIM_ENVIRONMENT` names.
         request_timeout_seconds: how long a shim waits for one network operation before it tries again.
         use_control_groups: hold memory limits by control groups where the platform hands them over; else they are watched.
     """
 
     def __init__(
-        self, folder: Path, python: str, *, request_timeout_seconds: float = 20.0, use_control_groups: bool = True
+        self,
+        folder: Path,
+        python: str,
+        environment: Mapping[str, str],
+        *,
+        request_timeout_seconds: float = 20.0,
+        use_control_groups: bool = True,
     ) -> None:
         self._root = folder.resolve()
         self._python = python
+        self._environment = {name: environment[name] for name in SHIM_ENVIRONMENT if name in environment}
         self._options = {"requestTimeoutSeconds": request_timeout_seconds, "useControlGroups": use_control_groups}
         self._id = lasting_id(self._root)
         self._children: list[subprocess.Popen[bytes]] = []
@@ -128,7 +135,7 @@ class ProcessRunner:
                     child = subprocess.Popen(
                         [self._python, "-P", "-m", "steps.shim", str(folder.path), str(descriptor)],
                         cwd=folder.path,
-                        env={name: os.environ[name] for name in SHIM_ENVIRONMENT if name in os.environ},
+                        env=self._environment,
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=log,

@@ -1,6 +1,7 @@
 """Runs real attempts for tests and makes sure that none of their processes is left."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ class AttemptDriver:
 
     def new_runner(self, **options: Any) -> ProcessRunner:
         """Another runner on the same folder, as after a restart of the server."""
-        return ProcessRunner(self.root, sys.executable, **{"request_timeout_seconds": 1.0, **options})
+        return ProcessRunner(self.root, sys.executable, os.environ, **{"request_timeout_seconds": 1.0, **options})
 
     def order(
         self, *command: str, limits: Limits | None = None, environment: Mapping[str, str] | None = None, grace: float = 1.0

@@ -52,7 +52,7 @@ from domain.attempt import AttemptKey
 from domain.runner import LaunchOrder
 async def main():
     root, key, url, token, *command = sys.argv[1:]
-    runner = ProcessRunner(Path(root), sys.executable, request_timeout_seconds=1.0)
+    runner = ProcessRunner(Path(root), sys.executable, os.environ, request_timeout_seconds=1.0)
     print("launching", flush=True)
     await runner.launch(LaunchOrder(key=AttemptKey.parse(key), command=tuple(command), server_url=url, token=token))
     print("launched", flush=True)
@@ -170,9 +170,11 @@ async def test_many_concurrent_launches_by_two_runners_start_one(attempts: Attem
 
 
 async def test_a_runner_id_is_made_once(tmp_path: Path) -> None:
-    made = await asyncio.gather(*(asyncio.to_thread(ProcessRunner, tmp_path / "runs", sys.executable) for _ in range(8)))
+    made = await asyncio.gather(
+        *(asyncio.to_thread(ProcessRunner, tmp_path / "runs", sys.executable, os.environ) for _ in range(8))
+    )
     assert len({runner.id for runner in made}) == 1
-    assert ProcessRunner(tmp_path / "other", sys.executable).id != made[0].id
+    assert ProcessRunner(tmp_path / "other", sys.executable, os.environ).id != made[0].id
 
 
 async def test_absent_is_what_was_never_begun(attempts: AttemptDriver) -> None:
@@ -190,9 +192,9 @@ async def test_absent_is_what_was_never_begun(attempts: AttemptDriver) -> None:
 async def test_no_shim_is_unavailable(attempts: AttemptDriver, tmp_path: Path) -> None:
     order = attempts.order("true")
     with pytest.raises(Unavailable):
-        await ProcessRunner(attempts.root, str(tmp_path / "no-python")).launch(order)
+        await ProcessRunner(attempts.root, str(tmp_path / "no-python"), os.environ).launch(order)
     with pytest.raises(Unavailable):
-        await ProcessRunner(attempts.root, "/bin/false").launch(order)
+        await ProcessRunner(attempts.root, "/bin/false", os.environ).launch(order)
     assert await attempts.presence(order.key) is Presence.ABSENT
     await attempts.runner.launch(order)
     assert (await attempts.settled(order.key)).exit_code == 0
@@ -629,7 +631,7 @@ async def test_forget_leaves_what_is_alive_alone(attempts: AttemptDriver) -> Non
 
 
 async def test_foreign_names_in_the_folder_are_no_attempts(tmp_path: Path) -> None:
-    runner = ProcessRunner(tmp_path, sys.executable)
+    runner = ProcessRunner(tmp_path, sys.executable, os.environ)
     for name in ("x/1", f"{uuid4()}/one", f"{uuid4()}/01"):
         (tmp_path / name).mkdir(parents=True)
     assert list(await runner.present()) == []

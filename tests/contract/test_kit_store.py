@@ -1,7 +1,7 @@
 """The state of kits in the database: append-only, dense versions, one moment per read, the same on both databases."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -20,7 +20,26 @@ from domain.visibility import EVERYTHING, Visibility
 from persistence.unit_of_work import Database
 from tests.factories import change, created, identity, store, store_kit
 
-HOSTILE_NAMES = ["a", "A", "ä", "Z", "z", "한글", "_", "%", "a%", "a b", "a-b", "𝛼", "é", "e\u0301", "'; --", "\U0010ffff", "~", "É"]
+HOSTILE_NAMES = [
+    "a",
+    "A",
+    "ä",
+    "Z",
+    "z",
+    "한글",
+    "_",
+    "%",
+    "a%",
+    "a b",
+    "a-b",
+    "𝛼",
+    "é",
+    "e\u0301",
+    "'; --",
+    "\U0010ffff",
+    "~",
+    "É",
+]
 
 
 async def read(database: Database, kit_id: int) -> Kit:
@@ -103,7 +122,7 @@ async def test_the_database_refuses_to_change_events(database: Database, stateme
     kit = await store_kit(database)
     with pytest.raises(DBAPIError):
         async with database.transaction() as work:
-            await work.kits._connection.exec_driver_sql(statement)  # type: ignore[attr-defined]
+            await work.kits._connection.exec_driver_sql(statement)
     async with database.snapshot() as work:
         assert len(await work.events.history(kit.id)) == kit.version
 
@@ -121,8 +140,12 @@ async def test_pages_together_are_the_list(database: Database, order: KitOrder, 
         if not page.has_more:
             break
         last = page.items[-1]
-        value = {KitOrder.NUMBER: last.id, KitOrder.NAME: last.name, KitOrder.STATUS_CHANGED_AT: last.status_changed_at}[order]
-        query = KitQuery(order=order, is_descending=is_descending, first=4, after=(value, last.id))
+        values: dict[KitOrder, int | str | datetime] = {
+            KitOrder.NUMBER: last.id,
+            KitOrder.NAME: last.name,
+            KitOrder.STATUS_CHANGED_AT: last.status_changed_at,
+        }
+        query = KitQuery(order=order, is_descending=is_descending, first=4, after=(values[order], last.id))
     keys = {
         KitOrder.NUMBER: lambda kit: kit.id,
         KitOrder.NAME: lambda kit: (kit.name.encode(), kit.id),

@@ -19,11 +19,15 @@ from tests.services import free_port
 from tests.waiting import eventually
 
 PLOG = Path(sys.executable).parent / "plog"
-REFUSED = "... on UserError { __typename code message } ... on ValidationFailed { problems { field message } }"
-CREATE = (
-    "mutation ($input: KitInput!) { kitCreate(input: $input) { ... on KitCreatePayload { kit { id number } } %s } }" % REFUSED
-)
-START = "mutation ($id: ID!) { kitStart(id: $id) { ... on KitCommandPayload { kit { id } } %s } }" % REFUSED
+CREATE = """mutation ($input: KitInput!) { kitCreate(input: $input) {
+  ... on KitCreatePayload { kit { id number } } ... on UserError { code message }
+} }"""
+START = """mutation ($id: ID!) { kitStart(id: $id) {
+  ... on KitCommandPayload { kit { id } } ... on UserError { code message }
+} }"""
+RETRY = """mutation ($id: ID!) { jobRetry(id: $id) {
+  ... on JobCommandPayload { job { id } } ... on UserError { code message }
+} }"""
 KIT = """query ($number: Int!) { kitByNumber(number: $number) { id number status version isStarted endedAt
   jobs { id uuid type status percent cancelRequested metadata dataInfo attempt { number status cause message exitCode }
          attempts { nodes { number status cause } }
@@ -54,9 +58,12 @@ class PlogServer:
 
     async def start(self) -> None:
         """Start the server and wait until it is ready."""
+        await asyncio.to_thread(self._spawn)
+        await eventually(self._is_ready, deadline=60)
+
+    def _spawn(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen([PLOG, "serve"], env=self.environment, cwd=self.home, stdout=log, stderr=log)
-        await eventually(self._is_ready, deadline=60)
 
     async def _is_ready(self) -> bool:
         if self._process is None or self._process.poll() is not None:
@@ -136,13 +143,11 @@ class PlogServer:
     async def ended(self, number: int, deadline: float = 120) -> dict[str, Any]:
         """The kit once it has ended and nothing of it runs."""
 
-        async def is_over() -> dict[str, Any] | None:
-            kit = await self.kit(number)
-            return kit if kit["endedAt"] else None
+        async def is_over() -> bool:
+            return bool((await self.kit(number))["endedAt"])
 
-        found = await eventually(is_over, deadline=deadline, every=0.2)
-        assert found is not None
-        return found
+        await eventually(is_over, deadline=deadline, every=0.2)
+        return await self.kit(number)
 
 
 def demo_document(name: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,7 +17,7 @@ from domain.visibility import EVERYTHING
 from persistence.engine import open_engines
 from persistence.rebuild import rebuild
 from persistence.unit_of_work import Database
-from tests.e2e.server import PlogServer, demo_document
+from tests.e2e.server import RETRY, PlogServer, demo_document
 from tests.waiting import eventually
 
 SHARE = float(os.environ.get("PLOG_ENDURANCE", "0.1"))
@@ -132,6 +131,7 @@ async def test_kill_9_of_a_shim_or_step(tmp_path: Path, database_settings: dict[
         for _ in range(kills):
             number = (await server.create_kit(quick_document()))["number"]
             process = await eventually(lambda: find(server, victim), deadline=30)
+            assert process is not None
             await wait_for_moment(chance.uniform(0.0, 1.0))
             try:
                 process.send_signal(signal.SIGKILL)
@@ -142,8 +142,7 @@ async def test_kill_9_of_a_shim_or_step(tmp_path: Path, database_settings: dict[
             if failed:
                 cause = {"shim": "RUNNER_LOST", "step": "EXIT_CODE"}[victim]
                 assert [job["attempt"]["cause"] for job in failed] == [cause], kit
-                retry = "mutation ($id: ID!) { jobRetry(id: $id) { ... on JobCommandPayload { job { id } } ... on UserError { code message } } }"
-                await server.client.command("jobRetry", retry, id=failed[0]["id"])
+                await server.client.command("jobRetry", RETRY, id=failed[0]["id"])
                 kit = await server.ended(number)
             assert kit["status"] == "SUCCEEDED", kit
         await eventually(lambda: not server.attempt_processes(), deadline=20)
@@ -170,7 +169,7 @@ async def test_a_server_that_is_stopped_politely_leaves_its_attempts_running(tmp
         step = await eventually(lambda: find(server, "step"), deadline=30)
         server.signal(signal.SIGTERM)
         await server.wait(10)
-        assert step.is_running()
+        assert step is not None and step.is_running()
         await server.start()
         kit = await server.ended(number)
         assert kit["status"] == "SUCCEEDED"
@@ -199,15 +198,7 @@ async def test_ctrl_c_ends_attempts_and_queues_them_again(tmp_path: Path) -> Non
 async def test_a_second_server_on_the_data_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
     server = await started(tmp_path, {})
     try:
-        done = subprocess.run(
-            ["plog", "serve"],
-            executable=str(Path(sys.executable).parent / "plog"),
-            env={**server.environment, "PLOG_PORT": "0"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = await asyncio.to_thread(server.run, "serve")
         assert done.returncode == 2
         assert done.stderr.strip().startswith("PLOG_HOME: another server runs on the data folder")
         assert len(done.stderr.strip().splitlines()) == 1

@@ -40,6 +40,8 @@ def test_a_deck_survives_its_document(document: dict[str, Any]) -> None:
         ({"source": {"folder": 7}}, "deck.source.folder"),
         ({"source": {"folder": "a/../../etc"}}, "deck.source.folder"),
         ({"source": {"path": "a"}}, "deck.source"),
+        ({"source": {"upload": "17"}}, "deck.source.upload"),
+        ({"source": {"upload": "A" * 64}}, "deck.source.upload"),
         ({"source": {"url": "file:///etc/passwd"}}, "deck.source.url"),
         ({"source": {"url": "gopher://x/"}}, "deck.source.url"),
         ({"source": {"url": "https://"}}, "deck.source.url"),

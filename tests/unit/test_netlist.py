@@ -135,6 +135,12 @@ def test_what_is_not_allowed_is_refused(cards: str) -> None:
     assert str(caught.value).startswith("d/")
 
 
+@pytest.mark.parametrize("name", ["../x.inc", "sub/../../x.inc", "/x.inc", "d/../../x.inc"])
+def test_an_include_never_leaves_the_folder_of_the_netlist(name: str) -> None:
+    with pytest.raises(NetlistRefused, match="leads out"):
+        read(f".include {name}", {name: "r1 1 0 1", f"d/{name}": "r1 1 0 1", "x.inc": "r1 1 0 1"})
+
+
 def test_neither_title_nor_comment_is_handed_on() -> None:
     comments = "* shell ls\n*# shell ls\n# x\n$ y\n; z\n// w\n"
     text = f"*ng_script\n{comments}r1 1 0 1 // comment\n.tran 1n 1u\n.meas tran m find v(1) at=1\n"

@@ -129,7 +129,7 @@ def test_netlists_of_an_upload(tmp_path: Path) -> None:
         "binary.cir": b"\x00\x01",
     }
     fill(uploads, {"upload.zip": zipped(files)})
-    run = run_step(tmp_path / "run", MODULE, spice({"upload": "17"}), inputs=uploads)
+    run = run_step(tmp_path / "run", MODULE, spice({"upload": "a" * 64}), inputs=uploads)
     assert run.code == 0, run.stderr
     document = run.document("decks.json")
     assert [deck["name"] for deck in document["decks"]] == ["Latin.cir", "good.cir"]
@@ -166,7 +166,7 @@ def test_a_wrong_definition_is_told_in_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../evil.csv", "/evil.csv"])
 def test_an_archive_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     uploads = fill(tmp_path / "uploads", {"upload.zip": zipped({"a.csv": GOOD, name: GOOD})})
-    run = run_step(tmp_path / "run", MODULE, table({"upload": "1"}), inputs=uploads)
+    run = run_step(tmp_path / "run", MODULE, table({"upload": "a" * 64}), inputs=uploads)
     assert run.code == 1
     assert run.artifacts == []
     assert "evil.csv" in run.reason

@@ -182,15 +182,31 @@ c2 2 0 {c}
     assert found["final"] == pytest.approx(0.5)
 
 
-def test_a_simulation_sees_an_empty_home(tmp_path: Path, ngspice: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / ".spiceinit").write_text("shell touch " + str(tmp_path / "pwned") + "\n")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("SPICE_ASCIIRAWFILE", "1")
+FAKE_NGSPICE = """#!/bin/sh
+echo "half = $(ls -A "$HOME" | wc -l)"
+echo "current = $(env | grep -c -e SECRET -e PLOG_)"
+[ "$1 $2 $3" = "-b -n netlist.cir" ] || exit 5
+"""
+
+
+def test_a_simulation_sees_an_empty_home_and_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("bin", "home", "work"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bin" / "ngspice").write_text(FAKE_NGSPICE)
+    (tmp_path / "bin" / "ngspice").chmod(0o755)
+    (tmp_path / "home" / ".spiceinit").write_text("shell ls\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setenv("PLOG_TOKEN", "x")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    simulator = Simulator({"a": read_netlist("a", {"a": DIVIDER})}, ["half", "current"], 10, 0, tmp_path / "work")
+    assert simulator.evaluate("a", {}) == {"half": 0, "current": 0}
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_names_are_found_in_any_case(tmp_path: Path, ngspice: str) -> None:
     simulator = Simulator({"a": read_netlist("a", {"a": DIVIDER})}, ["Half"], 10, 0, tmp_path)
     assert simulator.evaluate("a", {"R": 1000}) == {"Half": pytest.approx(0.5)}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
 
 
 def test_random_functions_follow_the_seed(tmp_path: Path, ngspice: str) -> None:
