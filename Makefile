@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
 PLOG := $(VENV)/bin/plog
 
 .PHONY: run test check endurance bench web schema lock clean
@@ -9,10 +10,10 @@ PLOG := $(VENV)/bin/plog
 run: $(STAMP) web
 	@exec $(PLOG) demo --serve
 
-test: $(STAMP) web
+test: $(DEV) web
 	$(VENV)/bin/pytest -m "not endurance"
 
-check: $(STAMP)
+check: $(DEV)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -20,10 +21,10 @@ check: $(STAMP)
 	$(VENV)/bin/pytest -q tests/architecture
 
 # The long counts (kill sweeps, races) in full; PLOG_ENDURANCE=0.1 runs a tenth of them.
-endurance: $(STAMP)
+endurance: $(DEV)
 	PLOG_ENDURANCE=$${PLOG_ENDURANCE:-1} $(VENV)/bin/pytest -m endurance
 
-bench: $(STAMP)
+bench: $(DEV)
 	$(VENV)/bin/python -m bench
 
 web: $(STAMP)
@@ -33,16 +34,27 @@ schema: $(STAMP)
 	$(PLOG) export-schema
 	$(PLOG) export-settings
 
-lock:
-	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --upgrade --extra dev pyproject.toml -o requirements.lock
+# requirements.lock is what runs; requirements-dev.lock holds the tools of tests and checks besides.
+COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --no-header --quiet --upgrade pyproject.toml
+lock: $(DEV)
+	$(COMPILE) --extra build -o requirements.lock
+	$(COMPILE) --extra build --extra dev -c requirements.lock -o requirements-dev.lock
+
+PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PLOG needs Python 3.11 or newer; set PYTHON=…"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Setting up $(VENV) (once; a minute or two) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation -e .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(STAMP)
+	@echo "Adding the tools of tests and checks …"
+	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 clean:

@@ -1,5 +1,6 @@
 """What people do with kits."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,8 @@ async def create_kit(services: Services, actor: Actor, document: Mapping[str, An
     """Record a new kit with its jobs and tasks, all `PENDING`. `document` is the kit as sent (`docs/kits.md`)."""
     person = require_person(actor)
     idempotency = Idempotency.of(person.subject, "kitCreate", idempotency_key, document)
-    new = parse_kit(document, services.steps.templates, services.steps.folders, services.steps.functions)
+    steps = services.steps
+    new = await asyncio.to_thread(parse_kit, document, steps.templates, steps.folders, steps.functions)
     await _check_upload(services, person.subject, new.definition.deck.source.upload)
     template = services.steps.templates[new.definition.template]
     identity = KitIdentity(

@@ -44,7 +44,7 @@ def daemon(name, environment):
     os.wait()
 """
 PARENT = """
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
 from uuid import UUID
 from adapters.processes.runner import ProcessRunner

@@ -1,6 +1,7 @@
 """A real `plog serve` in a process of its own, to be killed and started again on the same data."""
 
 import asyncio
+import hashlib
 import os
 import signal
 import subprocess
@@ -26,6 +27,12 @@ START = """mutation ($id: ID!) { kitStart(id: $id) {
   ... on KitCommandPayload { kit { id } } ... on UserError { code message }
 } }"""
 RETRY = """mutation ($id: ID!) { jobRetry(id: $id) {
+  ... on JobCommandPayload { job { id } } ... on UserError { code message }
+} }"""
+CANCEL_JOB = """mutation ($id: ID!) { jobCancel(id: $id) {
+  ... on JobCommandPayload { job { id } } ... on UserError { code message }
+} }"""
+START_JOB = """mutation ($id: ID!) { jobStart(id: $id) {
   ... on JobCommandPayload { job { id } } ... on UserError { code message }
 } }"""
 KIT = """query ($number: Int!) { kitByNumber(number: $number) { id number status version isStarted endedAt
@@ -134,6 +141,19 @@ class PlogServer:
         if start:
             await self.client.command("kitStart", START, id=kit["id"])
         return kit
+
+    async def start_job(self, job_id: str) -> None:
+        """Start one job."""
+        await self.client.command("jobStart", START_JOB, id=job_id)
+
+    async def upload(self, content: bytes, user: str = "ada") -> str:
+        """Send a file in a person's name; its checksum."""
+        digest = hashlib.sha256(content).hexdigest()
+        token = self.run("token", user).stdout.strip()
+        async with httpx.AsyncClient(timeout=30, headers={"Authorization": f"Bearer {token}"}) as client:
+            response = await client.put(f"{self.url}/uploads/{digest}?size={len(content)}", content=content)
+        assert response.status_code == 204, response.text
+        return digest
 
     async def kit(self, number: int) -> dict[str, Any]:
         """The kit as it is."""
