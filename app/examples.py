@@ -25,7 +25,7 @@ mutation StartKit($id: ID!) {
 }
 """
 WATCH = """
-# Shows the newest kits, and every change of them as it happens.
+# The newest kits, and every change of them, live.
 subscription WatchKits {
   kits(first: 5) {
     isSnapshot

@@ -16,6 +16,7 @@ from domain.job_type import DEFAULT_TASKS, JobType
 from domain.runner import Limits
 from domain.step_template import Step, StepTemplate
 
+FOR_TESTS = frozenset({"PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_SCREENSHOTS", "PLOG_VERSITYGW"})
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -198,8 +199,8 @@ def process_environment() -> dict[str, str]:
 
 def _is_known(name: str) -> bool:
     group, _, field = name.removeprefix("PLOG_").lower().partition("__")
-    if name in ("PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_VERSITYGW") or group not in Settings.model_fields:
-        return name in ("PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_VERSITYGW")
+    if name in FOR_TESTS or group not in Settings.model_fields:
+        return name in FOR_TESTS
     kind = Settings.model_fields[group].annotation
     is_group = isinstance(kind, type) and issubclass(kind, Group)
     if not is_group or not field:

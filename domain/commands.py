@@ -123,6 +123,9 @@ def settle_attempt(change: Change, job_id: UUID, number: int, ending: Ending) ->
     Succeeding queues the kit's next job where the kit was started. An interrupted attempt is queued again as a new one.
     """
     job = current_attempt(change, job_id, number)
+    if job.status not in ACTIVE:
+        reason = f"Job {job.type} of kit {change.kit.id} is {job.status}; nothing of it can have ended."
+        raise IllegalTransition(f"Job {job.type}", job.status, "ended", reason)
     if job.status is Status.QUEUED and ending.cause is None:
         change.move_job(job_id, Status.RUNNING)
     ending = _judged(change.job(job_id), ending)

@@ -37,7 +37,7 @@ TRANSITIONS: dict[Depth, dict[Status, frozenset[Status]]] = {
         P: frozenset({R, C}),
         Q: frozenset(),
         R: frozenset({P, S, F, C}),
-        S: frozenset({P, R}),
+        S: frozenset({R}),
         F: frozenset({P, R, C}),
         C: frozenset({P, R, F}),
     },
