@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from domain.job_type import DEFAULT_TASKS, JobType
 from domain.runner import Limits
@@ -184,8 +184,9 @@ def read_settings(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         raise WrongSetting(_sentence(error)) from None
-    except ValueError as error:
-        raise WrongSetting(f"{error}.") from None
+    except SettingsError as error:
+        group = str(error).split('"')[1].upper()
+        raise WrongSetting(f"PLOG_{group}: one of the settings that begin so is no JSON, as lists and objects must be.") from None
     unknown = sorted(name for name in os.environ if name.startswith("PLOG_") and not _is_known(name))
     if unknown:
         raise WrongSetting(f"{unknown[0]} is not a setting of PLOG; see docs/settings.md.")
@@ -212,6 +213,8 @@ def _is_known(name: str) -> bool:
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     name = "__".join(str(part).upper() for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"PLOG_{name} is not a setting of PLOG; see docs/settings.md."
     message = first["msg"].removeprefix("Value error, ")
     if not name:
         return f"{message}."
