@@ -61,7 +61,7 @@ def apply(kit: Kit, event: Event) -> Kit:
     jobs = list(kit.jobs)
     job = kit.job(event.job_id)
     if job is None:
-        jobs.append(_new_job(kit.id, event.job_id, event))
+        jobs.append(_new_job(kit, event.job_id, event))
     else:
         jobs[kit.jobs.index(job)] = _apply_to_job(job, event)
     kit = replace(kit, jobs=tuple(jobs))
@@ -94,11 +94,13 @@ def _derive(kit: Kit, event: Event) -> Kit:
     return kit
 
 
-def _new_job(kit_id: int, job_id: UUID, event: Event) -> Job:
+def _new_job(kit: Kit, job_id: UUID, event: Event) -> Job:
     job_type, status, at = _require(event.job_type, event), _require(event.status, event), event.recorded_at
+    if event.kind is not EventKind.STATUS or event.task is not None or job_type.order != len(kit.jobs) + 1:
+        raise BrokenHistory(f"kit {kit.id}, version {event.version}: {event.kind} is not the beginning of the kit's next job")
     return Job(
         id=job_id,
-        kit_id=kit_id,
+        kit_id=kit.id,
         type=JobType(job_type),
         attempt=Attempt(job_id=job_id, number=event.attempt or 1, status=Status(status), version=event.version, created_at=at),
         version=event.version,
@@ -152,7 +154,7 @@ def _apply_job_status(job: Job, event: Event) -> Job:
         version=event.version,
         started_at=at if status is Status.RUNNING else job.attempt.started_at,
         ended_at=at if status in ENDED else None,
-        cause=Cause(details["cause"]) if details.get("cause") else None,
+        cause=_cause(event),
         message=details.get("message", ""),
         exit_code=details.get("exitCode"),
     )
@@ -162,6 +164,13 @@ def _apply_job_status(job: Job, event: Event) -> Job:
         status_version=event.version,
         cancel_requested=job.cancel_requested and status not in ENDED,
     )
+
+
+def _cause(event: Event) -> Cause | None:
+    name = event.metadata.get("cause")
+    if name and name not in list(Cause):
+        raise BrokenHistory(f"kit {event.kit_id}, version {event.version}: {name!r} is not a cause")
+    return Cause(name) if name else None
 
 
 def _apply_to_tasks(job: Job, name: str, event: Event) -> Job:
@@ -189,11 +198,12 @@ def _new_task(job: Job, name: str, event: Event) -> Task:
 
 def _apply_to_task(task: Task, event: Event) -> Task:
     at = event.recorded_at
+    has_moved = event.progress is not None and Status.RUNNING in (task.status, event.status)
     task = replace(
         task,
         version=event.version,
         updated_at=at,
-        progress=task.progress if event.progress is None else event.progress,
+        progress=event.progress if has_moved else task.progress,
         progressed_at=at if event.kind is EventKind.PROGRESS else task.progressed_at,
     )
     if event.kind is EventKind.NOTE:

@@ -14,7 +14,7 @@ from typing import Any
 from domain.attempt import AttemptKey
 from domain.change import Change
 from domain.commands import current_attempt
-from domain.errors import SequenceGap, UserError, ValidationFailed
+from domain.errors import IllegalTransition, SequenceGap, UserError, ValidationFailed
 from domain.event import RECORDING, EventKind
 from domain.job import Job
 from domain.status import Depth, Status, check_transition
@@ -93,6 +93,8 @@ def judge(change: Change, report: Report, now: datetime) -> ReportResult | None:
     """
     try:
         job = current_attempt(change, report.attempt.job_id, report.attempt.number)
+        if report.sequence < 1:
+            raise ValidationFailed.of("sequence", "must be 1 or more")
         if report.sequence <= job.last_sequence:
             return None
         if report.sequence != job.last_sequence + 1:
@@ -138,7 +140,8 @@ def _record(change: Change, job: Job, report: Report, now: datetime) -> bool:
         _check_status(task, report)
         values["status"] = report.status
     elif report.kind is EventKind.PROGRESS:
-        check_transition(Depth.TASK, f"Task {task.name}", task.status, Status.RUNNING)
+        if task.status is not Status.RUNNING:
+            raise IllegalTransition(f"Task {task.name}", task.status, "further", f"Task {task.name} is {task.status}, not RUNNING.")
         if report.progress is None:
             raise ValidationFailed.of("progress", "is required")
         if _comes_too_soon(task, now):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from domain.errors import FieldProblem, ValidationFailed
 
 Choice = TypeVar("Choice", bound=StrEnum)
 MAX_TEXT = 10_000
+MAX_DEPTH = 100
 
 
 def is_storable(text: str) -> bool:
@@ -18,18 +19,38 @@ def is_storable(text: str) -> bool:
 
 
 def check_document(field: str, document: Mapping[str, Any], *, most: int) -> None:
-    """Raise `ValidationFailed` unless every database can hold the JSON document in `most` bytes (no NaN, NUL, lone surrogate)."""
-    try:
-        text = json.dumps(document, allow_nan=False, ensure_ascii=False)
-        size = len(text.encode())
-    except RecursionError:
-        raise ValidationFailed.of(field, "is nested too deeply") from None
-    except (TypeError, ValueError):
-        raise ValidationFailed.of(field, "contains NaN, infinity, a lone surrogate or something that is not JSON") from None
+    """Raise `ValidationFailed` unless every database can hold the JSON document, in at most `most` bytes.
+
+    None can hold NaN, infinity, NUL, a lone surrogate, an integer beyond 64 bits or more than `MAX_DEPTH` levels everywhere.
+    """
+    unfit = _unfit(document, MAX_DEPTH)
+    if unfit is not None:
+        raise ValidationFailed.of(field, unfit)
+    size = len(json.dumps(document, ensure_ascii=False).encode())
     if size > most:
         raise ValidationFailed.of(field, f"is {size} bytes long; {most} are allowed")
-    if "\\u0000" in text:
-        raise ValidationFailed.of(field, "contains a NUL character")
+
+
+def _unfit(value: object, depth: int) -> str | None:
+    """What keeps a value from being stored; None where nothing does."""
+    match value:
+        case None | bool():
+            return None
+        case str():
+            return None if is_storable(value) else "contains a NUL character or a lone surrogate"
+        case int():
+            return None if -(2**63) <= value < 2**63 else "contains an integer beyond 64 bits"
+        case float():
+            return None if math.isfinite(value) else "contains NaN or infinity"
+        case list() | tuple():
+            nested: Iterable[object] = value
+        case Mapping() if all(isinstance(key, str) for key in value):
+            nested = (*value, *value.values())
+        case _:
+            return "contains something that is not JSON"
+    if depth == 0:
+        return "is nested too deeply"
+    return next((found for each in nested if (found := _unfit(each, depth - 1)) is not None), None)
 
 
 class Problems:

@@ -110,15 +110,16 @@ async def _append_postgresql(
 def _statement() -> TextClause:
     """The statement, written from the tables.
 
-    `locked` takes the kits' rows in id order and drops those that have moved on; everything else joins it and so happens only
-    under the lock and only for what is left. `stamped` reads the clock after the lock was had.
+    `locked` takes the kits' rows and drops those that have moved on or are just being written by another: their writer
+    decides again, and no kit ever waits for another's. Everything else joins it and so happens only under the lock and only
+    for what is left. `stamped` reads the clock after the lock was had.
     """
     kit_columns = _unnested(tables.kit_state)
     ctes = [
         f"incoming AS MATERIALIZED (SELECT * FROM unnest(CAST(:expected AS bigint[]), {_arrays(tables.kit_state)})"
         f" AS i(expected, {kit_columns}))",
         "locked AS MATERIALIZED (SELECT k.kit_id, k.updated_at FROM kit_state k JOIN incoming i ON i.kit_id = k.kit_id"
-        " WHERE k.version = i.expected ORDER BY k.kit_id FOR UPDATE OF k)",
+        " WHERE k.version = i.expected ORDER BY k.kit_id FOR UPDATE OF k SKIP LOCKED)",
         "stamped AS MATERIALIZED (SELECT kit_id, greatest(updated_at, clock_timestamp()) AS at FROM locked)",
         f"kits AS (UPDATE kit_state k SET {_assignments(tables.kit_state)}"
         " FROM incoming i JOIN stamped s ON s.kit_id = i.kit_id WHERE k.kit_id = i.kit_id)",

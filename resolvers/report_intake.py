@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -28,17 +28,23 @@ from domain.visibility import EVERYTHING
 
 log = logging.getLogger(__name__)
 MAX_BATCH = 2_000
+OPTIMISTIC_ROUNDS = 3
 MAX_KITS_REMEMBERED = 2_000
 
 
 @dataclass(slots=True, eq=False)
 class Submission:
-    """The reports of one call. `results` fills up while they are judged; `answer` is given when they are stored."""
+    """The reports of one call.
+
+    `results` fills up while they are judged; `answer` is given when they are stored. `rounds` counts how often another writer of
+    the kit was faster.
+    """
 
     worker: Worker
     reports: Sequence[Report]
     answer: asyncio.Future[list[ReportResult]]
     results: list[ReportResult] = field(default_factory=list)
+    rounds: int = 0
 
 
 class ReportIntake:
@@ -125,6 +131,7 @@ class ReportIntake:
             by_kit.setdefault(submission.worker.kit_id, []).append(submission)
         remembered = self._kits.keys() & by_kit.keys()
         async with self._database.transaction() as work:
+            await self._lock_overtaken(work, by_kit)
             kits = await self._load(work, list(by_kit))
             now = datetime.now(UTC) + (self._clock_offset or timedelta())
             changes = {kit_id: Change.of(kit, "worker") for kit_id, kit in kits.items()}
@@ -141,6 +148,13 @@ class ReportIntake:
         self._answer(by_kit, changes, doubtful | (stored.keys() - done.keys()))
         await self._bus.publish([Notice(Topic.KIT, str(each.kit.id), each.kit.version) for each in done.values() if each.events])
 
+    async def _lock_overtaken(self, work: UnitOfWork, by_kit: Mapping[int, Sequence[Submission]]) -> None:
+        """Take the lock of kits whose calls were overtaken too often, in id order, before reading them: they get through now."""
+        for kit_id in sorted(by_kit):
+            if any(submission.rounds >= OPTIMISTIC_ROUNDS for submission in by_kit[kit_id]):
+                self._kits.pop(kit_id, None)
+                await work.kits.lock(kit_id)
+
     def _answer(
         self,
         by_kit: dict[int, list[Submission]],
@@ -150,6 +164,8 @@ class ReportIntake:
         for kit_id, submissions in by_kit.items():
             if kit_id in again:
                 self._kits.pop(kit_id, None)
+                for submission in submissions:
+                    submission.rounds += 1
                 self._pending[:0] = submissions
                 continue
             if kit_id in changes:
