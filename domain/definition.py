@@ -82,12 +82,9 @@ def parse_kit(
     name = problems.text(raw, "name", most=MAX_NAME)
     line = problems.choice(raw, "productLine", ProductLine)
     metadata = problems.mapping(raw, "metadata")
-    for field, document, most in (("metadata", metadata, MAX_METADATA), ("definition", raw.get("definition"), MAX_DOCUMENT)):
-        try:
-            check_document(field, document or {}, most=most)
-        except ValidationFailed as error:
-            problems.add(field, error.problems[0].message)
-    problems.check()
+    _check_fits(problems, "metadata", metadata, MAX_METADATA)
+    if not _check_fits(problems, "definition", raw.get("definition") or {}, MAX_DOCUMENT):
+        problems.check()
     at_definition = problems.at("definition")
     definition = parse_definition(problems.mapping(raw, "definition"), at_definition)
     if definition.template not in templates:
@@ -102,3 +99,13 @@ def parse_kit(
         )
     problems.check()
     return NewKit(name=name, product_line=line, definition=definition, metadata=metadata)
+
+
+def _check_fits(problems: Problems, field: str, document: Mapping[str, Any], most: int) -> bool:
+    """Whether every database can hold the document; what keeps it from that is recorded in `problems`."""
+    try:
+        check_document(field, document, most=most)
+    except ValidationFailed as error:
+        problems.add(field, error.problems[0].message)
+        return False
+    return True

@@ -198,12 +198,12 @@ def _new_task(job: Job, name: str, event: Event) -> Task:
 
 def _apply_to_task(task: Task, event: Event) -> Task:
     at = event.recorded_at
-    has_moved = event.progress is not None and Status.RUNNING in (task.status, event.status)
+    is_running = Status.RUNNING in (task.status, event.status)
     task = replace(
         task,
         version=event.version,
         updated_at=at,
-        progress=event.progress if has_moved else task.progress,
+        progress=event.progress if is_running and event.progress is not None else task.progress,
         progressed_at=at if event.kind is EventKind.PROGRESS else task.progressed_at,
     )
     if event.kind is EventKind.NOTE:

@@ -7,7 +7,7 @@ is recorded, coalesced or refused; a lower number is a repeat and gets the first
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +22,8 @@ from domain.task import Task
 from domain.validation import Problems, check_document
 
 PROGRESS_INTERVAL = timedelta(seconds=1)
+PROGRESS_DIGITS = 6  # what is left of a number from 0 to 1 on every database, which keep it in four bytes
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_METADATA = 65_536
 REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
 JOB_KINDS = frozenset({EventKind.NOTE, EventKind.ARTIFACT})
@@ -37,6 +39,11 @@ class ReportedArtifact:
     sha256: str
     size: int
     inputs: tuple[str, ...] = ()
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether `sha256` is one: 64 lower-case hexadecimal digits."""
+        return re.fullmatch(r"[0-9a-f]{64}", self.sha256) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,21 +120,13 @@ def judge(change: Change, report: Report, now: datetime) -> ReportResult | None:
 
 
 def _record(change: Change, job: Job, report: Report, now: datetime) -> bool:
+    _check(report)
     values: dict[str, Any] = {
         "sequence": report.sequence,
         "reported_at": report.reported_at,
-        "metadata": report.metadata,
-        "progress": report.progress,
+        "metadata": report.metadata if report.artifact is None else _artifact_metadata(report.artifact),
+        "progress": None if report.progress is None else round(report.progress, PROGRESS_DIGITS),
     }
-    if report.kind not in TASK_KINDS:
-        raise ValidationFailed.of("kind", f"{report.kind} can't be reported")
-    check_document("metadata", report.metadata, most=MAX_METADATA)
-    if report.kind is EventKind.ARTIFACT:
-        if report.artifact is None:
-            raise ValidationFailed.of("artifact", "is required")
-        values["metadata"] = _artifact_metadata(report.artifact)
-    if report.progress is not None and not 0 <= report.progress <= 1:
-        raise ValidationFailed.of("progress", "must be from 0 to 1")
     if report.task is None:
         if report.kind not in JOB_KINDS:
             raise ValidationFailed.of("task", "is required")
@@ -135,25 +134,42 @@ def _record(change: Change, job: Job, report: Report, now: datetime) -> bool:
         return True
     task = job.task(report.task)
     if task is None:
-        raise ValidationFailed.of("task", f"the job has no task {report.task!r}")
+        raise ValidationFailed.of("task", f"the job has no task {report.task[:100]!r}")
     if report.kind is EventKind.STATUS:
         _check_status(task, report)
         values["status"] = report.status
     elif report.kind is EventKind.PROGRESS:
-        if task.status is not Status.RUNNING:
-            raise IllegalTransition(f"Task {task.name}", task.status, "further", f"Task {task.name} is {task.status}, not RUNNING.")
-        if report.progress is None:
-            raise ValidationFailed.of("progress", "is required")
+        _check_progress(task, report)
         if _comes_too_soon(task, now):
             return False
     change.emit_for_task(job, task, report.kind, **values)
     return True
 
 
+def _check(report: Report) -> None:
+    """What can be told from the report alone."""
+    if report.kind not in TASK_KINDS:
+        raise ValidationFailed.of("kind", f"{report.kind} can't be reported")
+    check_document("metadata", report.metadata, most=MAX_METADATA)
+    if (report.kind is EventKind.ARTIFACT) != (report.artifact is not None):
+        raise ValidationFailed.of("artifact", "is required of an ARTIFACT, and of nothing else")
+    if report.progress is not None and not 0 <= report.progress <= 1:
+        raise ValidationFailed.of("progress", "must be from 0 to 1")
+    if report.reported_at is not None and (report.reported_at.tzinfo is None or not EARLIEST <= report.reported_at < RECORDING):
+        raise ValidationFailed.of("reportedAt", f"must be a time since {EARLIEST.year}, with its offset")
+
+
 def _check_status(task: Task, report: Report) -> None:
     if report.status not in REPORTABLE:
         raise ValidationFailed.of("status", "must be RUNNING, SUCCEEDED or FAILED")
     check_transition(Depth.TASK, f"Task {task.name}", task.status, report.status)
+
+
+def _check_progress(task: Task, report: Report) -> None:
+    if task.status is not Status.RUNNING:
+        raise IllegalTransition(f"Task {task.name}", task.status, "further", f"Task {task.name} is {task.status}, not RUNNING.")
+    if report.progress is None:
+        raise ValidationFailed.of("progress", "is required")
 
 
 def _artifact_metadata(artifact: ReportedArtifact) -> dict[str, Any]:
@@ -168,7 +184,8 @@ def _artifact_metadata(artifact: ReportedArtifact) -> dict[str, Any]:
     problems.text(document, "name", most=200)
     problems.text(document, "mediaType", most=200)
     problems.texts(document, "inputs")
-    if not re.fullmatch(r"[0-9a-f]{64}", artifact.sha256):
+    problems.integer(document, "size", None, 0, 2**63 - 1)
+    if not artifact.has_checksum:
         problems.add("sha256", "must be 64 lower-case hexadecimal digits")
     problems.check()
     return document

@@ -15,7 +15,11 @@ MAX_DEPTH = 100
 
 def is_storable(text: str) -> bool:
     """Whether every database can hold the text: no NUL, no lone surrogate."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
 
 
 def check_document(field: str, document: Mapping[str, Any], *, most: int) -> None:
@@ -44,7 +48,7 @@ def _unfit(value: object, depth: int) -> str | None:
             return None if math.isfinite(value) else "contains NaN or infinity"
         case list() | tuple():
             nested: Iterable[object] = value
-        case Mapping() if all(isinstance(key, str) for key in value):
+        case dict() if all(isinstance(key, str) for key in value):
             nested = (*value, *value.values())
         case _:
             return "contains something that is not JSON"

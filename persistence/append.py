@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, TextClause, select, text
+from sqlalchemy import Column, Table, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.attempt import Attempt, AttemptKey
@@ -65,7 +65,7 @@ async def _upsert_rows(connection: AsyncConnection, found: Rows) -> None:
     for table in STATES:
         if found[table.name]:
             statement = insert_into(connection, table)
-            updated = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+            updated = {column.name: text(_merged(column)) for column in table.columns if not column.primary_key}
             keys = list(table.primary_key.columns)
             await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=updated), found[table.name])
 
@@ -157,8 +157,22 @@ def _insert(table: Table) -> str:
 
 def _upsert(table: Table) -> str:
     keys = ", ".join(column.name for column in table.primary_key.columns)
-    updated = ", ".join(f"{column.name} = excluded.{column.name}" for column in table.columns if not column.primary_key)
+    updated = ", ".join(f"{column.name} = {_merged(column)}" for column in table.columns if not column.primary_key)
     return f"{_insert(table)} ON CONFLICT ({keys}) DO UPDATE SET {updated}"
+
+
+def _merged(column: Column[Any]) -> str:
+    """What is kept of a column when its row is there already.
+
+    A report that makes no event uses up its number without a new version of the kit, so that the guard doesn't see it: whoever
+    decided before it must not take the number back.
+    """
+    if column is not tables.job_state.c.last_sequence:
+        return f"excluded.{column.name}"
+    return (
+        "CASE WHEN job_state.attempt = excluded.attempt AND job_state.last_sequence > excluded.last_sequence"
+        " THEN job_state.last_sequence ELSE excluded.last_sequence END"
+    )
 
 
 async def _name_ids(connection: AsyncConnection, names: Sequence[str], cache: dict[str, int]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -19,7 +20,14 @@ def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) ->
         connect_args: dict[str, Any] = {"server_settings": {"application_name": "plog"}}
         if schema:
             connect_args["server_settings"]["search_path"] = schema
-        engine = create_async_engine(parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, connect_args=connect_args)
+        engine = create_async_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args=connect_args,
+            json_deserializer=orjson.loads,  # jsonb gives 1e22 back in digits: the standard library would make an integer of it
+        )
         return engine, engine
     writer = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
     reader = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=4, max_overflow=0)

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 2_000
 OPTIMISTIC_ROUNDS = 3
 MAX_KITS_REMEMBERED = 2_000
+Judged = dict[tuple[AttemptKey, int], ReportResult]
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +81,7 @@ class ReportIntake:
     async def _first_missing_upload(self, worker: Worker, reports: Sequence[Report]) -> int:
         """The place of the first artifact report whose content is not in the store; all from there on have to wait for it."""
         for place, report in enumerate(reports):
-            if report.kind is EventKind.ARTIFACT and report.artifact is not None:
+            if report.kind is EventKind.ARTIFACT and report.artifact is not None and report.artifact.has_checksum:
                 location = blob_location(worker.attempt, report.artifact.sha256)
                 if await self._artifacts.size(location) != report.artifact.size:
                     return place
@@ -135,9 +136,10 @@ class ReportIntake:
             kits = await self._load(work, list(by_kit))
             now = datetime.now(UTC) + (self._clock_offset or timedelta())
             changes = {kit_id: Change.of(kit, "worker") for kit_id, kit in kits.items()}
+            judged: Judged = {}
             for kit_id, submissions in by_kit.items():
                 for submission in submissions:
-                    await self._judge(work, changes.get(kit_id), submission, now)
+                    await self._judge(work, changes.get(kit_id), submission, now, judged)
             doubtful = {kit_id for kit_id in remembered if any(map(_is_turned_away, by_kit[kit_id]))}
             stored = {kit_id: each for kit_id, each in changes.items() if not each.is_empty and kit_id not in doubtful}
             recorded = await work.kits.append(list(stored.values())) if stored else {}
@@ -191,22 +193,30 @@ class ReportIntake:
         while len(self._kits) > MAX_KITS_REMEMBERED:
             self._kits.popitem(last=False)
 
-    async def _judge(self, work: UnitOfWork, change: Change | None, submission: Submission, now: datetime) -> None:
+    async def _judge(
+        self, work: UnitOfWork, change: Change | None, submission: Submission, now: datetime, judged: Judged
+    ) -> None:
+        """Judge the reports of one call. `judged` has what this batch has used up so far and the database doesn't know yet."""
         for report in submission.reports:
+            name = (report.attempt, report.sequence)
             if change is None:
                 error = NotFound("attempt", report.attempt)
                 result: ReportResult | None = ReportResult.refused(report.sequence, error, consumed=False)
             else:
                 result = judge(change, report, now)
-            submission.results.append(result or await _first_answer(work, submission.worker.kit_id, report))
+            if result is None:
+                result = judged.get(name) or await _first_answer(work, submission.worker.kit_id, report)
+            elif result.consumed:
+                judged[name] = result
+            submission.results.append(result)
 
     async def _store_the_rest(self, work: UnitOfWork, change: Change, submissions: Sequence[Submission]) -> None:
         for submission in submissions:
             key = submission.worker.attempt
             refused = [each for each in submission.results if each.state is ReportState.REFUSED and each.consumed]
             await work.attempts.add_refusals(key, refused)
-            versions = {result.sequence: result.version for result in submission.results}
-            reports = [each for each in submission.reports if each.artifact and versions.get(each.sequence)]
+            versions = {result.sequence: result.version or 0 for result in submission.results}
+            reports = [each for each in submission.reports if each.artifact and versions[each.sequence] > change.before.version]
             if reports:
                 await work.artifacts.add(await _artifacts(work, change, key, reports))
 

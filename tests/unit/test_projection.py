@@ -99,8 +99,8 @@ class KitLife(RuleBasedStateMachine):
         self.act(commands.archive_kit)
 
     @rule(place=JOBS, command=st.sampled_from([commands.start_job, commands.retry_job, commands.cancel_job]))
-    def command_job(self, place: int, command: Callable[[Change, Any], None]) -> None:
-        self.act(partial(command, job_id=self.kit.jobs[place].id))
+    def command_job(self, place: int, command: Callable[[Change, UUID], None]) -> None:
+        self.act(lambda change: command(change, self.kit.jobs[place].id))
 
     @rule(place=JOBS, offset=OFFSETS)
     def begin(self, place: int, offset: int) -> None:
@@ -290,7 +290,9 @@ def test_a_new_attempt_begins_with_nothing_of_the_old_one() -> None:
     commands.begin_attempt(change, job_id, 1, "r")
     job = change.job(job_id)
     change.emit_for_job(job, EventKind.NOTE, metadata={"old": 1}, sequence=1)
-    change.emit_for_task(job, job.tasks[0], EventKind.STATUS, status=Status.RUNNING, metadata={"old": 1}, progress=0.5, sequence=2)
+    change.emit_for_task(
+        job, job.tasks[0], EventKind.STATUS, status=Status.RUNNING, metadata={"old": 1}, progress=0.5, sequence=2
+    )
     commands.settle_attempt(change, job_id, 1, Ending(exit_code=1, reports=2))
     commands.retry_job(change, job_id)
     job = change.job(job_id)

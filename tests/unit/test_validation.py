@@ -16,7 +16,9 @@ from domain.validation import MAX_DEPTH, Problems, check_document, is_storable
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=30)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
-JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4), max_leaves=12)
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4), max_leaves=12
+)
 DOCUMENTS = st.dictionaries(ANY_TEXT, JSON, max_size=5)
 DEEP: dict[str, Any] = {}
 for _ in range(100_000):

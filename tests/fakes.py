@@ -1,0 +1,186 @@
+"""What stands behind a port in tests where the outside itself is not what is tested."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from adapters.bus.memory import MemoryBus
+from domain.actor import Worker
+from domain.attempt import AttemptKey, Cause, Ending
+from domain.errors import Unavailable
+from domain.ports import ArtifactStore
+from domain.runner import EndReason, LaunchOrder, LogChunk, Observation, Presence
+from domain.step_template import builtin_template
+from domain.storage import Database, UnitOfWork
+from resolvers.report_intake import ReportIntake
+from resolvers.services import Services, StepSettings
+
+
+class Crash(BaseException):
+    """The process dies here: nobody catches it, nothing is tidied up."""
+
+
+@dataclass(slots=True)
+class FakeAttempt:
+    """An attempt on a `FakeRunner`: `ending` is None while it is alive."""
+
+    order: LaunchOrder
+    ending: Ending | None = None
+    log: bytes = b""
+    ended_for: list[EndReason] = field(default_factory=list)
+
+
+class FakeRunner:
+    """A machine that does what the port says and nothing by itself; it lives on when the reconciler dies.
+
+    Attempts end when the test says so (`finish`), or at once when asked where `is_obedient`. A name in `crash_after` lets the
+    caller die right after that method has done its work, once.
+    """
+
+    def __init__(self, runner_id: str = "runner-1", *, is_obedient: bool = True) -> None:
+        self._id = runner_id
+        self.is_obedient = is_obedient
+        self.attempts: dict[AttemptKey, FakeAttempt] = {}
+        self.launches: list[AttemptKey] = []
+        self.crash_after: set[str] = set()
+        self.error: Exception | None = None
+
+    @property
+    def id(self) -> str:
+        """See `domain.ports.Runner.id`."""
+        return self._id
+
+    async def launch(self, order: LaunchOrder) -> None:
+        """See `domain.ports.Runner.launch`."""
+        if self.error is not None:
+            raise self.error
+        if order.key not in self.attempts:
+            self.attempts[order.key] = FakeAttempt(order)
+            self.launches.append(order.key)
+        self._crash("launch")
+
+    async def observe(self, keys: Sequence[AttemptKey]) -> Mapping[AttemptKey, Observation]:
+        """See `domain.ports.Runner.observe`."""
+        return {key: self._observation(key) for key in keys}
+
+    async def present(self) -> Sequence[AttemptKey]:
+        """See `domain.ports.Runner.present`."""
+        return list(self.attempts)
+
+    async def end(self, key: AttemptKey, reason: EndReason, grace_seconds: float) -> None:
+        """See `domain.ports.Runner.end`."""
+        attempt = self.attempts.get(key)
+        if attempt is not None and attempt.ending is None:
+            attempt.ended_for.append(reason)
+            if self.is_obedient:
+                attempt.ending = Ending(exit_code=None, reports=0, cause=Cause(reason.value))
+        self._crash("end")
+
+    async def read_log(self, key: AttemptKey, offset: int, limit: int) -> LogChunk:
+        """See `domain.ports.Runner.read_log`."""
+        return LogChunk(offset, self.attempts[key].log[offset : offset + limit])
+
+    async def forget(self, key: AttemptKey) -> None:
+        """See `domain.ports.Runner.forget`."""
+        assert self.attempts[key].ending is not None, "an attempt that is alive was forgotten"
+        del self.attempts[key]
+        self._crash("forget")
+
+    def finish(self, key: AttemptKey, *, exit_code: int = 0, reports: int = 0, cause: Cause | None = None) -> None:
+        """The attempt's program ends."""
+        self.attempts[key].ending = Ending(exit_code=exit_code, reports=reports, cause=cause)
+
+    def _observation(self, key: AttemptKey) -> Observation:
+        attempt = self.attempts.get(key)
+        if attempt is None:
+            return Observation(key=key, presence=Presence.ABSENT)
+        presence = Presence.ALIVE if attempt.ending is None else Presence.ENDED
+        return Observation(key=key, presence=presence, ending=attempt.ending)
+
+    def _crash(self, where: str) -> None:
+        if where in self.crash_after:
+            self.crash_after.remove(where)
+            raise Crash(where)
+
+
+class FakeArtifacts(ArtifactStore):
+    """Knows what was uploaded by its size alone; content never passes."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, int] = {}
+
+    async def size(self, location: str) -> int | None:
+        return self.sizes.get(location)
+
+    async def upload_offset(self, location: str) -> int:
+        raise NotImplementedError
+
+    async def append(self, location: str, offset: int, chunks: AsyncIterator[bytes]) -> int:
+        raise NotImplementedError
+
+    async def complete(self, location: str, *, sha256: str, size: int) -> None:
+        raise NotImplementedError
+
+    def read(self, location: str, start: int, end: int) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+
+class FakeSigner:
+    """Signs tokens and links with nothing."""
+
+    def issue(self, worker: Worker) -> str:
+        """See `domain.ports.AttemptTokens.issue`."""
+        return f"token of {worker.attempt}"
+
+    def sign(self, method: str, path: str, expires_at: datetime) -> str:
+        """See `domain.ports.UrlSigner.sign`."""
+        return f"signed={method}"
+
+
+class FailingDatabase(Database):
+    """A database that goes away: `before_commit` transactions are rolled back, then `after_commit` ones stored but not answered."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.before_commit = 0
+        self.after_commit = 0
+        self.transactions = 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[UnitOfWork]:
+        """See `domain.storage.Database.transaction`."""
+        self.transactions += 1
+        async with self._database.transaction() as work:
+            yield work
+            if self.before_commit:
+                self.before_commit -= 1
+                raise Unavailable("the database went away before the commit")
+        if self.after_commit:
+            self.after_commit -= 1
+            raise Unavailable("the database went away after the commit")
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[UnitOfWork]:
+        """See `domain.storage.Database.snapshot`."""
+        async with self._database.snapshot() as work:
+            yield work
+
+
+def fake_services(database: Database, **values: object) -> Services:
+    """Services on a database, everything else of them in memory."""
+    bus, artifacts, signer = MemoryBus(), FakeArtifacts(), FakeSigner()
+    steps = StepSettings(
+        templates={"builtin": builtin_template("python")}, folders=(), functions={}, allow_private_addresses=False
+    )
+    services = Services(
+        database=database,
+        bus=bus,
+        artifacts=artifacts,
+        attempt_tokens=signer,
+        url_signer=signer,
+        reports=ReportIntake(database, bus, artifacts),
+        steps=steps,
+        public_url="http://plog.test",
+    )
+    return replace(services, **values)  # type: ignore[arg-type]
