@@ -81,7 +81,7 @@ async def measure(
 
 async def opened(url: str) -> tuple[Database, Any]:
     """A migrated database and the engine it reads with."""
-    writer, reader = open_engines(url)
+    writer, reader = open_engines(url, pool_size=20)
     await upgrade(writer)
     return Database(writer, reader), reader
 

@@ -15,6 +15,8 @@ async def bytes_per_event(dsn: str) -> dict[str, Any]:
             """SELECT sum(pg_total_relation_size(inhrelid)) AS total, sum(pg_indexes_size(inhrelid)) AS indexes
                FROM pg_inherits WHERE inhparent = 'kit_event'::regclass"""
         )
+        if sizes is None:
+            raise AssertionError("an aggregate has one row")
         rows = await connection.fetchval("SELECT count(*) FROM kit_event")
         metadata = await connection.fetchval("SELECT avg(length(metadata::text)) FROM kit_event WHERE metadata IS NOT NULL")
         hot = await connection.fetch(

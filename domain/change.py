@@ -100,10 +100,9 @@ class Change:
         return not self.events and self.kit is self.before
 
     def recorded(self, at: datetime) -> "Change":
-        """The same change with the database's time in place of `RECORDING`."""
-        events = [replace(event, recorded_at=at) for event in self.events]
+        """The same change with the database's time in place of `RECORDING` in the state; the events stay as they were given."""
         attempts = {key: _stamp_attempt(attempt, at) for key, attempt in self.attempts.items()}
-        return Change(self.before, _stamp_kit(self.kit, at), self.actor, events, attempts)
+        return Change(self.before, _stamp_kit(self.kit, at), self.actor, self.events, attempts)
 
 
 def _stamp_kit(kit: Kit, at: datetime) -> Kit:

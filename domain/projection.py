@@ -55,16 +55,15 @@ def apply(kit: Kit, event: Event) -> Kit:
     """The state after one more event."""
     if event.kit_id != kit.id or event.version != kit.version + 1:
         raise BrokenHistory(f"kit {kit.id} at version {kit.version} can't take event {event.kit_id}/{event.version}")
-    kit = replace(kit, version=event.version, updated_at=event.recorded_at)
     if event.job_id is None:
-        return _apply_command(kit, event)
-    jobs = list(kit.jobs)
+        return _apply_command(replace(kit, version=event.version, updated_at=event.recorded_at), event)
     job = kit.job(event.job_id)
     if job is None:
-        jobs.append(_new_job(kit, event.job_id, event))
+        jobs = (*kit.jobs, _new_job(kit, event.job_id, event))
     else:
-        jobs[kit.jobs.index(job)] = _apply_to_job(job, event)
-    kit = replace(kit, jobs=tuple(jobs))
+        changed = _apply_to_job(job, event)
+        jobs = tuple(changed if each is job else each for each in kit.jobs)
+    kit = replace(kit, version=event.version, updated_at=event.recorded_at, jobs=jobs)
     return _derive(kit, event) if event.kind is EventKind.STATUS and event.task is None else kit
 
 
@@ -118,9 +117,10 @@ def _apply_to_job(job: Job, event: Event) -> Job:
         version=event.version,
         updated_at=event.recorded_at,
         last_sequence=job.last_sequence if event.sequence is None else event.sequence,
+        tasks=job.tasks if event.task is None else _apply_to_tasks(job, event.task, event),
     )
     if event.task is not None:
-        return _apply_to_tasks(job, event.task, event)
+        return job
     match event.kind:
         case EventKind.STATUS:
             return _apply_job_status(job, event)
@@ -173,12 +173,12 @@ def _cause(event: Event) -> Cause | None:
     return Cause(name) if name else None
 
 
-def _apply_to_tasks(job: Job, name: str, event: Event) -> Job:
+def _apply_to_tasks(job: Job, name: str, event: Event) -> tuple[Task, ...]:
     task = job.task(name)
     if task is None:
-        return replace(job, tasks=(*job.tasks, _new_task(job, name, event)))
+        return (*job.tasks, _new_task(job, name, event))
     changed = _apply_to_task(task, event)
-    return replace(job, tasks=tuple(changed if each is task else each for each in job.tasks))
+    return tuple(changed if each is task else each for each in job.tasks)
 
 
 def _new_task(job: Job, name: str, event: Event) -> Task:

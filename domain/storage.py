@@ -219,7 +219,10 @@ class LeaseStore(Protocol):
     """The leases of one unit of work."""
 
     async def acquire(self, name: str, holder: str, duration: timedelta, now: datetime) -> int | None:
-        """Take or prolong a lease; its fencing number, or None while another holds it."""
+        """Take or prolong a lease; its fencing number, or None while another holds it.
+
+        The number stays while a holder prolongs and grows whenever the lease is taken anew; it is never given out twice.
+        """
         ...
 
     async def release(self, name: str, holder: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Column, Table, TextClause, select, text
@@ -18,7 +19,7 @@ from domain.attempt import Attempt, AttemptKey
 from domain.change import Change
 from domain.kit import Kit
 from persistence import rows, tables
-from persistence.dialect import Document, Instant, among, array_type, array_value, insert_into
+from persistence.dialect import Document, Instant, among, array_type, array_values, insert_into
 
 STATES = (tables.job_state, tables.attempt_state, tables.task_state)
 Rows = dict[str, list[dict[str, Any]]]
@@ -87,7 +88,7 @@ async def _append_sqlite(
         found = _rows([change], name_ids)
         await _upsert_rows(connection, found)
         if found["kit_event"]:
-            await connection.execute(tables.kit_event.insert(), found["kit_event"])
+            await connection.execute(tables.kit_event.insert(), [{**row, "recorded_at": at} for row in found["kit_event"]])
         recorded[change.kit.id] = at
     return recorded
 
@@ -100,8 +101,8 @@ async def _append_postgresql(
     parameters: dict[str, Any] = {"expected": [change.before.version for change in changes]}
     for table in (tables.kit_state, *STATES, tables.kit_event):
         for column in table.columns:
-            values = [array_value(column.type, row[column.name]) for row in found[table.name]]
-            parameters[f"{table.name}_{column.name}"] = values
+            values = list(map(itemgetter(column.name), found[table.name]))
+            parameters[f"{table.name}_{column.name}"] = array_values(column.type, values)
     result = await connection.execute(_statement(), parameters)
     return {row.kit_id: row.at for row in result}
 

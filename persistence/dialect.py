@@ -113,14 +113,15 @@ def array_type(column_type: TypeEngine[Any]) -> str:
     return {"BOOLEAN": "boolean", "FLOAT": "real", "REAL": "real"}.get(str(column_type).upper(), "text")
 
 
-def array_value(column_type: TypeEngine[Any], value: Any) -> Any:
-    """One element of such an array."""
+def array_values(column_type: TypeEngine[Any], values: list[Any]) -> list[Any]:
+    """The elements of such an array."""
     match column_type:
         case Document():
-            return orjson.dumps(value).decode() if value else None
+            return [orjson.dumps(value).decode() if value else None for value in values]
         case Code():
-            return None if value is None else column_type.codes.code[value]
-    return value
+            code = column_type.codes.code
+            return [None if value is None else code[value] for value in values]
+    return values
 
 
 def among(column: ColumnElement[Any], values: Sequence[Any], dialect_name: str) -> ColumnElement[bool]:

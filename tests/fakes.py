@@ -139,7 +139,7 @@ class FakeSigner:
 
 
 class FailingDatabase(Database):
-    """A database that goes away: `before_commit` transactions are rolled back, then `after_commit` ones stored but not answered."""
+    """A database that goes away: `before_commit` transactions are rolled back, `after_commit` ones stored but not answered."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

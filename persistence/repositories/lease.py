@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_
+from sqlalchemy import case, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.storage import LeaseStore
 from persistence import tables
-from persistence.dialect import insert_into
+from persistence.dialect import EPOCH, insert_into
 
 LEASE = tables.lease
 
@@ -21,13 +21,19 @@ class LeaseRepository(LeaseStore):
     async def acquire(self, name: str, holder: str, duration: timedelta, now: datetime) -> int | None:
         values = {"name": name, "holder": holder, "fence": 1, "expires_at": now + duration}
         statement = insert_into(self._connection, LEASE).values(values)
-        fence = LEASE.c.fence + 1
+        is_free = LEASE.c.expires_at <= now
         statement = statement.on_conflict_do_update(
             index_elements=[LEASE.c.name],
-            set_={"holder": holder, "fence": fence, "expires_at": now + duration},
-            where=or_(LEASE.c.holder == holder, LEASE.c.expires_at < now),
+            set_={
+                "holder": holder,
+                "fence": case((is_free, LEASE.c.fence + 1), else_=LEASE.c.fence),
+                "expires_at": now + duration,
+            },
+            where=or_(LEASE.c.holder == holder, is_free),
         ).returning(LEASE.c.fence)
         return (await self._connection.execute(statement)).scalar_one_or_none()
 
     async def release(self, name: str, holder: str) -> None:
-        await self._connection.execute(LEASE.delete().where(LEASE.c.name == name, LEASE.c.holder == holder))
+        """The row stays: its number must not be given out again."""
+        released = LEASE.update().where(LEASE.c.name == name, LEASE.c.holder == holder).values(expires_at=EPOCH)
+        await self._connection.execute(released)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -183,7 +184,8 @@ async def test_a_gap_uses_up_nothing(bench: Bench) -> None:
 async def test_two_servers_with_stale_memories_take_turns(bench: Bench) -> None:
     servers = [bench.server(), bench.server()]
     for number in range(1, 21):
-        values = {"task": "fetch", "progress": number / 20, "kind": EventKind.PROGRESS} if number % 3 == 0 else {}
+        progress: dict[str, Any] = {"task": "fetch", "progress": number / 20, "kind": EventKind.PROGRESS}
+        values = progress if number % 3 == 0 else {}
         (result,) = await servers[number % 2].submit(bench.worker, [bench.report(number, **values)])
         assert result.consumed and result.state is not ReportState.REFUSED, result
     assert (await bench.state()).jobs[0].last_sequence == 20
@@ -303,9 +305,7 @@ POISON: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("values", "field"), [each[1:] for each in POISON], ids=[each[0] for each in POISON])
-async def test_a_poisoned_report_is_refused_by_field_and_hurts_no_other(
-    bench: Bench, values: dict[str, Any], field: str
-) -> None:
+async def test_a_poisoned_report_is_refused_by_field_and_hurts_no_other(bench: Bench, values: dict[str, Any], field: str) -> None:
     other_kit, other = await begin(bench.database, await store_kit(bench.database))
     server = bench.server()
     reports = [bench.report(1), bench.report(2, **values), bench.report(3)]
@@ -480,8 +480,7 @@ async def test_postgresql_is_killed_while_reports_come_in(bench: Bench, postgres
 async def test_a_caller_that_gave_up_has_its_reports_stored_all_the_same(bench: Bench) -> None:
     server = bench.server()
     call = asyncio.create_task(server.submit(bench.worker, bench.notes(1, 3)))
-    while not server._pending:
-        await asyncio.sleep(0)
+    await eventually(lambda: server._flusher)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     await server.close()
@@ -507,4 +506,4 @@ async def test_progress_is_limited_by_the_databases_clock_across_servers(bench: 
     states = [await send(servers[number % 2], number) for number in range(1, 11)]
     times = [event.recorded_at for event in await bench.history() if event.kind is EventKind.PROGRESS]
     assert states[0] is ReportState.RECORDED and ReportState.COALESCED in states
-    assert all(later - earlier >= timedelta(seconds=0.99) for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= timedelta(seconds=0.99) for earlier, later in pairwise(times))

@@ -6,13 +6,14 @@ import WebSocket from 'ws';
 
 const [transport, url, token, query, count = 'Infinity'] = process.argv.slice(2);
 const say = (line) => console.log(JSON.stringify(line));
-const retries = { retryAttempts: 100, retryWait: () => new Promise((resolve) => setTimeout(resolve, 100)) };
+const retries = { retryAttempts: Infinity, retryWait: () => new Promise((resolve) => setTimeout(resolve, 100)) };
 const bearer = `Bearer ${token}`;
 
 const clients = {
   ws: () =>
     createSocketClient({
       ...retries,
+      shouldRetry: () => true, // a refused connection is an error here, where browsers give a close event
       url,
       webSocketImpl: WebSocket,
       connectionParams: { Authorization: bearer },

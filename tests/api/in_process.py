@@ -1,0 +1,173 @@
+"""The whole of PLOG behind a real uvicorn on a free port, inside the test's own event loop; it runs no attempts."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import uvicorn
+
+from app.asgi import WebApp
+from app.container import Container, open_container, running
+from app.server import Server
+from app.settings import ROOT, Settings
+from domain import commands
+from domain.actor import Worker
+from domain.attempt import AttemptKey
+from domain.change import Change
+from resolvers.change import change_kit
+from tests.waiting import eventually
+
+HOST = "127.0.0.1"
+HOUR = timedelta(hours=1)
+UNSIGNED: Mapping[str, str] = {}
+
+KIT = """fragment KitParts on Kit { id number name owner productLine status percent isStarted version statusVersion
+  createdAt updatedAt statusChangedAt startedAt endedAt archivedAt definition metadata currentJob { type }
+  jobs { id uuid type status percent version statusVersion cancelRequested attempt { number status cause }
+         tasks { id name status percent metadata } } }
+"""
+ERROR = "... on UserError { __typename code message } ... on ValidationFailed { problems { field message } }"
+CREATE = f"""{KIT} mutation ($input: KitInput!, $key: String) {{ kitCreate(input: $input, idempotencyKey: $key) {{
+  __typename ... on KitCreatePayload {{ kit {{ ...KitParts }} }} {ERROR} }} }}"""
+ARGUMENTS = "$id: ID!, $expected: Int, $key: String"
+PASSED = "id: $id, expectedVersion: $expected, idempotencyKey: $key"
+
+
+def kit_command(name: str) -> str:
+    """The document of a mutation on a kit."""
+    return f"""{KIT} mutation ({ARGUMENTS}) {{ {name}({PASSED}) {{
+      __typename ... on KitCommandPayload {{ kit {{ ...KitParts }} }} {ERROR} }} }}"""
+
+
+def job_command(name: str) -> str:
+    """The document of a mutation on a job."""
+    return f"""mutation ({ARGUMENTS}) {{ {name}({PASSED}) {{
+      __typename ... on JobCommandPayload {{ job {{ id type status version attempt {{ number status }} }} }} {ERROR} }} }}"""
+
+
+def table_document(**changes: Any) -> dict[str, Any]:
+    """The document of the table demo kit."""
+    document: dict[str, Any] = orjson.loads((ROOT / "demo" / "table.json").read_bytes())
+    return {**document, **changes}
+
+
+class _Quiet(Server):
+    """A server that leaves the signals to pytest."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Plog:
+    """A server of the test's own and what a client needs of it."""
+
+    container: Container
+    url: str
+    http: httpx.AsyncClient
+
+    def token(self, user: str = "ada", lifetime: timedelta = HOUR) -> str:
+        """A demo user's token."""
+        assert self.container.issuer is not None
+        return self.container.issuer.issue(user, lifetime)
+
+    def signed_in(self, user: str = "ada") -> dict[str, str]:
+        """A demo user's headers."""
+        return {"authorization": f"Bearer {self.token(user)}"}
+
+    def worker(self, kit: Mapping[str, Any], job: int = 0, *, attempt: int = 1, lifetime: timedelta = HOUR) -> dict[str, str]:
+        """The headers of the worker of an attempt of the kit's job number `job`, from 0."""
+        key = AttemptKey(UUID(kit["jobs"][job]["uuid"]), attempt)
+        token = self.container.services.attempt_tokens.issue(
+            Worker(attempt=key, kit_id=kit["number"], expires_at=datetime.now(UTC) + lifetime)
+        )
+        return {"authorization": f"Bearer {token}"}
+
+    async def post(
+        self, query: str, variables: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """One operation; in ada's name without `headers`."""
+        headers = self.signed_in() if headers is None else headers
+        return await self.http.post("/graphql", json={"query": query, "variables": variables or {}}, headers=headers)
+
+    async def ask(self, query: str, headers: Mapping[str, str] | None = None, **variables: Any) -> dict[str, Any]:
+        """The data of an operation without errors."""
+        response = await self.post(query, variables, headers)
+        answer = response.json()
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def answer(self, query: str, headers: Mapping[str, str] | None = None, **variables: Any) -> dict[str, Any]:
+        """What the single field of an operation gives."""
+        (value,) = (await self.ask(query, headers, **variables)).values()
+        answered: dict[str, Any] = value
+        return answered
+
+    async def codes(self, query: str, headers: Mapping[str, str] | None = None, **variables: Any) -> list[str]:
+        """The codes of an operation's errors."""
+        answer = (await self.post(query, variables, headers)).json()
+        return [error["extensions"]["code"] for error in answer.get("errors", ())]
+
+    async def create(self, name: str = "kit", user: str = "ada", **changes: Any) -> dict[str, Any]:
+        """A new kit."""
+        payload = await self.answer(CREATE, self.signed_in(user), input=table_document(name=name, **changes))
+        assert payload["__typename"] == "KitCreatePayload", payload
+        kit: dict[str, Any] = payload["kit"]
+        return kit
+
+    async def command(self, name: str, kit: Mapping[str, Any], **variables: Any) -> dict[str, Any]:
+        """What a mutation on the kit answers."""
+        return await self.answer(kit_command(name), id=kit["id"], **variables)
+
+    async def start(self, name: str = "kit") -> dict[str, Any]:
+        """A kit whose first job is queued."""
+        return dict((await self.command("kitStart", await self.create(name)))["kit"])
+
+    async def change(self, kit: Mapping[str, Any], *decisions: Any) -> None:
+        """Do to a kit what runners do."""
+
+        def decide(change: Change) -> None:
+            for each in decisions:
+                each(change)
+
+        await change_kit(self.container.services, "runner", kit["number"], decide)
+
+    async def run(self, name: str = "kit") -> dict[str, Any]:
+        """A kit whose first job runs, as far as anybody can tell."""
+        kit = await self.start(name)
+        await self.change(kit, lambda change: commands.begin_attempt(change, UUID(kit["jobs"][0]["uuid"]), 1, "runner"))
+        return kit
+
+
+@asynccontextmanager
+async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> AsyncIterator[Plog]:
+    """Serve until the block ends, with `environment` as settings by their names in `Settings`."""
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(socket.create_server((HOST, 0)))
+        port = listener.getsockname()[1]
+        chosen: dict[str, Any] = {"home": home, "port": port, "runner": {"capacity": 0}, **(environment or {})}
+        container = await stack.enter_async_context(open_container(Settings(**chosen)))
+        await stack.enter_async_context(running(container))
+        web = WebApp(container)
+        config = uvicorn.Config(web.asgi, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
+        server = _Quiet(config, web, container)
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await eventually(lambda: server.started)
+            url = f"http://{HOST}:{port}"
+            http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))
+            yield Plog(container, url, http)
+            await http.aclose()
+        finally:
+            server.should_exit = True
+            await task

@@ -1,0 +1,127 @@
+"""Two servers on one PostgreSQL and one Redis: a job is run once, both show the same, and one takes over from the other."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from app.client import Client
+from tests.e2e.server import RETRY, PlogServer
+from tests.e2e.test_kill import quick_document, started
+from tests.services import RedisServer
+from tests.waiting import eventually
+
+STATE = "subscription ($id: ID!) { kitState(id: $id) { fromVersion toVersion isSnapshot kit { status } } }"
+CANCEL = "mutation ($id: ID!) { kitCancel(id: $id) { ... on UserError { code message } } }"
+pytestmark = pytest.mark.timeout(240)
+Pair = tuple[PlogServer, PlogServer]
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, postgres_url: str, redis_server: RedisServer) -> AsyncIterator[Pair]:
+    """Both run attempts; each has a data folder of its own, as on two machines; what they share is in the settings."""
+    keys = '["k:%s"]' % ("a" * 43 + "=")
+    settings = {"DATABASE__URL": postgres_url, "REDIS__URL": redis_server.url, "SECRETS__KEYS": keys}
+    settings |= {"ARTIFACTS__URL": str(tmp_path / "artifacts"), "RUNNER__LOST_AFTER_SECONDS": "2"}
+    servers = []
+    try:
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            servers.append(await started(tmp_path / name, settings))
+        yield servers[0], servers[1]
+    finally:
+        for server in servers:
+            await server.stop()
+
+
+async def test_both_run_jobs_each_once_and_show_the_same(pair: Pair) -> None:
+    a, b = pair
+    kits = [await server.create_kit(quick_document()) for server in (a, b, a, b)]
+    for kit in kits:
+        ended = await a.ended(kit["number"])
+        assert ended["status"] == "SUCCEEDED", ended
+        assert all(len(job["attempts"]["nodes"]) == 1 for job in ended["jobs"])
+        assert shown(await b.kit(kit["number"])) == shown(ended)
+        started_jobs = Counter(event["jobId"] for event in await history(b, kit["number"]) if event["status"] == "RUNNING")
+        assert set(started_jobs.values()) == {1} and len(started_jobs) == 4
+
+
+def shown(kit: dict[str, Any]) -> dict[str, Any]:
+    """A kit without its download links, which name the server and the time."""
+    without = [{key: value for key, value in job.items() if key != "artifacts"} for job in kit["jobs"]]
+    return {**kit, "jobs": without}
+
+
+async def history(server: PlogServer, number: int) -> list[dict[str, Any]]:
+    query = """query ($number: Int!, $after: String) { kitByNumber(number: $number) { events(first: 100, after: $after,
+      filter: {kinds: [STATUS]}) { nodes { jobId task status version } pageInfo { hasNextPage endCursor } } } }"""
+    events: list[dict[str, Any]] = []
+    after = None
+    while True:
+        page = (await server.client.run(query, number=number, after=after))["kitByNumber"]["events"]
+        events += [event for event in page["nodes"] if event["task"] is None]
+        if not page["pageInfo"]["hasNextPage"]:
+            return events
+        after = page["pageInfo"]["endCursor"]
+
+
+async def seen_after(client: Client, frames: AsyncIterator[dict[str, Any]], kit_id: str) -> float:
+    """Cancel the kit through `client`; the seconds until `frames` show it."""
+    began = monotonic()
+    await client.command("kitCancel", CANCEL, id=kit_id)
+    async for frame in frames:
+        if frame["kitState"]["kit"]["status"] == "CANCELLED":
+            return monotonic() - began
+    raise AssertionError("the stream has ended")
+
+
+async def test_what_is_done_through_one_is_seen_through_the_other_also_without_redis(
+    pair: Pair, redis_server: RedisServer
+) -> None:
+    a, b = pair
+    for is_redis_up, limit in ((True, 1.5), (False, 4.0)):
+        kit = await a.create_kit(quick_document(), start=False)
+        frames = b.client.stream(STATE, id=kit["id"])
+        assert (await anext(frames))["kitState"]["isSnapshot"]
+        if not is_redis_up:
+            redis_server.kill()
+        try:
+            assert await seen_after(a.client, frames, kit["id"]) < limit
+            if not is_redis_up:
+                running = await b.create_kit(quick_document())
+                assert (await a.ended(running["number"]))["status"] == "SUCCEEDED"
+        finally:
+            if not is_redis_up:
+                redis_server.start()
+    kit = await a.create_kit(quick_document(), start=False)
+    frames = b.client.stream(STATE, id=kit["id"])
+    await anext(frames)
+    assert await seen_after(a.client, frames, kit["id"]) < 4.0
+
+
+async def test_one_is_killed_and_the_other_settles_and_retries(pair: Pair) -> None:
+    servers = pair
+    kit = await servers[0].create_kit(quick_document())
+
+    def with_attempt() -> PlogServer | None:
+        return next((server for server in servers if server.attempt_processes()), None)
+
+    victim = await eventually(with_attempt, deadline=30)
+    assert victim is not None
+    other = servers[1] if victim is servers[0] else servers[0]
+    await victim.kill()
+    for process in victim.attempt_processes():  # the machine is gone
+        process.kill()
+    ended = await other.ended(kit["number"], deadline=30)
+    failed = next(job for job in ended["jobs"] if job["status"] == "FAILED")
+    assert failed["attempt"]["cause"] == "RUNNER_LOST", failed
+    await other.client.command("jobRetry", RETRY, id=failed["id"])
+    again = await other.ended(kit["number"])
+    assert again["status"] == "SUCCEEDED", again
+    attempts = next(job for job in again["jobs"] if job["id"] == failed["id"])["attempts"]["nodes"]
+    assert [each["status"] for each in attempts] == ["FAILED", "SUCCEEDED"]
+    await victim.start()
+    assert shown(await victim.kit(kit["number"])) == shown(again)

@@ -1,0 +1,64 @@
+"""The output of attempts: pieces that follow one another, read from any byte on."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from domain.attempt import AttemptKey
+from domain.runner import LogChunk
+from persistence.unit_of_work import Database
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+PIECES = [b"one\n", b"\x00\xff\xfe not text \n", "한글\n".encode(), b"x" * 300_000]
+WHOLE = b"".join(PIECES)
+KEY = AttemptKey(uuid4(), 1)
+
+
+@pytest.fixture
+async def logged(database: Database) -> Database:
+    async with database.transaction() as work:
+        offset = 0
+        for piece in PIECES:
+            await work.logs.add(KEY, LogChunk(offset, piece), NOW)
+            offset += len(piece)
+        await work.logs.add(AttemptKey(KEY.job_id, 2), LogChunk(0, b"of the next attempt"), NOW)
+        await work.logs.add(AttemptKey(uuid4(), 1), LogChunk(0, b"of another job"), NOW)
+    return database
+
+
+async def read(database: Database, after: int, limit: int = 100) -> list[LogChunk]:
+    async with database.snapshot() as work:
+        return list(await work.logs.read(KEY, after, limit))
+
+
+async def test_the_end_is_where_copying_goes_on(logged: Database) -> None:
+    async with logged.snapshot() as work:
+        assert await work.logs.end(KEY) == len(WHOLE)
+        assert await work.logs.end(AttemptKey(KEY.job_id, 3)) == 0
+
+
+async def test_reading_from_every_byte_on(logged: Database) -> None:
+    for after in [*range(len(WHOLE) - 300_000 + 2), len(WHOLE) - 1, len(WHOLE), len(WHOLE) + 5]:
+        chunks = await read(logged, after)
+        assert b"".join(chunk.data for chunk in chunks) == WHOLE[after:]
+        offset = after
+        for chunk in chunks:
+            assert chunk.offset == offset and chunk.data
+            offset = chunk.end
+
+
+async def test_reading_in_parts(logged: Database) -> None:
+    found, after = b"", 0
+    while chunks := await read(logged, after, limit=1):
+        assert len(chunks) == 1
+        found, after = found + chunks[0].data, chunks[0].end
+    assert found == WHOLE
+
+
+async def test_the_same_piece_is_not_stored_twice(logged: Database) -> None:
+    with pytest.raises(IntegrityError):
+        async with logged.transaction() as work:
+            await work.logs.add(KEY, LogChunk(4, b"again"), NOW)
+    assert b"".join(chunk.data for chunk in await read(logged, 0)) == WHOLE
