@@ -53,8 +53,10 @@ def _rows(changes: Sequence[Change], name_ids: Mapping[str, int]) -> Rows:
 
 
 async def write_state(connection: AsyncConnection, kit: Kit, attempts: Mapping[AttemptKey, Attempt]) -> None:
-    """Write the current state of a whole kit over what is stored; no events."""
+    """Put the current state of a whole kit in the place of what is stored; no events."""
     state = tables.kit_state
+    for table in STATES:
+        await connection.execute(table.delete().where(table.c.kit_id == kit.id))
     values = rows.kit_state_row(kit)
     everything = Change(before=replace(kit, jobs=()), kit=kit, actor="", attempts=dict(attempts))
     statement = insert_into(connection, state).values(values)
@@ -141,7 +143,7 @@ def _arrays(table: Table) -> str:
 def _value(column: Any) -> str:
     if isinstance(column.type, Instant):
         return f"CASE WHEN i.{column.name} = 'infinity' THEN s.at ELSE i.{column.name} END"
-    return f"CAST(i.{column.name} AS jsonb)" if isinstance(column.type, Document) else f"i.{column.name}"
+    return f"CAST(i.{column.name} AS json)" if isinstance(column.type, Document) else f"i.{column.name}"
 
 
 def _assignments(table: Table) -> str:

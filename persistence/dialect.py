@@ -1,7 +1,7 @@
 """What differs between SQLite and PostgreSQL, in one place: column types, arrays as parameters, the clock.
 
 Times are `timestamptz` on PostgreSQL and whole microseconds since 1970 on SQLite; text that is ordered or compared is
-byte-wise on both (`COLLATE "C"`); documents are `jsonb` and JSON text.
+byte-wise on both (`COLLATE "C"`); documents are `json` and JSON text.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Document(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """The type of the column."""
-        return postgresql.JSONB() if dialect.name == "postgresql" else Text()
+        return postgresql.JSON() if dialect.name == "postgresql" else Text()
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """From Python to the database."""

@@ -1,6 +1,6 @@
 """Taking in what workers report: many reports of many kits in one transaction, each with its own answer.
 
-The next batch is formed of what has come in while the last one was being stored; nothing ever waits for a fixed time. A kit's
+The next batch is formed of what has come in while the last ones were being stored; nothing ever waits for a fixed time. A kit's
 state is remembered between batches: if somebody else has changed it, the database refuses the change and it is read again.
 """
 
@@ -29,6 +29,7 @@ from domain.visibility import EVERYTHING
 log = logging.getLogger(__name__)
 MAX_BATCH = 2_000
 OPTIMISTIC_ROUNDS = 3
+FLUSHERS = 2  # while the database stores one batch, the next one is judged
 MAX_KITS_REMEMBERED = 2_000
 Judged = dict[tuple[AttemptKey, int], ReportResult]
 
@@ -56,7 +57,8 @@ class ReportIntake:
         self._bus = bus
         self._artifacts = artifacts
         self._pending: list[Submission] = []
-        self._flusher: asyncio.Task[None] | None = None
+        self._busy: set[int] = set()
+        self._flushers: set[asyncio.Task[None]] = set()
         self._kits: OrderedDict[int, Kit] = OrderedDict()
         self._clock_offset: timedelta | None = None
 
@@ -68,15 +70,16 @@ class ReportIntake:
         missing = await self._first_missing_upload(worker, reports)
         submission = Submission(worker, reports[:missing], asyncio.get_running_loop().create_future())
         self._pending.append(submission)
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.create_task(self._flush_all())
+        if len(self._flushers) < FLUSHERS:
+            flusher = asyncio.create_task(self._flush_all())
+            self._flushers.add(flusher)
+            flusher.add_done_callback(self._flushers.discard)
         results = await asyncio.shield(submission.answer)
         return results + [_not_uploaded(report) for report in reports[missing:]]
 
     async def close(self) -> None:
         """Store what has come in."""
-        if self._flusher is not None:
-            await self._flusher
+        await asyncio.gather(*self._flushers)
 
     async def _first_missing_upload(self, worker: Worker, reports: Sequence[Report]) -> int:
         """The place of the first artifact report whose content is not in the store; all from there on have to wait for it."""
@@ -88,22 +91,42 @@ class ReportIntake:
         return len(reports)
 
     async def _flush_all(self) -> None:
-        while self._pending:
-            batch, size = [], 0
-            while self._pending and size < MAX_BATCH:
-                batch.append(self._pending.pop(0))
-                size += len(batch[-1].reports)
+        """Store batch after batch until nothing is left that another flusher doesn't have in hand."""
+        while batch := self._take_batch():
+            kits = {submission.worker.kit_id for submission in batch}
+            self._busy |= kits
             try:
-                await self._flush(batch)
-            except Unavailable as error:
+                await self._flush_safely(batch)
+            finally:
+                self._busy -= kits
+
+    def _take_batch(self) -> list[Submission]:
+        """The oldest calls whose kits are in nobody's hands; calls of one kit stay in their order."""
+        batch: list[Submission] = []
+        rest: list[Submission] = []
+        size = 0
+        for submission in self._pending:
+            if size < MAX_BATCH and submission.worker.kit_id not in self._busy:
+                batch.append(submission)
+                size += len(submission.reports)
+            else:
+                rest.append(submission)
+        self._pending = rest
+        return batch
+
+    async def _flush_safely(self, batch: Sequence[Submission]) -> None:
+        """Store a batch; whatever goes wrong is the answer to its calls."""
+        try:
+            await self._flush(batch)
+        except Unavailable as error:
+            self._fail(batch, error)
+        except Exception as error:
+            self._forget(batch)
+            if len(batch) == 1:
+                log.exception("reports of attempt %s can't be stored", batch[0].worker.attempt)
                 self._fail(batch, error)
-            except Exception as error:
-                self._kits.clear()
-                if len(batch) == 1:
-                    log.exception("reports of attempt %s can't be stored", batch[0].worker.attempt)
-                    self._fail(batch, error)
-                else:
-                    await self._flush_singly(batch)
+            else:
+                await self._flush_singly(batch)
 
     async def _flush_singly(self, batch: Sequence[Submission]) -> None:
         """Store each call by itself, so that one that can't be stored does not take the others with it."""
@@ -114,8 +137,12 @@ class ReportIntake:
                 log.exception("reports of attempt %s can't be stored", submission.worker.attempt)
                 self._fail([submission], error)
 
-    def _fail(self, batch: Iterable[Submission], error: Exception) -> None:
-        self._kits.clear()
+    def _forget(self, batch: Iterable[Submission]) -> None:
+        for submission in batch:
+            self._kits.pop(submission.worker.kit_id, None)
+
+    def _fail(self, batch: Sequence[Submission], error: Exception) -> None:
+        self._forget(batch)
         for submission in batch:
             if not submission.answer.done():
                 submission.answer.set_exception(error)

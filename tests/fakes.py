@@ -21,6 +21,21 @@ class Crash(BaseException):
     """The process dies here: nobody catches it, nothing is tidied up."""
 
 
+class Fuse:
+    """Lets the process die at the step of that number, counted over everything that shares the fuse; None: never."""
+
+    def __init__(self, steps: int | None = None) -> None:
+        self.steps = steps
+        self.names: list[str] = []
+
+    def burn(self, name: str) -> None:
+        """One step further."""
+        self.names.append(name)
+        if self.steps is not None and len(self.names) > self.steps:
+            self.steps = None
+            raise Crash(name)
+
+
 @dataclass(slots=True)
 class FakeAttempt:
     """An attempt on a `FakeRunner`: `ending` is None while it is alive."""
@@ -34,17 +49,17 @@ class FakeAttempt:
 class FakeRunner:
     """A machine that does what the port says and nothing by itself; it lives on when the reconciler dies.
 
-    Attempts end when the test says so (`finish`), or at once when asked where `is_obedient`. A name in `crash_after` lets the
-    caller die right after that method has done its work, once.
+    Attempts end when the test says so (`finish`), or at once when asked where `is_obedient`. The fuse burns after each thing
+    that was done.
     """
 
     def __init__(self, runner_id: str = "runner-1", *, is_obedient: bool = True) -> None:
         self._id = runner_id
         self.is_obedient = is_obedient
+        self.fuse = Fuse()
         self.attempts: dict[AttemptKey, FakeAttempt] = {}
         self.launches: list[AttemptKey] = []
-        self.crash_after: set[str] = set()
-        self.error: Exception | None = None
+        self.errors: dict[str, Exception] = {}
 
     @property
     def id(self) -> str:
@@ -53,15 +68,15 @@ class FakeRunner:
 
     async def launch(self, order: LaunchOrder) -> None:
         """See `domain.ports.Runner.launch`."""
-        if self.error is not None:
-            raise self.error
         if order.key not in self.attempts:
+            self._fail("launch")
             self.attempts[order.key] = FakeAttempt(order)
             self.launches.append(order.key)
-        self._crash("launch")
+        self.fuse.burn("launch")
 
     async def observe(self, keys: Sequence[AttemptKey]) -> Mapping[AttemptKey, Observation]:
         """See `domain.ports.Runner.observe`."""
+        self.fuse.burn("observe")
         return {key: self._observation(key) for key in keys}
 
     async def present(self) -> Sequence[AttemptKey]:
@@ -75,7 +90,7 @@ class FakeRunner:
             attempt.ended_for.append(reason)
             if self.is_obedient:
                 attempt.ending = Ending(exit_code=None, reports=0, cause=Cause(reason.value))
-        self._crash("end")
+        self.fuse.burn("end")
 
     async def read_log(self, key: AttemptKey, offset: int, limit: int) -> LogChunk:
         """See `domain.ports.Runner.read_log`."""
@@ -83,9 +98,10 @@ class FakeRunner:
 
     async def forget(self, key: AttemptKey) -> None:
         """See `domain.ports.Runner.forget`."""
+        self._fail("forget")
         assert self.attempts[key].ending is not None, "an attempt that is alive was forgotten"
         del self.attempts[key]
-        self._crash("forget")
+        self.fuse.burn("forget")
 
     def finish(self, key: AttemptKey, *, exit_code: int = 0, reports: int = 0, cause: Cause | None = None) -> None:
         """The attempt's program ends."""
@@ -98,10 +114,9 @@ class FakeRunner:
         presence = Presence.ALIVE if attempt.ending is None else Presence.ENDED
         return Observation(key=key, presence=presence, ending=attempt.ending)
 
-    def _crash(self, where: str) -> None:
-        if where in self.crash_after:
-            self.crash_after.remove(where)
-            raise Crash(where)
+    def _fail(self, where: str) -> None:
+        if where in self.errors:
+            raise self.errors[where]
 
 
 class FakeArtifacts(ArtifactStore):
@@ -139,10 +154,14 @@ class FakeSigner:
 
 
 class FailingDatabase(Database):
-    """A database that goes away: `before_commit` transactions are rolled back, `after_commit` ones stored but not answered."""
+    """A database that goes away: `before_commit` transactions are rolled back, `after_commit` ones stored but not answered.
+
+    The fuse burns before and after each commit.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.fuse = Fuse()
         self.before_commit = 0
         self.after_commit = 0
         self.transactions = 0
@@ -153,9 +172,11 @@ class FailingDatabase(Database):
         self.transactions += 1
         async with self._database.transaction() as work:
             yield work
+            self.fuse.burn("before commit")
             if self.before_commit:
                 self.before_commit -= 1
                 raise Unavailable("the database went away before the commit")
+        self.fuse.burn("after commit")
         if self.after_commit:
             self.after_commit -= 1
             raise Unavailable("the database went away after the commit")

@@ -147,7 +147,7 @@ async def test_two_at_once_wait_for_each_other(engine: AsyncEngine, database_url
 
 
 async def test_a_database_that_is_behind_is_told_apart(engine: AsyncEngine) -> None:
-    with pytest.raises(DatabaseOutdated, match="has no tables of PLOG.*plog migrate"):
+    with pytest.raises(DatabaseOutdated, match=r"has no tables of PLOG.*plog migrate"):
         await check_revision(engine)
     await upgrade(engine)
     await execute(engine, "UPDATE alembic_version SET version_num = '0000'")

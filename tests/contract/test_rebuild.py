@@ -1,5 +1,6 @@
 """Proving the current state from the events: what was tampered with is named, and `fix` puts it right."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -215,8 +216,8 @@ async def test_versions_are_single_also_where_a_partition_would_allow_two(
     )
     async with owner.begin() as connection:
         await connection.execute(text(sql))
-    (difference,) = (await rebuild(database)).differences
-    assert f"kit {kit.id} at version 1 can't take event {kit.id}/1" in difference
+    report = await rebuild(database)
+    assert f"kit {kit.id} at version 1 can't take event {kit.id}/1" in report.differences
 
 
 async def test_times_that_run_backwards_are_named(database: Database, kit: Kit, owner: AsyncEngine) -> None:
@@ -226,13 +227,19 @@ async def test_times_that_run_backwards_are_named(database: Database, kit: Kit, 
     assert f"kit {kit.id}: event 20 was recorded before its predecessor" in report.differences
 
 
-async def test_a_kit_that_changes_meanwhile_is_no_difference(database: Database, kit: Kit) -> None:
-    ended = partial(commands.settle_attempt, job_id=kit.jobs[0].id, number=2, ending=Ending(exit_code=0, reports=3))
-    changes = iter([ended])
-
-    async def interfere() -> None:
-        for decide in changes:
-            await change(database, kit, decide)
-
-    await interfere()
-    assert (await rebuild(database, fix=True)).differences == []
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_kit_is_put_right_under_its_lock(database: Database, kit: Kit, owner: AsyncEngine) -> None:
+    """Somebody who is changing the kit meanwhile is waited for, and what he stores stays."""
+    await tamper(owner, kit, "UPDATE task_state SET progress = 1 WHERE kit_id = {kit} AND type = 2")
+    made = Change.of(kit, "ada")
+    commands.cancel_job(made, kit.jobs[0].id)
+    async with database.transaction() as work:
+        assert await work.kits.append([made])
+        fixing = asyncio.create_task(rebuild(database, fix=True))
+        done, _ = await asyncio.wait({fixing}, timeout=0.5)
+        assert not done, "the kit was put right while somebody had its lock"
+    assert (await fixing).differences
+    async with database.snapshot() as work:
+        found = await work.kits.get(kit.id, EVERYTHING)
+    assert found is not None and found.jobs[0].cancel_requested and found.version == kit.version + 1
+    assert (await rebuild(database)).differences == []
