@@ -162,8 +162,8 @@ def _welcome(container: Container) -> None:
     url = container.settings.base_url
     console.print(f"\nGraphiQL      {url}/graphql", highlight=False)
     if container.issuer is not None:
-        names = ", ".join(f"{user.username} ({user.name})" for user in container.issuer.users)
-        console.print(f"Demo users    {names}", highlight=False)
+        for place, user in enumerate(container.issuer.users):
+            console.print(f"{'' if place else 'Demo users':<14}{user.username:<6} {user.name}", highlight=False)
         console.print("Demo sign-in is for this machine only: anybody here can be anyone.", style="yellow")
     console.print("Ctrl-C stops PLOG; the data stays.", style="dim")
 

@@ -1,5 +1,6 @@
 """The definition of a kit: one document, checked as a whole when the kit is created and read again by each step."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,8 @@ def parse_kit(
     problems = Problems()
     problems.no_others(raw, ["name", "productLine", "definition", "metadata"])
     name = problems.text(raw, "name", most=MAX_NAME)
+    if not _is_one_line(name):
+        problems.add("name", "contains a control character, as a line break is one")
     line = problems.choice(raw, "productLine", ProductLine)
     metadata = problems.mapping(raw, "metadata")
     _check_fits(problems, "metadata", metadata, MAX_METADATA)
@@ -99,6 +102,10 @@ def parse_kit(
         )
     problems.check()
     return NewKit(name=name, product_line=line, definition=definition, metadata=metadata)
+
+
+def _is_one_line(text: str) -> bool:
+    return not any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def _check_fits(problems: Problems, field: str, document: Mapping[str, Any], most: int) -> bool:

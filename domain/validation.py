@@ -114,7 +114,7 @@ class Problems:
     def text(self, raw: Mapping[str, Any], field: str, default: str | None = None, *, most: int = MAX_TEXT) -> str:
         """The text at `field`; required unless a default is given."""
         value = raw.get(field)
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value.strip()):
             if default is None:
                 self.add(field, "is required")
             return default or ""

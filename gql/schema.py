@@ -1,7 +1,9 @@
 """The schema: every operation there is, gathered from one module a noun."""
 
+from datetime import datetime
+
+import strawberry
 from strawberry.schema.config import StrawberryConfig
-from strawberry.tools import merge_types
 
 from gql.execution import Schema
 from gql.limits import Limits
@@ -12,11 +14,24 @@ from gql.queries.job import JobQueries
 from gql.queries.kit import KitQueries
 from gql.queries.node import NodeQueries
 from gql.subscriptions.kit import KitSubscription
+from gql.types.date_time import DATE_TIME
+
+
+@strawberry.type(description="What can be read.")
+class Query(NodeQueries, KitQueries, JobQueries):
+    pass
+
+
+@strawberry.type(description="What can be changed. Each answers with its result or with a typed error.")
+class Mutation(KitMutation, JobMutation, TaskMutation):
+    pass
+
+
+@strawberry.type(description="What can be watched, over `graphql-transport-ws` or server-sent events.")
+class Subscription(KitSubscription):
+    pass
 
 
 def build_schema(limits: Limits) -> Schema:
     """The schema with these limits for each operation."""
-    query = merge_types("Query", (NodeQueries, KitQueries, JobQueries))
-    mutation = merge_types("Mutation", (KitMutation, JobMutation, TaskMutation))
-    subscription = merge_types("Subscription", (KitSubscription,))
-    return Schema(query, mutation, subscription, limits=limits, config=StrawberryConfig())
+    return Schema(Query, Mutation, Subscription, limits=limits, config=StrawberryConfig(scalar_map={datetime: DATE_TIME}))

@@ -1,7 +1,7 @@
 """Relay connections by keyset: a cursor holds the place in the order, so that pages neither skip nor repeat."""
 
 import base64
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -9,6 +9,10 @@ import strawberry
 
 from domain.errors import ValidationFailed
 from domain.query import MAX_PAGE
+from domain.validation import is_storable
+
+MAX_FILTER = 1000
+MAX_ATTEMPT = 2**15 - 1
 
 Node = TypeVar("Node")
 
@@ -55,6 +59,20 @@ def checked_first(first: int) -> int:
     return first
 
 
+def checked_text(field: str, text: str | None) -> str | None:
+    """`text` if there can be anything of that name."""
+    if text is not None and (len(text) > MAX_FILTER or not is_storable(text)):
+        raise ValidationFailed.of(field, f"must have at most {MAX_FILTER} characters, none of them NUL or a lone surrogate")
+    return text
+
+
+def checked_attempt(number: int | None) -> int | None:
+    """`number` if there can be an attempt of that number."""
+    if number is not None and not 1 <= number <= MAX_ATTEMPT:
+        raise ValidationFailed.of("attempt", f"must be from 1 to {MAX_ATTEMPT}")
+    return number
+
+
 def encode_cursor(kind: str, *place: str | int | datetime) -> str:
     """A cursor of that kind of list."""
     values = [each.isoformat() if isinstance(each, datetime) else each for each in place]
@@ -74,6 +92,15 @@ def decode_cursor(kind: str, cursor: str | None, *types: type) -> tuple[Any, ...
             raise ValueError
         if any(isinstance(value, int) and not 0 <= value < 2**31 for value in place):
             raise ValueError
-    except (ValueError, TypeError):
+        if any(isinstance(value, str) and not is_storable(value) for value in place):
+            raise ValueError
+        place = tuple(_in_utc(value) if isinstance(value, datetime) else value for value in place)
+    except (ValueError, TypeError, OverflowError):
         raise ValidationFailed.of("after", "is no cursor of this list") from None
     return place
+
+
+def _in_utc(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise ValueError
+    return time.astimezone(UTC)

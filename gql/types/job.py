@@ -14,7 +14,7 @@ from gql import ids
 from gql.context import Info
 from gql.types.artifact import Artifact
 from gql.types.attempt import Attempt, AttemptConnection
-from gql.types.connection import Connection, checked_first, decode_cursor, encode_cursor, page_parts
+from gql.types.connection import Connection, checked_attempt, checked_first, decode_cursor, encode_cursor, page_parts
 from gql.types.deck_request import DeckRequest
 from gql.types.enums import JobType, Status
 from gql.types.job_log import JobLog
@@ -76,7 +76,7 @@ class Job(Node):
         info: Info,
         attempt: Annotated[int | None, strawberry.argument(description="The number of the attempt.")] = None,
     ) -> list[Artifact]:
-        number = attempt or self.job.attempt.number
+        number = checked_attempt(attempt) or self.job.attempt.number
         found = await info.context.loaders.artifacts_by_job.load(self.job.id)
         return [Artifact.of(artifact) for artifact in found if artifact.attempt.number == number]
 
@@ -92,7 +92,7 @@ class Job(Node):
         attempt: Annotated[int | None, strawberry.argument(description="The attempt; the latest unless named.")] = None,
         after: Annotated[int, strawberry.argument(description="The byte offset to read on from: `end` of the last piece.")] = 0,
     ) -> JobLog | None:
-        key = AttemptKey(self.job.id, attempt or self.job.attempt.number)
+        key = AttemptKey(self.job.id, checked_attempt(attempt) or self.job.attempt.number)
         is_over = key.number < self.job.attempt.number or self.job.is_ended
         frame = await read_log(info.context.services, key, max(after, 0), is_over)
         return None if frame is None else JobLog.of(frame)

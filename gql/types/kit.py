@@ -10,7 +10,15 @@ from domain import kit as domain
 from domain.query import EventQuery, KitOrder, KitQuery, Page
 from gql import ids
 from gql.context import Info
-from gql.types.connection import Connection, checked_first, decode_cursor, encode_cursor, page_parts
+from gql.types.connection import (
+    Connection,
+    checked_attempt,
+    checked_first,
+    checked_text,
+    decode_cursor,
+    encode_cursor,
+    page_parts,
+)
 from gql.types.enums import EventKind, JobType, ProductLine, Status
 from gql.types.job import Job
 from gql.types.kit_event import KitEventConnection
@@ -66,8 +74,8 @@ class Kit(Node):
             after=place[0],
             kinds=frozenset(chosen.kinds or ()),
             job_type=chosen.job_type,
-            task=chosen.task,
-            attempt=chosen.attempt,
+            task=checked_text("filter.task", chosen.task),
+            attempt=checked_attempt(chosen.attempt),
             first=checked_first(first),
         )
         page = await kits.list_events(info.context.services, info.context.actor, query)
@@ -135,8 +143,8 @@ def kit_query(chosen: KitFilter | None, order: KitOrder, is_descending: bool, fi
     place = decode_cursor(f"kit {order}", after, types[order], int)
     return KitQuery(
         statuses=frozenset(chosen.status or ()),
-        name_prefix=chosen.name_prefix,
-        owner=chosen.owner,
+        name_prefix=checked_text("filter.namePrefix", chosen.name_prefix),
+        owner=checked_text("filter.owner", chosen.owner),
         product_line=chosen.product_line,
         created_from=chosen.created_from,
         created_to=chosen.created_to,

@@ -7,6 +7,7 @@ from strawberry.scalars import JSON
 
 from domain import report as domain
 from domain.attempt import AttemptKey
+from domain.errors import ValidationFailed
 from gql.types.enums import EventKind, ReportState, Status
 
 
@@ -32,8 +33,12 @@ class TaskReportInput:
     artifact: ReportedArtifactInput | None = strawberry.field(default=None, description="Of an `ARTIFACT`: the file.")
 
     def as_report(self, own: AttemptKey) -> domain.Report:
-        """The report of the domain, of the worker whose attempt is `own`."""
+        """The report of the domain, of the worker whose attempt is `own`; ValidationFailed where the schema's types are too wide."""
         artifact = self.artifact
+        if self.metadata is not None and not isinstance(self.metadata, dict):
+            raise ValidationFailed.of("reports.metadata", "must be an object")
+        if artifact is not None and not artifact.size.is_integer():
+            raise ValidationFailed.of("reports.artifact.size", "must be a whole number")
         return domain.Report(
             attempt=AttemptKey(own.job_id, own.number if self.attempt is None else self.attempt),
             sequence=self.sequence,
@@ -42,7 +47,7 @@ class TaskReportInput:
             status=self.status,
             progress=self.progress,
             reported_at=self.reported_at,
-            metadata=self.metadata if isinstance(self.metadata, dict) else {},
+            metadata=self.metadata or {},
             artifact=None
             if artifact is None
             else domain.ReportedArtifact(

@@ -1,0 +1,162 @@
+"""The schema as its readers meet it: written down, described to the last argument, and of one shape everywhere."""
+
+from collections.abc import Iterator
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    get_named_type,
+    is_non_null_type,
+    is_specified_scalar_type,
+    print_type,
+)
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+
+from gql.limits import Limits
+from gql.schema import build_schema
+from tests.architecture.sources import ROOT
+
+SCHEMA = build_schema(Limits())
+GRAPHQL: GraphQLSchema = SCHEMA._schema
+OWN_TYPES = [
+    each for name, each in sorted(GRAPHQL.type_map.items()) if not name.startswith("__") and not is_specified_scalar_type(each)
+]
+MOST_ON_A_PAGE = 100
+# Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
+RESOLVED_FIELDS = {
+    "Kit": {"events"},
+    "Job": {"kit", "attempts", "artifacts", "deckRequest", "log"},
+    "Task": set(),
+}
+# What is shown whole, because it is as long as the kit's definition or the settings make it and no longer.
+LISTS_WITHOUT_PAGES = {
+    "Artifact.inputIds",
+    "Job.artifacts",
+    "Job.tasks",
+    "Kit.jobs",
+    "KitListFrame.changed",
+    "KitListFrame.order",
+    "Query.nodes",
+    "Query.stepTemplates",
+    "Step.tasks",
+    "StepTemplate.steps",
+    "TaskReportPayload.results",
+    "ValidationFailed.problems",
+    "Viewer.groups",
+}
+
+
+def test_the_schema_is_written_down() -> None:
+    text = (ROOT / "schema.graphql").read_text(encoding="utf-8")
+    assert text.rstrip() == SCHEMA.as_str().rstrip(), "run `plog export-schema`"
+
+
+def described(named: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
+    yield named.name, named.description
+    if isinstance(named, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
+        for name, field in named.fields.items():
+            yield f"{named.name}.{name}", field.description
+            for argument_name, argument in field.args.items() if isinstance(field, GraphQLField) else ():
+                yield f"{named.name}.{name}({argument_name})", argument.description
+
+
+@pytest.mark.parametrize("named", OWN_TYPES, ids=str)
+def test_everything_is_described(named: GraphQLNamedType) -> None:
+    nothing_said = [place for place, text in described(named) if not (text or "").strip()]
+    assert nothing_said == []
+
+
+@pytest.mark.parametrize("named", [each for each in OWN_TYPES if isinstance(each, GraphQLEnumType)], ids=str)
+def test_every_value_of_an_enum_is_explained(named: GraphQLEnumType) -> None:
+    """By a description of its own, or by name in the enum's."""
+    silent = [name for name, value in named.values.items() if not value.description and f"`{name}" not in _quoted(named)]
+    assert silent == []
+
+
+def _quoted(named: GraphQLEnumType) -> str:
+    """The enum's description with a backtick before every word in backticks."""
+    parts = (named.description or "").split("`")
+    return " ".join(f"`{word}" for part in parts[1::2] for word in part.split())
+
+
+def fields_of(*kinds: type) -> Iterator[tuple[str, GraphQLField]]:
+    for named in OWN_TYPES:
+        if isinstance(named, GraphQLObjectType) and isinstance(named, kinds):
+            for name, field in named.fields.items():
+                yield f"{named.name}.{name}", field
+
+
+def test_every_mutation_answers_with_a_union_of_a_payload_and_typed_errors() -> None:
+    assert GRAPHQL.mutation_type is not None
+    for name, field in GRAPHQL.mutation_type.fields.items():
+        answer = get_named_type(field.type)
+        assert is_non_null_type(field.type) and isinstance(answer, GraphQLUnionType), name
+        payloads = [each.name for each in answer.types if each.name.endswith("Payload")]
+        errors = [each for each in answer.types if each.name not in payloads]
+        assert len(payloads) == 1 and errors, name
+        assert all("UserError" in {interface.name for interface in each.interfaces} for each in errors), name
+        assert {"ValidationFailed", "IdempotencyKeyReused", "PermissionDenied"} <= {each.name for each in errors}, name
+
+
+def test_every_mutation_takes_an_idempotency_key_and_says_first_what_it_is_about() -> None:
+    assert GRAPHQL.mutation_type is not None
+    for name, field in GRAPHQL.mutation_type.fields.items():
+        assert str(field.args["idempotencyKey"].type) == "String", name
+        noun = next(noun for noun in ("kit", "job", "task") if name.startswith(noun))
+        assert name.removeprefix(noun)[:1].isupper(), name
+        assert name == "kitCreate" or name == "taskReport" or "expectedVersion" in field.args, name
+
+
+def test_every_typed_error_has_a_code_and_a_message() -> None:
+    interface = GRAPHQL.type_map["UserError"]
+    assert isinstance(interface, GraphQLInterfaceType)
+    assert {name: str(field.type) for name, field in interface.fields.items()} == {"code": "String!", "message": "String!"}
+    implementations = {each.name for each in GRAPHQL.get_implementations(interface).objects}
+    unions = [each for each in OWN_TYPES if isinstance(each, GraphQLUnionType)]
+    assert implementations <= {member.name for union in unions for member in union.types}
+
+
+def test_lists_are_keyset_connections() -> None:
+    for place, field in fields_of():
+        if not get_named_type(field.type).name.endswith("Connection"):
+            continue
+        assert {"first", "after"} <= set(field.args) and not {"offset", "page", "skip"} & set(field.args), place
+        first = field.args["first"]
+        assert str(first.type) == "Int!" and 1 <= first.default_value <= MOST_ON_A_PAGE, place
+        assert str(MOST_ON_A_PAGE) in (first.description or ""), place
+
+
+def test_lists_without_pages_are_known() -> None:
+    found = {
+        place
+        for place, field in fields_of()
+        if "[" in str(field.type) and place.partition(".")[0].removesuffix("Connection") == place.partition(".")[0]
+    }
+    assert found == LISTS_WITHOUT_PAGES
+
+
+@pytest.mark.parametrize("name", RESOLVED_FIELDS)
+def test_the_state_is_read_in_one_go(name: str) -> None:
+    """Fields of Kit, Job and Task are attributes, so that a page costs a fixed number of statements and is never torn."""
+    definition = SCHEMA.get_type_by_name(name)
+    assert isinstance(definition, StrawberryObjectDefinition)
+    fields: list[StrawberryField] = definition.fields
+    resolved = {field.name if field.graphql_name is None else field.graphql_name for field in fields if field.base_resolver}
+    camel = {SCHEMA.config.name_converter.from_field(field) for field in fields if field.base_resolver}
+    assert camel == RESOLVED_FIELDS[name], resolved
+    assert not any(field.permission_classes or field.extensions for field in fields)
+
+
+def test_what_has_an_id_is_a_node() -> None:
+    """`node(id:)` finds it again; inputs and frames have ids of other things only."""
+    for named in OWN_TYPES:
+        if isinstance(named, GraphQLObjectType) and "id" in named.fields:
+            assert "Node" in {interface.name for interface in named.interfaces}, print_type(named)
