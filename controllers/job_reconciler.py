@@ -7,7 +7,7 @@ start is named by its attempt, and an attempt is settled only when it has ended 
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -55,6 +55,7 @@ class JobReconciler:
         self._settings = settings
         self._last_heartbeat = -settings.heartbeat_seconds
         self._is_claiming = True
+        self._round = asyncio.Lock()
 
     async def run(self) -> None:
         """Look whenever something has changed, and at least once an interval, until cancelled."""
@@ -72,30 +73,37 @@ class JobReconciler:
 
     async def run_once(self) -> None:
         """One round; a fault of one attempt doesn't keep the others waiting."""
-        try:
-            await self._heartbeat()
-            await self._cancel_unclaimed()
-            await self._settle_lost_runners()
-            present = await self._runner.present()
-            claims = await self._claims()
-            await self._clear_away(set(present) - {claim.key for claim in claims})
-            await self._look_after(claims)
-            await self._claim_more(len(claims))
-        except Unavailable as error:
-            log.warning("the job reconciler has to wait: %s", error)
+        async with self._round:
+            try:
+                await self._heartbeat()
+                await self._cancel_unclaimed()
+                await self._settle_lost_runners()
+                present = await self._runner.present()
+                claims = await self._claims()
+                await self._clear_away(set(present) - {claim.key for claim in claims})
+                await self._look_after(claims)
+                await self._claim_more(len(claims))
+            except Unavailable as error:
+                log.warning("the job reconciler has to wait: %s", error)
+            except Exception:
+                log.exception("a round of the job reconciler failed; the next one begins anew")
 
     async def interrupt(self, deadline_seconds: float) -> None:
-        """End this runner's attempts because the server goes away by a person's wish; they are queued again."""
+        """End this runner's attempts because the server goes away by a person's wish; they are queued again.
+
+        Nothing is begun any more, rounds go on until all has ended or the deadline has come.
+        """
         self._is_claiming = False
-        deadline = time.monotonic() + deadline_seconds
-        for claim in await self._claims():
-            await self._runner.end(claim.key, EndReason.INTERRUPTED, self._settings.interrupt_grace_seconds)
-        while time.monotonic() < deadline:
-            claims = await self._claims()
-            if not claims:
-                return
-            await self._look_after(claims)
-            await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                async with self._round:
+                    for claim in await self._claims():
+                        await self._runner.end(claim.key, EndReason.INTERRUPTED, self._settings.interrupt_grace_seconds)
+                while await self._claims():
+                    await self.run_once()
+                    await asyncio.sleep(0.1)
+        except (TimeoutError, Unavailable) as error:
+            log.warning("attempts are left as they are: %s", error or "they did not end in time")
 
     async def _heartbeat(self) -> None:
         if time.monotonic() - self._last_heartbeat < self._settings.heartbeat_seconds:
@@ -112,7 +120,8 @@ class JobReconciler:
         async with self._services.database.snapshot() as work:
             found = await work.attempts.cancelled_unclaimed()
         for key, kit_id in found:
-            await self._settle(Claim(key, kit_id, self._runner.id), Ending(exit_code=None, reports=0, cause=Cause.CANCELLED))
+            ending = Ending(exit_code=None, reports=0, cause=Cause.CANCELLED)
+            await _guarded(key, self._settle(Claim(key, kit_id, self._runner.id), ending))
 
     async def _settle_lost_runners(self) -> None:
         """Fail the attempts of runners that have fallen silent; any server may do it, the first one does."""
@@ -122,7 +131,8 @@ class JobReconciler:
         for claim in claims:
             if claim.runner_id != self._runner.id:
                 message = f"Runner {claim.runner_id} has not been heard of for {silence.total_seconds():.0f} s."
-                await self._settle(claim, Ending(exit_code=None, reports=0, cause=Cause.RUNNER_LOST, message=message))
+                ending = Ending(exit_code=None, reports=0, cause=Cause.RUNNER_LOST, message=message)
+                await _guarded(claim.key, self._settle(claim, ending))
 
     async def _look_after(self, claims: Sequence[Claim]) -> None:
         if not claims:
@@ -131,12 +141,7 @@ class JobReconciler:
         async with self._services.database.snapshot() as work:
             kits = await work.kits.get_many(sorted({claim.kit_id for claim in claims}), EVERYTHING)
         for claim in claims:
-            try:
-                await self._close_gap(claim, kits[claim.kit_id], observations[claim.key])
-            except Unavailable:
-                raise
-            except Exception:
-                log.exception("attempt %s can't be brought forward now", claim.key)
+            await _guarded(claim.key, self._close_gap(claim, kits[claim.kit_id], observations[claim.key]))
 
     async def _close_gap(self, claim: Claim, kit: Kit, seen: Observation) -> None:
         job = kit.job(claim.key.job_id)
@@ -150,6 +155,8 @@ class JobReconciler:
                 await self._settle(claim, Ending(exit_code=None, reports=0, cause=Cause.CANCELLED))
             elif self._is_claiming:
                 await self._launch(kit, job)
+            else:
+                await self._settle(claim, Ending(exit_code=None, reports=0, cause=Cause.INTERRUPTED))
         elif seen.presence is Presence.ALIVE:
             if job.status is Status.QUEUED:
                 await self._begin(claim)
@@ -168,10 +175,8 @@ class JobReconciler:
         if not keys:
             return
         for key, seen in (await self._runner.observe(list(keys))).items():
-            if seen.presence is Presence.ALIVE:
-                await self._runner.end(key, EndReason.CANCELLED, 0.0)
-            else:
-                await self._runner.forget(key)
+            is_alive = seen.presence is Presence.ALIVE
+            await _guarded(key, self._runner.end(key, EndReason.CANCELLED, 0.0) if is_alive else self._runner.forget(key))
 
     async def _launch(self, kit: Kit, job: Job) -> None:
         try:
@@ -227,3 +232,13 @@ class JobReconciler:
             async with self._services.database.transaction() as work:
                 await work.logs.add(key, chunk, await work.kits.now())
             await self._services.bus.publish([Notice(Topic.LOG, str(key), chunk.end)])
+
+
+async def _guarded(key: AttemptKey, step: Awaitable[None]) -> None:
+    """Take a step for one attempt; a fault of it is logged, and the next round tries again."""
+    try:
+        await step
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("attempt %s can't be brought forward now", key)

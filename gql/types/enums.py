@@ -18,9 +18,23 @@ strawberry.enum(
         "`SUCCEEDED`, `FAILED`, `CANCELLED`: it has ended; only a retry, as a new attempt, leads on."
     ),
 )
-strawberry.enum(JobType, name="JobType", description="The stages of a kit, in the order in which they run.")
-strawberry.enum(ProductLine, name="ProductLine", description="The product line a kit belongs to.")
-strawberry.enum(KitOrder, name="KitOrder", description="What kits are sorted by; equal ones are sorted by number.")
+strawberry.enum(
+    JobType,
+    name="JobType",
+    description=(
+        "The stages of a kit, in the order in which they run. `DECK_COLLECTION` gathers decks, `DOE` turns them into a data set, `ML` "
+        "trains a model, `OPTIMIZE` tunes it."
+    ),
+)
+strawberry.enum(ProductLine, name="ProductLine", description="The product line a kit belongs to: `LOGIC` or `DRAM`.")
+strawberry.enum(
+    KitOrder,
+    name="KitOrder",
+    description=(
+        "What kits are sorted by: `NUMBER` (the order of creation), `NAME` (character by character), `STATUS_CHANGED_AT`. Equal ones "
+        "are sorted by number."
+    ),
+)
 strawberry.enum(
     EventKind,
     name="EventKind",

@@ -14,12 +14,44 @@ from domain.training import Algorithm, Missing, Outliers, Scaler
 from gql.types.enums import ProductLine
 
 strawberry.enum(DeckKind, name="DeckKind", description="Rows of a table (`TABLE`: CSV, Parquet) or netlists (`SPICE`).")
-strawberry.enum(DesignMethod, name="DesignMethod", description="How points are chosen; `MEASURED`: the table's rows.")
-strawberry.enum(Scale, name="Scale", description="How a variable's range is divided.")
-strawberry.enum(Algorithm, name="Algorithm", description="What is trained.")
-strawberry.enum(Scaler, name="Scaler", description="How features are scaled.")
-strawberry.enum(Missing, name="Missing", description="What is done about missing values.")
-strawberry.enum(Outliers, name="Outliers", description="What is done about outliers in the training part.")
+strawberry.enum(
+    DesignMethod,
+    name="DesignMethod",
+    description=(
+        "How points are chosen. `MEASURED`: the table's rows. `LATIN_HYPERCUBE`, `SOBOL`: sampled in the ranges. "
+        "`FULL_FACTORIAL`: every combination of levels. `FRACTIONAL_FACTORIAL`: a balanced part of them. `CENTRAL_COMPOSITE`: "
+        "corners, axes and centre."
+    ),
+)
+strawberry.enum(
+    Scale, name="Scale", description="How a variable's range is spread: evenly (`LINEAR`) or evenly in the logarithm (`LOG`)."
+)
+strawberry.enum(
+    Algorithm,
+    name="Algorithm",
+    description=(
+        "What is trained, of scikit-learn: `RIDGE` (linear), `RANDOM_FOREST`, `GRADIENT_BOOSTING`, `GAUSSIAN_PROCESS`, `SVR` "
+        "(support vectors), `KNN` (nearest neighbours)."
+    ),
+)
+strawberry.enum(
+    Scaler,
+    name="Scaler",
+    description="How inputs are scaled: `STANDARD` (mean 0, variance 1), `MIN_MAX` (0 to 1), `ROBUST` (median, quartiles), `NONE`.",
+)
+strawberry.enum(
+    Missing,
+    name="Missing",
+    description="What is done about a missing value of an input: `DROP` leaves the row out, `MEAN` and `MEDIAN` fill it in.",
+)
+strawberry.enum(
+    Outliers,
+    name="Outliers",
+    description=(
+        "Which training rows are left out for a response far off: none (`KEEP`), beyond Tukey's fences of 1.5 interquartile ranges "
+        "(`IQR`), beyond 3 standard deviations (`Z_SCORE`)."
+    ),
+)
 
 
 @strawberry.input(description="Where decks come from: exactly one of these.")
