@@ -1,6 +1,7 @@
 """Content over HTTP: uploads that go on where they broke off, downloads by signed links, parts of both."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from resolvers import attempt as attempts
 from resolvers import upload as uploads
 
 MAX_SIZE = 100 * 10**9
+RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 
 
 class Files:
@@ -82,6 +84,9 @@ class Files:
 
     def _content(self, request: Request, location: str, size: int, headers: dict[str, str]) -> Response:
         start, end = _range(request.headers.get("range"), size)
+        if start == end and size > 0:
+            body = {"code": "RANGE_NOT_SATISFIABLE", "message": f"The content ends at byte {size}."}
+            return JSONResponse(body, status_code=416, headers={"Content-Range": f"bytes */{size}"})
         headers |= {
             "Content-Length": str(end - start),
             "Accept-Ranges": "bytes",
@@ -94,8 +99,8 @@ class Files:
         status = 206 if is_part else 200
         if request.method == "HEAD":
             return Response(status_code=status, headers=headers)
-        body: AsyncIterator[bytes] = self._container.services.artifacts.read(location, start, end)
-        return StreamingResponse(body, status_code=status, headers=headers)
+        content: AsyncIterator[bytes] = self._container.services.artifacts.read(location, start, end)
+        return StreamingResponse(content, status_code=status, headers=headers)
 
 
 def _whole(text: str, field: str) -> int:
@@ -105,13 +110,19 @@ def _whole(text: str, field: str) -> int:
 
 
 def _range(header: str | None, size: int) -> tuple[int, int]:
-    """The part asked for by `bytes=START-[END]`; everything for any other header (RFC 9110 lets a server ignore it)."""
-    unit, _, span = (header or "").partition("=")
-    first, _, last = span.partition("-")
-    if unit != "bytes" or not first.isdecimal() or (last and not last.isdecimal()):
+    """The part that a `Range` header asks for (RFC 9110, section 14); everything where it asks for none or for several.
+
+    An empty part stands for one that lies beyond the end.
+    """
+    found = RANGE.fullmatch(header or "")
+    if found is None or found.group() == "bytes=-":
         return 0, size
-    start, end = int(first), min(int(last) + 1, size) if last else size
-    return (start, end) if start < end else (0, size)
+    first, last = found.groups()
+    if not first:
+        return max(0, size - int(last)), size
+    if last and int(last) < int(first):
+        return 0, size
+    return min(int(first), size), min(int(last) + 1, size) if last else size
 
 
 def _disposition(name: str) -> str:

@@ -100,21 +100,21 @@ class Change:
         return not self.events and self.kit is self.before
 
     def recorded(self, at: datetime) -> "Change":
-        """The same change with the database's time in place of `RECORDING` in the state; the events stay as they were given."""
+        """The same change with the database's time in place of `RECORDING`."""
+        events = [replace(event, recorded_at=at) for event in self.events]
         attempts = {key: _stamp_attempt(attempt, at) for key, attempt in self.attempts.items()}
-        return Change(self.before, _stamp_kit(self.kit, at), self.actor, self.events, attempts)
+        return Change(self.before, self.recorded_kit(at), self.actor, events, attempts)
 
-
-def _stamp_kit(kit: Kit, at: datetime) -> Kit:
-    names = ("updated_at", "status_changed_at", "started_at", "ended_at", "archived_at")
-    return replace(kit, **_stamps(kit, names, at), jobs=tuple(_stamp_job(job, at) for job in kit.jobs))
+    def recorded_kit(self, at: datetime) -> Kit:
+        """The kit alone with the database's time in place of `RECORDING`."""
+        names = ("updated_at", "status_changed_at", "started_at", "ended_at", "archived_at")
+        jobs = tuple(_stamp_job(job, at) if job.updated_at is RECORDING else job for job in self.kit.jobs)
+        return replace(self.kit, **_stamps(self.kit, names, at), jobs=jobs)
 
 
 def _stamp_job(job: Job, at: datetime) -> Job:
-    if job.updated_at != RECORDING:
-        return job
     attempt = _stamp_attempt(job.attempt, at)
-    tasks = tuple(_stamp_task(task, at) for task in job.tasks)
+    tasks = tuple(_stamp_task(task, at) if task.updated_at is RECORDING else task for task in job.tasks)
     return replace(job, **_stamps(job, ("created_at", "updated_at"), at), attempt=attempt, tasks=tasks)
 
 
@@ -125,8 +125,8 @@ def _stamp_attempt(attempt: Attempt, at: datetime) -> Attempt:
 
 def _stamp_task(task: Task, at: datetime) -> Task:
     names = ("created_at", "updated_at", "started_at", "ended_at", "progressed_at")
-    return replace(task, **_stamps(task, names, at)) if task.updated_at == RECORDING else task
+    return replace(task, **_stamps(task, names, at))
 
 
 def _stamps(thing: object, names: Sequence[str], at: datetime) -> dict[str, Any]:
-    return {name: at for name in names if getattr(thing, name) == RECORDING}
+    return {name: at for name in names if getattr(thing, name) is RECORDING}

@@ -14,9 +14,10 @@ class JobType(StrEnum):
     @property
     def order(self) -> int:
         """The stage's place in its kit, from 1."""
-        return list(JobType).index(self) + 1
+        return ORDER[self]
 
 
+ORDER = {job_type: order for order, job_type in enumerate(JobType, start=1)}
 DEFAULT_TASKS: dict[JobType, tuple[str, ...]] = {
     JobType.DECK_COLLECTION: ("fetch", "parse", "check"),
     JobType.DOE: ("design", "evaluate", "assemble"),

@@ -5,10 +5,12 @@ is recorded, coalesced or refused; a lower number is a repeat and gets the first
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Any
 
 from domain.attempt import AttemptKey
@@ -25,6 +27,7 @@ PROGRESS_INTERVAL = timedelta(seconds=1)
 PROGRESS_DIGITS = 6  # what is left of a number from 0 to 1 on every database, which keep it in four bytes
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_METADATA = 65_536
+MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]+)?")  # RFC 6838, with parameters in ASCII
 REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
 JOB_KINDS = frozenset({EventKind.NOTE, EventKind.ARTIFACT})
 TASK_KINDS = JOB_KINDS | {EventKind.STATUS, EventKind.PROGRESS, EventKind.TRIAL, EventKind.POINT}
@@ -181,14 +184,25 @@ def _artifact_metadata(artifact: ReportedArtifact) -> dict[str, Any]:
         "size": artifact.size,
         "inputs": list(artifact.inputs),
     }
-    problems.text(document, "name", most=200)
-    problems.text(document, "mediaType", most=200)
+    name = problems.text(document, "name", most=200)
+    if name and not _is_place(name):
+        problems.add("name", "must be a file's name or its path below the output folder, without control characters")
+    media_type = problems.text(document, "mediaType", most=200)
+    if media_type and MEDIA_TYPE.fullmatch(media_type) is None:
+        problems.add("mediaType", "must be a media type, as in text/csv")
     problems.texts(document, "inputs")
     problems.integer(document, "size", None, 0, 2**63 - 1)
     if not artifact.has_checksum:
         problems.add("sha256", "must be 64 lower-case hexadecimal digits")
     problems.check()
     return document
+
+
+def _is_place(name: str) -> bool:
+    """Whether a later job can keep a file of that name in a folder of its own."""
+    parts = PurePosixPath(name).parts
+    is_inside = bool(parts) and not name.startswith("/") and ".." not in parts
+    return is_inside and not any(unicodedata.category(character) == "Cc" for character in name)
 
 
 def _comes_too_soon(task: Task, now: datetime) -> bool:

@@ -96,8 +96,8 @@ class EventStore(Protocol):
         """A page of a kit's events, oldest first."""
         ...
 
-    async def get(self, kit_id: int, version: int) -> Event | None:
-        """The event of that version."""
+    async def pages(self, queries: Sequence[EventQuery]) -> list[Page[Event]]:
+        """Several pages in one statement, in the order of the queries."""
         ...
 
     async def version_of_report(self, kit_id: int, job_id: UUID, attempt: int, sequence: int) -> int | None:
@@ -187,8 +187,8 @@ class DeckRequestStore(Protocol):
         """Store a request; the database gives it its number."""
         ...
 
-    async def get(self, request_id: int, visibility: Visibility) -> DeckRequest | None:
-        """The request of that number, if it exists for the caller."""
+    async def get_many(self, ids: Sequence[int], visibility: Visibility) -> dict[int, DeckRequest]:
+        """The requests of these numbers that exist for the caller, by number."""
         ...
 
     async def of_jobs(self, job_ids: Sequence[UUID]) -> list[DeckRequest]:
@@ -243,6 +243,10 @@ class LogStore(Protocol):
 
     async def read(self, key: AttemptKey, after: int, limit: int) -> Sequence[LogChunk]:
         """Up to `limit` chunks that hold anything from byte `after` on, the first cut to begin there."""
+        ...
+
+    async def read_many(self, places: Sequence[tuple[AttemptKey, int]], limit: int) -> list[Sequence[LogChunk]]:
+        """The same for several attempts and offsets in one statement, in their order; `limit` is for each."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -15,10 +15,11 @@ MAX_DEPTH = 100
 
 def is_storable(text: str) -> bool:
     """Whether every database can hold the text: no NUL, no lone surrogate."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
     return "\x00" not in text
 
 
@@ -27,34 +28,48 @@ def check_document(field: str, document: Mapping[str, Any], *, most: int) -> Non
 
     None can hold NaN, infinity, NUL, a lone surrogate, an integer beyond 64 bits or more than `MAX_DEPTH` levels everywhere.
     """
-    unfit = _unfit(document, MAX_DEPTH)
-    if unfit is not None:
-        raise ValidationFailed.of(field, unfit)
+    try:
+        if _weigh(document, MAX_DEPTH) <= most:
+            return
+    except _Unfit as unfit:
+        raise ValidationFailed.of(field, str(unfit)) from None
     size = len(json.dumps(document, ensure_ascii=False).encode())
     if size > most:
         raise ValidationFailed.of(field, f"is {size} bytes long; {most} are allowed")
 
 
-def _unfit(value: object, depth: int) -> str | None:
-    """What keeps a value from being stored; None where nothing does."""
-    match value:
-        case None | bool():
-            return None
-        case str():
-            return None if is_storable(value) else "contains a NUL character or a lone surrogate"
-        case int():
-            return None if -(2**63) <= value < 2**63 else "contains an integer beyond 64 bits"
-        case float():
-            return None if math.isfinite(value) else "contains NaN or infinity"
-        case list() | tuple():
-            nested: Iterable[object] = value
-        case dict() if all(isinstance(key, str) for key in value):
-            nested = (*value, *value.values())
-        case _:
-            return "contains something that is not JSON"
+class _Unfit(Exception):
+    """What keeps a value from being stored."""
+
+
+def _weigh(value: object, depth: int) -> int:
+    """As many bytes as the value takes as JSON, or more: most documents are so small that they need not be written to know."""
+    if isinstance(value, str):
+        if not is_storable(value):
+            raise _Unfit("contains a NUL character or a lone surrogate")
+        return 6 * len(value) + 4
+    if value is None or isinstance(value, bool):
+        return 8
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _Unfit("contains NaN or infinity")
+        return 28
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise _Unfit("contains an integer beyond 64 bits")
+        return 24
+    if not isinstance(value, dict | list | tuple):
+        raise _Unfit("contains something that is not JSON")
     if depth == 0:
-        return "is nested too deeply"
-    return next((found for each in nested if (found := _unfit(each, depth - 1)) is not None), None)
+        raise _Unfit("is nested too deeply")
+    if not isinstance(value, dict):
+        return 4 + sum(_weigh(each, depth - 1) for each in value)
+    weight = 4
+    for key, each in value.items():
+        if not isinstance(key, str):
+            raise _Unfit("contains something that is not JSON")
+        weight += _weigh(key, depth) + _weigh(each, depth - 1)
+    return weight
 
 
 class Problems:

@@ -1,7 +1,7 @@
 """What an operation finds as `info.context`: who asks, the services, and loaders that live as long as one result."""
 
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from uuid import UUID
@@ -13,10 +13,14 @@ from domain.actor import Actor
 from domain.artifact import Artifact
 from domain.attempt import Attempt
 from domain.deck_request import DeckRequest
+from domain.event import Event
+from domain.job import Job
 from domain.kit import Kit
+from domain.query import EventQuery, Page
+from resolvers import artifact as artifacts
 from resolvers import job as jobs
 from resolvers import kit as kits
-from resolvers.live import LiveKits
+from resolvers.live import LiveKits, LogFrame, LogPlace, read_logs
 from resolvers.services import Services
 
 Key = TypeVar("Key")
@@ -27,11 +31,22 @@ class Loaders:
     """Crossing from one aggregate to another without a statement for each: keys of one moment go in one read."""
 
     def __init__(self, services: Services, actor: Actor) -> None:
-        async def load_kits(keys: list[int]) -> list[Kit | None]:
-            found = await kits.find_kits(services, actor, keys)
-            return [found.get(key) for key in keys]
-
-        self.kit_by_id: DataLoader[int, Kit | None] = DataLoader(load_fn=load_kits)
+        self.kit_by_id: DataLoader[int, Kit | None] = DataLoader(
+            load_fn=_found(lambda keys: kits.find_kits(services, actor, keys))
+        )
+        self.job_by_id: DataLoader[UUID, Job | None] = DataLoader(
+            load_fn=_found(lambda keys: jobs.find_jobs(services, actor, keys))
+        )
+        self.artifact_by_id: DataLoader[UUID, Artifact | None] = DataLoader(
+            load_fn=_found(lambda keys: artifacts.find_artifacts(services, actor, keys))
+        )
+        self.deck_request_by_id: DataLoader[int, DeckRequest | None] = DataLoader(
+            load_fn=_found(lambda keys: jobs.find_deck_requests(services, actor, keys))
+        )
+        self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
+            load_fn=lambda queries: kits.events_of_kits(services, queries)
+        )
+        self.log_at: DataLoader[LogPlace, LogFrame | None] = DataLoader(load_fn=lambda places: read_logs(services, places))
         self.attempts_by_job: DataLoader[UUID, list[Attempt]] = DataLoader(
             load_fn=_grouped(lambda keys: jobs.attempts_of_jobs(services, keys), lambda attempt: attempt.job_id)
         )
@@ -41,6 +56,16 @@ class Loaders:
         self.deck_requests_by_job: DataLoader[UUID, list[DeckRequest]] = DataLoader(
             load_fn=_grouped(lambda keys: jobs.deck_requests_of_jobs(services, keys), lambda request: request.job_id)
         )
+
+
+def _found(
+    find: Callable[[list[Key]], Coroutine[Any, Any, Mapping[Key, Value]]],
+) -> Callable[[list[Key]], Coroutine[Any, Any, list[Value | None]]]:
+    async def load_each(keys: list[Key]) -> list[Value | None]:
+        found = await find(keys)
+        return [found.get(key) for key in keys]
+
+    return load_each
 
 
 def _grouped(

@@ -19,17 +19,17 @@ from gql.types.date_time import DATE_TIME
 
 @strawberry.type(description="What can be read.")
 class Query(NodeQueries, KitQueries, JobQueries):
-    pass
+    """Every query."""
 
 
 @strawberry.type(description="What can be changed. Each answers with its result or with a typed error.")
 class Mutation(KitMutation, JobMutation, TaskMutation):
-    pass
+    """Every mutation."""
 
 
 @strawberry.type(description="What can be watched, over `graphql-transport-ws` or server-sent events.")
 class Subscription(KitSubscription):
-    pass
+    """Every subscription."""
 
 
 def build_schema(limits: Limits) -> Schema:

@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from operator import itemgetter
 from typing import Any
 
+import orjson
 from sqlalchemy import Column, Table, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.attempt import Attempt, AttemptKey
 from domain.change import Change
+from domain.event import RECORDING
 from domain.kit import Kit
 from persistence import rows, tables
-from persistence.dialect import Document, Instant, among, array_type, array_values, insert_into
+from persistence.dialect import POSTGRESQL, Instant, among, encoded, insert_into
 
 STATES = (tables.job_state, tables.attempt_state, tables.task_state)
 Rows = dict[str, list[dict[str, Any]]]
@@ -35,20 +36,19 @@ async def append(connection: AsyncConnection, changes: Sequence[Change], name_ca
     return await _append_sqlite(connection, changes, name_ids)
 
 
-def _rows(changes: Sequence[Change], name_ids: Mapping[str, int]) -> Rows:
-    """What changes in each table. A part of the kit that was not touched is the same object before and after."""
+def _rows(change: Change, name_ids: Mapping[str, int]) -> Rows:
+    """What a change writes to each table. A part of the kit that was not touched is the same object before and after."""
     found: Rows = {"job_state": [], "attempt_state": [], "task_state": [], "kit_event": []}
-    for change in changes:
-        before = {job.id: job for job in change.before.jobs}
-        for job in change.kit.jobs:
-            old = before.get(job.id)
-            if old is job:
-                continue
-            found["job_state"].append(rows.job_row(job))
-            old_tasks = {id(task) for task in old.tasks} if old else set()
-            found["task_state"] += [rows.task_row(task, job) for task in job.tasks if id(task) not in old_tasks]
-        found["attempt_state"] += [rows.attempt_row(attempt, change.kit.id) for attempt in change.attempts.values()]
-        found["kit_event"] += [rows.event_row(event, name_ids) for event in change.events]
+    before = {job.id: job for job in change.before.jobs}
+    for job in change.kit.jobs:
+        old = before.get(job.id)
+        if old is job:
+            continue
+        found["job_state"].append(rows.job_row(job))
+        old_tasks = {id(task) for task in old.tasks} if old else set()
+        found["task_state"] += [rows.task_row(task, job) for task in job.tasks if id(task) not in old_tasks]
+    found["attempt_state"] = [rows.attempt_row(attempt, change.kit.id) for attempt in change.attempts.values()]
+    found["kit_event"] = [rows.event_row(event, name_ids) for event in change.events]
     return found
 
 
@@ -61,7 +61,7 @@ async def write_state(connection: AsyncConnection, kit: Kit, attempts: Mapping[A
     everything = Change(before=replace(kit, jobs=()), kit=kit, actor="", attempts=dict(attempts))
     statement = insert_into(connection, state).values(values)
     await connection.execute(statement.on_conflict_do_update(index_elements=[state.c.kit_id], set_=values))
-    await _upsert_rows(connection, _rows([everything], {}))
+    await _upsert_rows(connection, _rows(everything, {}))
 
 
 async def _upsert_rows(connection: AsyncConnection, found: Rows) -> None:
@@ -87,10 +87,10 @@ async def _append_sqlite(
         change = change.recorded(at)
         values = rows.kit_state_row(change.kit)
         await connection.execute(state.update().where(state.c.kit_id == change.kit.id).values(values))
-        found = _rows([change], name_ids)
+        found = _rows(change, name_ids)
         await _upsert_rows(connection, found)
         if found["kit_event"]:
-            await connection.execute(tables.kit_event.insert(), [{**row, "recorded_at": at} for row in found["kit_event"]])
+            await connection.execute(tables.kit_event.insert(), found["kit_event"])
         recorded[change.kit.id] = at
     return recorded
 
@@ -98,14 +98,15 @@ async def _append_sqlite(
 async def _append_postgresql(
     connection: AsyncConnection, changes: Sequence[Change], name_ids: Mapping[str, int]
 ) -> dict[int, datetime]:
-    found = _rows(changes, name_ids)
-    found["kit_state"] = [rows.kit_state_row(change.kit) for change in changes]
-    parameters: dict[str, Any] = {"expected": [change.before.version for change in changes]}
-    for table in (tables.kit_state, *STATES, tables.kit_event):
-        for column in table.columns:
-            values = list(map(itemgetter(column.name), found[table.name]))
-            parameters[f"{table.name}_{column.name}"] = array_values(column.type, values)
-    result = await connection.execute(_statement(), parameters)
+    """All changes travel as one JSON document: as arrays of columns they took the driver longer to encode than all else here."""
+    documents = []
+    for change in changes:
+        document = {"expected": change.before.version, **encoded(tables.kit_state, rows.kit_state_row(change.kit))}
+        for table_name, found in _rows(change, name_ids).items():
+            table = tables.metadata.tables[table_name]
+            document[table_name] = [encoded(table, row) for row in found]
+        documents.append(document)
+    result = await connection.execute(_statement(), {"changes": orjson.dumps(documents, default=str).decode()})
     return {row.kit_id: row.at for row in result}
 
 
@@ -114,47 +115,43 @@ def _statement() -> TextClause:
     """The statement, written from the tables.
 
     `locked` takes the kits' rows and drops those that have moved on or are just being written by another: their writer
-    decides again, and no kit ever waits for another's. Everything else joins it and so happens only under the lock and only
-    for what is left. `stamped` reads the clock after the lock was had.
+    decides again, and no kit ever waits for another's. Everything else comes from it and so happens only under the lock and
+    only for what is left. `stamped` reads the clock after the lock was had.
     """
-    kit_columns = _unnested(tables.kit_state)
+    parts = ", ".join(f"{table.name} json" for table in (*STATES, tables.kit_event))
     ctes = [
-        f"incoming AS MATERIALIZED (SELECT * FROM unnest(CAST(:expected AS bigint[]), {_arrays(tables.kit_state)})"
-        f" AS i(expected, {kit_columns}))",
-        "locked AS MATERIALIZED (SELECT k.kit_id, k.updated_at FROM kit_state k JOIN incoming i ON i.kit_id = k.kit_id"
+        "incoming AS MATERIALIZED (SELECT * FROM json_to_recordset(CAST(:changes AS json))"
+        f" AS i(expected integer, {_definition(tables.kit_state)}, {parts}))",
+        "locked AS MATERIALIZED (SELECT i.*, k.updated_at AS previous FROM kit_state k JOIN incoming i ON i.kit_id = k.kit_id"
         " WHERE k.version = i.expected ORDER BY k.kit_id FOR UPDATE OF k SKIP LOCKED)",
-        "stamped AS MATERIALIZED (SELECT kit_id, greatest(updated_at, clock_timestamp()) AS at FROM locked)",
-        f"kits AS (UPDATE kit_state k SET {_assignments(tables.kit_state)}"
-        " FROM incoming i JOIN stamped s ON s.kit_id = i.kit_id WHERE k.kit_id = i.kit_id)",
+        "stamped AS MATERIALIZED (SELECT *, greatest(previous, clock_timestamp()) AS at FROM locked)",
+        f"kits AS (UPDATE kit_state k SET {_assignments(tables.kit_state)} FROM stamped s WHERE k.kit_id = s.kit_id)",
     ]
     ctes += [f"{table.name}s AS ({_upsert(table)})" for table in STATES]
     ctes.append(f"events AS ({_insert(tables.kit_event)})")
     return text(f"WITH {', '.join(ctes)} SELECT kit_id, at FROM stamped")
 
 
-def _unnested(table: Table) -> str:
-    return ", ".join(column.name for column in table.columns)
+def _definition(table: Table) -> str:
+    return ", ".join(f"{column.name} {column.type.compile(POSTGRESQL)}" for column in table.columns)
 
 
-def _arrays(table: Table) -> str:
-    return ", ".join(f"CAST(:{table.name}_{column.name} AS {array_type(column.type)}[])" for column in table.columns)
-
-
-def _value(column: Any) -> str:
+def _value(column: Column[Any], source: str) -> str:
     if isinstance(column.type, Instant):
-        return f"CASE WHEN i.{column.name} = 'infinity' THEN s.at ELSE i.{column.name} END"
-    return f"CAST(i.{column.name} AS json)" if isinstance(column.type, Document) else f"i.{column.name}"
+        return f"CASE {source}.{column.name} WHEN '{RECORDING.isoformat()}' THEN s.at ELSE {source}.{column.name} END"
+    return f"{source}.{column.name}"
 
 
 def _assignments(table: Table) -> str:
-    return ", ".join(f"{column.name} = {_value(column)}" for column in table.columns if not column.primary_key)
+    return ", ".join(f"{column.name} = {_value(column, 's')}" for column in table.columns if not column.primary_key)
 
 
 def _insert(table: Table) -> str:
-    columns = _unnested(table)
+    columns = ", ".join(column.name for column in table.columns)
+    values = ", ".join(_value(column, "i") for column in table.columns)
     return (
-        f"INSERT INTO {table.name} ({columns}) SELECT {', '.join(_value(column) for column in table.columns)}"
-        f" FROM unnest({_arrays(table)}) AS i({columns}) JOIN stamped s ON s.kit_id = i.kit_id"
+        f"INSERT INTO {table.name} ({columns}) SELECT {values}"
+        f" FROM stamped s, json_to_recordset(s.{table.name}) AS i({_definition(table)})"
     )
 
 

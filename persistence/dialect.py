@@ -4,22 +4,24 @@ Times are `timestamptz` on PostgreSQL and whole microseconds since 1970 on SQLit
 byte-wise on both (`COLLATE "C"`); documents are `json` and JSON text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, Dialect, Integer, SmallInteger, String, Table, TypeDecorator, bindparam, func, select
+from sqlalchemy import ColumnElement, Dialect, SmallInteger, String, Table, TypeDecorator, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import BigInteger, DateTime, Text, TypeEngine, Uuid
+from sqlalchemy.types import BigInteger, DateTime, Text, TypeEngine
 
 from persistence.codes import Codes
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 SQLITE = sqlite.dialect()
+POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 Member = TypeVar("Member", bound=StrEnum)
 
 
@@ -97,31 +99,22 @@ class Name(TypeDecorator[str]):
         return String(collation="C") if dialect.name == "postgresql" else String()
 
 
-def array_type(column_type: TypeEngine[Any]) -> str:
-    """PostgreSQL's element type for a parameter array of that column type."""
-    match column_type:
-        case Instant():
-            return "timestamptz"
-        case Document():
-            return "text"
-        case Code() | SmallInteger():
-            return "smallint"
-        case Integer() | BigInteger():
-            return "bigint"
-        case Uuid():
-            return "uuid"
-    return {"BOOLEAN": "boolean", "FLOAT": "real", "REAL": "real"}.get(str(column_type).upper(), "text")
+def encoded(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """The row as PostgreSQL's `json_to_recordset` takes it; the dictionary given is changed."""
+    for name, encode in _encoders(table):
+        row[name] = encode(row[name])
+    return row
 
 
-def array_values(column_type: TypeEngine[Any], values: list[Any]) -> list[Any]:
-    """The elements of such an array."""
-    match column_type:
-        case Document():
-            return [orjson.dumps(value).decode() if value else None for value in values]
-        case Code():
-            code = column_type.codes.code
-            return [None if value is None else code[value] for value in values]
-    return values
+@cache
+def _encoders(table: Table) -> list[tuple[str, Callable[[Any], Any]]]:
+    found: list[tuple[str, Callable[[Any], Any]]] = []
+    for column in table.columns:
+        if isinstance(column.type, Code):
+            found.append((column.name, column.type.codes.code.get))
+        elif isinstance(column.type, Document):
+            found.append((column.name, lambda document: document or None))
+    return found
 
 
 def among(column: ColumnElement[Any], values: Sequence[Any], dialect_name: str) -> ColumnElement[bool]:

@@ -26,7 +26,7 @@ def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) ->
             max_overflow=0,
             pool_pre_ping=True,
             connect_args=connect_args,
-            json_deserializer=orjson.loads,  # jsonb gives 1e22 back in digits: the standard library would make an integer of it
+            json_deserializer=orjson.loads,  # the reader that SQLite has too: both give numbers back alike
         )
         return engine, engine
     writer = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)

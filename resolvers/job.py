@@ -97,7 +97,7 @@ async def deck_requests_of_jobs(services: Services, job_ids: list[UUID]) -> list
         return await work.deck_requests.of_jobs(job_ids)
 
 
-async def find_deck_request(services: Services, actor: Actor, request_id: int) -> DeckRequest | None:
-    """The deck request of that number."""
+async def find_deck_requests(services: Services, actor: Actor, request_ids: list[int]) -> dict[int, DeckRequest]:
+    """The deck requests of these numbers that exist for the caller."""
     async with services.database.snapshot() as work:
-        return await work.deck_requests.get(request_id, visibility_of(actor))
+        return await work.deck_requests.get_many(request_ids, visibility_of(actor))

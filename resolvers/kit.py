@@ -137,19 +137,10 @@ async def count_kits(services: Services, actor: Actor, query: KitQuery) -> int:
         return await work.kits.count(query, visibility_of(actor))
 
 
-async def list_events(services: Services, actor: Actor, query: EventQuery) -> Page[Event]:
-    """A page of a kit's events, oldest first."""
+async def events_of_kits(services: Services, queries: list[EventQuery]) -> list[Page[Event]]:
+    """Pages of the events of kits that the caller was shown, oldest first."""
     async with services.database.snapshot() as work:
-        if await work.kits.get(query.kit_id, visibility_of(actor)) is None:
-            raise NotFound("kit", query.kit_id)
-        return await work.events.page(query)
-
-
-async def find_event(services: Services, actor: Actor, kit_id: int, version: int) -> Event | None:
-    """The event that made that version of a kit."""
-    async with services.database.snapshot() as work:
-        is_visible = await work.kits.get(kit_id, visibility_of(actor)) is not None
-        return await work.events.get(kit_id, version) if is_visible else None
+        return await work.events.pages(queries)
 
 
 async def _known(work: UnitOfWork, kit_id: int) -> Kit:

@@ -9,9 +9,10 @@ import asyncio
 import codecs
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.actor import Actor
@@ -21,6 +22,7 @@ from domain.kit import Kit
 from domain.live import Notice, Topic
 from domain.ports import Bus
 from domain.query import KitQuery
+from domain.runner import LogChunk
 from domain.storage import Database
 from domain.visibility import Visibility
 from resolvers.authorisation import visibility_of
@@ -60,6 +62,14 @@ class LogFrame:
     end: int
     text: str
     is_last: bool
+
+
+class LogPlace(NamedTuple):
+    """Where to read on in an attempt's output; `is_over` where the attempt had ended before, so that nothing can follow."""
+
+    key: AttemptKey
+    after: int
+    is_over: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -216,9 +226,11 @@ async def watch_log(
     kit_id = await _kit_id(services, job_id)
     kit = None if kit_id is None else await live.read(kit_id, visibility, newer_than=None)
     job = None if kit is None else kit.job(job_id)
-    if kit_id is None or job is None or (attempt is not None and not 1 <= attempt <= job.attempt.number):
+    if kit_id is None or job is None:
         raise NotFound("job", job_id)
-    key = AttemptKey(job_id, attempt or job.attempt.number)
+    key = AttemptKey(job_id, job.attempt.number if attempt is None else attempt)
+    if not 1 <= key.number <= job.attempt.number:
+        raise NotFound("attempt", key)
     with live.watching(kit_id) as watcher:
         async with services.bus.subscribe(Topic.LOG, str(key)) as notices:
             woken = asyncio.ensure_future(anext(notices))
@@ -227,7 +239,7 @@ async def watch_log(
                     kit = await live.read(kit_id, visibility, newer_than=watcher.known)
                     is_over = kit is None or _is_over(kit, key)
                     watcher.known = kit.version if kit is not None else watcher.known
-                    while (frame := await read_log(services, key, after, is_over)) is not None:
+                    while (frame := (await read_logs(services, [LogPlace(key, after, is_over)]))[0]) is not None:
                         after = frame.end
                         if frame.text or frame.is_last:
                             yield frame
@@ -242,13 +254,20 @@ async def watch_log(
                 woken.cancel()
 
 
-async def read_log(services: Services, key: AttemptKey, after: int, is_over: bool) -> LogFrame | None:
-    """The next piece of an attempt's output; None where there is none yet. Bytes that are no UTF-8 become U+FFFD."""
+async def read_logs(services: Services, places: Sequence[LogPlace]) -> list[LogFrame | None]:
+    """The next piece of output at each place; None where there is none yet. Bytes that are no UTF-8 become U+FFFD.
+
+    The more places, the shorter the pieces, so that a page of jobs does not carry all their output at once.
+    """
+    limit = max(1, LOG_CHUNKS // len(places))
     async with services.database.snapshot() as work:
-        chunks = await work.logs.read(key, after, LOG_CHUNKS)
-        stored = await work.logs.end(key)
+        found = await work.logs.read_many([(place.key, place.after) for place in places], limit)
+    return [_log_frame(place, chunks, may_follow=len(chunks) == limit) for place, chunks in zip(places, found, strict=True)]
+
+
+def _log_frame(place: LogPlace, chunks: Sequence[LogChunk], *, may_follow: bool) -> LogFrame | None:
     data = b"".join(chunk.data for chunk in chunks)
-    is_last = is_over and after + len(data) >= stored
+    is_last = place.is_over and not may_follow
     if not data and not is_last:
         return None
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -256,7 +275,7 @@ async def read_log(services: Services, key: AttemptKey, after: int, is_over: boo
     held_back = len(decoder.getstate()[0])
     if not text and not is_last:
         return None
-    return LogFrame(key.number, after, after + len(data) - held_back, text, is_last)
+    return LogFrame(place.key.number, place.after, place.after + len(data) - held_back, text, is_last)
 
 
 async def _kit_id(services: Services, job_id: UUID) -> int | None:

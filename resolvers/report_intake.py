@@ -70,11 +70,9 @@ class ReportIntake:
         missing = await self._first_missing_upload(worker, reports)
         submission = Submission(worker, reports[:missing], asyncio.get_running_loop().create_future())
         self._pending.append(submission)
-        if len(self._flushers) < FLUSHERS:
-            flusher = asyncio.create_task(self._flush_all())
-            self._flushers.add(flusher)
-            flusher.add_done_callback(self._flushers.discard)
-        results = await asyncio.shield(submission.answer)
+        if worker.kit_id not in self._busy and len(self._flushers) < FLUSHERS:
+            self._flushers.add(asyncio.create_task(self._flush_all()))
+        results = await submission.answer
         return results + [_not_uploaded(report) for report in reports[missing:]]
 
     async def close(self) -> None:
@@ -99,6 +97,7 @@ class ReportIntake:
                 await self._flush_safely(batch)
             finally:
                 self._busy -= kits
+        self._flushers = {each for each in self._flushers if each is not asyncio.current_task()}
 
     def _take_batch(self) -> list[Submission]:
         """The oldest calls whose kits are in nobody's hands; calls of one kit stay in their order."""
@@ -170,9 +169,9 @@ class ReportIntake:
             doubtful = {kit_id for kit_id in remembered if any(map(_is_turned_away, by_kit[kit_id]))}
             stored = {kit_id: each for kit_id, each in changes.items() if not each.is_empty and kit_id not in doubtful}
             recorded = await work.kits.append(list(stored.values())) if stored else {}
-            done = {kit_id: change.recorded(recorded[kit_id]) for kit_id, change in stored.items() if kit_id in recorded}
-            changes |= done
+            done = {kit_id: change for kit_id, change in stored.items() if kit_id in recorded}
             for kit_id, change in done.items():
+                change.kit = change.recorded_kit(recorded[kit_id])
                 await self._store_the_rest(work, change, by_kit[kit_id])
         self._answer(by_kit, changes, doubtful | (stored.keys() - done.keys()))
         await self._bus.publish([Notice(Topic.KIT, str(each.kit.id), each.kit.version) for each in done.values() if each.events])

@@ -1,5 +1,6 @@
 """What stands behind a port in tests where the outside itself is not what is tested."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -50,7 +51,7 @@ class FakeRunner:
     """A machine that does what the port says and nothing by itself; it lives on when the reconciler dies.
 
     Attempts end when the test says so (`finish`), or at once when asked where `is_obedient`. The fuse burns after each thing
-    that was done.
+    that was done. A launch takes as long as `may_launch` is not set; `launching` tells that one has begun.
     """
 
     def __init__(self, runner_id: str = "runner-1", *, is_obedient: bool = True) -> None:
@@ -60,6 +61,9 @@ class FakeRunner:
         self.attempts: dict[AttemptKey, FakeAttempt] = {}
         self.launches: list[AttemptKey] = []
         self.errors: dict[str, Exception] = {}
+        self.launching = asyncio.Event()
+        self.may_launch = asyncio.Event()
+        self.may_launch.set()
 
     @property
     def id(self) -> str:
@@ -70,6 +74,8 @@ class FakeRunner:
         """See `domain.ports.Runner.launch`."""
         if order.key not in self.attempts:
             self._fail("launch")
+            self.launching.set()
+            await self.may_launch.wait()
             self.attempts[order.key] = FakeAttempt(order)
             self.launches.append(order.key)
         self.fuse.burn("launch")

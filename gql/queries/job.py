@@ -29,8 +29,7 @@ class JobFilter:
 class JobQueries:
     @strawberry.field(description="The job of that id.")
     async def job(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job's id.")]) -> Job | None:
-        job_id = ids.job_uuid(id)
-        job = (await jobs.find_jobs(info.context.services, info.context.actor, [job_id])).get(job_id)
+        job = await info.context.loaders.job_by_id.load(ids.job_uuid(id))
         return None if job is None else Job.of(job)
 
     @strawberry.field(description="Jobs across kits, those of the newest kit first.")
@@ -58,11 +57,9 @@ class JobQueries:
     async def deck_request(
         self, info: Info, request_id: Annotated[int, strawberry.argument(description="The integer that people quote.")]
     ) -> DeckRequest | None:
-        request = await jobs.find_deck_request(info.context.services, info.context.actor, request_id)
-        if request is None:
-            return None
-        found = await jobs.find_jobs(info.context.services, info.context.actor, [request.job_id])
-        return DeckRequest.of(request, found[request.job_id])
+        request = await info.context.loaders.deck_request_by_id.load(request_id)
+        job = None if request is None else await info.context.loaders.job_by_id.load(request.job_id)
+        return None if request is None or job is None else DeckRequest.of(request, job)
 
     @strawberry.field(description="The step templates that kits can choose.")
     def step_templates(self, info: Info) -> list[StepTemplate]:

@@ -9,6 +9,7 @@ import strawberry
 from domain.attempt import AttemptKey
 from domain.errors import NotFound, ValidationFailed
 from domain.job import Job as DomainJob
+from domain.query import EventQuery
 from gql import ids
 from gql.context import Context, Info
 from gql.types.artifact import Artifact
@@ -21,9 +22,6 @@ from gql.types.node import Node
 from gql.types.step_template import StepTemplate
 from gql.types.task import Task
 from gql.types.viewer import Viewer
-from resolvers import artifact as artifacts
-from resolvers import job as jobs
-from resolvers import kit as kits
 
 MAX_IDS = 100
 
@@ -63,8 +61,7 @@ async def _kit(context: Context, number: str) -> Kit | None:
 
 
 async def _domain_job(context: Context, job_id: str) -> DomainJob | None:
-    key = UUID(job_id)
-    return (await jobs.find_jobs(context.services, context.actor, [key])).get(key)
+    return await context.loaders.job_by_id.load(UUID(job_id))
 
 
 async def _job(context: Context, job_id: str) -> Job | None:
@@ -86,18 +83,19 @@ async def _attempt(context: Context, job_id: str, number: str) -> Attempt | None
 
 
 async def _event(context: Context, number: str, version: str) -> KitEvent | None:
-    event = await kits.find_event(context.services, context.actor, int(number), int(version))
-    return None if event is None else KitEvent.of(event)
+    if await context.loaders.kit_by_id.load(int(number)) is None:
+        return None
+    page = await context.loaders.events.load(EventQuery(kit_id=int(number), after=int(version) - 1, first=1))
+    return next((KitEvent.of(event) for event in page.items if event.version == int(version)), None)
 
 
 async def _artifact(context: Context, artifact_id: str) -> Artifact | None:
-    key = UUID(artifact_id)
-    artifact = (await artifacts.find_artifacts(context.services, context.actor, [key])).get(key)
+    artifact = await context.loaders.artifact_by_id.load(UUID(artifact_id))
     return None if artifact is None else Artifact.of(artifact)
 
 
 async def _deck_request(context: Context, number: str) -> DeckRequest | None:
-    request = await jobs.find_deck_request(context.services, context.actor, int(number))
+    request = await context.loaders.deck_request_by_id.load(int(number))
     job = None if request is None else await _domain_job(context, str(request.job_id))
     return None if request is None or job is None else DeckRequest.of(request, job)
 

@@ -22,8 +22,8 @@ strawberry.enum(
     JobType,
     name="JobType",
     description=(
-        "The stages of a kit, in the order in which they run. `DECK_COLLECTION` gathers decks, `DOE` turns them into a data set, `ML` "
-        "trains a model, `OPTIMIZE` tunes it."
+        "The stages of a kit, in the order in which they run. `DECK_COLLECTION` gathers decks, `DOE` turns them into a data set, "
+        "`ML` trains a model, `OPTIMIZE` tunes it."
     ),
 )
 strawberry.enum(ProductLine, name="ProductLine", description="The product line a kit belongs to: `LOGIC` or `DRAM`.")
@@ -31,8 +31,8 @@ strawberry.enum(
     KitOrder,
     name="KitOrder",
     description=(
-        "What kits are sorted by: `NUMBER` (the order of creation), `NAME` (character by character), `STATUS_CHANGED_AT`. Equal ones "
-        "are sorted by number."
+        "What kits are sorted by: `NUMBER` (the order of creation), `NAME` (character by character), `STATUS_CHANGED_AT`. Equal "
+        "ones are sorted by number."
     ),
 )
 strawberry.enum(

@@ -20,7 +20,7 @@ from gql.types.enums import JobType, Status
 from gql.types.job_log import JobLog
 from gql.types.node import Node
 from gql.types.task import Task
-from resolvers.live import read_log
+from resolvers.live import LogPlace
 
 if TYPE_CHECKING:
     from gql.types.kit import Kit
@@ -94,7 +94,7 @@ class Job(Node):
     ) -> JobLog | None:
         key = AttemptKey(self.job.id, checked_attempt(attempt) or self.job.attempt.number)
         is_over = key.number < self.job.attempt.number or self.job.is_ended
-        frame = await read_log(info.context.services, key, max(after, 0), is_over)
+        frame = await info.context.loaders.log_at.load(LogPlace(key, max(after, 0), is_over))
         return None if frame is None else JobLog.of(frame)
 
     @classmethod

@@ -78,8 +78,7 @@ class Kit(Node):
             attempt=checked_attempt(chosen.attempt),
             first=checked_first(first),
         )
-        page = await kits.list_events(info.context.services, info.context.actor, query)
-        return KitEventConnection.of(page, after)
+        return KitEventConnection.of(await info.context.loaders.events.load(query), after)
 
     @classmethod
     def of(cls, kit: domain.Kit) -> "Kit":

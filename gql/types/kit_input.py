@@ -37,7 +37,9 @@ strawberry.enum(
 strawberry.enum(
     Scaler,
     name="Scaler",
-    description="How inputs are scaled: `STANDARD` (mean 0, variance 1), `MIN_MAX` (0 to 1), `ROBUST` (median, quartiles), `NONE`.",
+    description=(
+        "How inputs are scaled: to mean 0 and variance 1 (`STANDARD`), from 0 to 1 (`MIN_MAX`), by quartiles (`ROBUST`), `NONE`."
+    ),
 )
 strawberry.enum(
     Missing,
@@ -48,8 +50,8 @@ strawberry.enum(
     Outliers,
     name="Outliers",
     description=(
-        "Which training rows are left out for a response far off: none (`KEEP`), beyond Tukey's fences of 1.5 interquartile ranges "
-        "(`IQR`), beyond 3 standard deviations (`Z_SCORE`)."
+        "Which training rows are left out for a response far off: none (`KEEP`), beyond Tukey's fences of 1.5 interquartile "
+        "ranges (`IQR`), beyond 3 standard deviations (`Z_SCORE`)."
     ),
 )
 

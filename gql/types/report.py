@@ -33,7 +33,7 @@ class TaskReportInput:
     artifact: ReportedArtifactInput | None = strawberry.field(default=None, description="Of an `ARTIFACT`: the file.")
 
     def as_report(self, own: AttemptKey) -> domain.Report:
-        """The report of the domain, of the worker whose attempt is `own`; ValidationFailed where the schema's types are too wide."""
+        """The report of the domain, of the worker whose attempt is `own`; ValidationFailed where the schema is too wide."""
         artifact = self.artifact
         if self.metadata is not None and not isinstance(self.metadata, dict):
             raise ValidationFailed.of("reports.metadata", "must be an object")

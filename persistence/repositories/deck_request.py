@@ -28,9 +28,9 @@ class DeckRequestRepository(DeckRequestStore):
         values = {"kit_id": kit_id, "job_id": job_id, "deck": deck, "created_at": at}
         await self._connection.execute(REQUEST.insert().values(values))
 
-    async def get(self, request_id: int, visibility: Visibility) -> DeckRequest | None:
-        found = await self._read(REQUEST.c.id == request_id, is_visible(visibility))
-        return found[0] if found else None
+    async def get_many(self, ids: Sequence[int], visibility: Visibility) -> dict[int, DeckRequest]:
+        wanted = among(REQUEST.c.id, ids, self._connection.dialect.name)
+        return {request.id: request for request in await self._read(wanted, is_visible(visibility))}
 
     async def of_jobs(self, job_ids: Sequence[UUID]) -> list[DeckRequest]:
         return await self._read(among(REQUEST.c.job_id, job_ids, self._connection.dialect.name))

@@ -1,11 +1,11 @@
 """The histories of kits: reading them whole, in pages, and finding the event of a report."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, select, text
+from sqlalchemy import Select, and_, literal, select, text, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.event import Event
@@ -36,6 +36,20 @@ class EventRepository(EventStore):
         return [rows.event_from(row) for row in (await self._connection.execute(query)).mappings()]
 
     async def page(self, query: EventQuery) -> Page[Event]:
+        return (await self.pages([query]))[0]
+
+    async def pages(self, queries: Sequence[EventQuery]) -> list[Page[Event]]:
+        if not queries:
+            return []
+        found: list[list[Event]] = [[] for _ in queries]
+        parts = [self._part(query).add_columns(literal(place).label("place")).subquery() for place, query in enumerate(queries)]
+        together = union_all(*map(select, parts)).subquery()
+        for row in (await self._connection.execute(select(together).order_by("place", "version"))).mappings():
+            found[row["place"]].append(rows.event_from(row))
+        return [Page(each[: query.first], has_more=len(each) > query.first) for query, each in zip(queries, found, strict=True)]
+
+    def _part(self, query: EventQuery) -> Select[Any]:
+        """One event more than the page has, which tells whether there is a next page."""
         selected = self._events().where(EVENT.c.kit_id == query.kit_id, EVENT.c.version > query.after)
         if query.kinds:
             selected = selected.where(EVENT.c.kind.in_(sorted(query.kinds)))
@@ -45,14 +59,7 @@ class EventRepository(EventStore):
             selected = selected.where(TASK_NAME.c.text == query.task)
         if query.attempt is not None:
             selected = selected.where(EVENT.c.attempt == query.attempt)
-        selected = selected.order_by(EVENT.c.version).limit(query.first + 1)
-        found = [rows.event_from(row) for row in (await self._connection.execute(selected)).mappings()]
-        return Page(found[: query.first], has_more=len(found) > query.first)
-
-    async def get(self, kit_id: int, version: int) -> Event | None:
-        query = self._events().where(EVENT.c.kit_id == kit_id, EVENT.c.version == version)
-        row = (await self._connection.execute(query)).mappings().one_or_none()
-        return None if row is None else rows.event_from(row)
+        return selected.order_by(EVENT.c.version).limit(query.first + 1)
 
     async def version_of_report(self, kit_id: int, job_id: UUID, attempt: int, sequence: int) -> int | None:
         query = select(EVENT.c.version).where(

@@ -151,6 +151,8 @@ class KitRepository(KitStore):
             conditions.append(STATE.c.status.in_(sorted(query.statuses)))
         if query.name_prefix:
             conditions.append(KIT.c.name.startswith(query.name_prefix, autoescape=True))
+            # SQLite's LIKE takes upper and lower case for the same.
+            conditions.append(func.substr(KIT.c.name, 1, len(query.name_prefix)) == query.name_prefix)
         if query.owner is not None:
             conditions.append(KIT.c.owner == query.owner)
         if query.product_line is not None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.attempt import AttemptKey
@@ -29,17 +30,26 @@ class LogRepository(LogStore):
         await self._connection.execute(CHUNK.insert().values(values))
 
     async def read(self, key: AttemptKey, after: int, limit: int) -> Sequence[LogChunk]:
-        query = (
-            select(CHUNK.c.start, CHUNK.c.data)
+        return (await self.read_many([(key, after)], limit))[0]
+
+    async def read_many(self, places: Sequence[tuple[AttemptKey, int]], limit: int) -> list[Sequence[LogChunk]]:
+        if not places:
+            return []
+        found: list[list[LogChunk]] = [[] for _ in places]
+        parts = [self._part(place, key, after, limit).subquery() for place, (key, after) in enumerate(places)]
+        together = union_all(*map(select, parts)).subquery()
+        for row in await self._connection.execute(select(together).order_by("place", "start")):
+            skipped = max(0, places[row.place][1] - row.start)
+            found[row.place].append(LogChunk(row.start + skipped, row.data[skipped:]))
+        return list(found)
+
+    def _part(self, place: int, key: AttemptKey, after: int, limit: int) -> Select[Any]:
+        return (
+            select(CHUNK.c.start, CHUNK.c.data, literal(place).label("place"))
             .where(self._is(key), CHUNK.c.start + func.length(CHUNK.c.data) > after)
             .order_by(CHUNK.c.start)
             .limit(limit)
         )
-        found = []
-        for start, data in await self._connection.execute(query):
-            skipped = max(0, after - start)
-            found.append(LogChunk(start + skipped, data[skipped:]))
-        return found
 
     @staticmethod
     def _is(key: AttemptKey) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from tests.api.in_process import Plog, serving
 
 @pytest.fixture
 async def plog(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Plog]:
-    """A server on SQLite; on PostgreSQL where the test is marked with `both_databases`."""
+    """A server on SQLite; on PostgreSQL where the test is marked with `BOTH_DATABASES`."""
     settings = {}
     if getattr(request, "param", "sqlite") == "postgresql":
         url = str(request.getfixturevalue("postgres_url"))

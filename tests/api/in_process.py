@@ -12,6 +12,7 @@ from uuid import UUID
 
 import httpx
 import orjson
+import pytest
 import uvicorn
 
 from app.asgi import WebApp
@@ -28,10 +29,11 @@ from tests.waiting import eventually
 HOST = "127.0.0.1"
 HOUR = timedelta(hours=1)
 UNSIGNED: Mapping[str, str] = {}
+BOTH_DATABASES = pytest.mark.parametrize("plog", ["sqlite", "postgresql"], indirect=True)
 
 KIT = """fragment KitParts on Kit { id number name owner productLine status percent isStarted version statusVersion
   createdAt updatedAt statusChangedAt startedAt endedAt archivedAt definition metadata currentJob { type }
-  jobs { id uuid type status percent version statusVersion cancelRequested attempt { number status cause }
+  jobs { id uuid type status percent version statusVersion cancelRequested metadata attempt { number status cause }
          tasks { id name status percent metadata } } }
 """
 ERROR = "... on UserError { __typename code message } ... on ValidationFailed { problems { field message } }"

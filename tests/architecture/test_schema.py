@@ -135,9 +135,7 @@ def test_lists_are_keyset_connections() -> None:
 
 def test_lists_without_pages_are_known() -> None:
     found = {
-        place
-        for place, field in object_fields()
-        if "[" in str(field.type) and not place.partition(".")[0].endswith("Connection")
+        place for place, field in object_fields() if "[" in str(field.type) and not place.partition(".")[0].endswith("Connection")
     }
     assert found == LISTS_WITHOUT_PAGES
 

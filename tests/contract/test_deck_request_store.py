@@ -31,7 +31,7 @@ async def test_a_request_is_found_by_its_job_and_by_its_number(database: Databas
         for kit in kits:
             request = by_job[kit.jobs[0].id]
             assert request == DeckRequest(id=request.id, kit_id=kit.id, job_id=kit.jobs[0].id, deck=DECK, created_at=NOW)
-            assert await work.deck_requests.get(request.id, EVERYTHING) == request
+            assert await work.deck_requests.get_many([request.id, 99], EVERYTHING) == {request.id: request}
         assert len(found) == 2 and by_job[kits[0].jobs[0].id].id < by_job[kits[1].jobs[0].id].id
         assert await work.deck_requests.of_jobs([]) == []
 
@@ -40,7 +40,7 @@ async def test_a_request_is_found_by_its_job_and_by_its_number(database: Databas
 async def test_numbers_that_there_are_not(database: Database, number: int) -> None:
     await add(database, await store_kit(database))
     async with database.snapshot() as work:
-        assert await work.deck_requests.get(number, EVERYTHING) is None
+        assert await work.deck_requests.get_many([number], EVERYTHING) == {}
 
 
 async def test_a_request_exists_for_those_for_whom_its_kit_does(database: Database) -> None:
@@ -54,7 +54,7 @@ async def test_a_request_exists_for_those_for_whom_its_kit_does(database: Databa
             (Visibility(frozenset(ProductLine), kit_id=kit.id), True),
             (Visibility(frozenset(ProductLine), kit_id=other.id), False),
         ):
-            assert (await work.deck_requests.get(request.id, visibility) is not None) is is_seen
+            assert bool(await work.deck_requests.get_many([request.id], visibility)) is is_seen
 
 
 async def test_a_job_collects_once(database: Database) -> None:

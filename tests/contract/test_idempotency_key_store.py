@@ -34,7 +34,11 @@ async def test_the_first_use_decides(database: Database) -> None:
 async def test_a_key_is_of_one_person_and_one_mutation(database: Database, scope: tuple[str, str, str]) -> None:
     await use(database)
     async with database.transaction() as work:
-        assert await work.idempotency_keys.claim(*scope, "h", NOW) is None
+        assert await work.idempotency_keys.claim(*scope, "other", NOW) is None
+        await work.idempotency_keys.complete(*scope, {"kit": 2})
+    async with database.transaction() as work:
+        assert await work.idempotency_keys.claim(*scope, "h", NOW) == KeyRecord("other", {"kit": 2})
+    assert await use(database) == KeyRecord("h", {"kit": 1})
 
 
 async def test_a_use_that_is_rolled_back_never_was(database: Database) -> None:

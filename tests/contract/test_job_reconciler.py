@@ -1,104 +1,28 @@
-"""The loop that makes what runs be what should run: every crash point, every race, every round without a surprise."""
+"""The loop that makes what runs be what should run: cancelling, interrupting, lost runners, several servers."""
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 
-from adapters.bus.memory import MemoryBus
-from controllers.job_reconciler import JobReconciler, ReconcilerSettings
 from domain import commands
-from domain.actor import Worker
-from domain.attempt import Attempt, AttemptKey, Cause, Ending
-from domain.errors import Unavailable
-from domain.event import EventKind
-from domain.kit import Kit
-from domain.report import Report
+from domain.attempt import AttemptKey, Cause, Ending
 from domain.runner import EndReason
 from domain.status import Status
-from domain.visibility import EVERYTHING
 from persistence.rebuild import rebuild
 from persistence.unit_of_work import Database
 from resolvers.change import change_kit
-from resolvers.report_intake import ReportIntake
-from resolvers.services import Services
-from tests.factories import change, store_kit
-from tests.fakes import Crash, FailingDatabase, FakeArtifacts, FakeRunner, Fuse, fake_services
+from tests.contract.reconciler_house import House, finish_all
+from tests.factories import store_kit
+from tests.fakes import Crash, FakeRunner, Fuse, fake_services
 from tests.waiting import eventually
-
-FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
-SETTINGS = ReconcilerSettings(interval_seconds=0.05, heartbeat_seconds=0.0, cancel_grace_seconds=0.0, interrupt_grace_seconds=0.0)
-
-
-class House:
-    """A database, a runner, and the reconciler between them, which can be restarted."""
-
-    def __init__(self, database: Database, runner: FakeRunner | None = None, **settings: Any) -> None:
-        self.database = FailingDatabase(database)
-        self.runner = runner or FakeRunner()
-        intake = ReportIntake(database, MemoryBus(), FakeArtifacts())
-        self.services: Services = fake_services(self.database, reports=intake)
-        self.settings = ReconcilerSettings(**{**{name: getattr(SETTINGS, name) for name in SETTINGS.__slots__}, **settings})
-        self.restart()
-
-    def restart(self) -> None:
-        """A new process: nothing is remembered."""
-        self.reconciler = JobReconciler(self.services, self.runner, "process", "host", self.settings)
-
-    async def rounds(self, count: int = 1) -> None:
-        for _ in range(count):
-            await self.reconciler.run_once()
-
-    async def kit(self, kit_id: int) -> Kit:
-        async with self.database.snapshot() as work:
-            kit = await work.kits.get(kit_id, EVERYTHING)
-        assert kit is not None
-        return kit
-
-    async def new_kit(self, *decisions: Any) -> Kit:
-        """A kit that was started, and whatever is decided on top."""
-        kit = await change(self.database, await store_kit(self.database), commands.start_kit)
-        return await change(self.database, kit, *decisions) if decisions else kit
-
-    async def decide(self, kit_id: int, *decisions: Any) -> Kit:
-        return await change(self.database, await self.kit(kit_id), *decisions)
-
-    async def attempts(self, kit: Kit) -> list[Attempt]:
-        """All attempts of the first job."""
-        async with self.database.snapshot() as work:
-            return await work.attempts.of_jobs([kit.jobs[0].id])
-
-    async def claims(self, runner_id: str = "runner-1") -> list[AttemptKey]:
-        async with self.database.snapshot() as work:
-            return [claim.key for claim in await work.attempts.claims_of(runner_id)]
-
-    async def report(self, key: AttemptKey, kit_id: int, last: int) -> None:
-        """Let the worker's reports up to `last` arrive."""
-        worker = Worker(attempt=key, kit_id=kit_id, expires_at=FOREVER)
-        reports = [Report(attempt=key, sequence=number, kind=EventKind.NOTE) for number in range(1, last + 1)]
-        assert all(result.consumed for result in await self.services.reports.submit(worker, reports))
-
-    async def quiet(self, kit_id: int) -> None:
-        """Rounds in which nothing is to be done change nothing."""
-        before = await self.kit(kit_id)
-        state = (dict(self.runner.attempts), list(self.runner.launches), await self.claims())
-        await self.rounds(2)
-        assert await self.kit(kit_id) == before
-        assert (self.runner.attempts, self.runner.launches, await self.claims()) == state
 
 
 @pytest.fixture
 def house(database: Database) -> House:
     return House(database)
-
-
-def finish_all(runner: FakeRunner) -> None:
-    for key, attempt in runner.attempts.items():
-        if attempt.ending is None:
-            runner.finish(key)
 
 
 async def test_a_started_kit_runs_to_its_end(house: House) -> None:
@@ -118,128 +42,6 @@ async def test_a_started_kit_runs_to_its_end(house: House) -> None:
     assert (await house.kit(kit.id)).status is Status.SUCCEEDED
     assert house.runner.launches == [job.attempt.key for job in kit.jobs] and not house.runner.attempts
     await house.quiet(kit.id)
-
-
-async def live(house: House, kit: Kit) -> None:
-    """Rounds until the kit's first job has succeeded and nothing is left of it; its program ends as soon as it is seen to run."""
-    for _ in range(20):
-        await house.rounds()
-        job = (await house.kit(kit.id)).jobs[0]
-        attempt = house.runner.attempts.get(job.attempt.key)
-        if job.status is Status.RUNNING and attempt is not None and attempt.ending is None:
-            await house.report(job.attempt.key, kit.id, 2)
-            house.runner.finish(job.attempt.key, reports=2)
-        if job.is_ended and not house.runner.attempts:
-            return
-    raise AssertionError(f"the job did not end: {await house.kit(kit.id)}")
-
-
-async def test_death_at_every_step(database: Database) -> None:
-    """One life for each step that could be the last of a process; the next process finds what it left and goes on."""
-    deaths: list[str] = []
-    for steps in range(200):
-        house, fuse = House(database), Fuse(steps)
-        kit = await store_kit(database)
-        kit = await change(database, kit, partial(commands.start_job, job_id=kit.jobs[0].id))
-        house.runner.fuse = house.database.fuse = fuse
-        try:
-            await live(house, kit)
-        except Crash as crash:
-            deaths.append(str(crash))
-            house.restart()
-            await live(house, kit)
-        job = (await house.kit(kit.id)).jobs[0]
-        assert job.status is Status.SUCCEEDED and job.last_sequence == 2, f"died at step {steps}: {fuse.names}"
-        assert house.runner.launches == [AttemptKey(job.id, 1)], f"died at step {steps}: {fuse.names}"
-        assert not house.runner.attempts and not await house.claims()
-        if fuse.steps is not None:
-            break
-    assert len(deaths) > 15 and {"launch", "observe", "forget", "before commit", "after commit"} == set(deaths)
-    assert (await rebuild(database)).differences == []
-
-
-@pytest.mark.parametrize("when", ["before_commit", "after_commit"])
-async def test_a_database_that_goes_away_in_every_other_round(house: House, when: str, caplog: pytest.LogCaptureFixture) -> None:
-    kit = await house.new_kit()
-    for number in range(60):
-        setattr(house.database, when, 1 + number // 2 % 4)
-        await house.rounds()
-        setattr(house.database, when, 0)
-        await house.rounds()
-        finish_all(house.runner)
-        if (await house.kit(kit.id)).ended_at is not None:
-            break
-    kit = await house.kit(kit.id)
-    assert kit.status is Status.SUCCEEDED and all(job.attempt.number == 1 for job in kit.jobs)
-    assert house.runner.launches == [job.attempt.key for job in kit.jobs]
-    assert "has to wait" in caplog.text
-
-
-async def test_claimed_but_not_started(house: House) -> None:
-    kit = await house.new_kit()
-    house.runner.fuse = Fuse(0)
-    with pytest.raises(Crash, match="observe"):
-        await house.rounds()
-    assert await house.claims() == [kit.jobs[0].attempt.key] and not house.runner.attempts
-    house.restart()
-    await house.rounds()
-    assert house.runner.launches == [kit.jobs[0].attempt.key]
-    assert (await house.kit(kit.id)).jobs[0].status is Status.RUNNING
-
-
-async def test_started_but_not_recorded_as_running(house: House) -> None:
-    kit = await house.new_kit()
-    house.runner.fuse = Fuse(1)
-    with pytest.raises(Crash, match="launch"):
-        await house.rounds()
-    assert (await house.kit(kit.id)).jobs[0].status is Status.QUEUED
-    house.restart()
-    await house.rounds()
-    assert (await house.kit(kit.id)).jobs[0].status is Status.RUNNING
-    assert house.runner.launches == [kit.jobs[0].attempt.key]
-
-
-async def test_ended_before_anybody_saw_it_run(house: House) -> None:
-    kit = await house.new_kit()
-    house.runner.fuse = Fuse(1)
-    with pytest.raises(Crash):
-        await house.rounds()
-    finish_all(house.runner)
-    house.restart()
-    await house.rounds()
-    kit = await house.kit(kit.id)
-    assert [job.status for job in kit.jobs[:2]] == [Status.SUCCEEDED, Status.RUNNING]
-    assert kit.jobs[0].started_at is not None
-
-
-async def test_ended_but_reports_are_missing(house: House) -> None:
-    kit = await house.new_kit()
-    await house.rounds()
-    key = kit.jobs[0].attempt.key
-    house.runner.finish(key, reports=3)
-    for arrived in (0, 2):
-        if arrived:
-            await house.report(key, kit.id, arrived)
-        await house.quiet(kit.id)
-        assert (await house.kit(kit.id)).jobs[0].status is Status.RUNNING
-    await house.report(key, kit.id, 3)
-    await house.rounds()
-    assert (await house.kit(kit.id)).jobs[0].status is Status.SUCCEEDED
-
-
-async def test_settled_but_not_forgotten(house: House) -> None:
-    kit = await house.new_kit()
-    await house.rounds()
-    key = kit.jobs[0].attempt.key
-    finish_all(house.runner)
-    await house.decide(
-        kit.id, partial(commands.settle_attempt, job_id=key.job_id, number=1, ending=Ending(exit_code=0, reports=0))
-    )
-    assert key in house.runner.attempts
-    house.restart()
-    await house.rounds(2)
-    assert key not in house.runner.attempts and key not in await house.claims()
-    assert (await house.kit(kit.id)).jobs[0].attempt.number == 1
 
 
 @pytest.mark.parametrize("is_obedient", [True, False])
@@ -301,11 +103,14 @@ async def test_the_attempts_of_a_lost_runner_are_settled_by_another(database: Da
     assert (await lost.kit(kit.id)).jobs[0].attempt.key == AttemptKey(key.job_id, 2)
 
 
-async def test_a_runner_does_not_give_up_its_own_attempts_after_a_long_absence(house: House) -> None:
+@pytest.mark.parametrize("is_restarted", [True, False])
+async def test_a_runner_does_not_give_up_its_own_attempts_after_a_long_absence(database: Database, is_restarted: bool) -> None:
+    house = House(database, heartbeat_seconds=1000.0)
     kit = await house.new_kit()
     await house.rounds()
     await silence(house, "runner-1", 3600)
-    house.restart()
+    if is_restarted:
+        house.restart()
     await house.rounds()
     assert (await house.kit(kit.id)).jobs[0].status is Status.RUNNING
 
@@ -429,6 +234,21 @@ async def test_an_interrupt_in_the_middle_of_rounds(house: House, caplog: pytest
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+async def test_an_interrupt_ends_what_a_round_is_just_starting(house: House) -> None:
+    await house.new_kit()
+    house.runner.may_launch.clear()
+    turn = asyncio.create_task(house.rounds())
+    await house.runner.launching.wait()
+    interrupt = asyncio.create_task(house.reconciler.interrupt(30))
+    done, _ = await asyncio.wait({interrupt}, timeout=0.2)
+    assert not done
+    house.runner.may_launch.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(turn, interrupt)
+    assert len(house.runner.launches) == 1
+    assert all(attempt.ending is not None for attempt in house.runner.attempts.values()) and not await house.claims()
+
+
 async def test_a_runner_takes_no_more_than_it_has_room_for(database: Database) -> None:
     house = House(database, capacity=2)
     kits = [await house.new_kit() for _ in range(3)]
@@ -501,18 +321,3 @@ async def test_a_command_wakes_the_loop(database: Database) -> None:
     finally:
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
-
-
-async def test_the_loop_survives_a_database_that_is_away(house: House) -> None:
-    house.database.before_commit = 5
-    loop = asyncio.create_task(house.reconciler.run())
-    try:
-        await eventually(lambda: house.database.before_commit == 0)
-        kit = await house.new_kit()
-        await eventually(lambda: house.runner.launches == [kit.jobs[0].attempt.key])
-    finally:
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
-    with pytest.raises(Unavailable):
-        house.database.before_commit = 1
-        await house.decide(kit.id, commands.cancel_kit)

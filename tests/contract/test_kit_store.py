@@ -1,22 +1,28 @@
 """The state of kits in the database: append-only, dense versions, one moment per read, the same on both databases."""
 
 import asyncio
-from datetime import datetime, timedelta
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import commands
 from domain.attempt import Ending
 from domain.change import Change
 from domain.event import EventKind
+from domain.job import Job
 from domain.job_type import JobType
-from domain.kit import Kit, ProductLine
+from domain.kit import Kit, KitIdentity, ProductLine
 from domain.projection import fold
 from domain.query import EventQuery, JobQuery, KitOrder, KitQuery
 from domain.status import Status
 from domain.visibility import EVERYTHING, Visibility
+from persistence import tables
 from persistence.unit_of_work import Database
 from tests.factories import change, created, identity, store, store_kit
 
@@ -211,5 +217,159 @@ async def test_ids_that_do_not_exist(database: Database) -> None:
         assert await work.kits.get(7, EVERYTHING) is None
         assert await work.kits.of_jobs([uuid4()]) == {}
         assert await work.kits.versions([7]) == {}
-        assert await work.events.get(7, 1) is None
+        assert (await work.events.page(EventQuery(kit_id=7))).items == []
+        assert await work.events.pages([]) == []
         assert await work.attempts.of_jobs([]) == []
+
+
+async def test_batches_of_the_same_kits_in_any_order_get_through(database: Database) -> None:
+    """None waits for another in a circle: a kit that somebody else has in hand is left out, and tried again."""
+    kits = [await store_kit(database) for _ in range(6)]
+    chance = random.Random(5)
+
+    async def write(writer: int) -> None:
+        for _ in range(5):
+            waiting = [kit.id for kit in kits]
+            while waiting:
+                chance.shuffle(waiting)
+                async with database.transaction() as work:
+                    current = await work.kits.get_many(waiting, EVERYTHING)
+                    changes = [Change.of(current[kit_id], f"writer {writer}") for kit_id in waiting]
+                    for made in changes:
+                        made.emit_for_job(made.kit.jobs[0], EventKind.NOTE)
+                    recorded = await work.kits.append(changes)
+                waiting = [kit_id for kit_id in waiting if kit_id not in recorded]
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(write(number) for number in range(6)))
+    async with database.snapshot() as work:
+        versions = await work.kits.versions([kit.id for kit in kits])
+    assert versions == {kit.id: kit.version + 6 * 5 for kit in kits}
+
+
+async def test_a_kit_is_read_from_one_moment_while_it_changes(database: Database) -> None:
+    """Every part is of the version that the kit has, however many writers there are meanwhile."""
+    kit = await store_kit(database)
+    is_over = False
+
+    async def write() -> None:
+        nonlocal is_over
+        current = kit
+        for number in range(60):
+            job = current.jobs[number % 4]
+
+            def note(made: Change, job: Job = job, number: int = number) -> None:
+                for task in job.tasks:
+                    made.emit_for_task(made.job(job.id), task, EventKind.NOTE, metadata={"n": number})
+
+            current = await change(database, current, note)
+        is_over = True
+
+    async def check() -> int:
+        count = 0
+        while not is_over:
+            found = await read(database, kit.id)
+            assert found.version == max(task.version for job in found.jobs for task in job.tasks)
+            assert found.updated_at == max(job.updated_at for job in found.jobs)
+            count += 1
+        return count
+
+    _, *counts = await asyncio.gather(write(), check(), check())
+    assert sum(count or 0 for count in counts) > 10
+
+
+async def test_only_one_of_two_changes_of_the_same_version_is_stored(database: Database) -> None:
+    for _ in range(10):
+        kit = await store_kit(database)
+
+        async def attempt(decide: Callable[[Change], None], kit: Kit = kit) -> bool:
+            made = Change.of(kit, "ada")
+            decide(made)
+            async with database.transaction() as work:
+                return bool(await work.kits.append([made]))
+
+        assert sorted(await asyncio.gather(attempt(commands.start_kit), attempt(commands.cancel_kit))) == [False, True]
+        after = await read(database, kit.id)
+        async with database.snapshot() as work:
+            assert fold(await work.events.history(kit.id), identity=await identity_of(work, kit.id)) == after
+
+
+async def identity_of(work: Any, kit_id: int) -> KitIdentity:
+    found: KitIdentity | None = await work.kits.identity(kit_id)
+    assert found is not None
+    return found
+
+
+async def test_times_of_a_kit_never_run_backwards(database: Database) -> None:
+    """Also when the database's clock does: the kit's own last time is the earliest that there can be."""
+    kit = await store_kit(database)
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    async with database.transaction() as work:
+        connection: AsyncConnection = work.connection
+        await connection.execute(tables.kit_state.update().values(updated_at=ahead))
+    current = await read(database, kit.id)
+    later = await change(database, current, commands.start_kit)
+    assert later.updated_at == ahead
+    async with database.snapshot() as work:
+        assert [each.recorded_at for each in await work.events.history(kit.id)][-2:] == [ahead, ahead]
+
+
+async def test_jobs_by_kit_type_time_and_visibility(database: Database) -> None:
+    kit, other = await store_kit(database), await store_kit(database, line=ProductLine.DRAM)
+    started = await change(database, kit, commands.start_kit)
+
+    async def found(visibility: Visibility = EVERYTHING, **values: Any) -> list[tuple[int, JobType]]:
+        async with database.snapshot() as work:
+            return [(job.kit_id, job.type) for job in (await work.kits.job_page(JobQuery(**values), visibility)).items]
+
+    ml = JobType.ML
+    assert await found(types=frozenset({ml})) == [(other.id, ml), (kit.id, ml)]
+    assert await found(kit_id=kit.id) == [(kit.id, job_type) for job_type in JobType]
+    assert await found(updated_from=started.updated_at) == [(kit.id, JobType.DECK_COLLECTION)]
+    assert await found(updated_to=started.updated_at, kit_id=kit.id) == [(kit.id, each) for each in list(JobType)[1:]]
+    assert await found(Visibility(frozenset({ProductLine.DRAM})), types=frozenset({ml})) == [(other.id, ml)]
+    assert await found(Visibility(EVERYTHING.product_lines, kit_id=kit.id), types=frozenset({ml})) == [(kit.id, ml)]
+    assert await found(Visibility(frozenset())) == []
+    assert await found(after=(kit.id, 4)) == []
+
+
+async def test_events_by_kind_job_task_and_attempt(database: Database) -> None:
+    kit = await change(database, await store_kit(database), commands.start_kit)
+    job_id = kit.jobs[0].id
+    kit = await change(database, kit, lambda c: commands.settle_attempt(c, job_id, 1, Ending(exit_code=1, reports=0)))
+    kit = await change(database, kit, lambda c: commands.retry_job(c, job_id))
+
+    async def found(**values: Any) -> list[int]:
+        async with database.snapshot() as work:
+            page = await work.events.page(EventQuery(kit_id=kit.id, first=100, **values))
+            assert [event.version for event in page.items] == sorted(event.version for event in page.items)
+            return [event.version for event in page.items]
+
+    async with database.snapshot() as work:
+        history = await work.events.history(kit.id)
+        assert [event async for event in work.events.stream(kit.id)] == history
+        places = [EventQuery(kit_id=kit.id, after=event.version - 1, first=1) for event in reversed(history)]
+        pages = await work.events.pages([*places, EventQuery(kit_id=kit.id, after=kit.version), EventQuery(kit_id=99)])
+    assert [event for page in pages for event in page.items] == history[::-1]
+    assert [page.has_more for page in pages] == [*(event.version < kit.version for event in reversed(history)), False, False]
+    assert await found() == list(range(1, kit.version + 1))
+    assert await found(kinds=frozenset({EventKind.CREATED, EventKind.STARTED})) == [1, 19]
+    assert await found(job_type=JobType.ML) == [event.version for event in history if event.job_type is JobType.ML]
+    assert await found(attempt=2) == [event.version for event in history if event.attempt == 2]
+    assert await found(task="parse", attempt=1) == [e.version for e in history if e.task == "parse" and e.attempt == 1]
+    assert await found(task="no such task") == [] == await found(after=kit.version)
+
+
+async def test_what_runners_and_watchers_ask_of_many_kits(database: Database) -> None:
+    idle = await store_kit(database)
+    started = await change(database, await store_kit(database), commands.start_kit)
+    async with database.snapshot() as work:
+        assert await work.kits.with_jobs_in([Status.QUEUED, Status.RUNNING]) == [started.id]
+        assert await work.kits.with_jobs_in([Status.PENDING]) == [idle.id, started.id]
+        assert await work.kits.versions([started.id, idle.id, 99]) == {idle.id: idle.version, started.id: started.version}
+        assert await work.kits.of_jobs([started.jobs[2].id, uuid4()]) == {started.jobs[2].id: started.id}
+        assert await work.kits.identity(99) is None
+        assert [each.id for each in await work.events.identities(0, 1)] == [idle.id]
+        assert [each.id for each in await work.events.identities(idle.id, 10)] == [started.id]
+    async with database.transaction() as work:
+        assert await work.kits.lock(99) is None and await work.kits.lock(idle.id) == idle

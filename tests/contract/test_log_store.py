@@ -62,3 +62,13 @@ async def test_the_same_piece_is_not_stored_twice(logged: Database) -> None:
         async with logged.transaction() as work:
             await work.logs.add(KEY, LogChunk(4, b"again"), NOW)
     assert b"".join(chunk.data for chunk in await read(logged, 0)) == WHOLE
+
+
+async def test_several_places_are_read_in_one_go(logged: Database) -> None:
+    second, unknown = AttemptKey(KEY.job_id, 2), AttemptKey(uuid4(), 1)
+    places = [(second, 3), (KEY, 5), (unknown, 0), (KEY, len(WHOLE)), (KEY, 0)]
+    async with logged.snapshot() as work:
+        found = await work.logs.read_many(places, 100)
+        assert found == [await work.logs.read(key, after, 100) for key, after in places]
+        assert [len(chunks) for chunks in await work.logs.read_many(places, 1)] == [1, 1, 0, 0, 1]
+        assert await work.logs.read_many([], 1) == []

@@ -24,7 +24,7 @@ from persistence.migrate import DatabaseOutdated, _config, check_revision, newes
 from persistence.repositories.event import MONTHS_AHEAD
 from persistence.unit_of_work import Database
 from tests.factories import change, store_kit
-from tests.services import APP_ROLE, OWNER_ROLE, PostgresServer
+from tests.services import APP_ROLE, OWNER_ROLE
 
 REVISIONS = [script.revision for script in reversed(list(ScriptDirectory.from_config(_config()).walk_revisions()))]
 POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -356,11 +356,3 @@ async def test_reading_connections_can_not_write(database: Database) -> None:
     with pytest.raises(DBAPIError, match=r"readonly|read-only"):
         async with database.snapshot() as work:
             await work.kits.append([made])
-
-
-@POSTGRESQL
-async def test_the_clusters_owner_can_be_told_from_the_databases(postgres_server: PostgresServer, database: Database) -> None:
-    """The tests' own roles are what a deployment has: neither of them is a superuser, which no trigger of ours could stop."""
-    found = postgres_server.execute("SELECT rolname FROM pg_roles WHERE rolsuper AND rolname LIKE 'plog%'")
-    assert found.strip() == ""
-    assert database is not None

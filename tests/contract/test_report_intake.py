@@ -1,8 +1,8 @@
-"""Taking in reports on both databases: each is judged once, whoever sends it again, to whichever server, whatever breaks."""
+"""Taking in reports on both databases: each is judged once, whoever sends it again, to whichever server."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -14,91 +14,27 @@ from adapters.bus.memory import MemoryBus
 from domain import commands
 from domain.actor import Worker
 from domain.artifact import blob_location
-from domain.attempt import Attempt, AttemptKey, Ending
+from domain.attempt import AttemptKey, Ending
 from domain.change import Change
-from domain.errors import Unavailable
-from domain.event import Event, EventKind
-from domain.kit import Kit
+from domain.event import EventKind
 from domain.live import Gap, Notice, Topic
 from domain.projection import fold
 from domain.report import Report, ReportedArtifact, ReportResult, ReportState
 from domain.status import Status
 from domain.visibility import EVERYTHING
-from persistence.rebuild import rebuild
-from persistence.repositories.kit import KitRepository
 from persistence.unit_of_work import Database
 from resolvers.change import change_kit
 from resolvers.report_intake import ReportIntake
+from tests.contract.intake_bench import FOREVER, MIXED, Bench, begin, mixed, new_bench, shown
 from tests.factories import change, store_kit
 from tests.fakes import FailingDatabase, FakeArtifacts, fake_services
-from tests.services import PostgresServer
-from tests.waiting import eventually
 
-FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 CHECKSUM = "ab" * 32
-
-
-@dataclass
-class Bench:
-    """A kit whose first job runs, its worker, and any number of servers that take in what it reports."""
-
-    database: Database
-    kit: Kit
-    worker: Worker
-    artifacts: FakeArtifacts
-    bus: MemoryBus
-
-    def server(self, database: Any = None) -> ReportIntake:
-        return ReportIntake(database or self.database, self.bus, self.artifacts)
-
-    def report(self, sequence: int, kind: EventKind = EventKind.NOTE, **values: Any) -> Report:
-        return Report(attempt=self.worker.attempt, sequence=sequence, kind=kind, **values)
-
-    def notes(self, first: int, last: int) -> list[Report]:
-        return [self.report(number, metadata={f"n{number}": number}) for number in range(first, last + 1)]
-
-    async def state(self) -> Kit:
-        async with self.database.snapshot() as work:
-            kit = await work.kits.get(self.kit.id, EVERYTHING)
-        assert kit is not None
-        return kit
-
-    async def history(self) -> list[Event]:
-        async with self.database.snapshot() as work:
-            return await work.events.history(self.kit.id)
-
-    async def sequences(self) -> list[int]:
-        """The numbers of the reports on record, in the order of the events."""
-        return [event.sequence for event in await self.history() if event.sequence is not None]
-
-    async def attempts(self) -> list[Attempt]:
-        async with self.database.snapshot() as work:
-            return await work.attempts.of_jobs([self.worker.attempt.job_id])
-
-    async def check(self) -> None:
-        """Versions are dense and single, the state is what the events say."""
-        report = await rebuild(self.database)
-        assert report.differences == []
-
-
-async def begin(database: Database, kit: Kit) -> tuple[Kit, Worker]:
-    kit = await change(database, kit, commands.start_kit)
-    key = kit.jobs[0].attempt.key
-    kit = await change(database, kit, lambda c: commands.begin_attempt(c, *key, "r"))
-    kit = await change(
-        database, kit, lambda c: c.emit_for_task(c.kit.jobs[0], c.kit.jobs[0].tasks[0], EventKind.STATUS, status=Status.RUNNING)
-    )
-    return kit, Worker(attempt=key, kit_id=kit.id, expires_at=FOREVER)
 
 
 @pytest.fixture
 async def bench(database: Database) -> Bench:
-    kit, worker = await begin(database, await store_kit(database))
-    return Bench(database, kit, worker, FakeArtifacts(), MemoryBus())
-
-
-def shown(results: Sequence[ReportResult]) -> list[str]:
-    return [result.code or result.state.value for result in results]
+    return await new_bench(database)
 
 
 async def test_reports_become_state_and_history(bench: Bench) -> None:
@@ -123,21 +59,6 @@ async def test_reports_become_state_and_history(bench: Bench) -> None:
     assert [event.reported_at for event in events] == [report.reported_at for report in reports]
     assert {event.actor for event in events} == {"worker"} and await bench.sequences() == [1, 2, 3, 4, 5]
     await bench.check()
-
-
-MIXED = ["RECORDED", "ILLEGAL_TRANSITION", "RECORDED", "COALESCED", "VALIDATION_FAILED", "RECORDED"]
-
-
-def mixed(bench: Bench) -> list[Report]:
-    """One of each fate: recorded, refused by the table, progress, progress too soon, bad input, recorded."""
-    return [
-        bench.report(1, metadata={"a": 1}),
-        bench.report(2, EventKind.PROGRESS, task="check", progress=0.5),
-        bench.report(3, EventKind.PROGRESS, task="fetch", progress=0.1),
-        bench.report(4, EventKind.PROGRESS, task="fetch", progress=0.2),
-        bench.report(5, task="none"),
-        bench.report(6, EventKind.POINT, task="fetch", metadata={"x": 1}),
-    ]
 
 
 @pytest.mark.parametrize("where", ["the same server", "another server", "a restarted server"])
@@ -291,71 +212,6 @@ async def test_ten_kits_at_once_share_batches(database: Database) -> None:
             assert found[kit.id].version == kit.version + 20
 
 
-POISON: list[tuple[str, dict[str, Any], str]] = [
-    ("NUL", {"metadata": {"a": "\x00"}}, "metadata"),
-    ("NUL in a key", {"metadata": {"\x00": 1}}, "metadata"),
-    ("lone surrogate", {"metadata": {"a": ["\ud800"]}}, "metadata"),
-    ("NaN", {"metadata": {"a": float("nan")}}, "metadata"),
-    ("65 bits", {"metadata": {"a": 2**64}}, "metadata"),
-    ("10 MB", {"metadata": {"a": "x" * 10_000_000}}, "metadata"),
-    ("no task", {"task": "\ud800\x00"}, "task"),
-    ("a time without offset", {"reported_at": datetime(2026, 1, 1)}, "reportedAt"),
-    ("a time before time", {"reported_at": datetime.min.replace(tzinfo=UTC)}, "reportedAt"),
-]
-
-
-@pytest.mark.parametrize(("values", "field"), [each[1:] for each in POISON], ids=[each[0] for each in POISON])
-async def test_a_poisoned_report_is_refused_by_field_and_hurts_no_other(bench: Bench, values: dict[str, Any], field: str) -> None:
-    other_kit, other = await begin(bench.database, await store_kit(bench.database))
-    server = bench.server()
-    reports = [bench.report(1), bench.report(2, **values), bench.report(3)]
-    results, others = await asyncio.gather(
-        server.submit(bench.worker, reports),
-        server.submit(other, [Report(attempt=other.attempt, sequence=1, kind=EventKind.NOTE)]),
-    )
-    assert shown(results) == ["RECORDED", "VALIDATION_FAILED", "RECORDED"] and results[1].consumed
-    assert results[1].message is not None and results[1].message.startswith(field)
-    assert shown(others) == ["RECORDED"] and others[0].version == other_kit.version + 1
-    assert await bench.server().submit(bench.worker, reports) == results
-
-
-async def test_what_is_stored_reads_back_and_can_be_stored_again(bench: Bench) -> None:
-    """A number that PostgreSQL gives back in digits (1e22), deep nesting, an escape that only looks like NUL."""
-    deep: Any = 1
-    for _ in range(95):
-        deep = [deep]
-    hostile = {"big": 1e22, "huge": 1e308, "small": 5e-324, "int": 2**63 - 1, "deep": deep, "text": "\\u0000", "𝛼": "\U0010ffff"}
-    await bench.server().submit(bench.worker, [bench.report(1, metadata=hostile)])
-    assert (await bench.state()).jobs[0].metadata == hostile
-    assert shown(await bench.server().submit(bench.worker, [bench.report(2, metadata={"more": 1})])) == ["RECORDED"]
-    assert (await bench.state()).jobs[0].metadata == {**hostile, "more": 1}
-    await bench.check()
-
-
-async def test_reports_that_the_database_chokes_on_take_no_others_with_them(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other_kit, other = await begin(bench.database, await store_kit(bench.database))
-    append = KitRepository.append
-
-    async def choking(self: KitRepository, changes: Sequence[Change]) -> dict[int, datetime]:
-        if any(each.kit.id == bench.kit.id for each in changes):
-            raise ZeroDivisionError("a fault")
-        return await append(self, changes)
-
-    monkeypatch.setattr(KitRepository, "append", choking)
-    server = bench.server()
-    bad, good = await asyncio.gather(
-        server.submit(bench.worker, [bench.report(1)]),
-        server.submit(other, [Report(attempt=other.attempt, sequence=1, kind=EventKind.NOTE)]),
-        return_exceptions=True,
-    )
-    assert isinstance(bad, ZeroDivisionError) and isinstance(good, list) and shown(good) == ["RECORDED"]
-    monkeypatch.undo()
-    assert shown(await server.submit(bench.worker, [bench.report(1)])) == ["RECORDED"]
-    assert other_kit.id != bench.kit.id
-
-
 def artifact(name: str = "data.csv", sha256: str = CHECKSUM, size: int = 3, inputs: tuple[str, ...] = ()) -> ReportedArtifact:
     return ReportedArtifact(name=name, media_type="text/csv", sha256=sha256, size=size, inputs=inputs)
 
@@ -418,73 +274,6 @@ async def test_a_repeated_artifact_report_does_not_bring_an_old_version_back(ben
     async with bench.database.snapshot() as work:
         (found,) = await work.artifacts.of_jobs([bench.worker.attempt.job_id])
     assert found.sha256 == "cd" * 32
-
-
-@pytest.mark.parametrize("when", ["before_commit", "after_commit"])
-async def test_a_database_that_goes_away_loses_and_doubles_nothing(bench: Bench, when: str) -> None:
-    failing = FailingDatabase(bench.database)
-    server = bench.server(failing)
-    await server.submit(bench.worker, [bench.report(1, metadata={"first": 1})])
-    setattr(failing, when, 1)
-    reports = [replace(report, sequence=report.sequence + 1) for report in mixed(bench)]
-    with pytest.raises(Unavailable):
-        await server.submit(bench.worker, reports)
-    results = await server.submit(bench.worker, reports)
-    assert shown(results) == MIXED
-    assert await bench.sequences() == [1, 2, 4, 7]
-    assert await bench.server().submit(bench.worker, reports) == results
-    await bench.check()
-
-
-async def test_an_outage_reaches_every_caller_of_the_batch_and_the_next_is_fine(bench: Bench) -> None:
-    failing = FailingDatabase(bench.database)
-    failing.before_commit = 1
-    server = bench.server(failing)
-    answers = await asyncio.gather(
-        *(server.submit(bench.worker, bench.notes(1, 3)) for _ in range(3)), return_exceptions=True
-    )  # fmt: skip
-    assert [type(answer) for answer in answers] == [Unavailable] * 3
-    assert shown(await server.submit(bench.worker, bench.notes(1, 3))) == ["RECORDED"] * 3
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_postgresql_is_killed_while_reports_come_in(bench: Bench, postgres_server: PostgresServer) -> None:
-    server, sent, outages = bench.server(), 0, 0
-    is_back = asyncio.Event()
-
-    async def work() -> None:
-        nonlocal sent, outages
-        while not is_back.is_set() or sent % 30:
-            try:
-                results = await server.submit(bench.worker, bench.notes(sent + 1, sent + 3))
-            except Unavailable:
-                outages += 1
-                await asyncio.sleep(0.05)  # the worker's own backoff
-                continue
-            assert shown(results) == ["RECORDED"] * 3
-            sent += 3
-
-    async def kill() -> None:
-        await eventually(lambda: sent > 15)
-        await asyncio.to_thread(postgres_server.kill)
-        await eventually(lambda: outages > 0)
-        postgres_server.start()
-        is_back.set()
-
-    async with asyncio.timeout(60):
-        await asyncio.gather(work(), kill())
-    assert await bench.sequences() == list(range(1, sent + 1))
-    await bench.check()
-
-
-async def test_a_caller_that_gave_up_has_its_reports_stored_all_the_same(bench: Bench) -> None:
-    server = bench.server()
-    call = asyncio.create_task(server.submit(bench.worker, bench.notes(1, 3)))
-    await asyncio.sleep(0)  # the call has handed its reports over when it first waits
-    call.cancel()
-    await asyncio.gather(call, return_exceptions=True)
-    await server.close()
-    assert await bench.sequences() == [1, 2, 3]
 
 
 async def test_others_are_told_of_events_and_of_nothing_else(bench: Bench) -> None:
