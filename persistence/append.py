@@ -83,7 +83,7 @@ async def _append_sqlite(
         current = (await connection.execute(query)).one_or_none()
         if current is None or current.version != change.before.version:
             continue
-        at = max(current.updated_at, datetime.now(UTC))
+        at = max(current.updated_at, datetime.now(UTC)) if current.version else current.updated_at
         change = change.recorded(at)
         values = rows.kit_state_row(change.kit)
         await connection.execute(state.update().where(state.c.kit_id == change.kit.id).values(values))
@@ -116,7 +116,8 @@ def _statement() -> TextClause:
 
     `locked` takes the kits' rows and drops those that have moved on or are just being written by another: their writer
     decides again, and no kit ever waits for another's. Everything else comes from it and so happens only under the lock and
-    only for what is left. `stamped` reads the clock after the lock was had.
+    only for what is left. `stamped` reads the clock after the lock was had; a new kit, which nobody else can see
+    yet, is recorded at the time of its creation.
     """
     parts = ", ".join(f"{table.name} json" for table in (*STATES, tables.kit_event))
     ctes = [
@@ -124,7 +125,8 @@ def _statement() -> TextClause:
         f" AS i(expected integer, {_definition(tables.kit_state)}, {parts}))",
         "locked AS MATERIALIZED (SELECT i.*, k.updated_at AS previous FROM kit_state k JOIN incoming i ON i.kit_id = k.kit_id"
         " WHERE k.version = i.expected ORDER BY k.kit_id FOR UPDATE OF k SKIP LOCKED)",
-        "stamped AS MATERIALIZED (SELECT *, greatest(previous, clock_timestamp()) AS at FROM locked)",
+        "stamped AS MATERIALIZED (SELECT *,"
+        " CASE WHEN expected = 0 THEN previous ELSE greatest(previous, clock_timestamp()) END AS at FROM locked)",
         f"kits AS (UPDATE kit_state k SET {_assignments(tables.kit_state)} FROM stamped s WHERE k.kit_id = s.kit_id)",
     ]
     ctes += [f"{table.name}s AS ({_upsert(table)})" for table in STATES]

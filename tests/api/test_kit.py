@@ -1,40 +1,94 @@
-"""Kits through the API: commands and their refusals, repeats, lists, times, history, and finding things again."""
+"""Kits through the API: created as they were sent, commanded, and found in lists."""
 
 import asyncio
 from typing import Any
 
-import pytest
-
-from tests.api.in_process import CREATE, KIT, Plog, job_command, kit_command, table_document
+from tests.api.in_process import BOTH_DATABASES, CREATE, KIT, Plog, table_document
 from tests.waiting import eventually
 
-BOTH = pytest.mark.parametrize("plog", ["sqlite", "postgresql"], indirect=True)
 KITS = """query ($filter: KitFilter, $order: KitOrder! = NUMBER, $descending: Boolean! = true,
                                 $first: Int! = 50, $after: String) {
   kits(filter: $filter, orderBy: $order, descending: $descending, first: $first, after: $after) {
     totalCount nodes { number } edges { cursor node { number } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"""
-READ = (
-    KIT
-    + """query ($id: ID!, $at: DateTime, $known: Int) { kit(id: $id, asOf: $at, ifVersionNot: $known) {
-  __typename ... on Unchanged { version } ... on Kit { ...KitParts } } }"""
-)
-HISTORY = """query ($id: ID!, $first: Int!, $after: String, $version: Int, $filter: KitEventFilter) { kit(id: $id) { ... on Kit {
-  events(first: $first, after: $after, afterVersion: $version, filter: $filter) {
-    nodes { id version kind actor recordedAt jobType task status metadata } pageInfo { hasNextPage endCursor } } } } }"""
-REPORT = """mutation ($reports: [TaskReportInput!]!) { taskReport(input: {reports: $reports}) {
-  ... on TaskReportPayload { results { state version } } ... on UserError { code message } } }"""
+READ = f"{KIT} query ($id: ID!) {{ kit(id: $id) {{ ...KitParts }} }}"
+BY_NUMBER = f"{KIT} query ($number: Int!) {{ kitByNumber(number: $number) {{ ...KitParts }} }}"
+NAMES = [
+    "a",
+    "  spaces  ",
+    "日本語キット",
+    "مجموعة",
+    "\u202eabc\u202c",
+    "👩‍🔬🧪",
+    "e\u0301 é",
+    "'; DROP TABLE kit; --",
+    "<b>%_\\",
+    "x" * 200,
+]
 
 
-async def kit_of(plog: Plog, kit: dict[str, Any], **variables: Any) -> dict[str, Any]:
-    return await plog.answer(READ, id=kit["id"], **variables)
+async def kit_of(plog: Plog, kit: dict[str, Any]) -> dict[str, Any]:
+    return await plog.answer(READ, id=kit["id"])
+
+
+@BOTH_DATABASES
+async def test_a_kit_is_read_as_it_was_created(plog: Plog) -> None:
+    metadata = {"größe": [1, -0.5, 1e-300, None, True, {"": ""}], "n": 2**53, "text": "\u202e\U0010ffff \t"}
+    kit = await plog.create("first", metadata=metadata)
+    assert (kit["number"], kit["owner"], kit["productLine"], kit["status"]) == (1, "demo:ada", "LOGIC", "PENDING")
+    assert kit["metadata"] == metadata
+    assert [job["type"] for job in kit["jobs"]] == ["DECK_COLLECTION", "DOE", "ML", "OPTIMIZE"]
+    assert [[task["name"] for task in job["tasks"]] for job in kit["jobs"]] == [
+        ["fetch", "parse", "check"],
+        ["design", "evaluate", "assemble"],
+        ["preprocess", "scale", "train", "test"],
+        ["search", "compare", "register"],
+    ]
+    assert kit["version"] == 1 + 4 + 13, "one event for the kit and for each job and task"
+    ml = kit["definition"]["ml"]
+    assert ml["algorithm"] == "GRADIENT_BOOSTING" and {"scaler", "missing", "outliers", "testShare"} <= set(ml), (
+        "with all defaults"
+    )
+    assert kit["createdAt"] == kit["updatedAt"] == kit["statusChangedAt"]
+    assert (kit["startedAt"], kit["endedAt"], kit["archivedAt"]) == (None, None, None)
+    assert await kit_of(plog, kit) == kit == await plog.answer(BY_NUMBER, number=1)
+    assert (await plog.ask(BY_NUMBER, number=2)) == {"kitByNumber": None}
+
+
+@BOTH_DATABASES
+async def test_names_survive_as_they_are(plog: Plog) -> None:
+    for name in NAMES:
+        kit = await plog.create(name)
+        assert (await kit_of(plog, kit))["name"] == name
+        prefix = name[: len(name) // 2 + 1]
+        found = await plog.answer(KITS, filter={"namePrefix": prefix, "createdFrom": kit["createdAt"]})
+        assert [node["number"] for node in found["nodes"]] == [kit["number"]], name
+
+
+async def test_what_is_wrong_with_a_kit_is_said_field_by_field(plog: Plog) -> None:
+    document = table_document(name="", productLine=None)
+    document["definition"]["design"]["variables"][0]["low"] = 9
+    document["definition"]["ml"] = {"algorithm": "RIDGE", "testShare": 2}
+    answer = await plog.answer(CREATE, input=document)
+    assert answer["__typename"] == "ValidationFailed" and answer["code"] == "VALIDATION_FAILED"
+    fields = {problem["field"] for problem in answer["problems"]}
+    assert {"name", "productLine", "definition.ml.testShare"} <= fields
+    assert any(field.startswith("definition.design.variables.0") for field in fields), fields
+    assert all(problem["message"] for problem in answer["problems"])
+    assert (await plog.answer(KITS))["totalCount"] == 0
+
+
+@BOTH_DATABASES
+async def test_of_two_who_archive_and_start_at_once_one_is_refused(plog: Plog) -> None:
+    kits = [await plog.create(f"kit {number}") for number in range(10)]
+    commands = [plog.command(name, kit) for kit in kits for name in ("kitArchive", "kitStart")]
+    answers = await asyncio.gather(*commands)
+    for archived, started in zip(answers[::2], answers[1::2], strict=True):
+        assert sorted([archived["__typename"], started["__typename"]]) == ["IllegalTransition", "KitCommandPayload"]
 
 
 async def test_a_kit_is_created_started_cancelled_and_archived(plog: Plog) -> None:
-    kit = await plog.create("first", metadata={"project": "N5"})
-    assert (kit["number"], kit["name"], kit["owner"], kit["productLine"]) == (1, "first", "demo:ada", "LOGIC")
-    assert [job["type"] for job in kit["jobs"]] == ["DECK_COLLECTION", "DOE", "ML", "OPTIMIZE"]
-    assert {job["status"] for job in kit["jobs"]} | {kit["status"]} == {"PENDING"} and kit["metadata"] == {"project": "N5"}
+    kit = await plog.create()
     started = (await plog.command("kitStart", kit))["kit"]
     assert (started["jobs"][0]["status"], started["status"]) == ("QUEUED", "RUNNING") and started["isStarted"]
     assert (await plog.command("kitArchive", kit))["__typename"] == "IllegalTransition"
@@ -55,108 +109,7 @@ async def test_a_kit_is_created_started_cancelled_and_archived(plog: Plog) -> No
     assert (await plog.answer(KITS, filter={"isArchived": None}))["totalCount"] == 1
 
 
-async def test_jobs_are_started_in_order_and_only_from_fitting_states(plog: Plog) -> None:
-    kit = await plog.create()
-    first, second = kit["jobs"][0]["id"], kit["jobs"][1]["id"]
-    assert (await plog.answer(job_command("jobStart"), id=second))["__typename"] == "IllegalTransition"
-    assert (await plog.answer(job_command("jobRetry"), id=first))["__typename"] == "IllegalTransition"
-    started = await plog.answer(job_command("jobStart"), id=first)
-    assert started["job"]["status"] == "QUEUED"
-    assert (await plog.answer(job_command("jobStart"), id=first))["__typename"] == "IllegalTransition"
-    assert (await plog.answer(job_command("jobCancel"), id=second))["job"]["status"] == "CANCELLED"
-    assert not (await kit_of(plog, kit))["isStarted"]
-
-
-@BOTH
-async def test_the_same_key_twenty_times_at_once_makes_one_kit(plog: Plog) -> None:
-    document = table_document(name="once")
-    answers = await asyncio.gather(*(plog.answer(CREATE, input=document, key="k") for _ in range(20)))
-    assert {answer["kit"]["id"] for answer in answers if "kit" in answer} == {answers[0]["kit"]["id"]}, answers
-    assert all(answer["__typename"] == "KitCreatePayload" for answer in answers)
-    assert (await plog.answer(KITS))["totalCount"] == 1
-
-
-async def test_keys_belong_to_a_person_a_mutation_and_an_input(plog: Plog) -> None:
-    grace = plog.container.issuer.users[1].username if plog.container.issuer else ""
-    first = await plog.answer(CREATE, input=table_document(name="a"), key="k")
-    other_input = await plog.answer(CREATE, input=table_document(name="b"), key="k")
-    assert other_input["__typename"] == "IdempotencyKeyReused" and other_input["code"] == "IDEMPOTENCY_KEY_REUSED"
-    other_person = await plog.answer(CREATE, plog.signed_in(grace), input=table_document(name="b"), key="k")
-    assert other_person["kit"]["id"] != first["kit"]["id"]
-    started = await plog.command("kitStart", first["kit"], key="k")
-    again = await plog.command("kitStart", first["kit"], key="k")
-    assert started["kit"]["version"] == again["kit"]["version"] and again["__typename"] == "KitCommandPayload"
-    assert (await plog.command("kitStart", other_person["kit"], key="k"))["__typename"] == "IdempotencyKeyReused"
-    assert (await plog.answer(KITS))["totalCount"] == 2
-
-
-async def test_a_refused_mutation_uses_up_no_key(plog: Plog) -> None:
-    refused = await plog.answer(CREATE, input=table_document(name=""), key="k")
-    assert refused["__typename"] == "ValidationFailed" and refused["problems"][0]["field"] == "name"
-    assert (await plog.answer(CREATE, input=table_document(name="fine"), key="k"))["__typename"] == "KitCreatePayload"
-
-
-@BOTH
-async def test_the_version_that_was_seen_guards_the_status_and_not_the_progress(plog: Plog) -> None:
-    kit = await plog.create()
-    running = await plog.run("other")
-    seen = (await kit_of(plog, running))["version"]
-    report = {"sequence": 1, "kind": "NOTE", "metadata": {"a": 1}}
-    assert (await plog.answer(REPORT, plog.worker(running), reports=[report]))["results"][0]["state"] == "RECORDED"
-    after = await kit_of(plog, running)
-    assert after["version"] == seen + 1 and after["statusVersion"] <= seen
-    assert (await plog.command("kitCancel", running, expected=seen))["__typename"] == "KitCommandPayload"
-    assert (await plog.command("kitStart", kit))["__typename"] == "KitCommandPayload"
-    stale = await plog.command("kitCancel", kit, expected=1)
-    assert stale["__typename"] == "VersionConflict"
-    future = await plog.command("kitCancel", kit, expected=10_000)
-    assert future["__typename"] == "ValidationFailed" and future["problems"][0]["field"] == "expectedVersion"
-
-
-async def test_a_kit_that_has_not_changed_is_not_sent_again(plog: Plog) -> None:
-    kit = await plog.create()
-    assert await kit_of(plog, kit, known=kit["version"]) == {"__typename": "Unchanged", "version": kit["version"]}
-    assert (await kit_of(plog, kit, known=kit["version"] - 1))["__typename"] == "Kit"
-
-
-@BOTH
-async def test_a_kit_as_it_was_at_every_time_of_its_history(plog: Plog) -> None:
-    kit = await plog.create()
-    shown = [await kit_of(plog, kit)]
-    for name in ("kitStart", "kitCancel"):
-        await plog.command(name, kit)
-        shown.append(await kit_of(plog, kit))
-    for then in shown:
-        was = await kit_of(plog, kit, at=then["updatedAt"])
-        assert was["version"] >= then["version"]
-        assert was == then or was["version"] > then["version"]
-    assert await plog.ask(READ, id=kit["id"], at="2000-01-01T00:00:00Z") == {"kit": None}
-
-
-async def events_of(plog: Plog, kit: dict[str, Any], first: int, **variables: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    after = None
-    while True:
-        page = (await plog.answer(HISTORY, id=kit["id"], first=first, after=after, **variables))["events"]
-        found += page["nodes"]
-        if not page["pageInfo"]["hasNextPage"]:
-            return found
-        after = page["pageInfo"]["endCursor"]
-
-
-async def test_the_history_is_dense_and_pages_neither_skip_nor_repeat(plog: Plog) -> None:
-    kit = await plog.start()
-    version = (await kit_of(plog, kit))["version"]
-    for first in (1, 7, 100):
-        assert [event["version"] for event in await events_of(plog, kit, first)] == list(range(1, version + 1))
-    rest = (await plog.answer(HISTORY, id=kit["id"], first=100, version=3))["events"]["nodes"]
-    assert [event["version"] for event in rest] == list(range(4, version + 1))
-    started = await events_of(plog, kit, 100, filter={"kinds": ["STARTED"]})
-    assert [(event["kind"], event["actor"]) for event in started] == [("STARTED", "demo:ada")]
-    assert all(event["jobType"] == "ML" for event in await events_of(plog, kit, 5, filter={"jobType": "ML"}))
-
-
-@BOTH
+@BOTH_DATABASES
 async def test_lists_are_filtered_sorted_and_paged(plog: Plog) -> None:
     names = ["b", "a", "B", "a%", "a_", "é", "ab", "a"]
     kits = [await plog.create(name, productLine="DRAM" if name == "b" else "LOGIC") for name in names]
@@ -190,26 +143,3 @@ async def test_lists_are_filtered_sorted_and_paged(plog: Plog) -> None:
     assert await numbers(filter={"owner": "nobody"}) == [] and len(await numbers(filter={"owner": "demo:ada"})) == 8
     at = kits[4]["createdAt"]
     assert await numbers(filter={"createdFrom": at}) == [8, 7, 6, 5] and await numbers(filter={"createdTo": at}) == [4, 3, 2, 1]
-
-
-async def test_everything_is_found_again_by_its_id(plog: Plog) -> None:
-    kit = await plog.run()
-    query = """query ($id: ID!) { kit(id: $id) { ... on Kit { id events(first: 2) { nodes { id } }
-      jobs { id attempt { id } deckRequest { id } tasks { id } } } } stepTemplates { id } }"""
-    data = await plog.ask(query, id=kit["id"])
-    jobs = data["kit"]["jobs"]
-    ids = [data["kit"]["id"], *(event["id"] for event in data["kit"]["events"]["nodes"]), jobs[0]["deckRequest"]["id"]]
-    ids += (
-        [job["id"] for job in jobs]
-        + [job["attempt"]["id"] for job in jobs]
-        + [task["id"] for job in jobs for task in job["tasks"]]
-    )
-    ids += [template["id"] for template in data["stepTemplates"]]
-    assert len(set(ids)) == len(ids)
-    found = (await plog.ask("query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }", ids=ids))["nodes"]
-    assert [node["id"] for node in found] == ids
-    kinds = {"Kit", "KitEvent", "DeckRequest", "Job", "Attempt", "Task", "StepTemplate"}
-    assert {node["__typename"] for node in found} == kinds
-    for each in ids[:3]:
-        assert (await plog.ask("query ($id: ID!) { node(id: $id) { id } }", id=each))["node"] == {"id": each}
-    assert (await plog.codes(kit_command("kitStart"), id=kit["id"], expected="x")) == ["GRAPHQL_VALIDATION_FAILED"]

@@ -21,7 +21,8 @@ NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 WHOLE = """query ($id: ID!) { node(id: $id) { __typename id
   ... on Kit { number name status jobs { id } } ... on Job { uuid type tasks { id } kit { number } }
   ... on Task { name order status } ... on KitEvent { version kind }
-  ... on Attempt { number status } ... on Artifact { name sha256 downloadUrl } ... on DeckRequest { requestId jobId status } ... on StepTemplate { name steps { jobType tasks } } } }"""
+  ... on Attempt { number status } ... on Artifact { name sha256 downloadUrl }
+  ... on DeckRequest { requestId jobId status } ... on StepTemplate { name steps { jobType tasks } } } }"""
 KINDS = {"Kit", "Job", "Task", "KitEvent", "Attempt", "Artifact", "DeckRequest", "StepTemplate"}
 
 

@@ -1,65 +1,125 @@
-"""A page of kits costs the same number of SQL statements however many kits, jobs and attempts are on it."""
+"""What a page costs the database: as many statements for ten kits as for one, whatever hangs below them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
-from tests.api.in_process import Plog
+from domain.artifact import Artifact
+from domain.attempt import AttemptKey
+from domain.runner import LogChunk
+from tests.api.in_process import BOTH_DATABASES, Plog
 
-PAGE = """query ($first: Int!) { kits(first: $first) { totalCount pageInfo { hasNextPage } nodes { id number status definition
-  jobs { id status attempt { number cause } tasks { name status percent }
-         attempts(first: 3) { nodes { id status } } artifacts { id name downloadUrl inputIds }
-         deckRequest { requestId status } kit { id name } } } } }"""
-JOBS = """query ($first: Int!) { jobs(first: $first) { nodes { id type kit { id name } attempts(first: 2) { nodes { number } }
-  artifacts { name } deckRequest { requestId } tasks { name } } } }"""
-NODES = (
-    "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Kit { name jobs { artifacts { name } attempts { nodes { id } } } } } }"
-)
+OF_LOOPS = ("attempt_claim", "runner", "lease", "clock_timestamp")  # tables that the server's own loops read meanwhile
+ATTEMPT = "attempt { id number status cause message exitCode version createdAt startedAt endedAt }"
+NODES = {
+    "jobs and tasks": "percent currentJob { id } jobs { uuid status metadata dataInfo tasks { id status percent metadata } }",
+    "attempts": f"jobs {{ {ATTEMPT} attempts(first: 3) {{ nodes {{ number status }} pageInfo {{ hasNextPage }} }} }}",
+    "artifacts": "jobs { artifacts { id name sha256 size inputIds downloadUrl } }",
+    "deck requests": "jobs { deckRequest { requestId status deck } }",
+    "the way back": "jobs { kit { number jobs { kit { number } } } }",
+    "events": "events(first: 3) { nodes { version kind } pageInfo { hasNextPage endCursor } }",
+    "logs": "jobs { log { text end isLast } }",
+}
+KITS = "query ($first: Int!) { kits(first: $first) { totalCount nodes { number %s } } }"
+JOBS = "query ($first: Int!) { jobs(first: $first) { nodes { uuid %s } } }"
+OF_NODES = """query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id
+  ... on Job { attempts { nodes { number } } } ... on Task { name } ... on Kit { number } ... on KitEvent { version } } }"""
+REPORT = """mutation ($reports: [TaskReportInput!]!) { taskReport(input: {reports: $reports}) {
+  ... on TaskReportPayload { results { state } } } }"""
 
 
 @contextmanager
-def counted(plog: Plog) -> Iterator[list[str]]:
-    """The statements sent while the block runs, other than those of the server's own loops."""
-    statements: list[str] = []
-    database: Any = plog.container.services.database
+def statements() -> Iterator[list[str]]:
+    """What requests ask of any database meanwhile."""
+    seen: list[str] = []
 
-    def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if not any(table in statement for table in ("attempt_claim", "runner", "lease", "clock_timestamp")):
-            statements.append(statement)
+    def remember(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        is_read = statement.lstrip().upper().startswith(("SELECT", "WITH"))
+        if is_read and not any(table in statement for table in OF_LOOPS):
+            seen.append(statement)
 
-    engines = {id(each): each.sync_engine for each in (database._writer, database._reader)}
-    for engine in engines.values():
-        event.listen(engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", remember)
     try:
-        yield statements
+        yield seen
     finally:
-        for engine in engines.values():
-            event.remove(engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", remember)
 
 
-@pytest.mark.parametrize("plog", ["sqlite", "postgresql"], indirect=True)
-@pytest.mark.parametrize(("query", "field"), [(PAGE, "kits"), (JOBS, "jobs")])
-async def test_ten_cost_as_many_statements_as_one(plog: Plog, query: str, field: str) -> None:
-    for number in range(10):
-        await plog.run(f"kit {number}")
-    costs = []
-    for first in (1, 10):
-        with counted(plog) as statements:
-            page = await plog.answer(query, first=first)
-        assert len(page["nodes"]) == first, field
-        costs.append(sum(statement.lstrip().upper().startswith(("SELECT", "WITH")) for statement in statements))
-    assert costs[0] == costs[1] <= 10, costs
+async def cost(plog: Plog, query: str, **variables: Any) -> tuple[int, dict[str, Any]]:
+    """The statements of an operation, and its data."""
+    await plog.ask(query, **variables)  # the second time nothing has to be found out about the database itself
+    with statements() as seen:
+        data = await plog.ask(query, **variables)
+    return len(seen), data
 
 
-async def test_nodes_of_many_kits_are_read_at_once(plog: Plog) -> None:
-    kits = [await plog.create(f"kit {number}") for number in range(6)]
-    costs = []
-    for chosen in (kits[:1], kits):
-        with counted(plog) as statements:
-            found = (await plog.ask(NODES, ids=[kit["id"] for kit in chosen]))["nodes"]
-        assert [node["id"] for node in found] == [kit["id"] for kit in chosen]
-        costs.append(sum(statement.lstrip().upper().startswith(("SELECT", "WITH")) for statement in statements))
-    assert costs[0] == costs[1], costs
+async def furnished(plog: Plog, count: int) -> None:
+    """Kits with something at every depth."""
+    for number in range(count):
+        kit = await plog.run(f"kit {number}")
+        key = AttemptKey(UUID(kit["jobs"][0]["uuid"]), 1)
+        async with plog.container.services.database.transaction() as work:
+            at = await work.kits.now()
+            shared: dict[str, Any] = {"kit_id": kit["number"], "attempt": key, "media_type": "text/plain", "sha256": "ab" * 32}
+            files = [Artifact(id=uuid4(), name=name, size=1, inputs=(), created_at=at, **shared) for name in ("a", "b")]
+            await work.artifacts.add(files)
+            await work.logs.add(key, LogChunk(0, b"one line\n"), at)
+
+
+@BOTH_DATABASES
+async def test_ten_kits_cost_as_many_statements_as_one(plog: Plog) -> None:
+    await furnished(plog, 10)
+    found = {}
+    for name, fields in NODES.items():
+        one, few = await cost(plog, KITS % fields, first=1)
+        ten, many = await cost(plog, KITS % fields, first=10)
+        assert (len(few["kits"]["nodes"]), len(many["kits"]["nodes"])) == (1, 10)
+        found[name] = (one, ten)
+    assert {name: costs for name, costs in found.items() if costs[0] != costs[1]} == {}
+    assert max(ten for _, ten in found.values()) <= 7, found
+
+
+@BOTH_DATABASES
+async def test_jobs_across_kits_cost_as_many_statements_as_one(plog: Plog) -> None:
+    await furnished(plog, 5)
+    fields = f"{ATTEMPT} kit {{ number }} attempts {{ nodes {{ number }} }} artifacts {{ name }} tasks {{ id }}"
+    one, _ = await cost(plog, JOBS % fields, first=1)
+    many, data = await cost(plog, JOBS % fields, first=20)
+    assert one == many
+    assert len({job["kit"]["number"] for job in data["jobs"]["nodes"]}) == 5
+
+
+@pytest.mark.parametrize("kind", ["Kit", "Job", "Task", "KitEvent", "Artifact", "Attempt", "DeckRequest"])
+async def test_ten_nodes_cost_as_many_statements_as_one(plog: Plog, kind: str) -> None:
+    await furnished(plog, 10)
+    fields = "id events(first: 1) { nodes { id } } jobs { id tasks { id } attempt { id } artifacts { id } deckRequest { id } }"
+    kits = (await plog.ask(KITS % fields, first=10))["kits"]["nodes"]
+    of_kind = {
+        "Kit": lambda kit: kit["id"],
+        "Job": lambda kit: kit["jobs"][0]["id"],
+        "Task": lambda kit: kit["jobs"][0]["tasks"][0]["id"],
+        "KitEvent": lambda kit: kit["events"]["nodes"][0]["id"],
+        "Artifact": lambda kit: kit["jobs"][0]["artifacts"][0]["id"],
+        "Attempt": lambda kit: kit["jobs"][0]["attempt"]["id"],
+        "DeckRequest": lambda kit: kit["jobs"][0]["deckRequest"]["id"],
+    }
+    chosen = [of_kind[kind](kit) for kit in kits]
+    one, _ = await cost(plog, OF_NODES, ids=chosen[:1])
+    ten, data = await cost(plog, OF_NODES, ids=chosen)
+    assert [(each["__typename"], each["id"]) for each in data["nodes"]] == [(kind, each) for each in chosen]
+    assert one == ten
+
+
+@BOTH_DATABASES
+async def test_a_page_costs_the_same_however_long_the_histories_are(plog: Plog) -> None:
+    kit = await plog.run()
+    query = KITS % NODES["jobs and tasks"]
+    before, _ = await cost(plog, query, first=10)
+    notes = [{"sequence": number, "kind": "NOTE", "metadata": {"n": number}} for number in range(1, 501)]
+    await plog.ask(REPORT, plog.worker(kit), reports=notes)
+    after, data = await cost(plog, query, first=10)
+    assert (after, len(data["kits"]["nodes"])) == (before, 1)

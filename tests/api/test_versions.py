@@ -1,5 +1,6 @@
 """Versions as clients rely on them: refused when stale, unchanged when known, dense in the history, foldable to any time."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -164,6 +165,14 @@ async def test_pages_of_events_are_the_history(plog: Plog) -> None:
             break
     assert seen == list(range(1, version + 1))
     assert [each["version"] for each in (await events(plog, other, first=2))["nodes"]] == [1, 2]
+
+
+@BOTH_DATABASES
+async def test_a_kit_is_there_from_its_creation_on(plog: Plog) -> None:
+    kit = await plog.create()
+    assert await read(plog, kit, asOf=kit["createdAt"]) == {"__typename": "Kit", **kit}
+    before = datetime.fromisoformat(kit["createdAt"]) - timedelta(microseconds=1)
+    assert await read(plog, kit, asOf=before.isoformat()) == {}
 
 
 async def test_events_after_a_version(plog: Plog) -> None:
