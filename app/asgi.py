@@ -24,6 +24,7 @@ from gql.gateway import TransportSettings
 from gql.limits import Limits
 from gql.peer import exposing_transport
 from gql.schema import build_schema
+from gql.sharing import SharedResults
 from gql.transport import GraphQLEndpoint, create_graphql_app
 from gql.types.kit import Kit
 from resolvers import attempt as attempts
@@ -105,6 +106,7 @@ class WebApp:
 
 def _graphql(container: Container, graphiql: GraphiQL | None) -> GraphQLEndpoint:
     settings = container.settings.server
+    results = SharedResults()
 
     async def authenticate(token: str | None) -> Actor:
         if token is None:
@@ -112,7 +114,7 @@ def _graphql(container: Container, graphiql: GraphiQL | None) -> GraphQLEndpoint
         return await container.verifier.verify(token)
 
     def make_context(actor: Actor, _: HTTPConnection) -> Context:
-        return Context(actor, container.services, container.live, Kit.of)
+        return Context(actor, container.services, container.live, Kit.of, results)
 
     return create_graphql_app(
         build_schema(Limits(introspection=settings.introspection, cost=settings.max_cost)),

@@ -17,9 +17,12 @@ from domain.event import Event
 from domain.job import Job
 from domain.kit import Kit
 from domain.query import EventQuery, Page
+from domain.visibility import Visibility
+from gql.sharing import SharedResults
 from resolvers import artifact as artifacts
 from resolvers import job as jobs
 from resolvers import kit as kits
+from resolvers.authorisation import visibility_of
 from resolvers.live import LiveKits, LogFrame, LogPlace, read_logs
 from resolvers.services import Services
 
@@ -91,10 +94,16 @@ class Context:
     services: Services
     live: LiveKits
     present_kit: Callable[[Kit], Any]
+    shared_results: SharedResults
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loaders", Loaders(self.services, self.actor))
+
+    @property
+    def visibility(self) -> Visibility:
+        """What the actor can see."""
+        return visibility_of(self.actor)
 
     def fresh(self) -> "Context":
         """The same context with new, empty loaders."""

@@ -4,9 +4,10 @@ Every operation gets a context of its own, and every result of a subscription an
 a websocket would serve later events from what earlier ones had loaded, and mix the operations on it.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Hashable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, Self, cast
 
 import strawberry
@@ -20,6 +21,7 @@ from strawberry.types.graphql import OperationType
 
 from gql.limits import Limits, limiting
 from gql.masking import formatted, unexpected
+from gql.sharing import SharedResults, shape_of
 
 QUERIES = frozenset({OperationType.QUERY})
 SUBSCRIPTIONS = frozenset({OperationType.SUBSCRIPTION})
@@ -29,6 +31,14 @@ ALL_OPERATIONS = SINGLE_ANSWER | SUBSCRIPTIONS
 
 class OperationContext(Protocol):
     """What resolvers find as `info.context`: who asks, the services, and loaders that remember what they loaded."""
+
+    @property
+    def visibility(self) -> Hashable:
+        """What the caller can see: results are shared only among those for whom it is the same."""
+
+    @property
+    def shared_results(self) -> SharedResults:
+        """The process's results of events that several may see."""
 
     def fresh(self) -> Self:
         """The same context with new, empty loaders; asked for once before each result of a subscription."""
@@ -79,13 +89,31 @@ class Answer:
 
 
 class EventExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Executes each event of a subscription with fresh loaders."""
+    """Executes each event of a subscription with fresh loaders, and once for all who see it alike (`gql.sharing`)."""
+
+    @cached_property
+    def shape(self) -> Hashable | None:
+        """What the operation has in common with others that may share its results; None where it shares none."""
+        return shape_of(self.schema, self.operation, self.fragment_definitions, self.variable_values.coerced)
 
     def build_per_event_executor(self, payload: Any) -> "EventExecutor":
-        """The executor of one event, with a context of its own."""
+        """The executor of one event, with a context of its own. What the event shows is in its `shared_as`, if it is shared."""
+        shown = getattr(payload, "shared_as", None)
+        shape = None if shown is None else self.shape  # known before the copy is made, so found out once
         executor = cast(EventExecutor, super().build_per_event_executor(payload))
         executor.context_value = self.context_value.fresh()
+        executor.shared_key = None if shape is None else (shown, self.context_value.visibility, shape)
         return executor
+
+    shared_key: Hashable | None = None
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """The result, or an awaitable of it."""
+        if self.shared_key is None:
+            return super().execute_operation(serially)
+        return self.context_value.shared_results.once(
+            self.shared_key, lambda: super(EventExecutor, self).execute_operation(serially)
+        )
 
 
 class Schema(strawberry.Schema):

@@ -21,7 +21,7 @@ from domain.errors import NotFound, Unavailable
 from domain.kit import Kit
 from domain.live import Notice, Topic
 from domain.ports import Bus
-from domain.query import KitQuery
+from domain.query import KitQuery, Page
 from domain.runner import LogChunk
 from domain.storage import Database
 from domain.visibility import Visibility
@@ -95,6 +95,8 @@ class LiveKits:
         self._of_all: set[Watcher] = set()
         self._bodies: dict[tuple[int, Visibility], Kit] = {}
         self._reads: dict[tuple[int, Visibility], asyncio.Task[Kit | None]] = {}
+        self._news = 0
+        self._pages: dict[tuple[int, KitQuery, Visibility], asyncio.Task[Page[Kit]]] = {}
 
     async def run(self) -> None:
         """Wake watchers until cancelled."""
@@ -146,19 +148,34 @@ class LiveKits:
             self._bodies[key] = kit
         return kit
 
+    async def page(self, query: KitQuery, visibility: Visibility) -> Page[Kit]:
+        """The page as it is after the latest news; read once for all who watch the same list."""
+        key = (self._news, query, visibility)
+        task = self._pages.get(key)
+        if task is None:
+            for outdated in [each for each in self._pages if each[0] != self._news]:
+                del self._pages[outdated]
+            task = self._pages[key] = asyncio.create_task(self._fetch_page(query, visibility))
+            task.add_done_callback(lambda done: self._pages.pop(key, None) if done.cancelled() or done.exception() else None)
+        return await asyncio.shield(task)
+
+    async def _fetch_page(self, query: KitQuery, visibility: Visibility) -> Page[Kit]:
+        async with self._database.snapshot() as work:
+            return await work.kits.page(query, visibility)
+
     async def _listen(self) -> None:
         async with self._bus.subscribe(Topic.KIT) as notices:
             async for notice in notices:
                 if isinstance(notice, Notice):
-                    self._wake(int(notice.key), notice.version)
+                    self._wake_kit(int(notice.key), notice.version)
+                    self._wake_lists()
                 else:
                     self._wake_all()
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            for watcher in self._of_all:
-                watcher.woken.set()
+            self._wake_lists()
             if not self._of_kit:
                 continue
             try:
@@ -168,19 +185,23 @@ class LiveKits:
                 log.warning("versions of watched kits can't be read: %s", error)
                 continue
             for kit_id, version in versions.items():
-                self._wake(kit_id, version)
+                self._wake_kit(kit_id, version)
 
-    def _wake(self, kit_id: int, version: int) -> None:
+    def _wake_kit(self, kit_id: int, version: int) -> None:
         for watcher in self._of_kit.get(kit_id, ()):
             if version > watcher.known:
                 watcher.woken.set()
-        for watcher in self._of_all:
-            watcher.woken.set()
 
     def _wake_all(self) -> None:
-        for watchers in (*self._of_kit.values(), self._of_all):
+        for watchers in self._of_kit.values():
             for watcher in watchers:
                 watcher.woken.set()
+        self._wake_lists()
+
+    def _wake_lists(self) -> None:
+        self._news += 1
+        for watcher in self._of_all:
+            watcher.woken.set()
 
 
 async def watch_kit(services: Services, live: LiveKits, actor: Actor, kit_id: int) -> AsyncIterator[KitFrame]:
@@ -206,9 +227,9 @@ async def watch_kits(services: Services, live: LiveKits, actor: Actor, query: Ki
     sent: dict[int, int] = {}
     order: tuple[int, ...] | None = None
     with live.watching(None) as watcher:
+        async with services.database.snapshot() as work:
+            page = await work.kits.page(query, visibility)  # the watcher's own: it sees what was stored before it came
         while True:
-            async with services.database.snapshot() as work:
-                page = await work.kits.page(query, visibility)
             changed = tuple(kit for kit in page.items if sent.get(kit.id) != kit.version)
             now = tuple(kit.id for kit in page.items)
             if changed or now != order:
@@ -216,6 +237,7 @@ async def watch_kits(services: Services, live: LiveKits, actor: Actor, query: Ki
             order, sent = now, {kit.id: kit.version for kit in page.items}
             await watcher.news()
             await asyncio.sleep(LIST_INTERVAL_SECONDS)
+            page = await live.page(query, visibility)
 
 
 async def watch_log(

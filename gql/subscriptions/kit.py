@@ -1,6 +1,6 @@
 """Watching kits and logs live."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from typing import Annotated
 
 import strawberry
@@ -25,6 +25,7 @@ class KitStateFrame:
     to_version: int = strawberry.field(description="The version shown.")
     is_snapshot: bool = strawberry.field(description="Whether it is the first frame after (re)connecting.")
     is_merged: bool = strawberry.field(description="Whether more than one version is new in it.")
+    shared_as: strawberry.Private[Hashable]
 
 
 @strawberry.type(description="The first page of a list of kits, as it now is.")
@@ -32,6 +33,7 @@ class KitListFrame:
     order: list[strawberry.ID] = strawberry.field(description="The ids of all kits on the page, in their order.")
     changed: list[Kit] = strawberry.field(description="The kits that are new or changed since the last frame.")
     is_snapshot: bool = strawberry.field(description="Whether it is the first frame after (re)connecting.")
+    shared_as: strawberry.Private[Hashable]
 
 
 @strawberry.type
@@ -48,6 +50,7 @@ class KitSubscription:
                 to_version=frame.to_version,
                 is_snapshot=frame.is_snapshot,
                 is_merged=frame.to_version > frame.from_version,
+                shared_as=(frame.kit.id, frame.from_version, frame.to_version, frame.is_snapshot),
             )
 
     @strawberry.subscription(description="The first page of a list of kits: first as it is, then whenever it has changed.")
@@ -62,7 +65,12 @@ class KitSubscription:
         context, query = info.context, kit_query(filter, order_by, descending, first)
         async for frame in live.watch_kits(context.services, context.live, context.actor, query):
             order = [strawberry.ID(ids.encode("Kit", number)) for number in frame.order]
-            yield KitListFrame(order=order, changed=[Kit.of(kit) for kit in frame.changed], is_snapshot=frame.is_snapshot)
+            yield KitListFrame(
+                order=order,
+                changed=[Kit.of(kit) for kit in frame.changed],
+                is_snapshot=frame.is_snapshot,
+                shared_as=(frame.order, tuple((kit.id, kit.version) for kit in frame.changed), frame.is_snapshot),
+            )
 
     @strawberry.subscription(
         description="The output of a job's attempt as it is written, from byte `after` on, until the attempt has ended."

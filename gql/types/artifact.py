@@ -7,6 +7,7 @@ import strawberry
 from domain import artifact as domain
 from gql import ids
 from gql.context import Info
+from gql.sharing import Volatile
 from gql.types.node import Node
 from resolvers.artifact import download_url
 
@@ -22,7 +23,9 @@ class Artifact(Node):
     created_at: datetime = strawberry.field(description="When it was recorded.")
     artifact: strawberry.Private[domain.Artifact]
 
-    @strawberry.field(description="A link to its content. It needs no sign-in and expires after some minutes.")
+    @strawberry.field(
+        description="A link to its content. It needs no sign-in and expires after some minutes.", directives=[Volatile()]
+    )
     def download_url(self, info: Info) -> str:
         return download_url(info.context.services, self.artifact)
 

@@ -12,6 +12,7 @@ from domain.errors import NotFound
 from domain.query import Page
 from gql import ids
 from gql.context import Info
+from gql.sharing import Volatile
 from gql.types.artifact import Artifact
 from gql.types.attempt import Attempt, AttemptConnection
 from gql.types.connection import Connection, checked_attempt, checked_first, decode_cursor, encode_cursor, page_parts
@@ -85,7 +86,9 @@ class Job(Node):
         found = await info.context.loaders.deck_requests_by_job.load(self.job.id)
         return DeckRequest.of(found[0], self.job) if found else None
 
-    @strawberry.field(description="A piece of an attempt's output, for reading it later; `jobLog` streams it live.")
+    @strawberry.field(
+        description="A piece of an attempt's output, for reading it later; `jobLog` streams it live.", directives=[Volatile()]
+    )
     async def log(
         self,
         info: Info,

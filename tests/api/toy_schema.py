@@ -1,7 +1,7 @@
 """A small schema that stands for PLOG's own in the tests of the transport: everything that a transport can get wrong, once."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -14,6 +14,7 @@ from domain.actor import Actor, Person
 from domain.errors import NotFound, Unauthenticated, Unavailable, ValidationFailed
 from gql.execution import Schema
 from gql.limits import Limits
+from gql.sharing import SharedResults
 
 TOKEN = "ann"
 
@@ -27,6 +28,7 @@ class World:
     open_streams: int = 0
     contexts: int = 0
     lifetime: timedelta = timedelta(hours=1)
+    shared_results: SharedResults = field(default_factory=SharedResults)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def change(self) -> None:
@@ -55,6 +57,14 @@ class ToyContext:
     actor: Actor
     world: World
     loaded: list[int] = field(default_factory=list)
+
+    @property
+    def visibility(self) -> Hashable:
+        return self.actor
+
+    @property
+    def shared_results(self) -> SharedResults:
+        return self.world.shared_results
 
     def fresh(self) -> Self:
         return type(self)(self.actor, self.world)
