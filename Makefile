@@ -11,7 +11,7 @@ run: $(STAMP) web
 	@exec $(PLOG) demo --serve
 
 test: $(DEV) web
-	$(VENV)/bin/pytest -m "not endurance"
+	$(VENV)/bin/pytest -m "not endurance" --numprocesses auto --dist worksteal
 
 check: $(DEV)
 	$(VENV)/bin/ruff check .

@@ -1,5 +1,7 @@
 """Opening the database: the settings without which SQLite or PostgreSQL would lose or tear something."""
 
+import sqlite3
+import time
 from typing import Any
 
 import orjson
@@ -7,6 +9,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+BUSY_SECONDS = 10
 
 
 def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) -> tuple[AsyncEngine, AsyncEngine]:
@@ -36,6 +40,23 @@ def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) ->
     return writer, reader
 
 
+def _use_wal(cursor: Any) -> None:
+    """Turn a new file to write-ahead logging, which it then keeps.
+
+    Of two connections that do so at the same moment SQLite fails one at once, whatever `busy_timeout` says.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def _configure_sqlite(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> None:
     """Take transactions out of the driver's hands: its own late BEGIN loses updates.
 
@@ -47,8 +68,9 @@ def _configure_sqlite(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ..
     def on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", *pragmas):
+        for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "synchronous=FULL", "foreign_keys=ON", *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
+        _use_wal(cursor)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

@@ -1,15 +1,49 @@
 """Between rows and the domain's objects, both ways."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from sqlalchemy import ColumnElement, Table
 
 from domain.attempt import Attempt, Cause
 from domain.event import Event
 from domain.job import Job
 from domain.kit import Kit
 from domain.task import Task
+from persistence import tables
 
-Row = Mapping[Any, Any]
+Row = Sequence[Any]
+ACTOR_NAME, TASK_NAME = tables.name.alias("actor_names"), tables.name.alias("task_names")
+
+
+def _fields(table: Table, *others: str, **renamed: str) -> dict[str, ColumnElement[Any]]:
+    """Columns under the names of the domain's fields: some are called the same there, some otherwise."""
+    columns = {name: table.c[name] for name in others} | {name: table.c[column] for name, column in renamed.items()}
+    return {name: column.label(name) for name, column in columns.items()}
+
+
+_SINCE = ("version", "status_version", "created_at", "updated_at")
+KIT = _fields(tables.kit, "id", "name", "owner", "product_line", "definition", "metadata", "created_at") | _fields(
+    tables.kit_state,
+    *("version", "status", "status_version", "is_started", "updated_at", "status_changed_at"),
+    *("started_at", "ended_at", "archived_at"),
+)
+JOB = _fields(tables.job_state, "kit_id", "type", *_SINCE, "last_sequence", "cancel_requested", "metadata", id="job_id")
+ATTEMPT = _fields(
+    tables.attempt_state,
+    *("job_id", "number", "status", "version", "created_at", "started_at", "ended_at", "cause", "message", "exit_code"),
+)
+TASK = _fields(
+    tables.task_state,
+    *("job_id", "name", "status", "progress", *_SINCE, "started_at", "ended_at", "progressed_at", "metadata"),
+    order="task_order",
+)
+EVENT = _fields(
+    tables.kit_event,
+    *("kit_id", "version", "kind", "recorded_at", "reported_at", "job_type", "job_id", "attempt"),
+    *("status", "progress", "sequence", "metadata"),
+    order="event_order",
+) | {"actor": ACTOR_NAME.c.text.label("actor"), "task": TASK_NAME.c.text.label("task")}
 
 
 def kit_state_row(kit: Kit) -> dict[str, Any]:
@@ -106,97 +140,28 @@ def event_row(event: Event, name_ids: Mapping[str, int]) -> dict[str, Any]:
 
 
 def kit_from(row: Row, jobs: Iterable[Job]) -> Kit:
-    """A kit from a row of `kit` joined with `kit_state`."""
-    return Kit(
-        id=row["id"],
-        name=row["name"],
-        owner=row["owner"],
-        product_line=row["product_line"],
-        definition=row["definition"],
-        metadata=row["metadata"],
-        version=row["version"],
-        status=row["status"],
-        status_version=row["status_version"],
-        is_started=row["is_started"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        status_changed_at=row["status_changed_at"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-        archived_at=row["archived_at"],
-        jobs=tuple(jobs),
-    )
+    """A kit from a row of `KIT`."""
+    return Kit(**dict(zip(KIT, row, strict=True)), jobs=tuple(jobs))
 
 
 def attempt_from(row: Row) -> Attempt:
-    """An attempt from a row of `attempt_state`."""
-    return Attempt(
-        job_id=row["job_id"],
-        number=row["number"],
-        status=row["status"],
-        version=row["version"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-        cause=Cause(row["cause"]) if row["cause"] else None,
-        message=row["message"] or "",
-        exit_code=row["exit_code"],
-    )
+    """An attempt from a row of `ATTEMPT`."""
+    values = dict(zip(ATTEMPT, row, strict=True))
+    cause, message = values.pop("cause"), values.pop("message")
+    return Attempt(**values, cause=Cause(cause) if cause else None, message=message or "")
 
 
-def job_from(row: Row, attempt: Attempt, tasks: Iterable[Task]) -> Job:
-    """A job from its row of `job_state`."""
-    return Job(
-        id=row["job_id"],
-        kit_id=row["kit_id"],
-        type=row["type"],
-        attempt=attempt,
-        version=row["version"],
-        status_version=row["status_version"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        tasks=tuple(tasks),
-        last_sequence=row["last_sequence"],
-        cancel_requested=row["cancel_requested"],
-        metadata=row["metadata"],
-    )
+def job_from(row: Row, tasks: Iterable[Task]) -> Job:
+    """A job from a row of `JOB` followed by `ATTEMPT`."""
+    values = dict(zip(JOB, row, strict=False))
+    return Job(**values, attempt=attempt_from(row[len(JOB) :]), tasks=tuple(tasks))
 
 
 def task_from(row: Row) -> Task:
-    """A task from its row of `task_state`."""
-    return Task(
-        job_id=row["job_id"],
-        name=row["name"],
-        order=row["task_order"],
-        status=row["status"],
-        progress=round(row["progress"], 6),
-        version=row["version"],
-        status_version=row["status_version"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-        progressed_at=row["progressed_at"],
-        metadata=row["metadata"],
-    )
+    """A task from a row of `TASK`."""
+    return Task(**dict(zip(TASK, row, strict=True)))
 
 
 def event_from(row: Row) -> Event:
-    """An event from a row of `kit_event` joined with the names of its actor and task."""
-    return Event(
-        kit_id=row["kit_id"],
-        version=row["version"],
-        kind=row["kind"],
-        actor=row["actor_name"],
-        recorded_at=row["recorded_at"],
-        job_type=row["job_type"],
-        job_id=row["job_id"],
-        attempt=row["attempt"],
-        task=row["task_name"],
-        order=row["event_order"],
-        status=row["status"],
-        progress=None if row["progress"] is None else round(row["progress"], 6),
-        sequence=row["sequence"],
-        reported_at=row["reported_at"],
-        metadata=row["metadata"],
-    )
+    """An event from a row that begins with `EVENT`."""
+    return Event(**dict(zip(EVENT, row, strict=False)))

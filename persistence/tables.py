@@ -1,10 +1,10 @@
 """The tables as queries see them. The migrations create them; a test holds the two against each other."""
 
 from sqlalchemy import Boolean, Column, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
-from sqlalchemy.types import REAL, BigInteger, Uuid
+from sqlalchemy.types import BigInteger, Uuid
 
 from persistence.codes import EVENT_KIND, JOB_TYPE, PRODUCT_LINE, STATUS
-from persistence.dialect import Code, Document, Instant, Name
+from persistence.dialect import Code, Document, Instant, Name, Share
 
 metadata = MetaData()
 
@@ -89,7 +89,7 @@ task_state = Table(
     Column("job_id", Uuid, nullable=False),
     Column("name", Name, nullable=False),
     Column("status", Code(STATUS), nullable=False),
-    Column("progress", REAL, nullable=False),
+    Column("progress", Share, nullable=False),
     Column("version", Integer, nullable=False),
     Column("status_version", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -111,7 +111,7 @@ kit_event = Table(
     Column("sequence", Integer),
     Column("actor", Integer, nullable=False),
     Column("task", Integer),
-    Column("progress", REAL),
+    Column("progress", Share),
     Column("kind", Code(EVENT_KIND), nullable=False),
     Column("job_type", Code(JOB_TYPE)),
     Column("attempt", SmallInteger),

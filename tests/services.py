@@ -189,6 +189,11 @@ class PostgresServer(Server):
         """The SQLAlchemy URL of a database, for asyncpg."""
         return f"postgresql+asyncpg://{role}@{HOST}:{self.port}/{database}"
 
+    @staticmethod
+    def as_role(url: str, role: str) -> str:
+        """The same database as another role; the URL of any other kind of database as it is."""
+        return url.replace(f"://{OWNER_ROLE}@", f"://{role}@")
+
     def create_database(self, template: str = "template1") -> str:
         """A fresh database, owned by `plog_owner`, a copy of `template` (which nobody may be connected to); its name."""
         name = f"plog_{uuid.uuid4().hex}"

@@ -31,9 +31,9 @@ class AttemptRepository(AttemptStore):
         self._connection = connection
 
     async def of_jobs(self, job_ids: Sequence[UUID]) -> list[Attempt]:
-        query = select(STATE).where(among(STATE.c.job_id, job_ids, self._connection.dialect.name))
+        query = select(*rows.ATTEMPT.values()).where(among(STATE.c.job_id, job_ids, self._connection.dialect.name))
         result = await self._connection.execute(query.order_by(STATE.c.job_id, STATE.c.number))
-        return [rows.attempt_from(row) for row in result.mappings()]
+        return [rows.attempt_from(row) for row in result]
 
     async def heartbeat(self, runner_id: str, kind: str, host: str, at: datetime) -> None:
         values = {"id": runner_id, "kind": kind, "host": host, "heartbeat_at": at}

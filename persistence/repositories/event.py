@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, literal, select, text, union_all
+from sqlalchemy import Select, literal, select, text, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.event import Event
@@ -20,7 +20,7 @@ _CREATE_PARTITIONS = """
 SELECT create_event_partition((date_trunc('month', :now AT TIME ZONE 'UTC') + make_interval(months => ahead))::date)
 FROM generate_series(0, :ahead) AS ahead
 """
-ACTOR, TASK_NAME = tables.name.alias("actor_names"), tables.name.alias("task_names")
+ACTOR, TASK_NAME = rows.ACTOR_NAME, rows.TASK_NAME
 
 
 class EventRepository(EventStore):
@@ -33,7 +33,7 @@ class EventRepository(EventStore):
         query = self._events().where(EVENT.c.kit_id == kit_id).order_by(EVENT.c.version)
         if until is not None:
             query = query.where(EVENT.c.recorded_at <= until)
-        return [rows.event_from(row) for row in (await self._connection.execute(query)).mappings()]
+        return [rows.event_from(row) for row in await self._connection.execute(query)]
 
     async def page(self, query: EventQuery) -> Page[Event]:
         return (await self.pages([query]))[0]
@@ -44,8 +44,8 @@ class EventRepository(EventStore):
         found: list[list[Event]] = [[] for _ in queries]
         parts = [self._part(query).add_columns(literal(place).label("place")).subquery() for place, query in enumerate(queries)]
         together = union_all(*map(select, parts)).subquery()
-        for row in (await self._connection.execute(select(together).order_by("place", "version"))).mappings():
-            found[row["place"]].append(rows.event_from(row))
+        for row in await self._connection.execute(select(together).order_by("place", "version")):
+            found[row.place].append(rows.event_from(row))
         return [Page(each[: query.first], has_more=len(each) > query.first) for query, each in zip(queries, found, strict=True)]
 
     def _part(self, query: EventQuery) -> Select[Any]:
@@ -78,13 +78,13 @@ class EventRepository(EventStore):
     async def stream(self, kit_id: int) -> AsyncIterator[Event]:
         query = self._events().where(EVENT.c.kit_id == kit_id).order_by(EVENT.c.version)
         async with self._connection.stream(query) as result:
-            async for row in result.mappings():
+            async for row in result:
                 yield rows.event_from(row)
 
     @staticmethod
     def _events() -> Select[Any]:
         return (
-            select(EVENT, ACTOR.c.text.label("actor_name"), TASK_NAME.c.text.label("task_name"))
-            .join(ACTOR, ACTOR.c.id == EVENT.c.actor)
-            .outerjoin(TASK_NAME, and_(TASK_NAME.c.id == EVENT.c.task))
+            select(*rows.EVENT.values())
+            .join_from(EVENT, ACTOR, ACTOR.c.id == EVENT.c.actor)
+            .outerjoin(TASK_NAME, TASK_NAME.c.id == EVENT.c.task)
         )

@@ -18,6 +18,7 @@ from domain.projection import empty_kit
 from domain.query import JobQuery, KitOrder, KitQuery, Page
 from domain.status import Status
 from domain.storage import KitStore
+from domain.task import Task
 from domain.visibility import EVERYTHING, Visibility
 from persistence import rows, tables
 from persistence.append import append
@@ -167,36 +168,32 @@ class KitRepository(KitStore):
 
     @staticmethod
     def _kits() -> Select[Any]:
-        columns = [column for column in STATE.columns if column.name != "kit_id"]
-        return select(*KIT.columns, *columns).join(STATE, STATE.c.kit_id == KIT.c.id)
+        return select(*rows.KIT.values()).join_from(KIT, STATE, STATE.c.kit_id == KIT.c.id)
 
     async def _read(self, query: Select[Any]) -> list[Kit]:
-        kit_rows = (await self._connection.execute(query)).mappings().all()
+        kit_rows = (await self._connection.execute(query)).all()
         jobs: dict[int, list[Job]] = defaultdict(list)
-        for job in await self.jobs_of([row["id"] for row in kit_rows]):
+        for job in await self.jobs_of([row.id for row in kit_rows]):
             jobs[job.kit_id].append(job)
-        return [rows.kit_from(row, jobs[row["id"]]) for row in kit_rows]
+        return [rows.kit_from(row, jobs[row.id]) for row in kit_rows]
 
     async def jobs_of(self, kit_ids: Sequence[int]) -> list[Job]:
         if not kit_ids:
             return []
         job_query = (
-            select(JOB, *(column.label(f"attempt_{column.name}") for column in ATTEMPT.columns))
-            .join(ATTEMPT, and_(ATTEMPT.c.job_id == JOB.c.job_id, ATTEMPT.c.number == JOB.c.attempt))
+            select(*rows.JOB.values(), *rows.ATTEMPT.values())
+            .join_from(JOB, ATTEMPT, and_(ATTEMPT.c.job_id == JOB.c.job_id, ATTEMPT.c.number == JOB.c.attempt))
             .where(among(JOB.c.kit_id, kit_ids, self._dialect))
             .order_by(JOB.c.kit_id, JOB.c.type)
         )
         task_query = (
-            select(TASK)
+            select(*rows.TASK.values())
             .where(among(TASK.c.kit_id, kit_ids, self._dialect))
             .order_by(TASK.c.kit_id, TASK.c.type, TASK.c.task_order)
         )
-        job_rows = (await self._connection.execute(job_query)).mappings().all()
-        tasks = defaultdict(list)
-        for row in (await self._connection.execute(task_query)).mappings():
-            tasks[row["job_id"]].append(rows.task_from(row))
-        found = []
-        for row in job_rows:
-            attempt = rows.attempt_from({column.name: row[f"attempt_{column.name}"] for column in ATTEMPT.columns})
-            found.append(rows.job_from(row, attempt, tasks[row["job_id"]]))
-        return found
+        job_rows = (await self._connection.execute(job_query)).all()
+        tasks: dict[UUID, list[Task]] = defaultdict(list)
+        for row in (await self._connection.execute(task_query)).all():
+            task = rows.task_from(row)
+            tasks[task.job_id].append(task)
+        return [rows.job_from(row, tasks[row.id]) for row in job_rows]

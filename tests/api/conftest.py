@@ -2,23 +2,23 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from persistence.engine import open_engines
-from persistence.migrate import upgrade
 from tests.api.in_process import Plog, serving
 
 
 @pytest.fixture
-async def plog(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Plog]:
-    """A server on SQLite; on PostgreSQL where the test is marked with `BOTH_DATABASES`."""
-    settings = {}
-    if getattr(request, "param", "sqlite") == "postgresql":
-        url = str(request.getfixturevalue("postgres_url"))
-        writer, _ = open_engines(url)
-        await upgrade(writer)
-        await writer.dispose()
-        settings = {"database": {"url": url}}
-    async with serving(tmp_path / "plog", settings) as made:
+def plog_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """SQLite; PostgreSQL where the test is marked with `BOTH_DATABASES`."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return {}
+    return {"database": {"url": str(request.getfixturevalue("migrated_postgres_url"))}}
+
+
+@pytest.fixture
+async def plog(plog_settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[Plog]:
+    """A server that serves this test alone."""
+    async with serving(tmp_path / "plog", plog_settings) as made:
         yield made

@@ -29,7 +29,7 @@ from tests.waiting import eventually
 HOST = "127.0.0.1"
 HOUR = timedelta(hours=1)
 UNSIGNED: Mapping[str, str] = {}
-BOTH_DATABASES = pytest.mark.parametrize("plog", ["sqlite", "postgresql"], indirect=True)
+BOTH_DATABASES = pytest.mark.parametrize("plog_settings", ["sqlite", "postgresql"], indirect=True)
 
 KIT = """fragment KitParts on Kit { id number name owner productLine status percent isStarted version statusVersion
   createdAt updatedAt statusChangedAt startedAt endedAt archivedAt definition metadata currentJob { type }

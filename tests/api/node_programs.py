@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from typing import Any
 from tests.services import missing, require_program
 
 SOURCES = Path(__file__).parent / "node"
+MAX_LINE = 16 * 2**20
 CACHE = Path(__file__).parents[2] / ".cache"
 
 
@@ -63,6 +65,10 @@ class Program:
             printed.append(line)
         return printed
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it."""
+        self._process.send_signal(number)
+
     async def until(self, key: str) -> Any:
         """The next line that has `key`: the value there."""
         while (line := await self.line()) is not None:
@@ -76,7 +82,7 @@ async def node(folder: Path, script: str, *arguments: str) -> AsyncIterator[Prog
     """Run a script of `tests/api/node`; it is killed when the block ends before it."""
     environment = {**os.environ, "NO_COLOR": "1"}
     process = await asyncio.create_subprocess_exec(
-        "node", script, *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE, env=environment
+        "node", script, *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE, env=environment, limit=MAX_LINE
     )
     try:
         yield Program(process)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.in_process import Plog, serving
+from tests.api.in_process import CREATE, Plog, serving, table_document
 
 CONTENT = bytes(range(256)) * 40
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -203,3 +203,24 @@ async def test_a_file_that_could_not_be_served_or_handed_on_is_refused(plog: Plo
     told = await plog.answer(REPORT, worker, reports=[{"sequence": 1, "kind": "ARTIFACT", "artifact": file}])
     (field,) = change
     assert told["results"][0]["code"] == "VALIDATION_FAILED" and f"artifact.{field}" in told["results"][0]["message"]
+
+
+async def test_a_persons_upload_is_theirs_alone(plog: Plog) -> None:
+    """Another person's checksum leads nowhere, and what is downloaded by a step needs its signed link."""
+    ada, bela = plog.signed_in(), plog.signed_in("bela")
+    assert (await put(plog, ada, CONTENT[:300], path="/uploads")).status_code == 204
+    offsets = [(await plog.http.head(f"/uploads/{SHA}", headers=each)).headers["upload-offset"] for each in (ada, bela)]
+    assert offsets == ["300", "0"]
+    assert (await put(plog, ada, CONTENT[300:], path="/uploads", offset=300)).status_code == 204
+    document = table_document()
+    document["definition"]["deck"]["source"] = {"upload": SHA}
+    refused = await plog.answer(CREATE, bela, input=document)
+    assert [problem["field"] for problem in refused["problems"]] == ["definition.deck.source.upload"]
+    kit = (await plog.answer(CREATE, ada, input=document))["kit"]
+    await plog.command("kitStart", kit)
+    given = (await plog.http.get("/attempt/input", headers=plog.worker(kit))).json()["inputs"]
+    assert [(each["sha256"], each["size"]) for each in given] == [(SHA, len(CONTENT))]
+    assert (await plog.http.get(given[0]["url"])).content == CONTENT
+    for headers in (ada, bela, plog.worker(kit)):
+        unsigned = await plog.http.get(given[0]["url"].partition("?")[0], headers=headers)
+        assert (unsigned.status_code, unsigned.json()["code"]) == (403, "LINK_TAMPERED")

@@ -13,9 +13,8 @@ from sqlalchemy import select
 from gql import ids
 from gql.types.connection import encode_cursor
 from persistence import tables
-from tests.api.in_process import CREATE, Plog, job_command, kit_command, table_document
+from tests.api.in_process import BOTH_DATABASES, CREATE, Plog, job_command, kit_command, table_document
 
-BOTH = pytest.mark.parametrize("plog", ["sqlite", "postgresql"], indirect=True)
 FARTHEST = 2**31 - 1
 REFUSED = "OK {'results': [{'state': 'REFUSED'"
 EVIDENCE = ("kit_event", "kit_state", "task_state", "attempt_state", "artifact")
@@ -131,7 +130,7 @@ def strange_ids(kit: Mapping[str, Any]) -> list[str]:
     ]
 
 
-@BOTH
+@BOTH_DATABASES
 async def test_ids_that_lead_nowhere(plog: Plog, unchanged: dict[str, Any]) -> None:
     kit = unchanged
     found: dict[Any, str] = {}
@@ -151,7 +150,7 @@ async def test_ids_that_lead_nowhere(plog: Plog, unchanged: dict[str, Any]) -> N
     assert {key: code for key, code in found.items() if code not in allowed} == {}
 
 
-@BOTH
+@BOTH_DATABASES
 async def test_ids_of_another_kind(plog: Plog, unchanged: dict[str, Any]) -> None:
     kit = unchanged
     task, job = kit["jobs"][0]["tasks"][0]["id"], kit["jobs"][0]["id"]
@@ -198,7 +197,7 @@ def strange_cursors() -> list[str]:
     ]
 
 
-@BOTH
+@BOTH_DATABASES
 async def test_cursors_of_other_lists_or_of_none(plog: Plog, unchanged: dict[str, Any]) -> None:
     kit = unchanged
     found: dict[Any, str] = {}
@@ -215,7 +214,7 @@ async def test_cursors_of_other_lists_or_of_none(plog: Plog, unchanged: dict[str
     assert {key: code for key, code in found.items() if code != "VALIDATION_FAILED"} == {}
 
 
-@BOTH
+@BOTH_DATABASES
 async def test_pages_of_no_size(plog: Plog, unchanged: dict[str, Any]) -> None:
     number, job = unchanged["number"], unchanged["jobs"][0]["id"]
     found = {}
@@ -234,7 +233,7 @@ TIMES = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-14:00", "0001-
 NO_TIMES = ("", "now", "2026-13-01T00:00:00Z", "2026-01-01T25:00:00Z", "10000-01-01T00:00:00Z", "-0001-01-01T00:00:00Z", 12, NUL)
 
 
-@BOTH
+@BOTH_DATABASES
 async def test_times_out_of_range(plog: Plog, unchanged: dict[str, Any]) -> None:
     kit = unchanged
     found: dict[Any, str] = {}
@@ -251,7 +250,7 @@ async def test_times_out_of_range(plog: Plog, unchanged: dict[str, Any]) -> None
     assert await outcome(plog, KIT, {"id": kit["id"], "at": "9000-01-01T00:00:00Z"}) == "VALIDATION_FAILED"
 
 
-@BOTH
+@BOTH_DATABASES
 async def test_texts_and_numbers_that_no_column_takes(plog: Plog, unchanged: dict[str, Any]) -> None:
     kit = unchanged
     found: dict[Any, str] = {}
@@ -335,7 +334,7 @@ def wrong_documents() -> list[dict[str, Any]]:
     ]
 
 
-@BOTH
+@BOTH_DATABASES
 async def test_kits_that_break_a_rule(plog: Plog, unchanged: dict[str, Any]) -> None:
     found = {}
     for document in wrong_documents():
@@ -345,7 +344,7 @@ async def test_kits_that_break_a_rule(plog: Plog, unchanged: dict[str, Any]) -> 
     assert {key: code for key, code in found.items() if code not in fine} == {}
 
 
-@BOTH
+@BOTH_DATABASES
 async def test_idempotency_keys_and_versions_that_are_none(plog: Plog, unchanged: dict[str, Any]) -> None:
     kit = unchanged
     found: dict[Any, str] = {}
@@ -410,7 +409,7 @@ def wrong_reports() -> list[dict[str, Any]]:
     ]
 
 
-@BOTH
+@BOTH_DATABASES
 async def test_reports_that_break_a_rule(plog: Plog) -> None:
     """A refused report uses up its number, so each comes under the next one; what it says reaches nobody."""
     kit = await plog.run()

@@ -1,9 +1,12 @@
 """The clients that SPAs use (npm graphql-ws, graphql-sse) on PLOG's own schema: kits change, servers go, logs grow."""
 
+import signal
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
+import psutil
 import pytest
 
 from domain import commands
@@ -18,6 +21,8 @@ from tests.waiting import eventually
 
 STATE = """subscription { kitState(id: "%s") { fromVersion toVersion isSnapshot isMerged
   kit { version status percent jobs { type status } } } }"""
+WIDE = """subscription { kitState(id: "%s") { fromVersion toVersion isSnapshot isMerged
+  kit { version a: metadata b: metadata c: metadata d: metadata e: metadata f: metadata g: metadata h: metadata } } }"""
 LOG = 'subscription { jobLog(jobId: "%s", after: %d) { attempt offset end text isLast } }'
 EVENTS = """query ($number: Int!, $after: Int!) { kitByNumber(number: $number) {
   events(first: 100, afterVersion: $after) { nodes { version } pageInfo { hasNextPage } } } }"""
@@ -70,6 +75,33 @@ async def test_a_snapshot_then_every_version_in_order(scripts: Path, plog: Plog,
             if number % 3 == 0:  # the versions between may come merged
                 while known < told["results"][0]["version"]:
                     known = check_follows(await next_frame(program), known)
+
+
+@pytest.mark.parametrize("transport", ["ws", "sse"])
+async def test_a_slow_client_gets_merged_frames_and_costs_no_memory(scripts: Path, plog: Plog, transport: str) -> None:
+    """Its frames would be 120 MB; what the sockets can't hold is not made, and the frame after the pause says what it merges."""
+    kit = await plog.create(metadata={"text": token_hex(30_000)})  # nothing that a websocket could compress away
+    await plog.command("kitStart", kit)
+    await plog.change(kit, lambda change: commands.begin_attempt(change, UUID(kit["jobs"][0]["uuid"]), 1, "runner"))
+    arguments = (transport, endpoint(plog.url, transport), plog.token(), WIDE % kit["id"])
+    process, reports = psutil.Process(), 250
+    async with node(scripts, "subscribe.mjs", *arguments) as program:
+        known = check_snapshot(await next_frame(program))
+        program.signal(signal.SIGSTOP)
+        before = process.memory_info().rss
+        for number in range(1, reports + 1):
+            report = {"sequence": number, "kind": "NOTE", "metadata": {"number": number}}
+            told = await plog.answer(REPORT, plog.worker(kit), reports=[report])
+        grown = process.memory_info().rss - before
+        last = told["results"][0]["version"]
+        program.signal(signal.SIGCONT)
+        merged = []
+        while known < last:
+            frame = await next_frame(program)
+            merged.append(frame["toVersion"] - known)
+            known = check_follows(frame, known)
+    assert max(merged) > reports / 2, merged
+    assert grown < 60e6, f"{grown / 1e6:.0f} MB"
 
 
 async def all_versions(server: PlogServer, number: int, after: int) -> list[int]:

@@ -21,10 +21,10 @@ Pair = tuple[PlogServer, PlogServer]
 
 
 @pytest.fixture
-async def pair(tmp_path: Path, postgres_url: str, redis_server: RedisServer) -> AsyncIterator[Pair]:
+async def pair(tmp_path: Path, migrated_postgres_url: str, redis_server: RedisServer) -> AsyncIterator[Pair]:
     """Both run attempts; each has a data folder of its own, as on two machines; what they share is in the settings."""
     keys = '["k:%s"]' % ("a" * 43 + "=")
-    settings = {"DATABASE__URL": postgres_url, "REDIS__URL": redis_server.url, "SECRETS__KEYS": keys}
+    settings = {"DATABASE__URL": migrated_postgres_url, "REDIS__URL": redis_server.url, "SECRETS__KEYS": keys}
     settings |= {"ARTIFACTS__URL": str(tmp_path / "artifacts"), "RUNNER__LOST_AFTER_SECONDS": "2"}
     servers = []
     try:

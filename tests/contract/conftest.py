@@ -1,32 +1,42 @@
 """Every contract runs against each implementation of its port."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from persistence.engine import open_engines
-from persistence.migrate import upgrade
 from persistence.unit_of_work import Database
-from tests.services import APP_ROLE
+from tests.services import APP_ROLE, PostgresServer
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database of each kind, as the role that migrates."""
-    if request.param == "sqlite":
+def backend(request: pytest.FixtureRequest) -> str:
+    """The kind of database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, as the role that migrates."""
+    if backend == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'plog.db'}"
     return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
-async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+def migrated_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a migrated database, as the role that owns its tables."""
+    if backend == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "plog.db")
+        return f"sqlite+aiosqlite:///{tmp_path / 'plog.db'}"
+    return str(request.getfixturevalue("migrated_postgres_url"))
+
+
+@pytest.fixture
+async def database(migrated_url: str) -> AsyncIterator[Database]:
     """A migrated database, used as the application uses it: on PostgreSQL by a role that owns nothing."""
-    writer, reader = open_engines(database_url)
-    await upgrade(writer, app_role=APP_ROLE)
-    if database_url.startswith("postgresql"):
-        await writer.dispose()
-        writer, reader = open_engines(str(request.getfixturevalue("postgres_app_url")))
-    opened = Database(writer, reader)
+    opened = Database(*open_engines(PostgresServer.as_role(migrated_url, APP_ROLE)))
     yield opened
     await opened.close()

@@ -120,7 +120,7 @@ async def test_a_cancellation_and_a_claim_see_each_other(database: Database) -> 
     assert outcomes, "both ways are right; which of them happens is up to the database"
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_a_claim_waits_for_a_cancellation_that_is_under_way(database: Database) -> None:
     kit = await queued(database)
     key = kit.jobs[0].attempt.key
@@ -135,7 +135,7 @@ async def test_a_claim_waits_for_a_cancellation_that_is_under_way(database: Data
     assert await claiming is False
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_a_cancellation_waits_for_a_claim_that_is_under_way(database: Database) -> None:
     kit = await queued(database)
     key = kit.jobs[0].attempt.key

@@ -24,11 +24,11 @@ from persistence.migrate import DatabaseOutdated, _config, check_revision, newes
 from persistence.repositories.event import MONTHS_AHEAD
 from persistence.unit_of_work import Database
 from tests.factories import change, store_kit
-from tests.services import APP_ROLE, OWNER_ROLE
+from tests.services import APP_ROLE, OWNER_ROLE, PostgresServer
 
 REVISIONS = [script.revision for script in reversed(list(ScriptDirectory.from_config(_config()).walk_revisions()))]
-POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+POSTGRESQL = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 VIEWS = {"mlops_totalstate_table", "deck_collection", "doe_step", "ml_step", "optimize_step"}
 SQLITE_TRIGGERS = {("kit_event", f"kit_event_no_{change}") for change in ("update", "delete", "replace")}
 PARTITIONS = "SELECT c.relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE inhparent = 'kit_event'::regclass"
@@ -47,16 +47,16 @@ async def engine_of(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+async def engine(empty_url: str) -> AsyncIterator[AsyncEngine]:
     """An empty database, as the role that migrates."""
-    async with engine_of(database_url) as opened:
+    async with engine_of(empty_url) as opened:
         yield opened
 
 
 @pytest.fixture
-async def owner(database: Database, database_url: str) -> AsyncIterator[AsyncEngine]:
+async def owner(migrated_url: str) -> AsyncIterator[AsyncEngine]:
     """The migrated database of `database`, as the role that owns the tables."""
-    async with engine_of(database_url) as opened:
+    async with engine_of(migrated_url) as opened:
         yield opened
 
 
@@ -140,10 +140,19 @@ async def test_migrating_again_keeps_what_is_there(database: Database, owner: As
     assert await triggers(owner) == await expected_triggers(owner)
 
 
-async def test_two_at_once_wait_for_each_other(engine: AsyncEngine, database_url: str) -> None:
-    async with engine_of(database_url) as other:
+async def test_two_at_once_wait_for_each_other(engine: AsyncEngine, empty_url: str) -> None:
+    async with engine_of(empty_url) as other:
         await asyncio.gather(upgrade(engine, app_role=APP_ROLE), upgrade(other, app_role=APP_ROLE))
     await check_revision(engine)
+
+
+async def test_a_new_file_opened_by_several_at_once(tmp_path: Path) -> None:
+    async def use(url: str) -> None:
+        async with engine_of(url) as opened:
+            await execute(opened, "CREATE TABLE IF NOT EXISTS t (x)")
+
+    for number in range(20):
+        await asyncio.gather(*(use(f"sqlite+aiosqlite:///{tmp_path / f'{number}.db'}") for _ in range(4)))
 
 
 async def test_a_database_that_is_behind_is_told_apart(engine: AsyncEngine) -> None:
@@ -226,9 +235,9 @@ async def test_the_role_of_the_application_owns_nothing_and_can_only_add_events(
         "INSERT INTO kit_event SELECT * FROM kit_event ON CONFLICT (kit_id, version, recorded_at) DO UPDATE SET status = 1",
     ],
 )
-async def test_what_the_application_may_not_do(database: Database, postgres_app_url: str, statement: str) -> None:
+async def test_what_the_application_may_not_do(database: Database, migrated_url: str, statement: str) -> None:
     await store_kit(database)
-    async with engine_of(postgres_app_url) as app:
+    async with engine_of(PostgresServer.as_role(migrated_url, APP_ROLE)) as app:
         with pytest.raises(DBAPIError, match=r"permission denied|must be owner|must be able to SET"):
             await execute(app, statement)
 
@@ -274,10 +283,10 @@ async def test_an_event_without_a_partition_is_an_error_and_not_lost(owner: Asyn
 
 
 @POSTGRESQL
-async def test_a_house_in_a_schema_of_its_own(database_url: str, postgres_app_url: str) -> None:
-    async with engine_of(database_url) as engine:
+async def test_a_house_in_a_schema_of_its_own(empty_url: str, postgres_app_url: str) -> None:
+    async with engine_of(empty_url) as engine:
         await execute(engine, "CREATE SCHEMA house")
-    migrating, _ = open_engines(database_url, schema="house")
+    migrating, _ = open_engines(empty_url, schema="house")
     await upgrade(migrating, app_role=APP_ROLE)
     found = await query(migrating, "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename LIKE 'kit%'")
     writer, reader = open_engines(postgres_app_url, schema="house")

@@ -25,9 +25,9 @@ TABLES = ("kit_state", "job_state", "attempt_state", "task_state")
 
 
 @pytest.fixture
-async def owner(database: Database, database_url: str) -> AsyncIterator[AsyncEngine]:
+async def owner(migrated_url: str) -> AsyncIterator[AsyncEngine]:
     """The database as somebody who may do anything to it."""
-    writer, reader = open_engines(database_url)
+    writer, reader = open_engines(migrated_url)
     yield writer
     await writer.dispose()
     await reader.dispose()
@@ -204,7 +204,7 @@ async def test_a_history_that_was_tampered_with_is_named_and_left_alone(
     assert report.kits == 2, "the check went on with the other kits"
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_versions_are_single_also_where_a_partition_would_allow_two(
     database: Database, kit: Kit, owner: AsyncEngine
 ) -> None:
@@ -227,7 +227,7 @@ async def test_times_that_run_backwards_are_named(database: Database, kit: Kit, 
     assert f"kit {kit.id}: event 20 was recorded before its predecessor" in report.differences
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_a_kit_is_put_right_under_its_lock(database: Database, kit: Kit, owner: AsyncEngine) -> None:
     """Somebody who is changing the kit meanwhile is waited for, and what he stores stays."""
     await tamper(owner, kit, "UPDATE task_state SET progress = 1 WHERE kit_id = {kit} AND type = 2")

@@ -118,7 +118,7 @@ async def test_an_outage_reaches_every_caller_of_the_batch_and_the_next_is_fine(
     assert shown(await server.submit(bench.worker, bench.notes(1, 3))) == ["RECORDED"] * 3
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_postgresql_is_killed_while_reports_come_in(bench: Bench, postgres_server: PostgresServer) -> None:
     server, sent, outages = bench.server(), 0, 0
     is_back = asyncio.Event()

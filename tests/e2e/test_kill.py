@@ -31,7 +31,7 @@ def database_settings(request: pytest.FixtureRequest) -> dict[str, str]:
     """The settings that choose the database."""
     if request.param == "sqlite":
         return {}
-    return {"DATABASE__URL": str(request.getfixturevalue("postgres_url"))}
+    return {"DATABASE__URL": str(request.getfixturevalue("migrated_postgres_url"))}
 
 
 async def started(tmp_path: Path, settings: dict[str, str], seconds: float = 1.0) -> PlogServer:
@@ -41,9 +41,6 @@ async def started(tmp_path: Path, settings: dict[str, str], seconds: float = 1.0
     templates = tmp_path / "templates.toml"
     templates.write_text(f"{steps}\n".replace("'", '"'))
     server = PlogServer(tmp_path / "plog", {"STEPS__TEMPLATES": str(templates), "RUNNER__CAPACITY": "4", **settings})
-    if "DATABASE__URL" in settings:
-        done = server.run("migrate")
-        assert done.returncode == 0, done.stderr
     await server.start()
     return server
 
@@ -198,7 +195,7 @@ async def test_ctrl_c_ends_attempts_and_queues_them_again(tmp_path: Path) -> Non
 async def test_a_second_server_on_the_data_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
     server = await started(tmp_path, {})
     try:
-        done = await asyncio.to_thread(server.run, "serve")
+        done = await asyncio.to_thread(PlogServer(server.home).run, "serve")
         assert done.returncode == 2
         assert done.stderr.strip().startswith("PLOG_HOME: another server runs on the data folder")
         assert len(done.stderr.strip().splitlines()) == 1
