@@ -93,6 +93,9 @@ class RunnerSettings(Group):
     kind: RunnerKind = Field(RunnerKind.PROCESSES, description="`processes`: on this machine.")
     capacity: int = Field(2, ge=0, le=1000, description="Attempts at a time on this server; 0: it runs none.")
     cancel_grace_seconds: float = Field(10, ge=0, le=3600, description="Time for a polite end when a job is cancelled.")
+    max_log_mb: float = Field(
+        50, gt=0, le=2000, description="How much of an attempt's output is kept, in MB (10^6 bytes); the rest is dropped."
+    )
     lost_after_seconds: float = Field(30, ge=1, le=3600, description="Silence after which a runner counts as lost.")
 
 

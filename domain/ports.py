@@ -43,7 +43,10 @@ class Runner(Protocol):
         ...
 
     async def read_log(self, key: AttemptKey, offset: int, limit: int) -> LogChunk:
-        """Up to `limit` bytes of the attempt's output (stdout and stderr, interleaved as written) from `offset` on."""
+        """Up to `limit` bytes of the attempt's output (stdout and stderr, interleaved as written) from `offset` on.
+
+        Output beyond what the runner keeps is dropped; the last line then says so.
+        """
         ...
 
     async def forget(self, key: AttemptKey) -> None:

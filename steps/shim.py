@@ -125,6 +125,7 @@ class Shim:
         stop = self._watch(step, Limits(limits["timeSeconds"], self._order["graceSeconds"], memory))
         seconds = time.monotonic() - began
         unkilled = step.end_all()
+        self._folder.hold_log(self._order["logBytes"])
         if stop is None and memory.is_exceeded():
             stop = Stop(MEMORY_LIMIT, f"The memory limit was reached ({memory.method}).", 0.0)
         if group is not None:
@@ -142,6 +143,7 @@ class Shim:
         """Wait for the end of the step's own process; end it where that is wanted. What wanted it first, if anything."""
         stop: Stop | None = None
         while not step.has_exited():
+            self._folder.hold_log(self._order["logBytes"])
             for wanted in (self._requests.current(), limits.exceeded()):
                 if wanted is not None and stop is None:
                     step.ask_to_end()

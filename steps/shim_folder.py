@@ -7,6 +7,7 @@ what a step sees of them.
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ class ShimFolder:
     def write_cursor(self, cursor: Mapping[str, Any]) -> None:
         """Remember how far the server has taken the reports."""
         write_json(self.root / "cursor.json", cursor)
+
+    def hold_log(self, limit: int) -> None:
+        """Drop what the log has beyond `limit` bytes, but for one byte that tells of more. Whoever appends goes on."""
+        with suppress(OSError):  # the log is not worth an attempt
+            if self.log.stat().st_size > limit + 1:
+                os.truncate(self.log, limit + 1)
 
     def seal_reports(self) -> int:
         """The number of report lines, for good. To be called when no writer is left.

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from os import SEEK_END
 from pathlib import Path
 
 from adapters.processes.run_folder import REMOVED, RunFolder, lasting_id, run_folders
@@ -33,6 +34,7 @@ class ProcessRunner:
         environment: the server's; of it shims get what `SHIM_ENVIRONMENT` names.
         request_timeout_seconds: how long a shim waits for one network operation before it tries again.
         use_control_groups: hold memory limits by control groups where the platform hands them over; else they are watched.
+        log_bytes: how much of an attempt's output is kept; a last line says so where there was more.
     """
 
     def __init__(
@@ -43,11 +45,17 @@ class ProcessRunner:
         *,
         request_timeout_seconds: float = 20.0,
         use_control_groups: bool = True,
+        log_bytes: int = 64 << 20,
     ) -> None:
         self._root = folder.resolve()
         self._python = python
         self._environment = {name: environment[name] for name in SHIM_ENVIRONMENT if name in environment}
-        self._options = {"requestTimeoutSeconds": request_timeout_seconds, "useControlGroups": use_control_groups}
+        self._log_bytes = log_bytes
+        self._options = {
+            "requestTimeoutSeconds": request_timeout_seconds,
+            "useControlGroups": use_control_groups,
+            "logBytes": log_bytes,
+        }
         self._id = lasting_id(self._root)
         self._children: list[subprocess.Popen[bytes]] = []
         self._spawning = threading.Lock()
@@ -162,9 +170,14 @@ class ProcessRunner:
         try:
             with (RunFolder(self._root, key).path / "output.log").open("rb") as log:
                 log.seek(offset)
-                return LogChunk(offset, log.read(limit))
+                kept = log.read(max(0, min(limit, self._log_bytes - offset)))
+                has_more = log.seek(0, SEEK_END) > self._log_bytes
         except FileNotFoundError:
             return LogChunk(offset, b"")
+        if kept or not has_more:
+            return LogChunk(offset, kept)
+        last_line = f"\n[PLOG keeps {self._log_bytes} bytes of an attempt's output; the rest is dropped]\n".encode()
+        return LogChunk(offset, last_line[offset - self._log_bytes :][:limit])
 
     def _forget(self, key: AttemptKey) -> None:
         folder = RunFolder(self._root, key)

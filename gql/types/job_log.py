@@ -8,8 +8,8 @@ from resolvers.live import LogFrame
 @strawberry.type(description="A piece of what an attempt wrote to standard output and standard error.")
 class JobLog:
     attempt: int = strawberry.field(description="The number of the attempt.")
-    offset: float = strawberry.field(description="The byte at which the piece begins; a whole number.")
-    end: float = strawberry.field(description="The byte after it: send it as `after` to read on.")
+    offset: int = strawberry.field(description="The byte at which the piece begins.")
+    end: int = strawberry.field(description="The byte after it: send it as `after` to read on.")
     text: str = strawberry.field(description="The text; bytes that are no UTF-8 are shown as U+FFFD.")
     is_last: bool = strawberry.field(description="Whether the attempt has ended and nothing follows.")
 

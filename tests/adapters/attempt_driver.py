@@ -129,3 +129,15 @@ class AttemptDriver:
             if process.pid in mine or Path(process.info["cwd"] or "/").is_relative_to(self.root):
                 found.append(process)
         return found
+
+
+async def is_there(path: Path) -> None:
+    await eventually(path.exists)
+
+
+async def number_in(path: Path) -> int:
+    return int(await eventually(lambda: path.exists() and path.read_text()))
+
+
+def is_running(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

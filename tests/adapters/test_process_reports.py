@@ -1,0 +1,118 @@
+"""An attempt and its server: inputs, reports and files get through, however often the server is away."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from domain.attempt import Cause
+from domain.runner import EndReason, Presence
+from tests.adapters.attempt_driver import AttemptDriver, is_there
+from tests.adapters.shim_server import TOKEN
+from tests.waiting import eventually
+
+REPORTS = """for i in 1 2 3; do report '{"task": "a", "progress": 0.'$i'}'; done\n"""
+WAIT = "touch ready; while [ ! -e go ]; do sleep 0.02; done\n"
+
+
+async def test_server_that_is_down_at_the_start_is_waited_for_and_the_wait_can_be_cancelled(attempts: AttemptDriver) -> None:
+    attempts.server.faults.is_hanging = True
+    waiting, cancelled = await attempts.launch("true"), await attempts.launch("true")
+    began = time.monotonic()
+    await attempts.runner.end(cancelled, EndReason.CANCELLED, 1)
+    assert (await attempts.ended(cancelled)).cause is Cause.CANCELLED
+    assert time.monotonic() - began < 1
+    assert await attempts.presence(waiting) is Presence.ALIVE
+    attempts.server.stop()
+    attempts.server.faults.is_hanging = False
+    attempts.server.start()
+    assert (await attempts.settled(waiting)).exit_code == 0
+    await attempts.settled(cancelled)
+
+
+async def test_server_down_during_the_run_gets_every_report_once_and_in_order(attempts: AttemptDriver) -> None:
+    script = """
+import json, os, time
+for value in range(120):
+    with open(os.environ["PLOG_REPORTS"], "a") as reports:
+        reports.write(json.dumps({"task": "a", "point": {"value": value}}) + "\\n")
+    time.sleep(0.01)
+"""
+    key = await attempts.python(script)
+    for _ in range(3):
+        before = len(attempts.server.state.reports)
+        await eventually(lambda before=before: len(attempts.server.state.reports) > before)  # type: ignore[misc]
+        attempts.server.stop()
+        size = (attempts.folder(key).path / "reports.jsonl").stat().st_size
+        await eventually(lambda size=size: (attempts.folder(key).path / "reports.jsonl").stat().st_size > size + 300)  # type: ignore[misc]
+        attempts.server.start()
+    ending = await attempts.settled(key)
+    assert ending.reports == 120
+    assert attempts.server.state.sequences == list(range(1, 121))
+    assert [report["metadata"]["value"] for report in attempts.server.state.reports] == list(range(120))
+
+
+async def test_server_that_dies_before_answering_sees_repeats_and_records_nothing_twice(attempts: AttemptDriver) -> None:
+    attempts.server.faults.drop_answers = 3
+    key = await attempts.shell(REPORTS)
+    await attempts.settled(key)
+    assert attempts.server.state.sequences == [1, 2, 3]
+    assert attempts.server.state.repeats > 0
+
+
+async def test_reports_arrive_while_the_step_runs(attempts: AttemptDriver) -> None:
+    key = await attempts.shell(REPORTS + WAIT)
+    await is_there(attempts.file(key, "ready"))
+    await eventually(lambda: attempts.server.state.sequences == [1, 2, 3], deadline=1.0)
+    attempts.file(key, "go").touch()
+    await attempts.settled(key)
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+async def test_upload_goes_on_where_it_stopped(attempts: AttemptDriver, is_hidden: bool) -> None:
+    attempts.server.faults.close_upload_after = 1 << 20
+    attempts.server.faults.is_hiding_uploads = is_hidden  # then the answer to the upload itself says how much is there
+    key = await attempts.python("""
+import os
+open(os.environ["PLOG_OUTPUT"] + "/big.bin", "wb").write(os.urandom(3 << 20))
+open(os.environ["PLOG_REPORTS"], "a").write('{"artifact": {"name": "big.bin", "mediaType": "x/y"}}\\n')
+""")
+    await attempts.settled(key)
+    state = attempts.server.state
+    assert state.upload_starts[0] == 0
+    assert state.upload_starts[1] >= 1 << 20
+    assert state.wrong_offsets == int(is_hidden)
+    (sha256,) = state.uploads
+    assert bytes(state.uploads[sha256]) == (attempts.folder(key).path / "output" / "big.bin").read_bytes()
+    assert state.reports[0]["artifact"]["sha256"] == sha256
+    assert state.reports[0]["artifact"]["size"] == 3 << 20
+
+
+async def test_superseded_attempt_is_stopped_firmly(attempts: AttemptDriver) -> None:
+    key = await attempts.shell(
+        'trap \'\' TERM; touch ready; while :; do report \'{"task": "a", "progress": 0.1}\'; sleep 0.02; done'
+    )
+    await is_there(attempts.file(key, "ready"))
+    attempts.server.faults.is_superseded = True
+    ending = await attempts.ended(key)
+    assert ending.cause is Cause.CANCELLED
+    assert "replaced" in ending.message
+    await eventually(lambda: not attempts.folder(key).is_locked())
+    assert not attempts.folder(key).has_unsent_reports  # nobody wants them, so no shim is started for them again
+    await attempts.runner.forget(key)
+    assert list(await attempts.runner.present()) == []
+
+
+async def test_attempt_superseded_before_its_start_never_runs(attempts: AttemptDriver) -> None:
+    attempts.server.faults.is_superseded = True
+    key = await attempts.shell("touch ran")
+    assert (await attempts.settled(key)).cause is Cause.CANCELLED
+    assert not attempts.file(key, "ran").exists()
+
+
+async def test_fresh_token_reaches_a_running_shim(attempts: AttemptDriver) -> None:
+    order = replace(attempts.order("sh", "-c", "true"), token="expired")
+    await attempts.runner.launch(order)
+    assert await attempts.presence(order.key) is Presence.ALIVE
+    await attempts.runner.launch(replace(order, token=TOKEN))
+    assert (await attempts.settled(order.key)).exit_code == 0
