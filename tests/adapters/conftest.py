@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from steps.shim_folder import ShimFolder
 from tests.adapters.attempt_driver import AttemptDriver
 from tests.adapters.shim_server import ShimServer
 
@@ -21,3 +22,10 @@ async def attempts(tmp_path: Path) -> AsyncIterator[AttemptDriver]:
             await driver.check_nothing_left()
         finally:
             server.stop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ShimFolder:
+    made = ShimFolder(tmp_path)
+    made.prepare()
+    return made

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.hostile import fingerprint
 from tests.api.in_process import Plog, serving
 
 
@@ -22,3 +23,12 @@ async def plog(plog_settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[P
     """A server that serves this test alone."""
     async with serving(tmp_path / "plog", plog_settings) as made:
         yield made
+
+
+@pytest.fixture
+async def unchanged(plog: Plog) -> AsyncIterator[dict[str, Any]]:
+    """A kit whose first job runs, and the promise that nothing in the database changes."""
+    kit = await plog.run()
+    before = await fingerprint(plog)
+    yield kit
+    assert await fingerprint(plog) == before

@@ -1,0 +1,173 @@
+"""What steps write, read line by line: whatever it is, it becomes a report that the API can read."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.event import EventKind
+from domain.report import TASK_KINDS
+from domain.validation import is_storable
+from steps.fetch_inputs import safe_place
+from steps.report_client import output_file, read_lines
+from steps.report_lines import MAX_LINE_BYTES, report_of
+from steps.shim_folder import ShimFolder
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+LINES = st.dictionaries(
+    st.sampled_from(["task", "time", "status", "progress", "trial", "point", "metadata", "artifact", "other"]),
+    JSON | st.sampled_from(["a", "RUNNING", {"name": "x"}, "2026-01-02T03:04:05+01:00", 0.5]),
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "report"),
+    [
+        ({"task": "a", "status": "RUNNING"}, {"kind": "STATUS", "task": "a", "status": "RUNNING"}),
+        (
+            {"task": "a", "status": "FAILED", "metadata": {"x": 1}},
+            {"kind": "STATUS", "task": "a", "status": "FAILED", "metadata": {"x": 1}},
+        ),
+        ({"task": "a", "progress": 1}, {"kind": "PROGRESS", "task": "a", "progress": 1.0}),
+        (
+            {"task": "a", "trial": {"n": 1}, "progress": 0.5},
+            {"kind": "TRIAL", "task": "a", "metadata": {"n": 1}, "progress": 0.5},
+        ),
+        ({"task": "a", "point": {}}, {"kind": "POINT", "task": "a", "metadata": {}}),
+        ({"task": "a", "metadata": {"k": None}}, {"kind": "NOTE", "task": "a", "metadata": {"k": None}}),
+        (
+            {"task": "a", "metadata": {"k": 1}, "progress": 0.5},
+            {"kind": "NOTE", "task": "a", "metadata": {"k": 1}, "progress": 0.5},
+        ),
+        ({"metadata": {"dataInfo": {"rows": 3}}}, {"kind": "NOTE", "metadata": {"dataInfo": {"rows": 3}}}),
+        (
+            {"artifact": {"name": "d.csv", "mediaType": "text/csv", "inputs": ["x"]}, "task": "a"},
+            {"kind": "ARTIFACT", "task": "a", "artifact": {"name": "d.csv", "mediaType": "text/csv", "inputs": ["x"]}},
+        ),
+        (
+            {"artifact": {"name": "d"}},
+            {"kind": "ARTIFACT", "artifact": {"name": "d", "mediaType": "application/octet-stream", "inputs": []}},
+        ),
+        (
+            {"task": "a", "progress": 0.5, "time": "2026-01-02T03:04:05Z"},
+            {"kind": "PROGRESS", "task": "a", "progress": 0.5, "reportedAt": "2026-01-02T03:04:05+00:00"},
+        ),
+    ],
+)
+def test_lines_of_the_contract(line: dict[str, Any], report: dict[str, Any]) -> None:
+    assert report_of(json.dumps(line).encode()) == report
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"", "Expecting value"),
+        (b"not json", "Expecting value"),
+        (b"\xff\xfe", "utf-8"),
+        (b"[1]", "must be a JSON object"),
+        (b"{}", "says nothing"),
+        (b'{"task": "a"}', "says nothing"),
+        (b'{"task": "a", "stauts": "RUNNING"}', "unknown: stauts"),
+        (b'{"task": "a", "status": "PENDING"}', "RUNNING, SUCCEEDED or FAILED"),
+        (b'{"task": "a", "status": ["RUNNING"]}', "RUNNING, SUCCEEDED or FAILED"),
+        (b'{"task": 1, "status": "RUNNING"}', "task must be text"),
+        (b'{"task": "a", "progress": "0.5"}', "progress must be a number"),
+        (b'{"task": "a", "progress": true}', "progress must be a number"),
+        (b'{"task": "a", "progress": NaN}', "NaN is not JSON"),
+        (b'{"task": "a", "progress": 1e999}', "not finite"),
+        (b'{"task": "a", "metadata": {"n": 99999999999999999999}}', "64 bits"),
+        (b'{"task": "a", "metadata": {"\\u0000": 1}}', "NUL"),
+        (b'{"task": "a", "metadata": {"x": "\\ud800"}}', "surrogate"),
+        (b'{"task": "a", "metadata": [1]}', "metadata must be an object"),
+        (b'{"task": "a", "trial": {}, "point": {}}', "trial and point can't stand"),
+        (b'{"task": "a", "trial": {}, "metadata": {}}', "trial and metadata can't stand"),
+        (b'{"task": "a", "progress": 0.5, "time": "2026-01-02T03:04:05"}', "offset"),
+        (b'{"artifact": {"mediaType": "x/y"}}', "artifact.name must be text"),
+        (b'{"artifact": {"name": "x", "inputs": "y"}}', "artifact.inputs must be a list"),
+        (b"[" * 100_000, "recursion"),
+        (b'{"metadata": {"x": ' + b"[" * 100 + b"]" * 100 + b"}}", "nested deeper"),
+        (b'{"metadata": {"x": "' + b"x" * MAX_LINE_BYTES + b'"}}', "longer than"),
+    ],
+)
+def test_a_line_that_makes_no_sense_is_a_note_that_says_why(line: bytes, reason: str) -> None:
+    report = report_of(line)
+    assert report["kind"] == "NOTE"
+    assert reason in report["metadata"]["reason"]
+    assert report["metadata"]["malformedReport"].encode() == line[:200] or b"\xff" in line
+
+
+@given(LINES.map(lambda line: json.dumps(line).encode()) | st.binary(max_size=300))
+def test_whatever_a_line_holds_the_report_is_one_the_api_can_read(line: bytes) -> None:
+    report = report_of(line)
+    text = json.dumps(report, ensure_ascii=False, allow_nan=False)
+    assert is_storable(text)
+    assert EventKind(report["kind"]) in TASK_KINDS
+    assert report.keys() <= {"kind", "task", "status", "progress", "reportedAt", "metadata", "artifact"}
+    assert None not in report.values()
+    assert isinstance(report.get("task", ""), str)
+    assert isinstance(report.get("metadata", {}), dict)
+    assert ("artifact" in report) == (report["kind"] == "ARTIFACT")
+    assert "reportedAt" not in report or datetime.fromisoformat(report["reportedAt"]).tzinfo is not None
+
+
+@given(
+    st.lists(st.binary(max_size=400).map(lambda raw: raw.replace(b"\n", b"")), max_size=12),
+    st.binary(max_size=50),
+    st.integers(1, 5),
+)
+def test_reading_on_from_each_end_gives_every_complete_line_once(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], torn: bytes, most: int
+) -> None:
+    file = tmp_path_factory.mktemp("spool") / "reports.jsonl"
+    file.write_bytes(b"".join(line + b"\n" for line in lines) + torn.replace(b"\n", b""))
+    found, offset = [], 0
+    while batch := read_lines(file, offset, most):
+        assert len(batch) <= most
+        found += [line.raw for line in batch]
+        offset = batch[-1].end
+    assert found == lines
+
+
+def test_an_overlong_line_is_cut_and_costs_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "reports.jsonl"
+    file.write_bytes(b"x" * (3 * MAX_LINE_BYTES) + b"\n" + b"{}\n")
+    (first,) = read_lines(file, 0, 1)
+    (second,) = read_lines(file, first.end, 10)
+    assert "longer than" in report_of(first.raw)["metadata"]["reason"]
+    assert second.raw == b"{}"
+
+
+@given(st.binary(max_size=200))
+def test_sealing_ends_a_torn_line_once(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    folder = ShimFolder(tmp_path_factory.mktemp("run"))
+    folder.reports.write_bytes(content)
+    sealed = folder.seal_reports()
+    assert folder.seal_reports() == sealed
+    assert folder.reports.read_bytes() in (content, content + b"\n")
+    assert len(read_lines(folder.reports, 0, 1000)) == sealed
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "missing", "link", "folder", "loop", "a\x00b", "x" * 5000, ""])
+def test_only_regular_files_really_inside_the_output_are_artifacts(folder: ShimFolder, name: str) -> None:
+    (folder.root / "secret").write_text("x")
+    (folder.output / "link").symlink_to(folder.root / "secret")
+    (folder.output / "loop").symlink_to(folder.output / "loop")
+    (folder.output / "folder").mkdir()
+    (folder.output / "folder" / "good").write_text("x")
+    assert output_file(folder.output, name) is None
+    assert output_file(folder.output, "folder/good") == (folder.output / "folder" / "good").resolve()
+
+
+@pytest.mark.parametrize("name", ["", "/x", "../x", "a/../../x", "a\x00"])
+def test_inputs_have_names_inside_their_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="name of an artifact"):
+        safe_place(tmp_path, name)
+    assert safe_place(tmp_path, "a/b.csv") == tmp_path / "a" / "b.csv"
