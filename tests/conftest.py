@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from persistence.engine import open_engines
 from persistence.migrate import upgrade
 from tests.services import APP_ROLE, PostgresServer, RedisServer
+
+settings.register_profile("plog", deadline=None)  # a busy machine is not a failure; `timeout` ends what hangs
+settings.load_profile("plog")
 
 
 @pytest.fixture(scope="session")

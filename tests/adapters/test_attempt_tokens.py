@@ -122,7 +122,7 @@ async def test_claims_that_are_not_its_own(change: dict[str, Any]) -> None:
         await tokens().verify(hmac_forge(HEADER, claims(**change), SECRETS["new"]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_no_character_can_be_changed(data: st.DataObject) -> None:
     token = tokens().issue(worker())

@@ -181,7 +181,7 @@ def written_out(selections: str, fragments: list[str]) -> str:
     return selections
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SELECTIONS, st.lists(SELECTIONS, min_size=3, max_size=3))
 def test_measuring_equals_measuring_with_fragments_written_out(selections: str, bodies: list[str]) -> None:
     fragments = []

@@ -65,7 +65,7 @@ def test_what_is_accepted_reads_back_the_same(name: str) -> None:
     assert parse({**DOCUMENTS[name], "definition": again}) == kit
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(PLACES), JUNK)
 def test_anything_anywhere_is_taken_as_it_is_or_refused_by_field(place: tuple[str, tuple[str | int, ...]], junk: Any) -> None:
     name, path = place

@@ -145,7 +145,7 @@ def test_measured_points_are_not_generated_and_may_lie_on_a_line() -> None:
         generate(design)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     method=st.sampled_from([method for method in Method if method is not Method.MEASURED]),
     ranges=st.lists(st.tuples(st.floats(0.001, 100), st.floats(1.01, 1000), st.booleans()), min_size=2, max_size=4),

@@ -208,7 +208,7 @@ class KitLife(RuleBasedStateMachine):
                 assert job.status not in ENDED or task.status in ENDED
 
 
-KitLife.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+KitLife.TestCase.settings = settings(max_examples=120, stateful_step_count=40)
 TestKitLife = KitLife.TestCase
 
 
