@@ -118,6 +118,7 @@ def _step_settings(settings: Settings) -> StepSettings:
         folders=settings.deck_folders,
         functions=settings.steps.functions,
         allow_private_addresses=settings.steps.allow_private_addresses,
+        buckets=settings.steps.buckets,
     )
 
 

@@ -111,6 +111,13 @@ class StepsSettings(Group):
         default_factory=dict, description="Python functions that may evaluate designs, as JSON: name to `module:function`."
     )
     allow_private_addresses: bool = Field(False, description="Whether decks may be fetched from private and loopback addresses.")
+    buckets: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description=(
+            "S3 buckets that decks may come from, as JSON: name to endpoint, region, access_key_id, secret_access_key …;"
+            " without keys requests are not signed."
+        ),
+    )
 
 
 class SchedulerSettings(Group):

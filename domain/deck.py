@@ -183,6 +183,12 @@ def _parse_source(raw: Mapping[str, Any], problems: Problems) -> DeckSource:
     return DeckSource(url=value)
 
 
+def bucket_of(url: str | None) -> str | None:
+    """The bucket of an s3 address; None for any other and for none."""
+    parts = urlsplit(url or "")
+    return parts.netloc if parts.scheme == "s3" else None
+
+
 def _check_url(url: str, problems: Problems) -> None:
     try:
         parts = urlsplit(url)

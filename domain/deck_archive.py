@@ -1,6 +1,7 @@
 """Zip archives from strangers: members are read into memory under limits and never unpacked, so no name leads anywhere."""
 
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ MAX_RATIO = 200
 RATIO_FREE_BYTES = 10 * 2**20
 MAX_PATH = 255
 _CHUNK = 2**20
+_MAX_DIRECTORY = MAX_ENTRIES * 512  # bytes: `zipfile` reads the whole directory before anybody can count it
+_END = struct.Struct("<4s8xLL2x")  # end of central directory record, APPNOTE.TXT 4.3.16: its signature, the directory's size
+_LONGEST_COMMENT = 0xFFFF
 
 
 class ArchiveRefused(ValueError):
@@ -33,6 +37,7 @@ def archive_members(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
             more than `MAX_RATIO` times the packed size.
     """
     try:
+        _check_directory(stream)
         with zipfile.ZipFile(stream) as archive:
             entries = _checked(archive.infolist())
             most = min(MAX_TOTAL_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * stream.seek(0, 2)))
@@ -54,6 +59,15 @@ def path_problem(path: str) -> str | None:
     if ".." in parts:
         return "must not contain '..'"
     return None
+
+
+def _check_directory(stream: BinaryIO) -> None:
+    size = stream.seek(0, 2)
+    stream.seek(max(0, size - _END.size - _LONGEST_COMMENT))
+    tail = stream.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at >= 0 and len(tail) - at >= _END.size and _END.unpack_from(tail, at)[1] > _MAX_DIRECTORY:
+        raise ArchiveRefused(f"has a directory of more than {_MAX_DIRECTORY} bytes; {MAX_ENTRIES} entries are allowed")
 
 
 def _checked(entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:

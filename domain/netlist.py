@@ -15,6 +15,8 @@ from types import MappingProxyType
 MAX_CARDS = 200_000
 MAX_CARD_LENGTH = 20_000
 MAX_INCLUDE_DEPTH = 8
+MAX_TEXT = 64 * 2**20  # characters, those of a file counted each time that it is included
+MAX_SHOWN = 40
 
 
 def _words(text: str) -> frozenset[str]:
@@ -35,8 +37,9 @@ ANALYSES = _words("ac dc tran")
 MEASURES = _words(".meas .measure")
 NAME = re.compile(r"[a-z_][a-z0-9_]*")
 PLAIN = re.compile(r"[a-z0-9_ .,+\-*/()={}'^<>!&|?:~#@\[\]]*")
-ASSIGNMENT = re.compile(r"([a-z_][a-z0-9_]*)\s*(\([^()]*\))?\s*=\s*('[^']*'|\{[^{}]*\}|[^\s={}']+)")
-FILE_WORD = re.compile(r"\w*file\w*\s*=")
+# Possessive, as a stranger's text would make backtracking take hours.
+ASSIGNMENT = re.compile(r"\b([a-z_][a-z0-9_]*+)\s*+(\([^()]*+\))?+\s*+=\s*+('[^']*+'|\{[^{}]*+\}|[^\s={}']++)")
+ASSIGNED_WORD = re.compile(r"\b(\w++)\s*+=")
 NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)(t|g|meg|k|mil|m|u|n|p|f|a)?[a-z]*")
 EXPONENTS = {"t": 12, "g": 9, "meg": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "a": -18}
 METRES_PER_MIL = 25.4e-6
@@ -137,6 +140,9 @@ class _Reader:
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
+        self._paths: dict[str, list[str]] = {}
+        for path in files:
+            self._paths.setdefault(path.lower(), []).append(path)
         self._kept: list[Card] = []
         self._parameters: dict[str, float | None] = {}
         self._measurements: list[str] = []
@@ -145,9 +151,13 @@ class _Reader:
         self._ignored: set[str] = set()
         self._open_subcircuits = 0
         self._count = 0
+        self._characters = 0
 
     def cards(self, path: str, section: str | None = None, depth: int = 0) -> Iterator[Card]:
         """The cards of a file (or of one section of a library) with those of its includes in their place."""
+        self._characters += len(self._files[path])
+        if self._characters > MAX_TEXT:
+            raise NetlistRefused(f"{path}: the netlist and what it includes have more than {MAX_TEXT} characters")
         is_inside = has_section = section is None
         for card in _logical_cards(path, self._files[path], is_main=depth == 0):
             self._count += 1
@@ -178,7 +188,7 @@ class _Reader:
         target = PurePosixPath(path).parent / name  # without `..`, so in the folder of the netlist or below
         if not name or ".." in target.parts or target.is_absolute() or "\\" in name or ":" in name or "~" in name:
             raise card.refuse(f"{card.word} leads out of the netlist's folder")
-        found = [known for known in self._files if known.lower() == str(target).lower()]
+        found = self._paths.get(str(target).lower(), [])
         if len(found) != 1:
             raise card.refuse(f"{name} is not among the files in the netlist's folder")
         if found[0] not in self._includes:
@@ -190,8 +200,9 @@ class _Reader:
         if not PLAIN.fullmatch(card.text):
             odd = next(character for character in card.text if not PLAIN.fullmatch(character))
             raise card.refuse(f"the character {odd!r} is not allowed")
-        if match := FILE_WORD.search(card.text):
-            raise card.refuse(f"{match[0]!r} is not allowed: a netlist reads and writes no files")
+        for assigned in ASSIGNED_WORD.finditer(card.text):
+            if "file" in assigned[1]:
+                raise card.refuse(f"{assigned[0][:MAX_SHOWN]!r} is not allowed: a netlist reads and writes no files")
         word = card.word
         if word in IGNORED_CARDS:
             self._ignored.add(word)
@@ -250,7 +261,7 @@ class _Reader:
     def _take_parameters(self, card: Card) -> None:
         rest = ASSIGNMENT.sub("", card.text.removeprefix(".param")).replace(",", "").strip()
         if rest:
-            raise card.refuse(f".param can't be read at {rest[:40]!r}")
+            raise card.refuse(f".param can't be read at {rest[:MAX_SHOWN]!r}")
         for match in ASSIGNMENT.finditer(card.text):
             if self._open_subcircuits == 0 and not match[2]:
                 self._parameters[match[1]] = spice_number(match[3].strip("'{}"))

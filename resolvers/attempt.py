@@ -1,11 +1,12 @@
 """What an attempt needs of the server: its order to start, its input, a place for its artifacts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor, Worker
 from domain.artifact import blob_location
+from domain.deck import bucket_of
 from domain.errors import AttemptSuperseded, NotFound
 from domain.job import Job
 from domain.job_type import JobType
@@ -77,6 +78,7 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
             "folders": services.steps.folders,
             "functions": services.steps.functions,
             "allowPrivateAddresses": services.steps.allow_private_addresses,
+            "buckets": _buckets(services, kit) if job.type is JobType.DECK_COLLECTION else {},
         },
     }
 
@@ -89,6 +91,12 @@ async def upload_offset(services: Services, actor: Actor, sha256: str) -> int:
 async def upload(services: Services, actor: Actor, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:
     """Take in the content of an artifact from `offset` on; it is stored once `size` bytes with that checksum are there."""
     await take_in(services, await _upload_location(services, actor, sha256), sha256, size, offset, chunks)
+
+
+def _buckets(services: Services, kit: Kit) -> dict[str, Mapping[str, str]]:
+    """How to read the bucket that the kit's decks come from, where they come from one."""
+    bucket = bucket_of(kit.definition["deck"]["source"].get("url"))
+    return {} if bucket is None or bucket not in services.steps.buckets else {bucket: services.steps.buckets[bucket]}
 
 
 async def _uploads(services: Services, kit: Kit) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from uuid import uuid4
 from domain import commands
 from domain.actor import Actor
 from domain.change import Change
+from domain.deck import DeckSource, bucket_of
 from domain.definition import parse_kit
 from domain.errors import NotFound, ValidationFailed
 from domain.event import Event
@@ -30,7 +31,7 @@ async def create_kit(services: Services, actor: Actor, document: Mapping[str, An
     idempotency = Idempotency.of(person.subject, "kitCreate", idempotency_key, document)
     steps = services.steps
     new = await asyncio.to_thread(parse_kit, document, steps.templates, steps.folders, steps.functions)
-    await _check_upload(services, person.subject, new.definition.deck.source.upload)
+    await _check_source(services, person.subject, new.definition.deck.source)
     template = services.steps.templates[new.definition.template]
     identity = KitIdentity(
         id=0,
@@ -59,8 +60,12 @@ async def create_kit(services: Services, actor: Actor, document: Mapping[str, An
     return kit
 
 
-async def _check_upload(services: Services, subject: str, sha256: str | None) -> None:
-    if sha256 is not None and await services.artifacts.size(upload_location(subject, sha256)) is None:
+async def _check_source(services: Services, subject: str, source: DeckSource) -> None:
+    bucket = bucket_of(source.url)
+    if bucket is not None and bucket not in services.steps.buckets:
+        message = f"the bucket {bucket!r} is not among those that this server reads decks from"
+        raise ValidationFailed.of("definition.deck.source.url", message)
+    if source.upload is not None and await services.artifacts.size(upload_location(subject, source.upload)) is None:
         message = "was not uploaded: send the zip to /uploads/SHA256 first"
         raise ValidationFailed.of("definition.deck.source.upload", message)
 

@@ -1,7 +1,7 @@
 """The bundle of ports that a use case may touch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.ports import ArtifactStore, AttemptTokens, Bus, UrlSigner
@@ -18,6 +18,7 @@ class StepSettings:
     folders: tuple[str, ...]
     functions: Mapping[str, str]
     allow_private_addresses: bool
+    buckets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator
 
 from domain.actor import Actor
+from domain.deck_archive import MAX_TOTAL_BYTES
 from domain.errors import ValidationFailed
 from resolvers.authorisation import require_person
 from resolvers.services import Services
@@ -26,6 +27,8 @@ async def upload_offset(services: Services, actor: Actor, sha256: str) -> int:
 
 async def upload(services: Services, actor: Actor, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:
     """Take in a person's file from `offset` on; it is stored once `size` bytes with that checksum are there."""
+    if size > MAX_TOTAL_BYTES:
+        raise ValidationFailed.of("size", f"must be at most {MAX_TOTAL_BYTES}: no larger zip of decks is read")
     await take_in(services, upload_location(require_person(actor).subject, sha256), sha256, size, offset, chunks)
 
 

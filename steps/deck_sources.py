@@ -20,15 +20,18 @@ Files = dict[str, bytes]
 def gather(source: DeckSource, inputs_folder: Path, server: Mapping[str, Any]) -> Files:
     """The files of the source by relative path, hidden ones left out, in order of path.
 
-    `server` has `folders` (absolute paths that may be read) and `allowPrivateAddresses` (whether an address may lead to private
-    hosts; default no). StepFailed where there is nothing, too much, or nothing may be read.
+    `server` has `folders` (absolute paths that may be read), `allowPrivateAddresses` (whether an address may lead to private
+    hosts; default no) and `buckets` (S3 buckets that may be read, with endpoint, keys and so on). StepFailed where there is
+    nothing, too much, or nothing may be read.
     """
     if source.folder is not None:
         found = dict(_folder_files(source.folder, server.get("folders") or []))
     elif source.upload is not None:
         found = _upload_files(inputs_folder / UPLOAD)
     else:
-        name, content = fetch(source.url or "", allows_private=bool(server.get("allowPrivateAddresses")))
+        name, content = fetch(
+            source.url or "", allows_private=bool(server.get("allowPrivateAddresses")), buckets=server.get("buckets") or {}
+        )
         found = _zip_files(content, name) if content.startswith(ZIP_MAGICS) else {_checked_name(name): content}
     visible = {path: found[path] for path in sorted(found) if not _is_hidden(path)}
     if not visible:

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.in_process import CREATE, Plog, serving, table_document
+from domain.deck_archive import MAX_TOTAL_BYTES
+from tests.api.in_process import CREATE, Plog, job_command, serving, table_document
 
 CONTENT = bytes(range(256)) * 40
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -203,6 +204,30 @@ async def test_a_file_that_could_not_be_served_or_handed_on_is_refused(plog: Plo
     told = await plog.answer(REPORT, worker, reports=[{"sequence": 1, "kind": "ARTIFACT", "artifact": file}])
     (field,) = change
     assert told["results"][0]["code"] == "VALIDATION_FAILED" and f"artifact.{field}" in told["results"][0]["message"]
+
+
+async def test_an_upload_that_nobody_would_read_is_refused_at_once(plog: Plog) -> None:
+    refused = await put(plog, plog.signed_in(), CONTENT, path="/uploads", size=MAX_TOTAL_BYTES + 1)
+    assert refused.status_code == 400 and refused.json()["problems"][0]["field"] == "size"
+    assert (await plog.http.head(f"/uploads/{SHA}", headers=plog.signed_in())).headers["upload-offset"] == "0"
+
+
+async def test_decks_of_a_bucket_that_the_server_reads(tmp_path: Path) -> None:
+    """How to read it reaches the step that does it and no other."""
+    buckets = {"decks": {"endpoint": "http://127.0.0.1:1", "access_key_id": "key"}, "others": {}}
+    async with serving(tmp_path, {"steps": {"buckets": buckets}}) as plog:
+        document = table_document()
+        document["definition"]["deck"]["source"] = {"url": "s3://elsewhere/a.csv"}
+        refused = await plog.answer(CREATE, plog.signed_in(), input=document)
+        assert [problem["field"] for problem in refused["problems"]] == ["definition.deck.source.url"]
+        document["definition"]["deck"]["source"] = {"url": "s3://decks/a.csv"}
+        kit = (await plog.answer(CREATE, plog.signed_in(), input=document))["kit"]
+        found: list[Any] = []
+        for job in kit["jobs"][:2]:
+            await plog.answer(job_command("jobStart"), id=job["id"])
+            given = await plog.http.get("/attempt/input", headers=plog.worker(kit, len(found)))
+            found.append(given.json()["server"]["buckets"])
+        assert found == [{"decks": buckets["decks"]}, {}]
 
 
 async def test_a_persons_upload_is_theirs_alone(plog: Plog) -> None:

@@ -102,10 +102,12 @@ def run_step(
     functions: Mapping[str, str] | None = None,
     inputs: Path | None = None,
     private: bool = True,
+    buckets: Mapping[str, Mapping[str, str]] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> StepRun:
     """Run `module` in a new folder `root` on `definition`; `inputs` is the output folder of the job before."""
     folder = StepFolder(root)
     server = {"folders": [str(path) for path in folders], "functions": functions or {}, "allowPrivateAddresses": private}
+    server["buckets"] = buckets or {}
     folder.prepare(definition, server, inputs)
     return folder.run(module, environment)

@@ -57,6 +57,16 @@ def test_links_and_devices_are_refused() -> None:
             members(stream.getvalue())
 
 
+def test_a_directory_of_far_too_many_entries_is_not_read() -> None:
+    content = zipped({str(number): b"" for number in range(70_000)}, zipfile.ZIP_STORED)
+    tracemalloc.start()
+    with pytest.raises(ArchiveRefused, match="directory"):
+        members(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deck_archive, "_unpacked", lambda *_: pytest.fail("unpacked"))
     with pytest.raises(ArchiveRefused, match="times its own size"):

@@ -186,6 +186,34 @@ def test_each_measured_analysis_is_simulated_by_itself() -> None:
         read(".meas dc x find v(1) at=1")
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "card",
+    [
+        "r1 a b " + "file" * 4_990,
+        "r1 a b " + "file " * 3_990,
+        ".param " + "a" * 19_990,
+        ".param " + "a(" * 9_990,
+        ".param " + "a='b" * 4_990,
+        ".param " + "a={b" * 4_990,
+        ".param " + "a " * 9_990,
+    ],
+)
+def test_no_card_takes_long_to_read(card: str) -> None:
+    """Backtracking took minutes to hours on each of the first cards of these."""
+    with pytest.raises(NetlistRefused) as caught:
+        read("\n".join([card, card[:-1]]) + "\n.bad")
+    assert len(str(caught.value)) < 200
+
+
+def test_including_a_large_file_again_and_again_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netlist_module, "MAX_TEXT", 10_000)
+    comments = "* nothing\n" * 300
+    read(".include c.inc\n" * 3, {"d/c.inc": comments})
+    with pytest.raises(NetlistRefused, match="more than 10000 characters"):
+        read(".include c.inc\n" * 4, {"d/c.inc": comments})
+
+
 def test_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(netlist_module, "MAX_CARDS", 100)
     with pytest.raises(NetlistRefused, match="more than 100 cards"):

@@ -5,9 +5,10 @@ import io
 import os
 import socket
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -209,9 +210,11 @@ class Site(BaseHTTPRequestHandler):
             self.send_header("Location", self.path.removeprefix("/to/"))
             self.end_headers()
             return
-        body = {"/a.csv": GOOD, "/a.zip": zipped({"z.csv": GOOD}), "/bucket/k/a.csv": GOOD, "/big.csv": b"x" * 200_000}.get(
-            self.path
-        )
+        if self.path.startswith("/drips"):
+            self.drip()
+            return
+        small = dict.fromkeys(("/a.csv", "/bucket/k/a.csv", "/open/k/a.csv"), GOOD)
+        body = {**small, "/a.zip": zipped({"z.csv": GOOD}), "/big.csv": b"x" * 200_000}.get(self.path)
         self.send_response(200 if body else 404)
         self.send_header("Content-Length", str(len(body or b"")))
         self.send_header("ETag", '"1"')
@@ -220,6 +223,15 @@ class Site(BaseHTTPRequestHandler):
             self.asked.append("signed")
         self.end_headers()
         self.wfile.write(body or b"")
+
+    def drip(self) -> None:
+        """A byte every 50 ms for 10 s, or until nobody listens."""
+        head = b"HTTP/1.1 200 OK\r\n"
+        with suppress(OSError):
+            self.wfile.write(head if "headers" in self.path else head + b"Content-Length: 1000\r\n\r\n")
+            for _ in range(200):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -294,22 +306,34 @@ def test_what_is_too_large_is_not_read_to_the_end(monkeypatch: pytest.MonkeyPatc
         remote_source.fetch(address + "/big.csv", allows_private=True)
 
 
-def test_an_object_of_s3_with_credentials_of_the_environment(tmp_path: Path) -> None:
+def test_an_object_of_s3_with_the_keys_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-machine")
     with site() as (address, asked):
-        environment = {
-            "AWS_ENDPOINT_URL": address,
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_REGION": "us-east-1",
-            "AWS_ALLOW_HTTP": "true",
-        }
-        run = run_step(tmp_path / "a", MODULE, table({"url": "s3://bucket/k/a.csv"}), environment=environment)
+        keys = {"access_key_id": "key", "secret_access_key": "secret", "region": "us-east-1"}
+        buckets = {"bucket": {"endpoint": address, **keys}, "open": {"endpoint": address}}
+        run = run_step(tmp_path / "a", MODULE, table({"url": "s3://bucket/k/a.csv"}), buckets=buckets)
         assert run.code == 0, run.stderr
         assert asked == ["/bucket/k/a.csv", "signed"]
-        missing = run_step(tmp_path / "b", MODULE, table({"url": "s3://bucket/k/b.csv"}), environment=environment)
+        run = run_step(tmp_path / "o", MODULE, table({"url": "s3://open/k/a.csv"}), buckets=buckets)
+        assert run.code == 0, run.stderr
+        assert asked[2:] == ["/open/k/a.csv"]
+        missing = run_step(tmp_path / "b", MODULE, table({"url": "s3://bucket/k/b.csv"}), buckets=buckets)
         assert missing.code == 1
         assert "s3://bucket/k/b.csv" in missing.reason
         assert "secret" not in missing.stderr
+        asked.clear()
+        other = run_step(tmp_path / "c", MODULE, table({"url": "s3://other/k/a.csv"}), buckets=buckets)
+        assert "the bucket 'other' is not among those" in other.reason and asked == []
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_source, "MAX_SECONDS", 1.0)
+    for path in ("/drips.csv", "/drips-its-headers.csv"):
+        with site() as (address, _):
+            began = time.monotonic()
+            with pytest.raises(StepFailed, match="not complete after 1 s"):
+                remote_source.fetch(address + path, allows_private=True)
+            assert time.monotonic() - began < 3
 
 
 def test_numbers_of_a_table() -> None:
