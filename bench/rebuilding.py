@@ -3,9 +3,9 @@
 import asyncio
 import os
 import re
-import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,27 @@ async def rebuild(database: Database, url: str, home: Path, events: int) -> dict
         await running_kit(database, "rebuild", EVENTS_A_KIT)
     environment = {**os.environ, "PLOG_DATABASE__URL": url, "PLOG_HOME": str(home)}
     command = [str(Path(sys.executable).with_name("plog")), "rebuild-projection"]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    began = time.monotonic()
-    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, check=False)
-    elapsed = time.monotonic() - began
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    found = WHOLE.search(done.stdout)
+    code, printed, seconds, peak = await asyncio.to_thread(_run, command, environment)
+    found = WHOLE.search(printed)
     if found is None:
-        raise AssertionError(done.stdout[-2000:] + done.stderr[-2000:])
+        raise AssertionError(printed[-4000:])
     kits, folded, differences = map(int, found.groups())
     return {
         "kits": kits,
         "events": folded,
         "differences": differences,
-        "seconds": round(elapsed, 1),
-        "peak memory (MB)": round(max(before, peak) * 1024 / 1e6),
-        "holds": done.returncode == 0 and differences == 0 and folded >= events,
+        "seconds": round(seconds, 1),
+        "peak memory (MB)": round(peak / 1e6),
+        "holds": code == 0 and differences == 0 and folded >= events,
     }
+
+
+def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str, float, int]:
+    """Exit code, what was printed, seconds, and the largest resident memory in bytes."""
+    with tempfile.TemporaryFile("w+") as output:
+        began = time.monotonic()
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - began
+        output.seek(0)
+        return os.waitstatus_to_exitcode(status), output.read(), seconds, usage.ru_maxrss * 1024
