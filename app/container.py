@@ -168,6 +168,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
 def _reconciler(settings: Settings) -> ReconcilerSettings:
     return ReconcilerSettings(
         interval_seconds=settings.scheduler.jobs_seconds,
+        patience_seconds=min(1.0, settings.runner.lost_after_seconds / 10),
         capacity=settings.runner.capacity,
         cancel_grace_seconds=settings.runner.cancel_grace_seconds,
         lost_after_seconds=settings.runner.lost_after_seconds,

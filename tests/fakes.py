@@ -39,11 +39,12 @@ class Fuse:
 
 @dataclass(slots=True)
 class FakeAttempt:
-    """An attempt on a `FakeRunner`: `ending` is None while it is alive."""
+    """An attempt on a `FakeRunner`: `ending` is None while it is alive; one that floods writes faster than anybody copies."""
 
     order: LaunchOrder
     ending: Ending | None = None
     log: bytes = b""
+    is_flooding: bool = False
     ended_for: list[EndReason] = field(default_factory=list)
 
 
@@ -100,7 +101,10 @@ class FakeRunner:
 
     async def read_log(self, key: AttemptKey, offset: int, limit: int) -> LogChunk:
         """See `domain.ports.Runner.read_log`."""
-        return LogChunk(offset, self.attempts[key].log[offset : offset + limit])
+        attempt = self.attempts[key]
+        if attempt.is_flooding:
+            attempt.log += b"x" * limit
+        return LogChunk(offset, attempt.log[offset : offset + limit])
 
     async def forget(self, key: AttemptKey) -> None:
         """See `domain.ports.Runner.forget`."""

@@ -72,7 +72,21 @@ class ProcessRunner:
 
         The order is written in any case, so that a shim that is there gets the newer token. `Unavailable` where no shim comes up.
         """
-        await asyncio.to_thread(self._launch, order)
+        folder = RunFolder(self._root, order.key)
+        deadline = time.monotonic() + START_SECONDS
+        child = None
+        try:
+            await asyncio.to_thread(folder.write_order, order, self._options)
+            while not folder.is_begun:
+                # Without a child of ours, somebody else starts the shim at this moment, or only looks at the lock.
+                child = child or await asyncio.to_thread(self._spawn, folder)
+                if child is not None and child.poll() is not None and not folder.is_begun:
+                    raise Unavailable(f"The shim of attempt {order.key} ended with code {child.returncode} at its start.")
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"The shim of attempt {order.key} did not start within {START_SECONDS:g} s.")
+                await asyncio.sleep(POLL_SECONDS)  # no thread waits: there are few, and everything here needs one
+        except OSError as error:
+            raise Unavailable(f"Attempt {order.key} can't be started: {error}") from error
 
     async def observe(self, keys: Sequence[AttemptKey]) -> Mapping[AttemptKey, Observation]:
         """What is there of the attempts.
@@ -100,23 +114,6 @@ class ProcessRunner:
     async def forget(self, key: AttemptKey) -> None:
         """Remove the run folder; a no-op while a shim runs or sends reports, or while the ending is not known."""
         await asyncio.to_thread(self._forget, key)
-
-    def _launch(self, order: LaunchOrder) -> None:
-        folder = RunFolder(self._root, order.key)
-        deadline = time.monotonic() + START_SECONDS
-        child = None
-        try:
-            folder.write_order(order, self._options)
-            while not folder.is_begun:
-                # Without a child of ours, somebody else starts the shim at this moment, or only looks at the lock.
-                child = child or self._spawn(folder)
-                if child is not None and child.poll() is not None and not folder.is_begun:
-                    raise Unavailable(f"The shim of attempt {order.key} ended with code {child.returncode} at its start.")
-                if time.monotonic() > deadline:
-                    raise Unavailable(f"The shim of attempt {order.key} did not start within {START_SECONDS:g} s.")
-                time.sleep(POLL_SECONDS)
-        except OSError as error:
-            raise Unavailable(f"Attempt {order.key} can't be started: {error}") from error
 
     def _observe(self, key: AttemptKey) -> Observation:
         self._collect_children()

@@ -19,7 +19,9 @@ from tests.factories import change, store_kit
 from tests.fakes import FailingDatabase, FakeArtifacts, FakeRunner, fake_services
 
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
-SETTINGS = ReconcilerSettings(interval_seconds=0.05, heartbeat_seconds=0.0, cancel_grace_seconds=0.0, interrupt_grace_seconds=0.0)
+SETTINGS = ReconcilerSettings(
+    interval_seconds=0.05, patience_seconds=30.0, heartbeat_seconds=0.0, cancel_grace_seconds=0.0, interrupt_grace_seconds=0.0
+)
 
 
 class House:

@@ -310,6 +310,58 @@ async def test_the_output_is_kept_whole_before_it_is_forgotten(house: House) -> 
     assert b"".join(chunk.data for chunk in chunks) == whole
 
 
+async def test_output_that_never_ends_keeps_nobody_waiting(database: Database) -> None:
+    house = House(database, FakeRunner(is_obedient=False), interval_seconds=3600.0)
+    flooding = await house.new_kit()
+    key = flooding.jobs[0].attempt.key
+    await house.rounds()
+    house.runner.attempts[key].is_flooding = True
+    await house.decide(flooding.id, commands.cancel_kit)
+    other = await house.new_kit()
+    async with asyncio.timeout(20):
+        await house.rounds()
+    assert house.runner.attempts[key].ended_for == [EndReason.CANCELLED]
+    assert house.runner.launches == [key, other.jobs[0].attempt.key]
+    house.runner.attempts[key].is_flooding = False
+    house.runner.attempts[key].log += b"y" * 5_000_000
+    whole = house.runner.attempts[key].log
+    house.runner.finish(key, cause=Cause.CANCELLED)
+
+    async def is_settled() -> bool:
+        return (await house.kit(flooding.id)).jobs[0].is_ended
+
+    loop = asyncio.create_task(house.reconciler.run())  # goes round again at once while there is more
+    try:
+        await eventually(is_settled, deadline=20)
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+    async with house.database.snapshot() as work:
+        assert await work.logs.end(key) == len(whole)
+    assert (await house.kit(flooding.id)).jobs[0].status is Status.CANCELLED
+
+
+async def test_an_attempt_that_does_not_come_up_keeps_nobody_waiting(database: Database) -> None:
+    house = House(database, patience_seconds=0.2, capacity=3)
+    running = await house.new_kit()
+    key = running.jobs[0].attempt.key
+    await house.rounds()
+    house.runner.may_launch.clear()
+    await house.new_kit()
+    async with asyncio.timeout(20):
+        await house.rounds()
+        await silence(house, "runner-1", 3600)
+        await house.decide(running.id, partial(commands.cancel_job, job_id=key.job_id))
+        await house.rounds(2)
+    async with house.database.snapshot() as work:
+        assert not await work.attempts.claims_of_lost_runners(timedelta(seconds=60), await work.kits.now())
+    assert (await house.kit(running.id)).jobs[0].status is Status.CANCELLED
+    house.runner.may_launch.set()
+    await eventually(lambda: len(house.runner.launches) == 2)
+    await house.rounds()
+    assert house.runner.launches.count(house.runner.launches[-1]) == 1
+
+
 async def test_a_command_wakes_the_loop(database: Database) -> None:
     house = House(database, interval_seconds=3600.0)
     loop = asyncio.create_task(house.reconciler.run())
