@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
 
+from steps.process_tree import MARKER
+
 
 class Stopped(Exception):
     """No process is started any more."""
@@ -17,7 +19,7 @@ class Stopped(Exception):
 class ChildProcesses:
     """Starts processes and can end all that run; used by several threads at a time.
 
-    The groups stay in the session of the step, so that whoever ends the session ends them too.
+    They stay in the step's session and keep its mark, so that whoever ends what a lost step left behind finds them.
     """
 
     def __init__(self) -> None:
@@ -26,15 +28,19 @@ class ChildProcesses:
         self._is_stopped = False
 
     @contextmanager
-    def start(self, command: Sequence[str], *, limits: Mapping[int, int], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    def start(
+        self, command: Sequence[str], *, environment: Mapping[str, str], limits: Mapping[int, int], **options: Any
+    ) -> Iterator[subprocess.Popen[Any]]:
         """Run `command` (options as for `Popen`) while the block lasts; at its end the whole group is killed and waited for.
 
-        `limits` are resource limits (`resource.RLIMIT_…`), set where the system can. `Stopped` after `stop()`.
+        `environment` is all that it gets but for the mark; `limits` are resource limits (`resource.RLIMIT_…`), set where the
+        system can. `Stopped` after `stop()`.
         """
+        mark = {MARKER: os.environ[MARKER]} if MARKER in os.environ else {}
         with self._lock:
             if self._is_stopped:
                 raise Stopped
-            process = subprocess.Popen(command, process_group=0, **options)
+            process = subprocess.Popen(command, env={**environment, **mark}, process_group=0, **options)
             self._running.add(process)
         try:
             _limit(process.pid, limits)

@@ -77,7 +77,7 @@ class _Worker:
         command = [sys.executable, "-P", "-m", "steps.function_worker", target]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         try:
-            self._process = self._stack.enter_context(children.start(command, limits={}, env=environment, **pipes))
+            self._process = self._stack.enter_context(children.start(command, environment=environment, limits={}, **pipes))
         except Stopped as error:
             raise PointFailed("the job was stopped before this point") from error
         if self._process.stdin is None or self._process.stdout is None:

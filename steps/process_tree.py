@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+MARKER = "PLOG_ATTEMPT"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 IS_LINUX = sys.platform == "linux"
@@ -102,9 +103,9 @@ def tree_ids(pid: int) -> list[int]:
     return found
 
 
-def marked(variable: str, value: str) -> list[Process]:
-    """The processes that were started with `variable=value` in their environment, this one excepted."""
-    wanted = f"{variable}={value}".encode()
+def marked(attempt: str) -> list[Process]:
+    """The processes that were started with the attempt's name as `MARKER` in their environment, this one excepted."""
+    wanted = f"{MARKER}={attempt}".encode()
     found = []
     for each in processes():
         with suppress(*GONE, PermissionError):
@@ -114,18 +115,17 @@ def marked(variable: str, value: str) -> list[Process]:
     return found
 
 
-def group_of(leader: str, folder: Path) -> list[Process]:
-    """The process group led by the process with that identity, which worked in `folder`.
+def session_of(leader: str, folder: Path) -> list[Process]:
+    """The session led by the process with that identity, which worked in `folder`: its group and all groups made since.
 
-    Once the leader is gone its id may name a foreign group; then only those count that are in its session as well and work in
-    the folder or write to it.
+    Once the leader is gone its id may name a foreign session; then only those count that work in the folder or write to it.
     """
     pid = int(leader.split(" ", 1)[0])
     found = process(pid)
-    members = [each for each in processes() if each.group == pid]
+    members = [each for each in processes() if each.session == pid]
     if found is not None and found.identity == leader:
         return members
-    return [each for each in members if each.session == pid and _is_inside(each.pid, folder)]
+    return [each for each in members if _is_inside(each.pid, folder)]
 
 
 def _is_inside(pid: int, folder: Path) -> bool:

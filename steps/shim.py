@@ -25,7 +25,7 @@ from typing import Any
 from steps.fetch_inputs import InputsFetch
 from steps.memory_group import MemoryGroup
 from steps.memory_watch import MemoryWatch
-from steps.process_tree import Process, group_of, kill, process
+from steps.process_tree import Process, kill, process, session_of
 from steps.report_client import ReportClient
 from steps.server_client import ServerClient, Superseded
 from steps.shim_folder import ShimFolder
@@ -170,7 +170,7 @@ class Shim:
         self._folder.write_exit({"exitCode": code, "reports": reports, "cause": cause, "message": message, "details": known})
 
     def _left_by(self, started: Mapping[str, Any], group: MemoryGroup | None) -> list[Process]:
-        inside = group_of(started["step"], self._folder.root) if started.get("step") else []
+        inside = session_of(started["step"], self._folder.root) if started.get("step") else []
         return [*inside, *leftovers(self._order["attempt"], group)]
 
 

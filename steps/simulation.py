@@ -66,9 +66,9 @@ class Simulator:
             try:
                 with self._children.start(
                     [PROGRAM, "-b", "-n", "netlist.cir"],
+                    environment=_environment(scratch),
                     limits=self._limits(),
                     cwd=scratch,
-                    env=_environment(scratch),
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from steps.memory_group import MemoryGroup
 from steps.process_tree import (
+    MARKER,
     Process,
     become_subreaper,
     descendants,
@@ -23,7 +24,6 @@ from steps.process_tree import (
 )
 from steps.shim_folder import CHUNK, ShimFolder
 
-MARKER = "PLOG_ATTEMPT"
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -175,7 +175,7 @@ class ErrorOutput(Thread):
 def leftovers(attempt: str, group: MemoryGroup | None) -> list[Process]:
     """The processes that carry the attempt's mark or sit in its control group, wherever they went."""
     inside = [process(pid) for pid in group.process_ids()] if group is not None else []
-    return [*marked(MARKER, attempt), *(each for each in inside if each is not None)]
+    return [*marked(attempt), *(each for each in inside if each is not None)]
 
 
 def _environment(folder: ShimFolder, order: Mapping[str, Any]) -> dict[str, str]:

@@ -109,7 +109,7 @@ class AttemptDriver:
 
     def step_processes(self, key: AttemptKey) -> list[int]:
         """The ids of the processes that carry the attempt's mark."""
-        return [each.pid for each in marked("PLOG_ATTEMPT", str(key))]
+        return [each.pid for each in marked(str(key))]
 
     async def check_nothing_left(self) -> None:
         """Fail if a process of any attempt is left; end it then, so that the failure stays alone."""

@@ -100,7 +100,7 @@ async def test_killed_shim_is_runner_lost_and_everything_is_cleared(attempts: At
         + """
 import json, subprocess
 daemon("grandchild", True)
-unmarked = subprocess.Popen(["sleep", "600"], env={})
+unmarked = subprocess.Popen(["sleep", "600"], env={}, process_group=0)
 open("unmarked", "w").write(str(unmarked.pid))
 with open(os.environ["PLOG_REPORTS"], "a") as reports:
     for value in range(5): reports.write(json.dumps({"task": "a", "progress": value / 10}) + "\\n")

@@ -14,7 +14,7 @@ import pytest
 from domain.attempt import Cause
 from steps import memory_group, shim, stop_requests
 from steps.memory_group import MemoryGroup
-from steps.process_tree import descendants, group_of, kill, marked, process, resident_bytes, tree_ids
+from steps.process_tree import MARKER, descendants, kill, marked, process, resident_bytes, session_of, tree_ids
 from steps.stop_requests import Stop
 from tests.waiting import eventually_sync
 
@@ -41,7 +41,7 @@ def test_causes_are_those_of_the_domain() -> None:
 @pytest.fixture
 def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
     command = [sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '600'])"]
-    running = subprocess.Popen(command, env={**os.environ, "TEST_MARK": MARK}, start_new_session=True)
+    running = subprocess.Popen(command, env={**os.environ, MARKER: MARK}, start_new_session=True)
     eventually_sync(lambda: len(descendants(running.pid)) == 1)
     yield running
     for each in descendants(running.pid):
@@ -55,9 +55,9 @@ def test_a_tree_is_seen_measured_and_ended(sleeper: "subprocess.Popen[bytes]") -
     assert leader is not None
     (child,) = descendants(sleeper.pid)
     assert tree_ids(sleeper.pid) == [child.pid]
-    assert {each.pid for each in marked("TEST_MARK", MARK)} == {leader.pid, child.pid}
-    assert marked("TEST_MARK", MARK[:-1]) == []
-    assert {each.pid for each in group_of(leader.identity, Path("/nowhere"))} == {leader.pid, child.pid}
+    assert {each.pid for each in marked(MARK)} == {leader.pid, child.pid}
+    assert marked(MARK[:-1]) == []
+    assert {each.pid for each in session_of(leader.identity, Path("/nowhere"))} == {leader.pid, child.pid}
     assert resident_bytes([leader.pid]) > 1_000_000
     kill(child)
     sleeper.wait()
@@ -69,15 +69,16 @@ def test_a_reused_id_is_never_signalled(sleeper: "subprocess.Popen[bytes]") -> N
     assert leader is not None
     earlier = replace(leader, start=leader.start - 1)
     kill(earlier)
-    assert group_of(earlier.identity, Path("/nowhere")) == []
+    assert session_of(earlier.identity, Path("/nowhere")) == []
     other_boot = leader.identity.rsplit(" ", 1)[0] + " another-boot"
-    assert group_of(other_boot, Path("/nowhere")) == []
+    assert session_of(other_boot, Path("/nowhere")) == []
     assert sleeper.poll() is None
     kill(replace(leader, pid=2**22 + 7))  # an id that can't exist
 
 
 def test_orphans_of_a_dead_leader_count_only_where_they_work_in_the_folder(tmp_path: Path) -> None:
-    code = "import subprocess; print(subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL).pid, flush=True); input()"
+    child = "subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL, process_group=0)"
+    code = f"import subprocess; print({child}.pid, flush=True); input()"
     running = subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -88,12 +89,12 @@ def test_orphans_of_a_dead_leader_count_only_where_they_work_in_the_folder(tmp_p
     running.kill()
     running.communicate()
     try:
-        assert group_of(leader.identity, tmp_path / "elsewhere") == []
-        assert [each.pid for each in group_of(leader.identity, tmp_path)] == [orphan]
+        assert session_of(leader.identity, tmp_path / "elsewhere") == []
+        assert [each.pid for each in session_of(leader.identity, tmp_path)] == [orphan]
     finally:
-        for each in group_of(leader.identity, tmp_path):
+        for each in session_of(leader.identity, tmp_path):
             kill(each)
-    eventually_sync(lambda: group_of(leader.identity, tmp_path) == [])
+    eventually_sync(lambda: session_of(leader.identity, tmp_path) == [])
 
 
 def test_stops_join_to_the_first_cause_and_the_earliest_deadline() -> None:

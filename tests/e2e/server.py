@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +115,12 @@ class PlogServer:
             process.kill()
 
     def attempt_processes(self) -> list[psutil.Process]:
-        """Shims and steps that belong to this data folder."""
+        """Shims, steps and whatever they started: what works in a run folder of this server."""
         found = []
-        marker = str(self.home)
         for process in psutil.process_iter():
-            try:
-                words = [*process.cmdline(), process.environ().get("PLOG_INPUT", "")]
-                if process.pid not in (self.pid, os.getpid()) and marker in " ".join(words):
+            with suppress(psutil.Error):
+                if Path(process.cwd()).is_relative_to(self.home / "data" / "runs"):
                     found.append(process)
-            except psutil.Error:
-                continue
         return found
 
     @property

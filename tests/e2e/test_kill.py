@@ -1,10 +1,12 @@
 """kill -9 at any moment: what was accepted is there once, what ran is found again, and every kit ends."""
 
 import asyncio
+import io
 import os
 import random
 import signal
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,22 @@ from persistence.engine import open_engines
 from persistence.rebuild import rebuild
 from persistence.unit_of_work import Database
 from tests.e2e.server import RETRY, PlogServer, demo_document
+from tests.services import require_program
 from tests.waiting import eventually
 
 SHARE = float(os.environ.get("PLOG_ENDURANCE", "0.1"))
 POINTS = 20
 QUICK_STEP = Path(__file__).with_name("quick_step.py")
 NEVER_MERGED = {EventKind.STATUS, EventKind.TRIAL, EventKind.POINT, EventKind.NOTE, EventKind.ARTIFACT}
+SLOW_NETLIST = """* an hour and more for a point
+.param r=1k
+v1 in 0 pulse(0 1 1n 1n 1n 1u 2u)
+r1 in out {r}
+c1 out 0 1p
+.tran 10u 100
+.meas tran a trig v(in) val=0.5 rise=1 targ v(out) val=0.5 rise=1
+.end
+"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -149,7 +161,7 @@ async def test_kill_9_of_a_shim_or_step(tmp_path: Path, database_settings: dict[
 
 
 def find(server: PlogServer, victim: str) -> psutil.Process | None:
-    wanted = "steps.shim" if victim == "shim" else "quick_step.py"
+    wanted = {"shim": "steps.shim", "step": "quick_step.py", "simulation": "ngspice"}[victim]
     for process in server.attempt_processes():
         try:
             if any(wanted in word for word in process.cmdline()):
@@ -157,6 +169,36 @@ def find(server: PlogServer, victim: str) -> psutil.Process | None:
         except psutil.Error:
             continue
     return None
+
+
+async def test_simulations_do_not_outlive_a_killed_shim(tmp_path: Path) -> None:
+    require_program("ngspice")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as decks:
+        decks.writestr("slow.cir", SLOW_NETLIST)
+    server = PlogServer(tmp_path / "plog")
+    await server.start()
+    try:
+        document = demo_document("table")
+        document["definition"] |= {
+            "deck": {"kind": "SPICE", "source": {"upload": await server.upload(archive.getvalue())}},
+            "design": {
+                "method": "LATIN_HYPERCUBE",
+                "points": 4,
+                "variables": [{"name": "r", "low": 1, "high": 10}],
+                "timeoutSeconds": 3600,
+            },
+        }
+        number = (await server.create_kit(document))["number"]
+        simulation = await eventually(lambda: find(server, "simulation"), deadline=60)
+        shim = find(server, "shim")
+        assert simulation is not None and shim is not None and os.getpgid(simulation.pid) == simulation.pid
+        shim.kill()
+        kit = await server.ended(number)
+        assert [job["attempt"]["cause"] for job in kit["jobs"] if job["status"] == "FAILED"] == ["RUNNER_LOST"]
+        await eventually(lambda: not server.attempt_processes(), deadline=5)
+    finally:
+        await server.stop()
 
 
 async def test_a_server_that_is_stopped_politely_leaves_its_attempts_running(tmp_path: Path) -> None:
