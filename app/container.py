@@ -151,8 +151,13 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             public_url=settings.base_url,
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )
-        log_bytes = int(settings.runner.max_log_mb * 1_000_000)
-        runner = ProcessRunner(settings.home / "runs", sys.executable, process_environment(), log_bytes=log_bytes)
+        runner = ProcessRunner(
+            settings.home / "runs",
+            sys.executable,
+            process_environment(),
+            log_bytes=int(settings.runner.max_log_mb * 1_000_000),
+            max_reports=settings.runner.max_reports,
+        )
         yield Container(
             settings=settings,
             services=services,

@@ -2,27 +2,32 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from threading import Event, Thread
 from typing import Any
 
 from steps.http_exchange import Backoff, Rejected, Unreachable
-from steps.server_client import ServerClient
+from steps.server_client import ServerClient, digest
 from steps.shim_folder import ShimFolder
 
 LOG = logging.getLogger(__name__)
+MOST_REJECTIONS = 5
 
 
 class InputsFetch(Thread):
-    """Fetches the input document and its artifacts, trying until it succeeds; `error` is what made it give up.
+    """Fetches the input document and its artifacts, trying for as long as the server can't be reached.
 
-    A thread, because the shim has to hear meanwhile that the attempt is to end.
+    `error` is what made it give up: among others the same rejection of an artifact with several fresh input documents, as their
+    links are fresh too. `trouble` is a sentence about what went wrong last. A thread, because the shim has to hear meanwhile
+    that the attempt is to end.
     """
 
     def __init__(self, folder: ShimFolder, server: ServerClient) -> None:
         super().__init__(name="inputs", daemon=True)
         self.error: Exception | None = None
+        self.trouble = ""
         self._folder = folder
         self._server = server
         self._halt = Event()
@@ -34,12 +39,18 @@ class InputsFetch(Thread):
     def run(self) -> None:
         """Fetch; called by `start`."""
         backoff = Backoff()
+        rejections: Counter[str] = Counter()
         while not self._halt.is_set():
             try:
                 self._fetch()
                 return
-            except (Unreachable, Rejected) as error:  # a signed URL may have expired: a new document brings new ones
+            except (Unreachable, Rejected) as error:
                 LOG.info("inputs: %s", error)
+                self.trouble = f"The inputs can't be had: {error}"
+                rejections[self.trouble] += isinstance(error, Rejected)
+                if rejections[self.trouble] == MOST_REJECTIONS:
+                    self.error = error
+                    return
                 self._halt.wait(backoff.pause())
             except Exception as error:
                 self.error = error
@@ -49,15 +60,18 @@ class InputsFetch(Thread):
         document = self._server.input_document()
         entries = document.get("inputs") or []
         for entry in entries:
-            self._fetch_one(entry)
+            try:
+                self._fetch_one(entry)
+            except Rejected as error:
+                raise Rejected(f"{entry['name']}: {error}") from error
         shown = {**document, "inputs": [{key: value for key, value in entry.items() if key != "url"} for entry in entries]}
         self._folder.input_document.write_text(json.dumps(shown, ensure_ascii=False), "utf-8")
 
     def _fetch_one(self, entry: Mapping[str, Any]) -> None:
         place = safe_place(self._folder.inputs, str(entry["name"]))
-        if place.exists():
-            return
         sha256 = str(entry["sha256"])
+        if place.is_file() and digest(place)[0] == sha256:
+            return
         partial = self._folder.downloads / f"{PurePosixPath(sha256).name}.part"
         self._server.download(str(entry["url"]), partial, sha256)
         place.parent.mkdir(parents=True, exist_ok=True)

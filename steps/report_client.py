@@ -31,9 +31,12 @@ class Line(NamedTuple):
 
 
 class ReportClient(Thread):
-    """Sends the lines of a run folder's spool until `finish` was called and all were accepted, or the server wants no more."""
+    """Sends the lines of a run folder's spool until `finish` was called and all were accepted, or the server wants no more.
 
-    def __init__(self, folder: ShimFolder, server: ServerClient) -> None:
+    Lines after number `limit` are left alone.
+    """
+
+    def __init__(self, folder: ShimFolder, server: ServerClient, limit: int) -> None:
         super().__init__(name="reports", daemon=True)
         self.superseded = Event()
         self._folder = folder
@@ -42,6 +45,7 @@ class ReportClient(Thread):
         self._is_closed: bool = cursor["closed"]
         self._accepted: int = cursor["accepted"]
         self._offset: int = cursor["offset"]
+        self._limit = limit
         self._total: int | None = None
         self._wake = Event()
         self._most = MAX_REPORTS
@@ -96,7 +100,8 @@ class ReportClient(Thread):
 
     def _advance(self) -> bool:
         """Send what is there, up to one batch; whether anything was."""
-        most = self._most if self._total is None else min(self._most, self._total - self._accepted)
+        last = self._limit if self._total is None else self._total
+        most = min(self._most, last - self._accepted)
         lines = read_lines(self._folder.reports, self._offset, most)
         if not lines:
             if self._total is not None:

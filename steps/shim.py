@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Any
@@ -27,10 +28,11 @@ from steps.memory_group import MemoryGroup
 from steps.memory_watch import MemoryWatch
 from steps.process_tree import Process, kill, process, session_of
 from steps.report_client import ReportClient
+from steps.report_spool import ReportSpool
 from steps.server_client import ServerClient, Superseded
 from steps.shim_folder import ShimFolder
 from steps.step_process import KILL_SECONDS, StepProcess, leftovers
-from steps.stop_requests import CANCELLED, MEMORY_LIMIT, Limits, Stop, StopRequests
+from steps.stop_requests import CANCELLED, Stop, StopRequests, TimeLimit, UsageLimits
 
 LOG = logging.getLogger(__name__)
 TICK_SECONDS = 0.03
@@ -46,8 +48,10 @@ class Shim:
     def __init__(self, folder: ShimFolder) -> None:
         self._folder = folder
         self._order = folder.order()
+        self._time_limit = TimeLimit(self._order["limits"]["timeSeconds"], self._order["graceSeconds"])
         self._requests = StopRequests(folder, self._order["graceSeconds"])
-        self._reports = ReportClient(folder, self._server())
+        self._spool = ReportSpool(folder.reports, self._order["maxReports"])
+        self._reports = ReportClient(folder, self._server(), self._spool.limit)
         self._requests.is_superseded = self._reports.superseded.is_set
 
     def run(self) -> None:
@@ -56,12 +60,11 @@ class Shim:
         self._folder.prepare()
         fetch = InputsFetch(self._folder, self._server())
         fetch.start()
-        while fetch.is_alive() and self._requests.current() is None:
+        while (stop := self._requests.current() or self._time_limit.exceeded()) is None and fetch.is_alive():
             fetch.join(TICK_SECONDS)
-        stop = self._requests.current()
-        if fetch.is_alive() or stop is not None:
+        if stop is not None:
             fetch.halt()
-            self._write_exit(None, stop)
+            self._write_exit(None, replace(stop, message=f"{stop.message} {fetch.trouble}".strip()))
         elif isinstance(fetch.error, Superseded):
             self._write_exit(None, Stop(CANCELLED, "The server has replaced or closed this attempt.", 0.0))
         elif fetch.error is not None:
@@ -122,12 +125,12 @@ class Shim:
         self._folder.write_started({"shim": _own_identity(), "group": where, "step": step.identity, "pid": step.pid})
         self._reports.start()
         memory = MemoryWatch(limits["memoryBytes"], group)
-        stop = self._watch(step, Limits(limits["timeSeconds"], self._order["graceSeconds"], memory))
+        usage = UsageLimits(memory, self._spool, self._order["graceSeconds"])
+        stop = self._watch(step, usage)
         seconds = time.monotonic() - began
         unkilled = step.end_all()
         self._folder.hold_log(self._order["logBytes"])
-        if stop is None and memory.is_exceeded():
-            stop = Stop(MEMORY_LIMIT, f"The memory limit was reached ({memory.method}).", 0.0)
+        stop = stop or usage.exceeded()
         if group is not None:
             group.remove()
         details = {
@@ -139,12 +142,12 @@ class Shim:
         }
         self._write_exit(step, stop, details)
 
-    def _watch(self, step: StepProcess, limits: Limits) -> Stop | None:
+    def _watch(self, step: StepProcess, usage: UsageLimits) -> Stop | None:
         """Wait for the end of the step's own process; end it where that is wanted. What wanted it first, if anything."""
         stop: Stop | None = None
         while not step.has_exited():
             self._folder.hold_log(self._order["logBytes"])
-            for wanted in (self._requests.current(), limits.exceeded()):
+            for wanted in (self._requests.current(), self._time_limit.exceeded(), usage.exceeded()):
                 if wanted is not None and stop is None:
                     step.ask_to_end()
                     stop = wanted
@@ -166,7 +169,9 @@ class Shim:
             message = message or ("" if stop is not None else f"The step was ended by {known['signal']}.")
             code = None if stop is not None else 128 - code
         cause = None if stop is None else stop.cause
-        reports = self._folder.seal_reports()
+        if self._spool.is_over():
+            known["reportLimit"] = self._spool.limit
+        reports = self._spool.seal()
         self._folder.write_exit({"exitCode": code, "reports": reports, "cause": cause, "message": message, "details": known})
 
     def _left_by(self, started: Mapping[str, Any], group: MemoryGroup | None) -> list[Process]:

@@ -92,25 +92,6 @@ class ShimFolder:
             if self.log.stat().st_size > limit + 1:
                 os.truncate(self.log, limit + 1)
 
-    def seal_reports(self) -> int:
-        """The number of report lines, for good. To be called when no writer is left.
-
-        A last line without a newline gets one: if it is whole it counts as the report it is, and if it was torn it becomes
-        a note about a malformed line (steps/report_lines.py), so that nothing disappears silently. Sealing again changes nothing.
-        """
-        lines, last = 0, b"\n"
-        with self.reports.open("ab+") as file:
-            file.seek(0)
-            while chunk := file.read(CHUNK):
-                lines += chunk.count(b"\n")
-                last = chunk[-1:]
-            if last != b"\n":
-                file.write(b"\n")
-                file.flush()
-                lines += 1
-            os.fsync(file.fileno())
-        return lines
-
 
 def json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; FileNotFoundError or ValueError where there is none."""

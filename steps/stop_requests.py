@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from types import FrameType
 
 from steps.memory_watch import MemoryWatch
+from steps.report_spool import ReportSpool
 from steps.shim_folder import ShimFolder
 
 CANCELLED = "CANCELLED"
 INTERRUPTED = "INTERRUPTED"
 TIME_LIMIT = "TIME_LIMIT"
 MEMORY_LIMIT = "MEMORY_LIMIT"
+REPORT_LIMIT = "REPORT_LIMIT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +72,36 @@ class StopRequests:
         self._has_signal = True
 
 
-class Limits:
-    """The limits of the attempt's order, counted from the start of its step."""
+class TimeLimit:
+    """The time that the attempt's order allows, counted from when this is made: the beginning of the attempt."""
 
-    def __init__(self, time_seconds: float | None, grace_seconds: float, memory: MemoryWatch) -> None:
-        self._seconds = time_seconds
-        self._end = None if time_seconds is None else time.monotonic() + time_seconds
+    def __init__(self, seconds: float | None, grace_seconds: float) -> None:
+        self._seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
         self._grace = grace_seconds
-        self._memory = memory
 
     def exceeded(self) -> Stop | None:
-        """The limit that is exceeded now."""
+        """The reason to end now, if the time is over."""
+        if self._end is None or time.monotonic() < self._end:
+            return None
+        return Stop(TIME_LIMIT, f"The time limit of {self._seconds:g} s was reached.", self._end + self._grace)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLimits:
+    """The limits to what a step uses up: memory, and lines of its spool."""
+
+    memory: MemoryWatch
+    spool: ReportSpool
+    grace_seconds: float
+
+    def exceeded(self) -> Stop | None:
+        """The limit that is or was exceeded."""
         now = time.monotonic()
-        if self._memory.is_exceeded():
-            grace = 0.0 if self._memory.is_running_away() else self._grace
-            return Stop(MEMORY_LIMIT, f"The memory limit was reached ({self._memory.method}).", now + grace)
-        if self._end is not None and now >= self._end:
-            return Stop(TIME_LIMIT, f"The time limit of {self._seconds:g} s was reached.", self._end + self._grace)
+        if self.memory.is_exceeded():
+            grace = 0.0 if self.memory.is_running_away() else self.grace_seconds
+            return Stop(MEMORY_LIMIT, f"The memory limit was reached ({self.memory.method}).", now + grace)
+        if self.spool.is_over():
+            message = f"More than {self.spool.limit} reports were written, the limit; those after them are dropped."
+            return Stop(REPORT_LIMIT, message, now + self.grace_seconds)
         return None

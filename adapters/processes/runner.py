@@ -35,6 +35,7 @@ class ProcessRunner:
         request_timeout_seconds: how long a shim waits for one network operation before it tries again.
         use_control_groups: hold memory limits by control groups where the platform hands them over; else they are watched.
         log_bytes: how much of an attempt's output is kept; a last line says so where there was more.
+        max_reports: how many reports an attempt may write; one that writes more is ended.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ProcessRunner:
         request_timeout_seconds: float = 20.0,
         use_control_groups: bool = True,
         log_bytes: int = 64 << 20,
+        max_reports: int = 200_000,
     ) -> None:
         self._root = folder.resolve()
         self._python = python
@@ -55,6 +57,7 @@ class ProcessRunner:
             "requestTimeoutSeconds": request_timeout_seconds,
             "useControlGroups": use_control_groups,
             "logBytes": log_bytes,
+            "maxReports": max_reports,
         }
         self._id = lasting_id(self._root)
         self._children: list[subprocess.Popen[bytes]] = []
@@ -74,7 +77,7 @@ class ProcessRunner:
         """
         folder = RunFolder(self._root, order.key)
         deadline = time.monotonic() + START_SECONDS
-        child = None
+        child: subprocess.Popen[bytes] | None = None
         try:
             await asyncio.to_thread(folder.write_order, order, self._options)
             while not folder.is_begun:

@@ -50,7 +50,8 @@ strawberry.enum(
     description=(
         "Why an attempt did not succeed. `EXIT_CODE`: its program failed. `TASK_FAILED`: it reported a failed "
         "task. "
-        "`TIME_LIMIT`, `MEMORY_LIMIT`: it took more than its step allows. `RUNNER_LOST`: what ran it is gone. "
+        "`TIME_LIMIT`, `MEMORY_LIMIT`: it took more than its step allows. `REPORT_LIMIT`: it wrote more reports than "
+        "the server allows. `RUNNER_LOST`: what ran it is gone. "
         "`REPORTS_LOST`: its last reports "
         "never arrived. `NOT_STARTED`: it could not be started. `CANCELLED`: somebody wanted it. `INTERRUPTED`: the server was "
         "stopped by hand; the job is queued again."

@@ -24,7 +24,37 @@ async def test_time_limit(attempts: AttemptDriver) -> None:
     assert ending.cause is Cause.TIME_LIMIT
     assert ending.exit_code is None
     assert "0.5 s" in ending.message
-    assert 0.8 <= ending.details["seconds"] < 2
+    assert 0.3 <= ending.details["seconds"] < 2
+
+
+async def test_time_limit_counts_the_fetching_of_inputs(attempts: AttemptDriver) -> None:
+    attempts.server.add_input("a.bin", b"x")
+    attempts.server.faults.is_unauthorized = True
+    key = await attempts.launch("true", limits=Limits(time_seconds=0.5))
+    ending = await attempts.ended(key)
+    assert (ending.cause, ending.exit_code) == (Cause.TIME_LIMIT, None)
+    assert "0.5 s" in ending.message and "401" in ending.message
+    attempts.server.faults.is_unauthorized = False
+    await attempts.settled(key)
+
+
+@pytest.mark.parametrize("end", ["", "trap '' TERM; while :; do sleep 0.02; done"])
+async def test_report_limit(attempts: AttemptDriver, end: str) -> None:
+    attempts.runner = attempts.new_runner(max_reports=50)
+    line = '{"task": "a", "point": {}}'
+    key = await attempts.shell(f"yes '{line}' | head -n 40000 >> $PLOG_REPORTS; {end}", grace=0.3)
+    ending = await attempts.settled(key)
+    assert (ending.cause, ending.reports, ending.details["reportLimit"]) == (Cause.REPORT_LIMIT, 50, 50)
+    assert "50 reports" in ending.message
+    assert attempts.server.state.sequences == list(range(1, 51))
+
+
+async def test_as_many_reports_as_allowed(attempts: AttemptDriver) -> None:
+    attempts.runner = attempts.new_runner(max_reports=50)
+    key = await attempts.shell("""for i in $(seq 50); do report '{"task": "a", "point": {}}'; done""")
+    ending = await attempts.settled(key)
+    assert (ending.cause, ending.exit_code, ending.reports) == (None, 0, 50)
+    assert "reportLimit" not in ending.details
 
 
 @pytest.mark.parametrize("use_control_groups", [True, False])

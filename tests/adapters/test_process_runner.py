@@ -165,6 +165,21 @@ async def test_inputs_arrive_checked_and_without_their_urls(attempts: AttemptDri
     assert second is not None  # it went on where the first download stopped
 
 
+@pytest.mark.parametrize("content", [None, b"something else"])
+async def test_an_input_that_can_not_be_had_is_named(attempts: AttemptDriver, content: bytes | None) -> None:
+    attempts.server.add_input("good.bin", b"good")
+    attempts.server.add_input("decks/a.bin", b"what was announced")
+    path = list(attempts.server.blobs)[-1]
+    del attempts.server.blobs[path]
+    if content is not None:
+        attempts.server.blobs[path] = content
+    key = await attempts.launch("true")
+    ending = await attempts.settled(key)
+    assert (ending.cause, ending.exit_code) == (Cause.NOT_STARTED, None)
+    assert "decks/a.bin" in ending.message
+    assert ("404" if content is None else "checksum") in ending.message
+
+
 async def test_inputs_that_lead_outside_are_refused(attempts: AttemptDriver) -> None:
     attempts.server.add_input("../../evil", b"x")
     key = await attempts.launch("true")

@@ -23,7 +23,7 @@ def server() -> Iterator[ShimServer]:
 
 
 def client_of(folder: ShimFolder, server: ShimServer, token: str = TOKEN) -> ReportClient:
-    return ReportClient(folder, ServerClient(server.url, lambda: token, 1.0))
+    return ReportClient(folder, ServerClient(server.url, lambda: token, 1.0), 10_000)
 
 
 def send(folder: ShimFolder, server: ShimServer, lines: Sequence[str], deadline: float = 15.0) -> ReportClient:
@@ -103,7 +103,7 @@ def test_superseded_ends_the_sending_for_good(folder: ShimFolder, server: ShimSe
 def test_a_token_that_is_not_taken_is_asked_for_again(folder: ShimFolder, server: ShimServer) -> None:
     tokens = iter(["old", "old"])
     folder.reports.write_text(progress(0.1) + "\n")
-    client = ReportClient(folder, ServerClient(server.url, lambda: next(tokens, TOKEN), 1.0))
+    client = ReportClient(folder, ServerClient(server.url, lambda: next(tokens, TOKEN), 1.0), 10_000)
     client.start()
     client.finish(1)
     client.join(10)

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from domain.event import EventKind
 from domain.report import TASK_KINDS
 from domain.validation import is_storable
+from steps import report_spool
 from steps.fetch_inputs import safe_place
 from steps.report_client import output_file, read_lines
 from steps.report_lines import MAX_LINE_BYTES, report_of
+from steps.report_spool import ReportSpool
 from steps.shim_folder import ShimFolder
 
 JSON = st.recursive(
@@ -149,10 +152,28 @@ def test_an_overlong_line_is_cut_and_costs_its_number(tmp_path: Path) -> None:
 def test_sealing_ends_a_torn_line_once(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     folder = ShimFolder(tmp_path_factory.mktemp("run"))
     folder.reports.write_bytes(content)
-    sealed = folder.seal_reports()
-    assert folder.seal_reports() == sealed
+    spool = ReportSpool(folder.reports, 1000)
+    sealed = spool.seal()
+    assert spool.seal() == sealed and not spool.is_over()
     assert folder.reports.read_bytes() in (content, content + b"\n")
     assert len(read_lines(folder.reports, 0, 1000)) == sealed
+
+
+@given(st.lists(st.sampled_from([b"a", b"\n", b"bc\n", b"\r"]), max_size=30), st.integers(1, 8))
+def test_a_spool_is_cut_after_as_many_lines_as_count(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], limit: int
+) -> None:
+    path, content = tmp_path_factory.mktemp("run") / "reports.jsonl", b"".join(parts)
+    spool = ReportSpool(path, limit)
+    written = b""
+    for part in parts:
+        written += part
+        path.write_bytes(written)
+        assert spool.is_over() == (written.count(b"\n") > limit)
+    lines = [line + b"\n" for line in content.removesuffix(b"\n").split(b"\n")] if content else []
+    with patch.object(report_spool, "CHUNK", 4):
+        assert spool.seal() == spool.seal() == min(len(lines), limit)
+    assert path.read_bytes() == b"".join(lines[:limit])
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "missing", "link", "folder", "loop", "a\x00b", "x" * 5000, ""])
