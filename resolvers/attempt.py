@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor, Worker
-from domain.artifact import blob_location
+from domain.artifact import blob_location, found_after
 from domain.deck import bucket_of
 from domain.errors import AttemptSuperseded, NotFound
 from domain.job import Job
@@ -47,9 +47,9 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
     worker = require_worker(actor)
     async with services.database.snapshot() as work:
         kit, job = await _current(work, worker)
-        earlier = {each.attempt.key for each in kit.jobs if each.order < job.order}
-        artifacts = await work.artifacts.of_jobs([each.id for each in kit.jobs])
-    types = {each.id: each.type for each in kit.jobs}
+        earlier = [each for each in kit.jobs if each.order < job.order]
+        artifacts = found_after(earlier, await work.artifacts.of_jobs([each.id for each in earlier]))
+    types = {each.id: each.type for each in earlier}
     uploads = await _uploads(services, kit) if job.type is JobType.DECK_COLLECTION else []
     return {
         "kit": {"number": kit.id, "name": kit.name, "productLine": kit.product_line},
@@ -71,7 +71,6 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
                 "url": download_url(services, artifact, INPUT_LIFETIME),
             }
             for artifact in artifacts
-            if artifact.attempt in earlier
         ]
         + uploads,
         "server": {

@@ -11,10 +11,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import NAMESPACE_OID, uuid5
 
 from domain.actor import Worker
-from domain.artifact import Artifact, blob_location
+from domain.artifact import Artifact, blob_location, found_after
 from domain.attempt import AttemptKey
 from domain.change import Change
 from domain.errors import NotFound, Unavailable
@@ -263,12 +263,10 @@ async def _first_answer(work: UnitOfWork, kit_id: int, report: Report) -> Report
 
 async def _artifacts(work: UnitOfWork, change: Change, key: AttemptKey, reports: Sequence[Report]) -> list[Artifact]:
     """The records for uploaded files, with the names of what they were made from turned into ids."""
-    known: dict[str, UUID] = {}
-    own_order = change.job(key.job_id).order
-    current = {AttemptKey(job.id, job.attempt.number) for job in change.kit.jobs if job.order <= own_order}
-    for artifact in await work.artifacts.of_jobs([job.id for job in change.kit.jobs]):
-        if artifact.attempt in current:
-            known[artifact.name] = artifact.id
+    earlier = [job for job in change.kit.jobs if job.order < change.job(key.job_id).order]
+    left = await work.artifacts.of_jobs([*(job.id for job in earlier), key.job_id])
+    own = [artifact for artifact in left if artifact.attempt == key]
+    known = {artifact.name: artifact.id for artifact in [*found_after(earlier, left), *own]}
     found = []
     for report in reports:
         if report.artifact is None:
