@@ -24,10 +24,12 @@ from adapters.identity.verifier import VerifierByType
 from adapters.processes.runner import ProcessRunner
 from adapters.signed_urls import SignedUrls
 from app.identity import open_local_issuer, open_verifier, read_keys
-from app.settings import Settings, WrongSetting, process_environment, read_templates
+from app.settings import Settings, WrongSetting, process_environment
+from app.step_templates import read_templates
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, ReconcilerSettings
-from domain.step_template import StepTemplate, builtin_template
+from domain.runner import Limits
+from domain.step_template import BUILTIN, StepTemplate, builtin_template
 from persistence.engine import open_engines
 from persistence.migrate import DatabaseOutdated, check_revision, upgrade
 from persistence.unit_of_work import Database
@@ -110,7 +112,11 @@ def _open_bus(settings: Settings) -> MemoryBus | RedisBus:
 
 
 def _step_settings(settings: Settings) -> StepSettings:
-    templates: dict[str, StepTemplate] = {"builtin": builtin_template(sys.executable)}
+    limits = Limits(
+        time_seconds=settings.steps.time_limit_hours * 3600 or None,
+        memory_bytes=int(settings.steps.memory_limit_mb * 1e6) or None,
+    )
+    templates: dict[str, StepTemplate] = {BUILTIN: builtin_template(sys.executable, limits)}
     if settings.steps.templates:
         templates |= read_templates(Path(settings.steps.templates))
     return StepSettings(

@@ -4,17 +4,12 @@ This is the only reader of the environment. A wrong value is one sentence that n
 """
 
 import os
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
-
-from domain.job_type import DEFAULT_TASKS, JobType
-from domain.runner import Limits
-from domain.step_template import Step, StepTemplate
 
 FOR_TESTS = frozenset({"PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_SCREENSHOTS", "PLOG_VERSITYGW"})
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,6 +107,15 @@ class StepsSettings(Group):
     )
     functions: dict[str, str] = Field(
         default_factory=dict, description="Python functions that may evaluate designs, as JSON: name to `module:function`."
+    )
+    time_limit_hours: float = Field(
+        24,
+        ge=0,
+        le=8784,
+        description="How long an attempt of a built-in step may take, its inputs' fetching included; 0: any time.",
+    )
+    memory_limit_mb: float = Field(
+        8000, ge=0, le=1e9, description="Resident memory that an attempt of a built-in step may use, in MB (10^6 bytes); 0: any."
     )
     allow_private_addresses: bool = Field(False, description="Whether decks may be fetched from private and loopback addresses.")
     buckets: dict[str, dict[str, str]] = Field(
@@ -232,53 +236,3 @@ def _sentence(error: ValidationError) -> str:
     if not name:
         return f"{message}."
     return f"PLOG_{name} is wrong: {message[0].lower()}{message[1:]}."
-
-
-def read_templates(path: Path) -> dict[str, StepTemplate]:
-    """The step templates of a TOML file (docs/steps.md); `WrongSetting` where it can't be used."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WrongSetting(f"PLOG_STEPS__TEMPLATES: {path} can't be read: {error}.") from None
-    try:
-        return {name: _template(name, raw) for name, raw in document.items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WrongSetting(f"PLOG_STEPS__TEMPLATES: {path}: {error}.") from None
-
-
-def _template(name: str, raw: dict[str, Any]) -> StepTemplate:
-    missing = [job_type for job_type in JobType if job_type not in raw]
-    if missing:
-        raise ValueError(f"template {name!r} lacks the step {missing[0]}")
-    steps = {job_type: _step(job_type, StepDocument.model_validate(raw[job_type])) for job_type in JobType}
-    return StepTemplate(name=name, description=str(raw.get("description", "")), steps=steps)
-
-
-class StepDocument(Group):
-    """A step of a template file."""
-
-    command: list[str] = Field(min_length=1)
-    tasks: list[str] | None = Field(None, min_length=1)
-    environment: dict[str, str] = Field(default_factory=dict)
-    time_limit_seconds: float | None = Field(None, gt=0)
-    memory_limit_mb: float | None = Field(None, gt=0)
-    cpu_limit_cores: float | None = Field(None, gt=0)
-    grace_seconds: float = Field(10, ge=0)
-
-
-def _step(job_type: JobType, document: StepDocument) -> Step:
-    tasks = tuple(document.tasks or DEFAULT_TASKS[job_type])
-    if len(set(tasks)) != len(tasks):
-        raise ValueError(f"the tasks of {job_type} must have different names")
-    memory = document.memory_limit_mb
-    return Step(
-        command=tuple(document.command),
-        tasks=tasks,
-        environment=document.environment,
-        limits=Limits(
-            time_seconds=document.time_limit_seconds,
-            memory_bytes=None if memory is None else int(memory * 1e6),
-            cpu_cores=document.cpu_limit_cores,
-        ),
-        grace_seconds=document.grace_seconds,
-    )

@@ -16,12 +16,15 @@ class Limits:
     cpu_cores: float | None = None
 
 
+UNLIMITED = Limits()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchOrder:
     """Everything needed to start an attempt.
 
-    `command` and `environment` come from the step template. `server_url` is where the attempt reaches PLOG and `token` what
-    it shows there.
+    `command`, `environment` and `working_data` (a path of the runner's machine) come from the step template. `server_url` is
+    where the attempt reaches PLOG and `token` what it shows there.
     """
 
     key: AttemptKey
@@ -29,7 +32,8 @@ class LaunchOrder:
     server_url: str
     token: str = field(repr=False)
     environment: Mapping[str, str] = field(default_factory=dict)
-    limits: Limits = Limits()
+    working_data: str | None = None
+    limits: Limits = UNLIMITED
     grace_seconds: float = 10.0
 
 

@@ -4,17 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from domain.job_type import DEFAULT_TASKS, JobType
-from domain.runner import Limits
+from domain.runner import UNLIMITED, Limits
+
+BUILTIN = "builtin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """The program for one job type: its command, environment, limits, and the tasks it reports on."""
+    """The program for one job type: its command, environment, limits, and the tasks it reports on.
+
+    `working_data` is the path of a file or folder of the server's machine, of which each attempt gets a copy.
+    """
 
     command: tuple[str, ...]
     tasks: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    limits: Limits = field(default_factory=Limits)
+    working_data: str | None = None
+    limits: Limits = UNLIMITED
     grace_seconds: float = 10.0
 
 
@@ -27,15 +33,15 @@ class StepTemplate:
     steps: Mapping[JobType, Step]
 
 
-def builtin_template(python: str) -> StepTemplate:
-    """The steps that ship with PLOG, run by the interpreter `python` away from the user's modules (`-P`)."""
+def builtin_template(python: str, limits: Limits = UNLIMITED) -> StepTemplate:
+    """The steps that ship with PLOG, each within `limits`, run by the interpreter `python` away from the user's modules (`-P`)."""
     modules = {job_type: f"steps.{job_type.lower()}" for job_type in JobType}
     steps = {
-        job_type: Step(command=(python, "-P", "-m", module), tasks=DEFAULT_TASKS[job_type])
+        job_type: Step(command=(python, "-P", "-m", module), tasks=DEFAULT_TASKS[job_type], limits=limits)
         for job_type, module in modules.items()
     }
     return StepTemplate(
-        name="builtin",
+        name=BUILTIN,
         description="Collects table or SPICE decks, evaluates a design, trains with scikit-learn and tunes with Optuna.",
         steps=steps,
     )

@@ -35,6 +35,7 @@ def launch_order(services: Services, kit: Kit, job: Job) -> LaunchOrder:
         key=job.attempt.key,
         command=step.command,
         environment=step.environment,
+        working_data=step.working_data,
         limits=step.limits,
         grace_seconds=step.grace_seconds,
         server_url=services.public_url,

@@ -11,6 +11,7 @@ from typing import Any
 from steps.http_exchange import Backoff, Rejected, Unreachable
 from steps.server_client import ServerClient, digest
 from steps.shim_folder import ShimFolder
+from steps.working_data import copy_working_data
 
 LOG = logging.getLogger(__name__)
 MOST_REJECTIONS = 5
@@ -38,6 +39,13 @@ class InputsFetch(Thread):
 
     def run(self) -> None:
         """Fetch; called by `start`."""
+        try:
+            source = self._folder.order()["workingData"]
+            if source is not None:
+                copy_working_data(Path(source), self._folder.work)
+        except OSError as error:
+            self.error = OSError(f"the template's working data can't be copied: {error}")
+            return
         backoff = Backoff()
         rejections: Counter[str] = Counter()
         while not self._halt.is_set():

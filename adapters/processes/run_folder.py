@@ -69,6 +69,7 @@ class RunFolder:
             "attempt": str(order.key),
             "command": list(order.command),
             "environment": dict(order.environment),
+            "workingData": order.working_data,
             "serverUrl": order.server_url,
             "token": order.token,
             "graceSeconds": order.grace_seconds,

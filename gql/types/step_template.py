@@ -14,7 +14,9 @@ class Step:
     tasks: list[str] = strawberry.field(description="The tasks that it reports on, in order.")
     time_limit_seconds: float | None = strawberry.field(description="How long an attempt may take; null: as long as it likes.")
     memory_limit_mb: float | None = strawberry.field(description="Resident memory it may use in MB (10^6 bytes); null: any.")
-    cpu_limit_cores: float | None = strawberry.field(description="Processor cores it may use; null: all.")
+    cpu_limit_cores: float | None = strawberry.field(
+        description="Processor cores it may use, rounded up to whole ones; null: all."
+    )
 
 
 @strawberry.type(description="A named set of programs, one for each job type. The server's settings say which there are.")

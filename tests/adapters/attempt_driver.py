@@ -14,7 +14,7 @@ import pytest
 from adapters.processes.run_folder import RunFolder
 from adapters.processes.runner import ProcessRunner
 from domain.attempt import AttemptKey, Ending
-from domain.runner import LaunchOrder, Limits, Presence
+from domain.runner import UNLIMITED, LaunchOrder, Limits, Presence
 from steps.process_tree import marked
 from tests.adapters.shim_server import TOKEN, ShimServer
 from tests.waiting import eventually
@@ -37,7 +37,12 @@ class AttemptDriver:
         return ProcessRunner(self.root, sys.executable, os.environ, **{"request_timeout_seconds": 1.0, **options})
 
     def order(
-        self, *command: str, limits: Limits | None = None, environment: Mapping[str, str] | None = None, grace: float = 1.0
+        self,
+        *command: str,
+        limits: Limits = UNLIMITED,
+        environment: Mapping[str, str] | None = None,
+        working_data: Path | None = None,
+        grace: float = 1.0,
     ) -> LaunchOrder:
         """An order for a new attempt."""
         key = AttemptKey(uuid4(), 1)
@@ -48,7 +53,8 @@ class AttemptDriver:
             server_url=self.server.url,
             token=TOKEN,
             environment=environment or {},
-            limits=limits or Limits(),
+            working_data=None if working_data is None else str(working_data),
+            limits=limits,
             grace_seconds=grace,
         )
 

@@ -147,6 +147,25 @@ async def test_failure_shows_the_last_line_of_standard_error(attempts: AttemptDr
     assert (ending.exit_code, ending.cause, ending.message) == (7, None, "the reason")
 
 
+async def test_a_step_gets_its_own_copy_of_the_working_data(attempts: AttemptDriver, tmp_path: Path) -> None:
+    data = tmp_path / "models"
+    (data / "deep").mkdir(parents=True)
+    (data / "deep" / "nmos.lib").write_text("level 1")
+    (data / "latest").symlink_to("deep")
+    (data / "deep" / "nmos.lib").chmod(0o444)
+    (data / "deep").chmod(0o555)
+    script = "cat models/latest/nmos.lib && echo changed > models/deep/nmos.lib && rm -r models"
+    assert (await attempts.settled(await attempts.shell(script, working_data=data))).exit_code == 0
+    assert (data / "deep" / "nmos.lib").read_text() == "level 1"
+    file = tmp_path / "run.sh"
+    file.write_text("#!/bin/sh\nexit 3\n")
+    file.chmod(0o755)
+    assert (await attempts.settled(await attempts.shell("./run.sh", working_data=file))).exit_code == 3
+    ending = await attempts.settled(await attempts.shell("true", working_data=tmp_path / "removed"))
+    assert ending.cause is Cause.NOT_STARTED
+    assert "working data" in ending.message and str(tmp_path / "removed") in ending.message
+
+
 async def test_inputs_arrive_checked_and_without_their_urls(attempts: AttemptDriver) -> None:
     content = os.urandom(300_000)
     attempts.server.add_input("decks/a.bin", content)

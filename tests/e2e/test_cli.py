@@ -39,13 +39,15 @@ async def server(tmp_path: Path) -> AsyncIterator[PlogServer]:
         ("REDIS__URL", "nonsense", "PLOG_REDIS__URL"),
         ("ARTIFACTS__URL", "ftp://x", "PLOG_ARTIFACTS__URL"),
         ("STEPS__TEMPLATES", "/nowhere/templates.toml", "PLOG_STEPS__TEMPLATES"),
+        ("STEPS__TEMPLATES", "{home}/typo.toml", "[x] DECK_COLLECTION must be a section of its own, [x.DECK_COLLECTION]"),
         ("HOST", "0.0.0.0", "loopback"),
         ("PUBLIC_URL", "plog.example", "PLOG_PUBLIC_URL"),
         ("LOG__LEVEL", "LOUD", "PLOG_LOG__LEVEL is wrong"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(offline: PlogServer, name: str, value: str, named: str) -> None:
-    offline.environment[f"PLOG_{name}"] = value
+    offline.environment[f"PLOG_{name}"] = value.format(home=offline.home)
+    (offline.home / "typo.toml").write_text('[x.DOE]\ncomand = ["a"]\n')
     done = offline.run("serve")
     assert done.returncode == 2, done.stderr
     assert named in done.stderr and "Traceback" not in done.stderr
