@@ -112,6 +112,9 @@ def check_design_fits(deck: Deck, design: Design, problems: Problems) -> None:
             at_name.add("name", f"{design.space.names[index]!r} is not among the inputs of the deck")
         if name in names[:index] and design.space.names.count(design.space.names[index]) == 1:
             at_name.add("name", f"{design.space.names[index]!r} is named twice: netlists don't tell capitals from small letters")
+    for categorical in design.space.categoricals:
+        if categorical.name not in known:
+            at_design.add("variables", f"{categorical.name!r} is not among the inputs of the deck")
     if deck.kind is DeckKind.SPICE:
         for name in sorted(known - set(names)):
             at_design.add("variables", f"must include {name!r}, which is an input of the deck")

@@ -80,7 +80,7 @@ class Design:
             "method": str(self.method),
             "points": self.points,
             "seed": self.seed,
-            "variables": [variable.as_json() for variable in self.space.variables],
+            "variables": [rule.as_json() for rule in self.space.rules],
             "constraints": [constraint.text for constraint in self.space.constraints],
             "evaluator": None if self.function is None else {"function": self.function},
             "maxFailedShare": self.max_failed_share,
@@ -118,9 +118,12 @@ def _read(raw: Mapping[str, Any], problems: Problems) -> Design:
     evaluator = problems.mapping(raw, "evaluator")
     at_evaluator = problems.at("evaluator")
     at_evaluator.no_others(evaluator, ["function"])
+    method, space = problems.choice(raw, "method", Method), parse_space(raw, problems)
+    if space.categoricals and method is not Method.MEASURED:
+        problems.add("variables", f"gives {space.categoricals[0].name!r} categories, which only {Method.MEASURED} rows have")
     return Design(
-        method=problems.choice(raw, "method", Method),
-        space=parse_space(raw, problems),
+        method=method,
+        space=space,
         points=problems.integer(raw, "points", 64, 1, MAX_POINTS),
         seed=problems.integer(raw, "seed", 0, 0, MAX_SEED),
         function=at_evaluator.text(evaluator, "function", most=100) if evaluator else None,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from domain.interval import Column, Interval
 from domain.validation import Problems
 
 Points = NDArray[np.float64]
+Texts = NDArray[np.object_]
 
 MAX_VARIABLES = 50
 MAX_LEVELS = 100
@@ -60,22 +62,56 @@ class Variable:
         margin = TOLERANCE * max(abs(self.low), abs(self.high))
         return np.asarray((values >= self.low - margin) & (values <= self.high + margin), dtype=np.bool_)
 
+    def objection(self, value: float) -> str:
+        """What is wrong with a value that is not accepted, in words."""
+        wanted = "one of its levels" if self.levels else f"from {self.low:g} to {self.high:g}"
+        return f"{self.name} = {value:g} is not {wanted}"
+
     def as_json(self) -> dict[str, Any]:
         """The document from which `parse_space` reads the same variable."""
         return {"name": self.name, "low": self.low, "high": self.high, "levels": list(self.levels), "scale": str(self.scale)}
 
 
 @dataclass(frozen=True, slots=True)
+class Categorical:
+    """A column of a table that holds texts, and those of them that are wanted."""
+
+    name: str
+    categories: tuple[str, ...]
+
+    def accepts(self, values: Texts) -> NDArray[np.bool_]:
+        """Where a text is among the wanted; a missing one never is."""
+        return np.asarray([value in self.categories for value in values], dtype=np.bool_)
+
+    def objection(self, value: str | None) -> str:
+        """What is wrong with a text that is not accepted, in words."""
+        return f"{self.name} is missing" if value is None else f"{self.name} = {value!r} is not one of its categories"
+
+    def as_json(self) -> dict[str, Any]:
+        """The document from which `parse_space` reads the same."""
+        return {"name": self.name, "categories": list(self.categories)}
+
+
+@dataclass(frozen=True, slots=True)
 class DesignSpace:
-    """Variables in the order of the columns of every array of points, and the constraints that points must meet."""
+    """Variables in the order of the columns of every array of points, and the constraints that points must meet.
+
+    `categoricals` restrict given rows besides; no design is made of them.
+    """
 
     variables: tuple[Variable, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    categoricals: tuple[Categorical, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the variables, in order."""
         return tuple(variable.name for variable in self.variables)
+
+    @property
+    def rules(self) -> tuple[Variable | Categorical, ...]:
+        """What is said of single columns: the variables, then the categoricals."""
+        return (*self.variables, *self.categoricals)
 
     def spread(self, units: Points) -> Points:
         """Points of shape (n, variables) for positions from 0 to 1 in each variable."""
@@ -90,16 +126,23 @@ class DesignSpace:
             met &= constraint.holds(columns)
         return met
 
-    def objections(self, columns: Mapping[str, Column]) -> list[str | None]:
-        """For each given row the first rule that it breaks, in words, or None where it lies in the space."""
+    def objections(self, columns: Mapping[str, NDArray[Any]], *, allows_missing: bool = False) -> list[str | None]:
+        """For each given row the first rule that it breaks, in words, or None where it lies in the space.
+
+        Args:
+            columns: the given values by name, each of shape (rows,), with those of all variables and categoricals.
+            allows_missing: whether a missing value breaks no rule, and neither does a constraint that names it.
+        """
         count = len(next(iter(columns.values()), np.empty(0)))
+        missing = {name: is_missing(values) & allows_missing for name, values in columns.items()}
         found: list[str | None] = [None] * count
-        for variable in reversed(self.variables):
-            for index in np.flatnonzero(~variable.accepts(columns[variable.name])):
-                wanted = "is not one of its levels" if variable.levels else f"is not from {variable.low:g} to {variable.high:g}"
-                found[index] = f"{variable.name} = {columns[variable.name][index]:g} {wanted}"
+        for rule in reversed(self.rules):
+            values = columns[rule.name]
+            for index in np.flatnonzero(~(rule.accepts(values) | missing[rule.name])):
+                found[index] = rule.objection(values[index])
         for constraint in self.constraints:
-            for index in np.flatnonzero(~np.broadcast_to(constraint.holds(columns), count)):
+            unknown = reduce(np.logical_or, [missing[name] for name in constraint.names], np.zeros(count, dtype=np.bool_))
+            for index in np.flatnonzero(~(constraint.holds(columns) | unknown)):
                 found[index] = found[index] or f"{constraint.text} does not hold"
         return found
 
@@ -139,25 +182,39 @@ def _halved(low: Points, high: Points, axis: int) -> tuple[Points, Points]:
     return np.concatenate([low, upper]), np.concatenate([lower, high])
 
 
+def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a column of numbers or texts has no value: NaN or None."""
+    return np.asarray(values == None if values.dtype == np.object_ else np.isnan(values), dtype=np.bool_)  # noqa: E711
+
+
 def parse_space(raw: Mapping[str, Any], problems: Problems) -> DesignSpace:
     """Read `variables` and `constraints`; what is wrong is recorded in `problems`."""
     nested = problems.at("variables")
-    variables: list[Variable] = []
+    rules: list[Variable | Categorical] = []
     for index, entry in enumerate(problems.items(raw, "variables", most=MAX_VARIABLES)):
         if not isinstance(entry, Mapping):
             nested.add(index, "must be an object")
             continue
-        variable = _parse_variable(entry, nested.at(index))
-        if any(variable.name == other.name for other in variables):
-            nested.at(index).add("name", f"{variable.name!r} is named twice")
-        variables.append(variable)
-    constraints = _parse_constraints(raw, problems, [variable.name for variable in variables])
-    return DesignSpace(tuple(variables), constraints)
+        name = nested.at(index).text(entry, "name", most=MAX_NAME)
+        if any(name == other.name for other in rules):
+            nested.at(index).add("name", f"{name!r} is named twice")
+        parse = _parse_variable if entry.get("categories") is None else _parse_categorical
+        rules.append(parse(name, entry, nested.at(index)))
+    variables = tuple(rule for rule in rules if isinstance(rule, Variable))
+    categoricals = tuple(rule for rule in rules if isinstance(rule, Categorical))
+    return DesignSpace(variables, _parse_constraints(raw, problems, [each.name for each in variables]), categoricals)
 
 
-def _parse_variable(raw: Mapping[str, Any], problems: Problems) -> Variable:
+def _parse_categorical(name: str, raw: Mapping[str, Any], problems: Problems) -> Categorical:
+    problems.no_others(raw, ["name", "categories"])
+    categories = tuple(category.strip() for category in problems.texts(raw, "categories", most=MAX_LEVELS))
+    if not categories or len(set(categories)) != len(categories):
+        problems.add("categories", "must be one or more, different from each other")
+    return Categorical(name, categories)
+
+
+def _parse_variable(name: str, raw: Mapping[str, Any], problems: Problems) -> Variable:
     problems.no_others(raw, ["name", "low", "high", "levels", "scale"])
-    name = problems.text(raw, "name", most=MAX_NAME)
     scale = problems.choice(raw, "scale", Scale, Scale.LINEAR)
     entries = problems.items(raw, "levels", most=MAX_LEVELS)
     at_levels = problems.at("levels")

@@ -42,7 +42,10 @@ class Scaler(StrEnum):
 
 
 class Missing(StrEnum):
-    """What happens to rows without a value of some input. Rows without a value of some response are always left out."""
+    """What happens to rows without a value of some input: left out, or filled in (a category by the most frequent one).
+
+    Rows without a value of some response are always left out.
+    """
 
     DROP = "DROP"
     MEAN = "MEAN"

@@ -1,7 +1,7 @@
 """The data set that DOE makes: the good rows as columns, and an account of every row or point that is not among them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from domain.design import Design
+from domain.design_space import Texts
 from domain.interval import Column
+from steps.columns import categories_of, is_categorical
 from steps.evaluation import Point, Result
 from steps.reports import plain
 
@@ -19,37 +22,50 @@ DATA_FILE = "data.parquet"
 FAILED_FILE = "failed_points.json"
 METADATA_KEY = "plog"
 DECK_COLUMN = "deck"
+SHOWN_CATEGORIES = 400
+SHOWN_LENGTH = 60
 
 
 @dataclass(slots=True)
 class DataSet:
-    """Collects rows. `failed` have no complete result, `rejected` lie outside the design space, `open` were not evaluated."""
+    """Collects rows. `failed` have no complete result, `rejected` lie outside the design space, `open` were not evaluated.
+
+    Where `is_deck_input`, the deck of a row is one of the inputs as soon as rows come from more than one: there the same point
+    has other responses. `keeps_missing` says that a missing value of a variable is left to the training.
+    """
 
     design: Design
     inputs: Sequence[str]
     responses: Sequence[str]
+    is_deck_input: bool = False
+    keeps_missing: bool = False
     failed: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     open: list[dict[str, Any]] = field(default_factory=list)
-    _columns: dict[str, list[Column]] = field(default_factory=dict)
+    _columns: dict[str, list[Column | Texts]] = field(default_factory=dict)
     _decks: list[str] = field(default_factory=list)
+
+    @property
+    def categories(self) -> Collection[str]:
+        """The inputs that the design declares to be categories."""
+        return {each.name for each in self.design.space.categoricals}
 
     @property
     def rows(self) -> int:
         """How many good rows there are."""
         return len(self._decks)
 
-    def add_measured(self, deck: str, columns: Mapping[str, Column]) -> None:
+    def add_measured(self, deck: str, columns: Mapping[str, Column | Texts]) -> None:
         """Take the rows of a table that lie in the design space and have all responses.
 
-        A missing input stays missing where no variable of the design restricts it: what to do with it is up to the training.
+        A missing input stays missing where no variable of the design restricts it, or with `keeps_missing`.
         """
-        objections = self.design.space.objections(columns)
+        objections = self.design.space.objections(columns, allows_missing=self.keeps_missing)
         is_good = np.asarray([objection is None for objection in objections])
         for index in np.flatnonzero(~is_good).tolist():
             self.rejected.append(self._row(deck, columns, index) | {"reason": objections[index]})
         for name in (*self.inputs, *self.responses):
-            unusable = ~np.isfinite(columns[name]) if name in self.responses else np.isinf(columns[name])
+            unusable = _is_unusable(columns[name], is_required=name in self.responses)
             for index in np.flatnonzero(is_good & unusable).tolist():
                 self.failed.append(self._row(deck, columns, index) | {"message": f"{name} is missing or infinite"})
             is_good &= ~unusable
@@ -71,15 +87,13 @@ class DataSet:
 
     def info(self) -> dict[str, Any]:
         """What `Job.dataInfo` shows: method, seed, number of rows, columns with role and range, how many points are missing."""
-        columns = []
-        for role, names in (("INPUT", self.inputs), ("RESPONSE", self.responses)):
-            for name in names:
-                values = self._joined(name)
-                values = values[np.isfinite(values)]
-                low, high = (float(values.min()), float(values.max())) if len(values) else (None, None)
-                columns.append({"name": name, "role": role, "low": low, "high": high})
+        roles = dict.fromkeys(self.inputs, "INPUT") | dict.fromkeys(self.responses, "RESPONSE")
+        values = {name: self._joined(name) for name in roles}
         if self._has_deck_column:
-            columns.append({"name": self._deck_column, "role": "DECK", "low": None, "high": None})
+            roles[self._deck_column] = "INPUT" if self.is_deck_input else "DECK"
+            values[self._deck_column] = np.asarray(self._decks, dtype=np.object_)
+        most = SHOWN_CATEGORIES // max(1, sum(map(is_categorical, values.values())))
+        columns = [{"name": name, "role": role} | _extent(values[name], most) for name, role in roles.items()]
         return {
             "method": str(self.design.method),
             "seed": self.design.seed,
@@ -92,19 +106,21 @@ class DataSet:
 
     def write(self, folder: Path) -> list[tuple[str, str]]:
         """Write the files and return their names and media types; no data file without rows."""
-        document = {"failed": self.failed, "rejected": self.rejected, "open": self.open}
-        (folder / FAILED_FILE).write_text(json.dumps(plain(document), indent=1, ensure_ascii=False), "utf-8")
+        lists = {"failed": self.failed, "rejected": self.rejected, "open": self.open}
+        (folder / FAILED_FILE).write_text(json.dumps(plain(lists), indent=1, ensure_ascii=False), "utf-8")
         written = [(FAILED_FILE, "application/json")]
         if self.rows:
-            roles = {"inputs": list(self.inputs), "responses": list(self.responses), "dataInfo": self.info()}
-            pq.write_table(self._table().replace_schema_metadata({METADATA_KEY: json.dumps(roles)}), folder / DATA_FILE)
+            deck = self._deck_column if self.is_deck_input and self._has_deck_column else None
+            roles = {"inputs": [*self.inputs, *([deck] if deck else [])], "responses": list(self.responses), "deckInput": deck}
+            document = json.dumps(roles | {"dataInfo": self.info()})
+            pq.write_table(self._table().replace_schema_metadata({METADATA_KEY: document}), folder / DATA_FILE)
             written.append((DATA_FILE, "application/vnd.apache.parquet"))
         return written
 
     def _table(self) -> pa.Table:
-        columns = {name: pa.array(self._joined(name), from_pandas=True) for name in (*self.inputs, *self.responses)}
+        columns = {name: _stored(self._joined(name)) for name in (*self.inputs, *self.responses)}
         if self._has_deck_column:
-            columns[self._deck_column] = pa.array(self._decks)
+            columns[self._deck_column] = pa.array(self._decks).dictionary_encode()
         return pa.table(columns)
 
     @property
@@ -119,15 +135,39 @@ class DataSet:
             name = f"_{name}"
         return name
 
-    def _joined(self, name: str) -> Column:
+    def _joined(self, name: str) -> Column | Texts:
         return np.concatenate([np.empty(0), *self._columns.get(name, [])])
 
-    def _add(self, deck: str, columns: Mapping[str, Column]) -> None:
+    def _add(self, deck: str, columns: Mapping[str, Column | Texts]) -> None:
         for name, values in columns.items():
             self._columns.setdefault(name, []).append(values)
         self._decks += [deck] * len(columns[self.responses[0]])
 
-    def _row(self, deck: str, columns: Mapping[str, Column], index: int) -> dict[str, Any]:
+    def _row(self, deck: str, columns: Mapping[str, Column | Texts], index: int) -> dict[str, Any]:
         """A row that is left out; rows are counted from 1, as people do."""
-        values = {name: float(columns[name][index]) for name in (*self.inputs, *self.responses)}
+        values = {name: columns[name].item(index) for name in (*self.inputs, *self.responses)}
         return {"deck": deck, "row": index + 1, "values": values}
+
+
+def _is_unusable(values: Column | Texts, *, is_required: bool) -> NDArray[np.bool_]:
+    if is_categorical(values):
+        return np.zeros(len(values), dtype=np.bool_)
+    return ~np.isfinite(values) if is_required else np.isinf(values)
+
+
+def _extent(values: Column | Texts, most: int) -> dict[str, Any]:
+    """What values a column has: its range, or its categories, of which the first `most` are shown."""
+    if is_categorical(values):
+        categories = categories_of(values)
+        shown = [category[:SHOWN_LENGTH] for category in categories[:most]]
+        left_out = len(categories) - len(shown)
+        return {"categories": shown} | ({"categoriesLeftOut": left_out} if left_out else {})
+    values = values[np.isfinite(values)]
+    return {"low": float(values.min()), "high": float(values.max())} if len(values) else {"low": None, "high": None}
+
+
+def _stored(values: Column | Texts) -> pa.Array:
+    """The column as written: categories as a dictionary, which tells them from texts that say numbers."""
+    if is_categorical(values):
+        return pa.array(values, pa.string(), from_pandas=True).dictionary_encode()
+    return pa.array(values, from_pandas=True)

@@ -6,6 +6,7 @@ which tells of each deck its checksum and what was read in it, and of each refus
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from domain.deck import Deck, DeckKind, fold
-from domain.design import Design
+from domain.deck import MAX_COLUMNS, MAX_NAME, Deck, DeckKind, fold
+from domain.definition import Definition
+from domain.design_space import Texts, is_missing
+from domain.interval import Column
 from domain.netlist import Netlist, NetlistRefused, read_netlist
+from domain.training import Missing
+from steps.columns import MAX_CATEGORIES, categories_of, is_categorical
 from steps.deck_sources import Files, gather
 from steps.decks import ARCHIVE, LIST, netlist_texts, read_definition
 from steps.reports import Reports, StepFailed, StepInput, run_step
@@ -28,17 +34,26 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class ReadDeck:
-    """A deck that could be read. `found` is what decks.json tells of it, `includes` are the files it needs beside itself."""
+    """A deck that could be read.
+
+    Args:
+        content: the same for decks that give the same data: the checksum of the file, or of what would be simulated.
+        found: what decks.json tells of it.
+        usable_rows: of a table, how many of its rows can be trained on.
+        includes: the files it needs beside itself.
+    """
 
     name: str
+    content: str
     found: dict[str, Any]
+    usable_rows: int = 0
     includes: tuple[str, ...] = ()
 
 
 def collect(step: StepInput, reports: Reports) -> None:
     """Run the three tasks fetch, parse, check."""
     definition = read_definition(step)
-    deck, design = definition.deck, definition.design
+    deck = definition.deck
     with reports.task("fetch"):
         files = gather(deck.source, step.inputs_folder, step.server)
         names = [name for name in files if deck.takes(name)]
@@ -47,35 +62,46 @@ def collect(step: StepInput, reports: Reports) -> None:
             raise StepFailed(f"none of the {len(files)} files found is a deck by its name: {deck.files}")
     refused: dict[str, str] = {}
     with reports.task("parse"):
-        decks = _read_all(deck, files, names, refused, reports)
+        decks = _read_all(definition, files, names, refused, reports)
     with reports.task("check"):
-        decks = _check_all(deck, design, decks, files, refused)
+        decks = _check_all(definition, decks, refused)
         _leave(deck, files, decks, refused, step.output_folder)
         reports.artifact(LIST, "application/json", task="check")
         reports.note({"decks": len(decks), "refused": _shortened(refused)})
         if not decks:
             name, reason = next(iter(refused.items()))
             raise StepFailed(f"all {len(refused)} decks were refused; {name}: {reason}")
+        _check_categories(deck, decks)
         reports.artifact(ARCHIVE, "application/zip", task="check")
 
 
-def _read_all(deck: Deck, files: Files, names: list[str], refused: dict[str, str], reports: Reports) -> list[ReadDeck]:
-    texts = netlist_texts(files) if deck.kind is DeckKind.SPICE else {}
+def _read_all(
+    definition: Definition, files: Files, names: list[str], refused: dict[str, str], reports: Reports
+) -> list[ReadDeck]:
+    is_netlist = definition.deck.kind is DeckKind.SPICE
+    texts = netlist_texts(files) if is_netlist else {}
     decks = []
     for index, name in enumerate(names):
         try:
-            decks.append(_read_netlist(name, texts) if deck.kind is DeckKind.SPICE else _read_table(name, files[name], deck))
+            decks.append(_read_netlist(name, texts, definition) if is_netlist else _read_table(name, files[name], definition))
         except (NetlistRefused, TableRefused) as error:
             refused[name] = str(error)
         reports.progress("parse", (index + 1) / len(names))
     return decks
 
 
-def _read_netlist(name: str, texts: Mapping[str, str]) -> ReadDeck:
+def _read_netlist(name: str, texts: Mapping[str, str], definition: Definition) -> ReadDeck:
     if name not in texts:
         raise NetlistRefused(f"{name}: is no text")
     netlist = read_netlist(name, texts)
-    return ReadDeck(name, _found_in(netlist), netlist.includes)
+    return ReadDeck(name, _simulated(netlist, definition), _found_in(netlist), includes=netlist.includes)
+
+
+def _simulated(netlist: Netlist, definition: Definition) -> str:
+    """The checksum of what ngspice gets for a point: no title, comment or capital in it, nor the default of what is varied."""
+    values = {fold(name, DeckKind.SPICE): 0.0 for name in definition.design.space.names}
+    lines = [line for analysis in netlist.analyses for line in netlist.text(analysis, values, seed=0).splitlines()]
+    return _sha256("\n".join(re.sub(r"\s*=\s*", "=", " ".join(line.split())) for line in lines).encode())
 
 
 def _found_in(netlist: Netlist) -> dict[str, Any]:
@@ -88,53 +114,88 @@ def _found_in(netlist: Netlist) -> dict[str, Any]:
     }
 
 
-def _read_table(name: str, content: bytes, deck: Deck) -> ReadDeck:
-    columns = read_columns(content, (*deck.inputs, *deck.responses))
-    complete: list[bool] = np.logical_and.reduce(np.isfinite(np.stack(list(columns.values())))).tolist()
+def _read_table(name: str, content: bytes, definition: Definition) -> ReadDeck:
+    deck, space = definition.deck, definition.design.space
+    declared = {categorical.name for categorical in space.categoricals}
+    columns = read_columns(content, deck.inputs, deck.responses, declared)
+    for variable in space.variables:
+        if is_categorical(columns[variable.name]):
+            raise TableRefused(f"column {variable.name!r} holds texts: the design can restrict them to categories only")
+    complete = {column: _has_value(values) for column, values in columns.items()}
+    required = columns if definition.ml.missing is Missing.DROP else deck.responses
+    usable = np.logical_and.reduce([complete[column] for column in required])
     found = {
         "inputs": list(deck.inputs),
         "responses": list(deck.responses),
-        "rows": len(complete),
-        "nonFiniteRows": complete.count(False),
+        "categories": {column: categories_of(columns[column]) for column in deck.inputs if is_categorical(columns[column])},
+        "rows": len(usable),
+        "nonFiniteRows": int((~np.logical_and.reduce(list(complete.values()))).sum()),
     }
-    return ReadDeck(name, found)
+    return ReadDeck(name, _sha256(content), found, usable_rows=int(usable.sum()))
 
 
-def _check_all(deck: Deck, design: Design, decks: list[ReadDeck], files: Files, refused: dict[str, str]) -> list[ReadDeck]:
-    kept: list[ReadDeck] = []
-    seen: dict[str, str] = {}
+def _has_value(values: Column | Texts) -> NDArray[np.bool_]:
+    return ~is_missing(values) if is_categorical(values) else np.isfinite(values)
+
+
+def _check_all(definition: Definition, decks: list[ReadDeck], refused: dict[str, str]) -> list[ReadDeck]:
+    kept: dict[str, ReadDeck] = {}
     for candidate in decks:
-        # A netlist's content is its includes too.
-        content = "".join(_sha256(files[name]) for name in (candidate.name, *candidate.includes))
-        if content in seen:
-            refused[candidate.name] = f"has the same content as {seen[content]}"
-        elif problem := _missing(deck, design, candidate) or _unlike(deck, candidate, kept[:1]):
+        first = next(iter(kept.values()), candidate)
+        if candidate.content in kept:
+            refused[candidate.name] = f"has the same content as {kept[candidate.content].name}"
+        elif problem := _lack(definition, candidate) or _difference(definition.deck, candidate, first):
             refused[candidate.name] = problem
         else:
-            seen[content] = candidate.name
-            kept.append(candidate)
-    return kept
+            kept[candidate.content] = candidate
+    return list(kept.values())
 
 
-def _missing(deck: Deck, design: Design, candidate: ReadDeck) -> str | None:
+def _lack(definition: Definition, candidate: ReadDeck) -> str | None:
+    """What keeps a deck from being used with this kit, if something does."""
+    deck, space, found = definition.deck, definition.design.space, candidate.found
     if deck.kind is DeckKind.TABLE:
-        return "every row lacks a finite number" if candidate.found["nonFiniteRows"] == candidate.found["rows"] else None
-    inputs = design.space.names if design.function is None else ()
-    for name in inputs:
-        if fold(name, deck.kind) not in candidate.found["inputs"]:
-            return f"no .param sets {name!r}; there are {', '.join(candidate.found['inputs'][:MAX_NAMED])}"
-    for name in deck.responses if design.function is None else ():
-        if fold(name, deck.kind) not in candidate.found["responses"]:
-            return f"no .meas measures {name!r}; there are {', '.join(candidate.found['responses'][:MAX_NAMED])}"
-    both = {fold(name, deck.kind) for name in inputs} & set(candidate.found["responses"])
+        return None if candidate.usable_rows else "every row lacks a finite number"
+    for name in space.names:
+        if fold(name, deck.kind) not in found["inputs"]:
+            return f"no .param sets {name!r}; there are {', '.join(found['inputs'][:MAX_NAMED])}"
+    for name in deck.responses:
+        if fold(name, deck.kind) not in found["responses"]:
+            return f"no .meas measures {name!r}; there are {', '.join(found['responses'][:MAX_NAMED])}"
+    responses = deck.responses or tuple(found["responses"])
+    if len(responses) > MAX_COLUMNS or any(len(name) > MAX_NAME for name in responses):
+        return (
+            f"has {len(responses)} measurements; {MAX_COLUMNS} are taken, with names of at most {MAX_NAME} characters: "
+            "name the responses wanted in the kit"
+        )
+    both = {fold(name, deck.kind) for name in space.names} & set(found["responses"])
     return f"{sorted(both)[0]!r} is both a parameter and a measurement" if both else None
 
 
-def _unlike(deck: Deck, candidate: ReadDeck, first: list[ReadDeck]) -> str | None:
-    """Where no responses are named all are meant, so all decks must have the same."""
-    if deck.responses or not first or set(candidate.found["responses"]) == set(first[0].found["responses"]):
-        return None
-    return f"does not measure the same as {first[0].name}; name the responses in the kit"
+def _difference(deck: Deck, candidate: ReadDeck, first: ReadDeck) -> str | None:
+    """What a deck has unlike the first one, where all must have the same.
+
+    Those are the columns that hold categories, and the measurements where no responses are named, which means all.
+    """
+    if deck.kind is DeckKind.TABLE:
+        for name in sorted(candidate.found["categories"].keys() ^ first.found["categories"].keys()):
+            kinds = ("texts", "numbers") if name in candidate.found["categories"] else ("numbers", "texts")
+            return f"column {name!r} holds {kinds[0]}, but {kinds[1]} in {first.name}"
+    elif not deck.responses and set(candidate.found["responses"]) != set(first.found["responses"]):
+        return f"does not measure the same as {first.name}; name the responses in the kit"
+    return None
+
+
+def _check_categories(deck: Deck, decks: list[ReadDeck]) -> None:
+    """StepFailed where the decks together have more categories than a model takes; one netlist is a category of its own."""
+    together: dict[str, set[str]] = {}
+    for kept in decks:
+        categories = {"deck": (kept.name,)} if deck.kind is DeckKind.SPICE else kept.found["categories"]
+        for column, texts in categories.items():
+            together.setdefault(column, set()).update(texts)
+    for column, found in together.items():
+        if len(found) > MAX_CATEGORIES:
+            raise StepFailed(f"{column!r} has {len(found)} categories over all decks; a model takes {MAX_CATEGORIES}")
 
 
 def _leave(deck: Deck, files: Files, decks: list[ReadDeck], refused: Mapping[str, str], folder: Path) -> None:

@@ -16,6 +16,7 @@ from domain.deck_archive import archive_members
 from domain.definition import Definition
 from domain.design import Design, Method, generate
 from domain.netlist import Netlist, read_netlist
+from domain.training import Missing
 from steps.data_set import DataSet
 from steps.decks import ARCHIVE, LIST, netlist_texts, read_definition
 from steps.evaluation import Evaluator, Point, Result, evaluate_all
@@ -32,7 +33,7 @@ def explore(step: StepInput, reports: Reports) -> None:
     definition = read_definition(step)
     names, files = _decks(step)
     netlists = _netlists(names, files) if definition.deck.kind is DeckKind.SPICE else {}
-    data = DataSet(definition.design, _inputs(definition), _responses(definition, netlists))
+    data = _empty(definition, netlists)
     try:
         if definition.design.method is Method.MEASURED:
             _take_measured(data, {name: files[name] for name in names}, reports)
@@ -64,13 +65,16 @@ def _netlists(names: list[str], files: Mapping[str, bytes]) -> dict[str, Netlist
     return {name: read_netlist(name, texts) for name in names}
 
 
-def _inputs(definition: Definition) -> tuple[str, ...]:
-    return definition.deck.inputs if definition.deck.kind is DeckKind.TABLE else definition.design.space.names
-
-
-def _responses(definition: Definition, netlists: Mapping[str, Netlist]) -> tuple[str, ...]:
-    """Those that the kit names, else all that the netlists measure (all the same, as DECK_COLLECTION saw to)."""
-    return definition.deck.responses or next(iter(netlists.values())).measurements
+def _empty(definition: Definition, netlists: Mapping[str, Netlist]) -> DataSet:
+    """The data set to fill; its responses are those that the kit names, else all measurements (DECK_COLLECTION compared them)."""
+    deck, design = definition.deck, definition.design
+    return DataSet(
+        design,
+        inputs=deck.inputs if deck.kind is DeckKind.TABLE else design.space.names,
+        responses=deck.responses or next(iter(netlists.values())).measurements,
+        is_deck_input=deck.kind is DeckKind.SPICE,
+        keeps_missing=definition.ml.missing is not Missing.DROP,
+    )
 
 
 def _evaluator(step: StepInput, data: DataSet, netlists: Mapping[str, Netlist]) -> Evaluator:
@@ -86,7 +90,7 @@ def _evaluator(step: StepInput, data: DataSet, netlists: Mapping[str, Netlist]) 
 def _take_measured(data: DataSet, tables: Mapping[str, bytes], reports: Reports) -> None:
     with reports.task("design"):
         for name, content in tables.items():
-            data.add_measured(name, read_columns(content, (*data.inputs, *data.responses)))
+            data.add_measured(name, read_columns(content, data.inputs, data.responses, data.categories))
         reports.note({"method": str(data.design.method), "rows": data.rows, "rejected": len(data.rejected)}, task="design")
     with reports.task("evaluate"):
         _check_failures(data, data.rows + len(data.failed))

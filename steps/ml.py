@@ -24,8 +24,9 @@ from steps.modelling import (
     shown_responses,
 )
 from steps.reports import Reports, StepFailed, StepInput, run_step
+from steps.split import SPLIT_FILE, Split, split_rows
 from steps.stored_model import MODEL_MEDIA_TYPE, save_model
-from steps.training_data import DATA_FILE, SPLIT_FILE, Dataset, Matrix, Split, load_dataset, read_options, split_rows
+from steps.training_data import DATA_FILE, Dataset, Matrix, load_dataset, read_options
 from steps.training_plots import plot_predictions
 
 MODEL_FILE = "model.skops"
@@ -54,9 +55,7 @@ def run(step: StepInput, reports: Reports) -> None:
             reports.note(_describe(data, split), task="preprocess")
         with reports.task("scale"):
             plan = Plan(options, _complete(options, data, split))
-            model = build_model(
-                options, options.algorithm, plan.parameters, inputs=len(data.inputs), responses=len(data.responses)
-            )
+            model = build_model(options, options.algorithm, plan.parameters, data.inputs, len(data.responses))
             reports.note(_scale(plan, model, data, split), task="scale")
         with reports.task("train"):
             fit(model, data.features(split.training), data.measured(split.training))
@@ -73,29 +72,36 @@ def _complete(options: MlOptions, data: Dataset, split: Split) -> dict[str, Valu
     rows = len(split.training)
     try:
         check_rows(options.algorithm, rows)
-        return complete_parameters(options.parameters, search_space(options.algorithm, inputs=len(data.inputs), rows=rows))
+        return complete_parameters(options.parameters, search_space(options.algorithm, inputs=data.inputs.width, rows=rows))
     except ValidationFailed as error:
-        raise StepFailed(f"{error} (with {rows} training rows of {len(data.inputs)} inputs)") from error
+        raise StepFailed(f"{error} (with {rows} training rows of {data.inputs.width} features)") from error
 
 
 def _describe(data: Dataset, split: Split) -> dict[str, Any]:
-    ranges = data.ranges(split.training)
-    constant = [name for name, ends in ranges.items() if ends["low"] == ends["high"]]
+    features = data.features(split.training)
+    constant = [name for name in data.inputs.names if features[name].nunique() == 1]
     return {
         "rows": len(data.rows),
         "trainingRows": len(split.training),
         "holdOutRows": len(split.hold_out),
         "incompleteRows": len(split.incomplete),
         "outliersLeftOut": len(split.outliers),
-        "missingInputs": int(data.rows[list(data.inputs)].isna().sum().sum()),
+        "duplicatedRows": _duplicated(data, split),
+        "missingInputs": int(data.rows[list(data.inputs.names)].isna().sum().sum()),
+        **({"categoricalInputs": list(data.inputs.categories)[:100]} if data.inputs.categories else {}),
         **({"constantInputs": constant[:100]} if constant else {}),
     }
 
 
+def _duplicated(data: Dataset, split: Split) -> int:
+    """How many rows repeat the inputs of another: many of them say less than their number promises."""
+    return data.duplicated([*split.training, *split.hold_out])
+
+
 def _scale(plan: Plan, model: Pipeline, data: Dataset, split: Split) -> dict[str, Any]:
     features = data.features(split.training)
-    check_resolution(plan.options, plan.options.algorithm, features)
-    prepared = np.asarray(clone(model[:-1]).fit_transform(features) if len(model) > 1 else features)
+    check_resolution(plan.options, plan.options.algorithm, features[data.inputs.numbers])
+    prepared = np.asarray(clone(model[:-1]).fit_transform(features))
     if not np.isfinite(prepared).all():
         raise StepFailed("Scaling the inputs gives values beyond the range of floating-point numbers.")
     return {
@@ -128,6 +134,7 @@ def _write_metrics(step: StepInput, plan: Plan, data: Dataset, split: Split, sco
         "options": plan.options.as_json(),
         "trainingRows": len(split.training),
         "holdOutRows": len(split.hold_out),
+        "duplicatedRows": _duplicated(data, split),
         "criterion": CRITERION,
         "meanR2": mean_r2(scores),
         "responses": scores,
@@ -138,13 +145,17 @@ def _write_metrics(step: StepInput, plan: Plan, data: Dataset, split: Split, sco
 
 def _write_predictions(step: StepInput, data: Dataset, split: Split, measured: Matrix, predicted: Matrix) -> None:
     """One line per held-out row: its number in the data set, its inputs, then measured and predicted value of each response."""
-    header = ["row", *data.inputs, *(f"{name} {kind}" for name in data.responses for kind in ("measured", "predicted"))]
+    header = ["row", *data.inputs.names, *(f"{name} {kind}" for name in data.responses for kind in ("measured", "predicted"))]
     pairs = np.stack([measured, predicted], axis=2).reshape(len(measured), -1)
-    table = np.hstack([data.features(split.hold_out).to_numpy(np.float64), pairs])
+    inputs = data.features(split.hold_out).astype(object)
+    inputs = inputs.where(inputs.notna(), None)  # which CSV shows as nothing
     with (step.output_folder / PREDICTIONS_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        writer.writerows([row, *values] for row, values in zip(split.hold_out, table.tolist(), strict=True))
+        writer.writerows(
+            [row, *given, *values]
+            for row, given, values in zip(split.hold_out, inputs.to_numpy().tolist(), pairs.tolist(), strict=True)
+        )
 
 
 if __name__ == "__main__":

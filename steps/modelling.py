@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -15,17 +15,17 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, Whi
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, RobustScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, PolynomialFeatures, RobustScaler, StandardScaler
 from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 
 from domain.training import Algorithm, Missing, MlOptions, Scaler, Value
 from steps.reports import StepFailed
-from steps.training_data import Matrix
+from steps.training_data import Inputs, Matrix, Whole
 
 CRITERION = "mean R² over the responses"
 SHOWN_RESPONSES = 50
@@ -44,23 +44,19 @@ def one_core() -> AbstractContextManager[Any]:
 
 
 def build_model(
-    options: MlOptions, algorithm: Algorithm, parameters: Mapping[str, Value], *, inputs: int, responses: int
+    options: MlOptions, algorithm: Algorithm, parameters: Mapping[str, Value], inputs: Inputs, responses: int
 ) -> Pipeline:
-    """An unfitted pipeline from `inputs` inputs as measured to `responses` responses as measured.
+    """An unfitted pipeline from inputs as measured, by name in a data frame, to `responses` responses as measured.
 
     Responses are standardised for the fit, because in SI units they may be tiny: trees stop splitting at an impurity of 2e-16,
     a support vector machine's epsilon is absolute, and a forest weighs several responses by their variance.
     """
     parameters = dict(parameters)
-    stages: list[tuple[str, Any]] = []
-    if options.missing is not Missing.DROP:
-        stages.append(("impute", SimpleImputer(strategy=options.missing.value.lower(), keep_empty_features=True)))
-    if options.scaler is not Scaler.NONE:
-        stages.append(("scale", SCALERS[options.scaler]()))
+    stages: list[tuple[str, Any]] = [("prepare", _preparation(options, inputs))]
     degree = int(parameters.pop("degree", 1))
     if degree > 1:
         stages.append(("expand", PolynomialFeatures(degree, include_bias=False)))
-    regressor = _regressor(algorithm, parameters, options.seed, inputs)
+    regressor = _regressor(algorithm, parameters, options.seed, inputs.width)
     if responses > 1 and algorithm in SINGLE_OUTPUT:
         regressor = MultiOutputRegressor(regressor)
     return Pipeline([*stages, ("model", TransformedTargetRegressor(regressor, transformer=StandardScaler()))])
@@ -78,12 +74,31 @@ def predict(model: Pipeline, features: pd.DataFrame) -> Matrix:
     return np.asarray(model.predict(features), dtype=np.float64).reshape(len(features), -1)
 
 
-def check_resolution(options: MlOptions, algorithm: Algorithm, features: pd.DataFrame) -> None:
+def _preparation(options: MlOptions, inputs: Inputs) -> ColumnTransformer:
+    """Numbers filled in and scaled, and a 0 or 1 for each category; one that is not among them is a 0 for each."""
+    numbers: list[tuple[str, Any]] = []
+    categories: list[tuple[str, Any]] = []
+    if options.missing is not Missing.DROP:
+        numbers.append(("impute", SimpleImputer(strategy=options.missing.value.lower(), keep_empty_features=True)))
+        categories.append(("impute", SimpleImputer(strategy="most_frequent")))
+    if options.scaler is not Scaler.NONE:
+        numbers.append(("scale", SCALERS[options.scaler]()))
+    known = [np.asarray(texts, dtype=np.object_) for texts in inputs.categories.values()]
+    categories.append(("encode", OneHotEncoder(categories=known, handle_unknown="ignore", sparse_output=False)))
+    return ColumnTransformer(
+        [
+            ("numbers", Pipeline(numbers) if numbers else "passthrough", inputs.numbers),
+            ("categories", Pipeline(categories) if known else "drop", list(inputs.categories)),
+        ]
+    )
+
+
+def check_resolution(options: MlOptions, algorithm: Algorithm, numbers: pd.DataFrame) -> None:
     """StepFailed where trees would take an unscaled input for constant: they split no values closer than 1e-7."""
     if options.scaler is not Scaler.NONE or algorithm not in TREES:
         return
-    for name in features.columns:
-        spread = float(features[name].max() - features[name].min())
+    for name in numbers.columns:
+        spread = float(numbers[name].max() - numbers[name].min())
         if 0 < spread < 1000 * TREE_RESOLUTION:
             raise StepFailed(f"Input {name!r} spans only {spread:g}, too little for {algorithm} unscaled: choose a scaler.")
 
@@ -104,15 +119,14 @@ def mean_r2(scores: Scores) -> float:
     return float(np.mean([each["r2"] for each in scores.values()]))
 
 
-def cross_validated_r2(model: Pipeline, features: pd.DataFrame, measured: Matrix, folds: int, seed: int) -> float:
-    """Mean R² over the responses of predictions made for each row by a model that has not seen it.
+def cross_validated_r2(model: Pipeline, features: pd.DataFrame, measured: Matrix, folds: list[tuple[Whole, Whole]]) -> float:
+    """Mean R² over the responses of predictions made for each row by a model that has not seen its fold.
 
     All folds are pooled before R² is taken, because R² within a fold of few rows is mostly noise.
     """
     target = measured[:, 0] if measured.shape[1] == 1 else measured
-    splits = KFold(folds, shuffle=True, random_state=seed)
     with _bounds_accepted():
-        predicted = cross_val_predict(model, features, target, cv=splits)
+        predicted = cross_val_predict(model, features, target, cv=folds)
     return float(r2_score(measured, np.asarray(predicted).reshape(measured.shape)))
 
 

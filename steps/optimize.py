@@ -19,8 +19,9 @@ from domain.validation import Problems
 from steps.modelling import CRITERION, Scores, check_resolution, judge, mean_r2, one_core, predict, shown_responses
 from steps.reports import Reports, StepFailed, StepInput, run_step
 from steps.search import Search, SearchTask, Trial, TrialState, undisturbed
+from steps.split import SPLIT_FILE, Split, folds_of
 from steps.stored_model import MODEL_MEDIA_TYPE, load_model
-from steps.training_data import DATA_FILE, SPLIT_FILE, Dataset, Split, load_dataset, read_options
+from steps.training_data import DATA_FILE, Dataset, load_dataset, read_options
 from steps.training_plots import plot_history
 
 UNTUNED_FILE = "model.skops"
@@ -72,7 +73,11 @@ def run(step: StepInput, reports: Reports) -> None:
         with reports.task("search"):
             data = load_dataset(step.inputs_folder, step.definition.get("deck") or {})
             split = Split.read(step.inputs_folder, data)
-            task = SearchTask(read_options(step), _read_optimize(step), len(data.inputs), len(split.training))
+            options = _read_optimize(step)
+            folds = folds_of(data, split.training, options.folds, options.seed)
+            task = SearchTask(
+                read_options(step), options, data.inputs.width, len(split.training), min(len(rows) for rows, _ in folds)
+            )
             _check(task, data, split)
             search = Search(task, Path.cwd(), lambda trial, progress: reports.trial("search", trial.as_json(), progress))
             try:
@@ -100,11 +105,9 @@ def _read_optimize(step: StepInput) -> OptimizeOptions:
 
 
 def _check(task: SearchTask, data: Dataset, split: Split) -> None:
-    if task.options.folds > task.rows:
-        raise StepFailed(f"{task.rows} training rows can't be divided into {task.options.folds} folds.")
-    features = data.features(split.training)
+    numbers = data.features(split.training)[data.inputs.numbers]
     for algorithm in task.algorithms:
-        check_resolution(task.ml, algorithm, features)
+        check_resolution(task.ml, algorithm, numbers)
         try:
             check_rows(algorithm, task.rows)
         except ValidationFailed as error:
@@ -146,8 +149,8 @@ def _compare(step: StepInput, data: Dataset, split: Split) -> Comparison:
 
     def scores(path: Path) -> Scores:
         model = load_model(path)
-        names = [str(name) for name in getattr(model, "feature_names_in_", data.inputs)]
-        predicted = predict(model, features[names] if set(names) == set(data.inputs) else features)
+        names = [str(name) for name in getattr(model, "feature_names_in_", data.inputs.names)]
+        predicted = predict(model, features[names] if set(names) == set(data.inputs.names) else features)
         if predicted.shape != measured.shape:
             raise StepFailed(f"{path.name} predicts {predicted.shape[1]} responses; the data set has {measured.shape[1]}.")
         return judge(data.responses, measured, predicted)
@@ -172,7 +175,7 @@ def _card(step: StepInput, task: SearchTask, best: Trial, comparison: Comparison
         "algorithm": algorithm,
         "parameters": parameters,
         "options": task.ml.as_json(),
-        "features": data.ranges(split.training),
+        "features": data.extents(split.training),
         "responses": list(data.responses),
         "comparison": comparison.as_json(),
         "bestTrial": best.as_json(),

@@ -124,12 +124,19 @@ class TrialProcess:
 
 @dataclass(frozen=True, slots=True)
 class SearchTask:
-    """What is searched: the sections of the kit's definition, the number of inputs, and the rows of the training part."""
+    """What is searched: the sections of the kit's definition, and the size of the training part.
+
+    Args:
+        inputs: how many numbers the inputs become.
+        rows: the rows of the training part.
+        fold_rows: the rows that are left to train on in the fold that has the fewest.
+    """
 
     ml: MlOptions
     options: OptimizeOptions
     inputs: int
     rows: int
+    fold_rows: int
 
     @property
     def algorithms(self) -> tuple[Algorithm, ...]:
@@ -138,7 +145,7 @@ class SearchTask:
 
     def space(self, algorithm: Algorithm) -> tuple[Hyperparameter, ...]:
         """The ranges to search, such that the smallest training fold allows them."""
-        return search_space(algorithm, inputs=self.inputs, rows=self.rows - -(-self.rows // self.options.folds))
+        return search_space(algorithm, inputs=self.inputs, rows=self.fold_rows)
 
     @property
     def untuned(self) -> dict[str, Value]:

@@ -1,15 +1,17 @@
-"""Reading table decks: CSV or Parquet from strangers, down to the named columns as numbers."""
+"""Reading table decks: CSV or Parquet from strangers, down to the named columns."""
 
 import csv
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from io import BytesIO, StringIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
+
+from domain.design_space import Texts
+from domain.interval import Column
+from steps.columns import ColumnRefused, read_categories, read_input, read_numbers
 
 MAX_ROWS = 1_000_000
 MAX_TABLE_BYTES = 512 * 2**20
@@ -18,22 +20,33 @@ PARQUET_MAGIC = b"PAR1"
 
 
 class TableRefused(ValueError):
-    """The file is no table, or lacks a column of numbers that is asked for."""
+    """The file is no table, or lacks a column of the kind that is asked for."""
 
 
-def read_columns(content: bytes, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """The columns `names` of a CSV (UTF-8 with or without byte order mark, commas) or Parquet file, each of shape (rows,).
+def read_columns(
+    content: bytes, inputs: Sequence[str], responses: Sequence[str], categories: Collection[str] = ()
+) -> dict[str, Column | Texts]:
+    """Columns of a CSV (UTF-8 with or without byte order mark, commas) or Parquet file, each of shape (rows,).
 
-    Empty cells, "NaN" and the like become NaN. `TableRefused` where the file can't be read, a column is missing, there twice or
-    not numeric, or there are no rows or more than `MAX_ROWS`.
+    Responses are numbers, inputs numbers or categories, by what the column holds (`steps.columns`); those in `categories` are
+    categories whatever they hold. Empty cells, "NaN" and the like are missing. `TableRefused` where the file can't be read, a
+    column is missing, there twice or of the wrong kind, or there are no rows or more than `MAX_ROWS`.
     """
+    names = [*inputs, *responses]
     try:
         table = _read_parquet(content, names) if content.startswith(PARQUET_MAGIC) else _read_csv(content, names)
     except (pa.ArrowException, OSError, csv.Error) as error:
         raise TableRefused(f"can't be read: {' '.join(str(error).split())[:300]}") from error
     if not 0 < table.num_rows <= MAX_ROWS:
         raise TableRefused(f"has {table.num_rows} rows; 1 to {MAX_ROWS} are allowed")
-    return {name: _numbers(table.column(name), name) for name in names}
+    columns: dict[str, Column | Texts] = {}
+    for name in names:
+        read = read_numbers if name in responses else read_categories if name in categories else read_input
+        try:
+            columns[name] = read(table.column(name))
+        except ColumnRefused as error:
+            raise TableRefused(f"column {name!r} {error}") from error
+    return columns
 
 
 def _read_csv(content: bytes, names: Sequence[str]) -> pa.Table:
@@ -46,8 +59,9 @@ def _read_csv(content: bytes, names: Sequence[str]) -> pa.Table:
         BytesIO(content),
         # One thread, since only then an error names its row.
         read_options=pa_csv.ReadOptions(use_threads=False),
+        # All as text, since what a column holds is known at its end only.
         convert_options=pa_csv.ConvertOptions(
-            include_columns=list(names), column_types={name: pa.float64() for name in names}, strings_can_be_null=True
+            include_columns=list(names), column_types={name: pa.string() for name in names}, strings_can_be_null=True
         ),
     )
 
@@ -66,11 +80,3 @@ def _check_names(found: Sequence[str], wanted: Sequence[str]) -> None:
         if found.count(name) != 1:
             shown = ", ".join(found[:20])[:300]
             raise TableRefused(f"has {'no' if name not in found else 'more than one'} column {name!r}; its columns are {shown}")
-
-
-def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
-    kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-        raise TableRefused(f"column {name!r} holds {kind}, not numbers")
-    numbers = column.cast(pa.float64(), safe=False).combine_chunks()
-    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)

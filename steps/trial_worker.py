@@ -20,8 +20,9 @@ from sklearn.base import clone
 from domain.training import Algorithm
 from steps.modelling import build_model, cross_validated_r2, fit, one_core
 from steps.reports import StepInput
+from steps.split import Split, folds_of
 from steps.stored_model import save_model
-from steps.training_data import Split, load_dataset, read_options
+from steps.training_data import load_dataset, read_options
 
 READY = {"ready": True}
 
@@ -42,18 +43,14 @@ class Workbench:
         data = load_dataset(self.step.inputs_folder, self.step.definition.get("deck") or {})
         training = Split.read(self.step.inputs_folder, data).training
         features, measured = data.features(training), data.measured(training)
+        folds = folds_of(data, training, self.folds, self.seed)
         _answer(READY)
         while True:
             request = json.loads(requests.get())
             try:
-                model = build_model(
-                    options,
-                    Algorithm(request["algorithm"]),
-                    request["parameters"],
-                    inputs=len(data.inputs),
-                    responses=len(data.responses),
-                )
-                value = cross_validated_r2(clone(model), features, measured, self.folds, self.seed)
+                algorithm = Algorithm(request["algorithm"])
+                model = build_model(options, algorithm, request["parameters"], data.inputs, len(data.responses))
+                value = cross_validated_r2(clone(model), features, measured, folds)
                 if request["best"] is None or value > request["best"]:
                     save_model(fit(model, features, measured), Path(request["file"]))
                 _answer({"value": value})

@@ -44,7 +44,10 @@ strawberry.enum(
 strawberry.enum(
     Missing,
     name="Missing",
-    description="What is done about a missing value of an input: `DROP` leaves the row out, `MEAN` and `MEDIAN` fill it in.",
+    description=(
+        "What is done about a missing value of an input: `DROP` leaves the row out, `MEAN` and `MEDIAN` fill it in, "
+        "a category by the most frequent one."
+    ),
 )
 strawberry.enum(
     Outliers,
@@ -72,12 +75,15 @@ class DeckInput:
     responses: list[str] | None = strawberry.field(default=None, description="Columns or `.meas` names that are responses.")
 
 
-@strawberry.input(description="A variable of a design space: a range, or levels.")
+@strawberry.input(description="A variable of a design space: a range, levels, or categories.")
 class VariableInput:
     name: str | None = strawberry.field(default=None, description="The input's name. Required.")
     low: float | None = strawberry.field(default=None, description="The least value.")
     high: float | None = strawberry.field(default=None, description="The greatest value.")
     levels: list[float] | None = strawberry.field(default=None, description="The values it can take, in place of a range.")
+    categories: list[str] | None = strawberry.field(
+        default=None, description="Of a table's column that holds categories, those that are wanted; nothing else is given then."
+    )
     scale: Scale | None = strawberry.field(default=None, description="`LINEAR` unless said otherwise.")
 
 

@@ -94,6 +94,8 @@ def test_files_are_chosen_by_name() -> None:
         (TABLE, {"method": "MEASURED", "evaluator": {"function": "f"}}, "design.evaluator"),
         (TABLE, {"method": "MEASURED", "variables": [{"name": "W", "low": 1, "high": 2}]}, "design.variables.0.name"),
         (TABLE, {"method": "MEASURED", "variables": [W]}, None),
+        (TABLE, {"method": "MEASURED", "variables": [W, {"name": "l", "categories": ["x"]}]}, None),
+        (TABLE, {"method": "MEASURED", "variables": [{"name": "lot", "categories": ["x"]}]}, "design.variables"),
         (TABLE, {"method": "MEASURED"}, None),
         (SPICE, {"method": "MEASURED"}, "design.method"),
         (SPICE, {"method": "SOBOL", "variables": [W, {"name": "W", "low": 1, "high": 2}]}, "design.variables.1.name"),

@@ -44,6 +44,12 @@ A, B = {"name": "a", "low": 0, "high": 10}, {"name": "b", "low": 1, "high": 100,
         ([{"name": "a", "low": 2, "high": 3, "levels": [1, 3]}], None, "design.variables.0.levels"),
         ([{"name": "a", "low": 2, "high": 3, "hihg": 3}], None, "design.variables.0.hihg"),
         ([A, A], None, "design.variables.1.name"),
+        ([A, {"name": "a", "categories": ["x"]}], None, "design.variables.1.name"),
+        ([{"name": "a", "categories": []}], None, "design.variables.0.categories"),
+        ([{"name": "a", "categories": ["x", " x"]}], None, "design.variables.0.categories"),
+        ([{"name": "a", "categories": [1]}], None, "design.variables.0.categories.0"),
+        ([{"name": "a", "categories": ["x"], "low": 1}], None, "design.variables.0.low"),
+        ([A, {"name": "b", "categories": ["x"]}], ["b > 1"], "design.constraints.0"),
         (["a"], None, "design.variables.0"),
         ([A] * 51, None, "design.variables"),
         ([A], ["c < 1"], "design.constraints.0"),
@@ -80,6 +86,14 @@ def test_rows_outside_are_told_why() -> None:
     assert second is not None and second.startswith("a = 11")
     assert third == "a <= 8 does not hold"
     assert fourth is not None and "nan" in fourth
+
+
+def test_missing_values_break_no_rule_where_they_are_allowed() -> None:
+    space = read([A, {"name": "k", "categories": ["x"]}], ["a <= 8"])
+    columns = {"a": np.asarray([np.nan, 9.0, 11.0, 1.0]), "k": np.asarray([None, "x", None, "y"], dtype=object)}
+    allowed = space.objections(columns, allows_missing=True)
+    assert [objection is None for objection in allowed] == [True, False, False, False]
+    assert space.objections(columns)[0] == "a = nan is not from 0 to 10"
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def test_tables_of_a_folder(tmp_path: Path) -> None:
         "sub/bom.csv": b"\xef\xbb\xbf" + GOOD.replace(b"1,2,3", b"7,8,9"),
         "sub/same.csv": GOOD,
         "text.csv": b"w,l,delay\n1,2,fast\n",
+        "mixed.csv": b"w,l,delay\n1,2,3\nx3,2,3\n",
+        "corners.csv": b"w,l,delay\ntt,2,3\nff,2,3\n",
         "lacking.csv": b"w,delay\n1,2\n",
         "twice.csv": b"w,l,delay,w\n1,2,3,4\n",
         "ragged.csv": b"w,l,delay\n1,2\n",
@@ -96,7 +98,9 @@ def test_tables_of_a_folder(tmp_path: Path) -> None:
     assert decks["a.csv"]["size"] == len(GOOD)
     assert set(reasons(run)) == set(files) - {"a.csv", "sub/bom.csv", ".hidden.csv", "notes.txt"}
     assert "a.csv" in reasons(run)["sub/same.csv"]
-    assert "Row #2" in reasons(run)["text.csv"]
+    assert reasons(run)["text.csv"] == "column 'delay' holds 'fast' in row 1, which is not a number"
+    assert reasons(run)["mixed.csv"] == "column 'w' holds 'x3' in row 2, which is not a number"
+    assert reasons(run)["corners.csv"] == "column 'w' holds texts, but numbers in a.csv"
     assert "'l'" in reasons(run)["lacking.csv"]
     with zipfile.ZipFile(run.output / "decks.zip") as archive:
         assert archive.namelist() == ["a.csv", "b.parquet", "sub/bom.csv"]
@@ -120,7 +124,8 @@ def test_netlists_of_an_upload(tmp_path: Path) -> None:
         "good.cir": NETLIST,
         "m.inc": b"* model\nc1 2 0 1p\n",
         "unused.inc": b"r9 1 0 1\n",
-        "Latin.cir": NETLIST.replace(b"divider", b"\xe9tage").replace(b"half", b"Half"),
+        "Latin.cir": NETLIST.replace(b"divider", b"\xe9tage").replace(b"half", b"Half").replace(b"r2 2 0 1k", b"r2 2 0 2k"),
+        "same.cir": NETLIST.replace(b"divider\n", b"other title\n* a note\n\n").replace(b"r=1k", b"R = 2K").upper() + b"* end",
         "shell.cir": NETLIST.replace(b".end\n", b".control\nshell touch /tmp/x\n.endc\n"),
         "script.cir": b"*ng_script\nshell touch x\n",
         "outside.cir": NETLIST.replace(b"m.inc", b"../../etc/passwd"),
@@ -128,6 +133,7 @@ def test_netlists_of_an_upload(tmp_path: Path) -> None:
         "noparam.cir": NETLIST.replace(b".param r=1k", b".param s=1k").replace(b"{r}", b"1"),
         "other.cir": NETLIST.replace(b"half", b"third"),
         "binary.cir": b"\x00\x01",
+        "many.cir": NETLIST.replace(b".end", b"".join(b".meas dc m%d find v(2) at=1\n" % each for each in range(100)) + b".end"),
     }
     fill(uploads, {"upload.zip": zipped(files)})
     run = run_step(tmp_path / "run", MODULE, spice({"upload": "a" * 64}), inputs=uploads)
@@ -144,9 +150,40 @@ def test_netlists_of_an_upload(tmp_path: Path) -> None:
     assert "no .meas" in found["script.cir"] or "not allowed" in found["script.cir"]
     assert "'R'" in found["noparam.cir"]
     assert "Latin.cir" in found["other.cir"]
+    assert found["same.cir"] == "has the same content as good.cir"
+    assert found["many.cir"].startswith("has 101 measurements; 100 are taken")
     assert "binary.cir" in found
     with zipfile.ZipFile(run.output / "decks.zip") as archive:
         assert archive.namelist() == ["Latin.cir", "good.cir", "m.inc"]
+
+
+def test_columns_of_texts_are_categories(tmp_path: Path) -> None:
+    files = {"a.csv": b"w,l,delay\ntt,1,3\nff,,4\n", "b.csv": b"w,l,delay\nTrue,2,3\nfalse,3,4\n"}
+    folder = fill(tmp_path / "decks", files)
+    run = run_step(tmp_path / "run", MODULE, table({"folder": str(folder)}), folders=[folder])
+    assert run.code == 0, run.stderr
+    decks = run.document("decks.json")["decks"]
+    assert [deck["categories"] for deck in decks] == [{"w": ["ff", "tt"]}, {"w": ["false", "true"]}]
+
+    ranged = table({"folder": str(folder)}) | {
+        "design": {"method": "MEASURED", "variables": [{"name": "w", "low": 0, "high": 1}]}
+    }
+    run = run_step(tmp_path / "ranged", MODULE, ranged, folders=[folder])
+    assert run.code == 1 and "column 'w' holds texts: the design can restrict them to categories only" in run.reason
+
+    for file in range(3):
+        rows = "".join(f"lot {file}-{row},1,2\n" for row in range(40))
+        (folder / f"{file}.csv").write_text(f"w,l,delay\n{rows}")
+    run = run_step(tmp_path / "many", MODULE, table({"folder": str(folder)}), folders=[folder])
+    assert run.code == 1 and "'w' has 124 categories over all decks; a model takes 100" in run.reason
+
+
+def test_a_design_tells_which_numbers_are_categories(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "decks", {"a.csv": b"w,l,delay\n1,1,3\n2,2,4\n"})
+    definition = table({"folder": str(folder)})
+    definition["design"] = {"method": "MEASURED", "variables": [{"name": "w", "categories": ["1", "3"]}]}
+    run = run_step(tmp_path / "run", MODULE, definition, folders=[folder])
+    assert run.document("decks.json")["decks"][0]["categories"] == {"w": ["1", "2"]}
 
 
 def test_when_all_are_refused_the_job_fails_and_says_why(tmp_path: Path) -> None:
@@ -337,7 +374,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch: pytest
 
 
 def test_numbers_of_a_table() -> None:
-    columns = read_columns(b'\xef\xbb\xbfa,b,note\r\n1,"2",x\r\n,inf,y\r\nNaN, -3e1 ,\xff\r\n', ["b", "a"])
+    columns = read_columns(b'\xef\xbb\xbfa,b,note\r\n1,"2",x\r\n,inf,y\r\nNaN, -3e1 ,\xff\r\n', ["b"], ["a"])
     assert list(columns) == ["b", "a"]
     np.testing.assert_equal(columns["a"], [1, np.nan, np.nan])
     np.testing.assert_equal(columns["b"], [2, np.inf, -30])
@@ -348,4 +385,4 @@ def test_a_parquet_that_unpacks_to_too_much(monkeypatch: pytest.MonkeyPatch) -> 
     pq.write_table(pa.table({"a": np.zeros(1000)}), sink)
     monkeypatch.setattr("steps.tables.MAX_ROWS", 999)
     with pytest.raises(TableRefused, match="too large"):
-        read_columns(sink.getvalue(), ["a"])
+        read_columns(sink.getvalue(), ["a"], [])

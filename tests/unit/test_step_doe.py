@@ -14,6 +14,7 @@ import pytest
 from domain.netlist import read_netlist
 from steps.evaluation import PointFailed
 from steps.simulation import Simulator
+from steps.training_data import load_dataset
 from tests.services import require_program
 from tests.unit.step_runs import StepFolder, StepRun, run_step
 from tests.waiting import eventually_sync
@@ -90,10 +91,40 @@ def test_measured_rows_are_filtered_and_the_others_listed(tmp_path: Path) -> Non
         {"name": "w", "role": "INPUT", "low": 1, "high": 2.5},
         {"name": "deck", "role": "INPUT", "low": 1, "high": 5},
         {"name": "delay", "role": "RESPONSE", "low": 10, "high": 20},
-        {"name": "_deck", "role": "DECK", "low": None, "high": None},
+        {"name": "_deck", "role": "DECK", "categories": ["a.csv", "b.csv"]},
     ]
     roles = json.loads(pq.read_schema(run.output / "data.parquet").metadata[b"plog"])
     assert (roles["inputs"], roles["responses"]) == (["w", "deck"], ["delay"])
+
+
+CORNERS = "w,deck,delay\n1,tt,10\n2,ff,11\n,tt,12\n3,,13\n9,ss,14\n4,ss,15\n5,tt,nan\n"
+
+
+def test_categories_are_restricted_and_described(tmp_path: Path) -> None:
+    variables = [{"name": "w", "low": 1, "high": 5}, {"name": "deck", "categories": ["tt", "ff"]}]
+    run = run_step(
+        tmp_path / "run",
+        MODULE,
+        measured(variables, maxFailedShare=0.5),
+        inputs=collected(tmp_path / "in", {"a.csv": CORNERS}),
+    )
+    assert run.code == 0, run.stderr
+    assert rows_of(run) == {"w": [1, 2], "deck": ["tt", "ff"], "delay": [10, 11]}
+    assert [row["reason"] for row in run.document("failed_points.json")["rejected"]] == [
+        "w = nan is not from 1 to 5",
+        "deck is missing",
+        "w = 9 is not from 1 to 5",
+        "deck = 'ss' is not one of its categories",
+    ]
+    assert run.metadata["dataInfo"]["columns"][1] == {"name": "deck", "role": "INPUT", "categories": ["ff", "tt"]}
+
+
+def test_a_missing_value_that_the_training_fills_in_is_kept(tmp_path: Path) -> None:
+    definition = measured([{"name": "w", "low": 1, "high": 5}], constraints=["w < 3"], maxFailedShare=0.5)
+    definition["ml"] = {"missing": "MEDIAN"}
+    run = run_step(tmp_path / "run", MODULE, definition, inputs=collected(tmp_path / "in", {"a.csv": CORNERS}))
+    assert run.code == 0, run.stderr
+    assert rows_of(run) == {"w": [1, 2, None], "deck": ["tt", "ff", "tt"], "delay": [10, 11, 12]}
 
 
 def test_when_no_row_is_left_the_job_fails(tmp_path: Path) -> None:
@@ -120,6 +151,10 @@ def test_simulated_points(tmp_path: Path, ngspice: str) -> None:
     assert sorted(point["index"] for point in points) == list(range(24))
     assert all(point["responses"].keys() == {"half", "current"} for point in points)
     assert run.metadata["dataInfo"]["rows"] == 24
+    deck = {"name": "deck", "role": "INPUT", "categories": ["one.cir", "two.cir"]}
+    assert run.metadata["dataInfo"]["columns"][-1] == deck
+    data = load_dataset(run.output, {})
+    assert (data.inputs.names, data.inputs.width, data.deck) == (("R", "deck"), 3, "deck")
     assert [run.statuses(task) for task in ("design", "evaluate", "assemble")] == [["RUNNING", "SUCCEEDED"]] * 3
     assert (run.output / "data.parquet").read_bytes() == (runs[1].output / "data.parquet").read_bytes()
     assert list((tmp_path / "first" / "work").iterdir()) == []

@@ -1,11 +1,13 @@
 import csv
 import json
 import pickle
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
@@ -15,8 +17,9 @@ from skops.io import dump
 from domain.training import Algorithm, Missing, MlOptions, Outliers, Scaler, complete_parameters, search_space
 from steps.modelling import build_model, check_resolution, cross_validated_r2, fit, judge, mean_r2, predict
 from steps.reports import StepFailed
+from steps.split import Split, folds_of, split_rows
 from steps.stored_model import load_model, save_model
-from steps.training_data import Dataset, Split, load_dataset, split_rows
+from steps.training_data import Dataset, load_dataset
 from tests.unit.training_steps import INPUTS, RESPONSES, run_to_end, running, write_data
 
 NAN = float("nan")
@@ -74,6 +77,18 @@ def test_the_same_seed_gives_the_same_figures(tmp_path: Path) -> None:
         assert (first.output / name).read_bytes() == (second.output / name).read_bytes()
 
 
+def test_categories_of_inputs_reach_every_output(tmp_path: Path) -> None:
+    corners = ["tt", "ff", "tt", "ss", None] * 20
+    inputs = write_data(tmp_path / "inputs", 100, {"l": corners, "w": [True, False] * 50})
+    run = run_to_end("ml", tmp_path / "run", inputs, {"ml": {"algorithm": "RIDGE", "missing": "MEAN"}})
+    described = run.metadata("preprocess")
+    assert described["categoricalInputs"] == ["w", "l"] and described["missingInputs"] == 20
+    assert run.metadata("scale")["features"] == 6
+    with (run.output / "predictions.csv").open(newline="") as file:
+        assert {row["l"] for row in csv.DictReader(file)} <= {"tt", "ff", "ss", ""}
+    assert json.loads((run.output / "metrics.json").read_text())["duplicatedRows"] == described["duplicatedRows"] == 0
+
+
 def test_a_failure_is_reported_and_is_the_last_line(tmp_path: Path) -> None:
     inputs = write_data(tmp_path / "inputs", 20, {"power": [2.5] * 20})
     with running("ml", tmp_path / "run", inputs, {}) as run:
@@ -88,7 +103,7 @@ def test_parameters_that_the_data_do_not_allow_fail_the_scaling(tmp_path: Path) 
     definition = {"ml": {"algorithm": "KNN", "parameters": {"n_neighbors": 17}}}
     with running("ml", tmp_path / "run", inputs, definition) as run:
         code, message = run.finish()
-    assert (code, message) == (1, "ml.parameters.n_neighbors: must be from 1 to 16 (with 16 training rows of 3 inputs)")
+    assert (code, message) == (1, "ml.parameters.n_neighbors: must be from 1 to 16 (with 16 training rows of 3 features)")
     assert run.statuses()[-1] == ("scale", "FAILED")
 
 
@@ -97,31 +112,44 @@ def test_parameters_that_the_data_do_not_allow_fail_the_scaling(tmp_path: Path) 
 
 def test_roles_come_from_the_file_or_else_from_the_deck(tmp_path: Path) -> None:
     deck = {"inputs": ["c"], "responses": ["power"]}
-    assert dataset(tmp_path / "a").inputs == tuple(INPUTS)
+    assert dataset(tmp_path / "a").inputs.names == tuple(INPUTS)
     without = load_dataset(write_data(tmp_path / "b", roles=False), deck)
-    assert (without.inputs, without.responses) == (("c",), ("power",))
+    assert (without.inputs.names, without.responses) == (("c",), ("power",))
     with pytest.raises(StepFailed, match="no inputs or no responses"):
         load_dataset(write_data(tmp_path / "c", roles=False), {})
 
 
 def test_columns_become_numbers(tmp_path: Path) -> None:
-    w, length = [True, False, None, True], [" 1.5", "", "2e-9", None]
+    w, length = [7, None, 8, 9], [" 1.5", "", "+2e-9", None]
     data = dataset(tmp_path, 4, w=w, l=length, c=[1, 2, 3, 2**60], power=[1.0, np.inf, 2.0, NAN])
-    np.testing.assert_array_equal(data.rows["w"], [1, 0, NAN, 1])
+    np.testing.assert_array_equal(data.rows["w"], [7, NAN, 8, 9])
     np.testing.assert_array_equal(data.rows["l"], [1.5, NAN, 2e-9, NAN])
     np.testing.assert_array_equal(data.rows["c"], [1, 2, 3, 2.0**60])
     np.testing.assert_array_equal(data.rows["power"], [1, NAN, 2, NAN])
 
 
+def test_columns_become_categories(tmp_path: Path) -> None:
+    truths, texts = [True, False, None, True], [" tt", "ff", "", "tt"]
+    codes = pa.array(["1", "2", None, "1"]).dictionary_encode()
+    data = dataset(tmp_path, 4, w=truths, l=texts, c=codes)
+    assert data.inputs.categories == {"w": ("false", "true"), "l": ("ff", "tt"), "c": ("1", "2")}
+    assert (data.inputs.numbers, data.inputs.width) == ([], 6)
+    assert data.rows["l"].isna().tolist() == [False, False, True, False]
+    assert data.extents([0, 3])["l"] == {"categories": ["tt"]}
+    with pytest.raises(StepFailed, match="Column 'w' holds 101 different texts; 100 categories are allowed"):
+        dataset(tmp_path, 101, w=[f"lot {row}" for row in range(101)])
+
+
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (["fast", "1", "2"], "Column 'w' is not numeric: .*fast"),
+        (["1", "fast", "2"], "Column 'w' holds 'fast' in row 2, which is not a number"),
         ([np.datetime64("2026-01-01", "us")] * 3, r"Column 'w' holds timestamp\[us\], not numbers"),
-        ([[1.0], [2.0], [3.0]], "Column 'w' is not numeric"),
+        ([[1.0], [2.0], [3.0]], "Column 'w' holds list.*, not numbers"),
+        (["x" * 1001] * 3, "Column 'w' holds a text of 1001 characters"),
     ],
 )
-def test_a_column_that_is_not_numeric_is_named(tmp_path: Path, column: list[Any], message: str) -> None:
+def test_a_column_that_no_model_takes_is_named(tmp_path: Path, column: list[Any], message: str) -> None:
     with pytest.raises(StepFailed, match=message):
         dataset(tmp_path, 3, w=column)
 
@@ -165,6 +193,55 @@ def test_another_seed_holds_out_other_rows(tmp_path: Path) -> None:
     assert first.hold_out != second.hold_out
 
 
+def repeated(folder: Path, times: int = 2, **changes: Any) -> Dataset:
+    """40 points, each `times` over with responses of its own, and some with a value missing."""
+    w = [NAN if row % 40 == 3 else float(row % 40) for row in range(40 * times)]
+    noise = np.random.default_rng(1).normal(size=(2, 40 * times))
+    same = {"w": w, "l": [1.0] * len(w), "c": [2.0] * len(w), "delay": noise[0], "power": noise[1]}
+    return dataset(folder, 40 * times, **same | changes)
+
+
+def test_rows_of_the_same_inputs_are_on_the_same_side(tmp_path: Path) -> None:
+    data = repeated(tmp_path, 3)
+    split = split_rows(data, MlOptions(missing=Missing.MEAN, test_share=0.25))
+    assert len(split.hold_out) == 30
+    assert not {row % 40 for row in split.hold_out} & {row % 40 for row in split.training}
+    assert data.duplicated(range(120)) == 80
+    folds = folds_of(data, split.training, 5, 1)
+    assert sorted(row for _, judged in folds for row in judged) == list(range(90))
+    for learnt, judged in folds:
+        assert not {split.training[row] % 40 for row in judged} & {split.training[row] % 40 for row in learnt}
+    with pytest.raises(StepFailed, match="90 training rows of 30 different points can't be divided into 31 folds"):
+        folds_of(data, split.training, 31, 1)
+
+
+def test_noise_is_not_learned_from_rows_that_stand_twice(tmp_path: Path) -> None:
+    """A nearest neighbour would find the very row that it is asked for."""
+    noise = np.tile(np.random.default_rng(2).normal(size=40), 2)
+    data = repeated(tmp_path, w=np.tile(np.arange(40.0), 2), delay=noise, power=noise)
+    options = MlOptions(algorithm=Algorithm.KNN)
+    split = split_rows(data, options)
+    parameters = complete_parameters({"n_neighbors": 1}, search_space(Algorithm.KNN, inputs=3, rows=60))
+    model = build_model(options, options.algorithm, parameters, data.inputs, 2)
+    features, measured = data.features(split.training), data.measured(split.training)
+    fit(model, features, measured)
+    judged = predict(model, data.features(split.hold_out))
+    assert mean_r2(judge(data.responses, data.measured(split.hold_out), judged)) < 0
+    assert cross_validated_r2(model, features, measured, folds_of(data, split.training, 5, 1)) < 0
+
+
+def test_the_decks_of_a_point_are_on_the_same_side(tmp_path: Path) -> None:
+    data = replace(repeated(tmp_path, c=["a.cir"] * 40 + ["b.cir"] * 40), deck="c")
+    split = split_rows(data, MlOptions(missing=Missing.MEAN))
+    assert not {row % 40 for row in split.hold_out} & {row % 40 for row in split.training}
+    assert data.duplicated(range(80)) == 0
+
+
+def test_too_few_points_are_refused_however_many_rows(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match="80 complete rows hold 3 different points; at least 4 are needed"):
+        split_rows(repeated(tmp_path, w=[float(row % 3) for row in range(80)]), MlOptions())
+
+
 def test_a_response_mostly_of_one_value_has_no_outliers(tmp_path: Path) -> None:
     data = dataset(tmp_path, 40, power=[0.0, 0.0, 0.0, 0.0, 1.0] * 8)
     assert split_rows(data, MlOptions(outliers=Outliers.IQR)).outliers == ()
@@ -197,7 +274,7 @@ def test_every_algorithm_learns_is_stored_and_predicts_the_same(tmp_path: Path, 
     options = MlOptions(algorithm=algorithm, missing=Missing.MEDIAN, scaler=Scaler.ROBUST)
     given: dict[Algorithm, Any] = {Algorithm.RIDGE: {"degree": 2}, Algorithm.KNN: {"p": 1}, Algorithm.SVR: {"C": 100.0}}
     parameters = complete_parameters(given.get(algorithm, {}), search_space(algorithm, inputs=3, rows=60))
-    model = fit(build_model(options, algorithm, parameters, inputs=3, responses=responses), features, measured)
+    model = fit(build_model(options, algorithm, parameters, data.inputs, responses), features, measured)
     loaded = save_model(model, tmp_path / "model.skops")
 
     unseen = data.features(range(60, 80))
@@ -206,9 +283,33 @@ def test_every_algorithm_learns_is_stored_and_predicts_the_same(tmp_path: Path, 
     np.testing.assert_array_equal(predicted, predict(model, unseen))
     scores = judge(data.responses[:responses], data.measured(range(60, 80))[:, :responses], predicted)
     assert mean_r2(scores) > 0.6
-    with pytest.raises(ValueError, match="feature names"):
+    with pytest.raises(ValueError, match="columns are missing"):
         predict(loaded, unseen.rename(columns={"w": "width"}))
-    assert 0.6 < cross_validated_r2(model, features, measured, 4, 1) <= 1
+    assert 0.6 < cross_validated_r2(model, features, measured, folds_of(data, range(60), 4, 1)) <= 1
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_categories_are_learned_stored_and_told_apart(tmp_path: Path, algorithm: Algorithm) -> None:
+    """The corner shifts the response; the stored model takes raw rows, of whatever kind of column, in any order."""
+    corners = np.array(["tt", "ff", "ss"], dtype=object)[np.arange(80) % 3]
+    shift = np.array([0.0, -3.0, 3.0])[np.arange(80) % 3]
+    w = np.random.default_rng(1).uniform(size=80)
+    data = dataset(tmp_path, w=w, l=corners, delay=w + shift, power=w - shift)
+    options = MlOptions(algorithm=algorithm, missing=Missing.MEDIAN)
+    given: dict[Algorithm, Any] = {Algorithm.RIDGE: {"degree": 2}, Algorithm.KNN: {"p": 1}}
+    space = search_space(algorithm, inputs=data.inputs.width, rows=60)
+    model = build_model(options, algorithm, complete_parameters(given.get(algorithm, {}), space), data.inputs, 2)
+    features = data.features(range(60)).copy()
+    features.loc[3, "l"] = None
+    features.loc[4, "w"] = NAN
+    loaded = save_model(fit(model, features, data.measured(range(60))), tmp_path / "model.skops")
+
+    unseen = data.features(range(60, 80))
+    predicted = predict(loaded, unseen)
+    assert mean_r2(judge(data.responses, data.measured(range(60, 80)), predicted)) > 0.9
+    categorical = unseen.astype({"l": "category"})[["c", "l", "w"]]
+    np.testing.assert_array_equal(predicted, predict(loaded, categorical))
+    assert np.isfinite(predict(loaded, unseen.assign(l="sf"))).all()
 
 
 def test_figures_are_those_of_the_textbook() -> None:

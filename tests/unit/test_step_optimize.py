@@ -15,8 +15,9 @@ from domain.training import Algorithm, MlOptions, OptimizeOptions
 from steps.modelling import judge, mean_r2, predict
 from steps.reports import Terminated
 from steps.search import Search, SearchTask, Trial, TrialState, undisturbed
+from steps.split import Split
 from steps.stored_model import load_model
-from steps.training_data import Split, load_dataset
+from steps.training_data import load_dataset
 from tests.unit.training_steps import INPUTS, StepRun, hand_over, run_to_end, running, write_data
 
 SLOW_ROWS = 1500
@@ -204,12 +205,12 @@ def test_the_untuned_parameters_are_tried_where_the_folds_allow_them(
     ml: MlOptions, algorithms: tuple[Algorithm, ...], expected: bool
 ) -> None:
     """Of 20 rows in 5 folds, 16 are left to train on."""
-    assert SearchTask(ml, OptimizeOptions(algorithms=algorithms), 3, 20).has_untuned is expected
+    assert SearchTask(ml, OptimizeOptions(algorithms=algorithms), 3, 20, 16).has_untuned is expected
 
 
 def test_a_search_remembers_what_it_was_given(tmp_path: Path) -> None:
     seen: list[tuple[Trial, float]] = []
-    search = Search(SearchTask(MlOptions(), OptimizeOptions(), 3, 20), tmp_path, lambda *each: seen.append(each))
+    search = Search(SearchTask(MlOptions(), OptimizeOptions(), 3, 20, 16), tmp_path, lambda *each: seen.append(each))
     assert (search.trials, search.best, seen) == ([], None, [])
     assert Trial(1, Algorithm.KNN, {"p": 1}, TrialState.FAILED, None, 0.5, "why").as_json() == {
         "number": 1,
