@@ -30,8 +30,8 @@ subscription WatchKits {
   kits(first: 5) {
     isSnapshot
     changed {
-      number name status percent version
-      jobs { type status percent tasks { name status percent } }
+      fromVersion toVersion
+      kit { number name status percent jobs { type status percent tasks { name status percent } } }
     }
   }
 }

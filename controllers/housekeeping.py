@@ -25,6 +25,8 @@ class Housekeeping:
                 await self.run_once()
             except Unavailable as error:
                 log.warning("housekeeping has to wait: %s", error)
+            except Exception:
+                log.exception("a round of housekeeping failed; the next one begins anew")
             await asyncio.sleep(self._interval_seconds)
 
     async def run_once(self) -> None:

@@ -36,6 +36,10 @@ class KitStore(Protocol):
         """A page of kits."""
         ...
 
+    async def versions_on_page(self, query: KitQuery, visibility: Visibility) -> dict[int, int]:
+        """The ids of the kits on that page, in its order, with the version of each."""
+        ...
+
     async def job_page(self, query: JobQuery, visibility: Visibility) -> Page[Job]:
         """A page of jobs across kits, newest kit first, in the kit's order within."""
         ...

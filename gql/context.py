@@ -23,7 +23,8 @@ from resolvers import artifact as artifacts
 from resolvers import job as jobs
 from resolvers import kit as kits
 from resolvers.authorisation import visibility_of
-from resolvers.live import LiveKits, LogFrame, LogPlace, read_logs
+from resolvers.job_log import LogFrame, LogPlace, read_logs
+from resolvers.live import LiveKits
 from resolvers.services import Services
 
 Key = TypeVar("Key")

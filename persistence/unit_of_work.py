@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.errors import Unavailable
@@ -69,16 +70,24 @@ async def _translated() -> AsyncIterator[None]:
     """Turn a database that does not answer into `Unavailable`; everything else is a fault and stays what it is."""
     try:
         yield
-    except ConnectionError as error:
-        raise Unavailable(NO_ANSWER) from error
-    except DBAPIError as error:
-        if error.connection_invalidated or _is_outage(error.orig):
+    except Exception as error:
+        if _is_outage(error):
             raise Unavailable(NO_ANSWER) from error
         raise
 
 
 def _is_outage(error: BaseException | None) -> bool:
-    """Whether the server refuses all work now (PostgreSQL's classes 08, 53, 57P; SQLite's busy, full, input/output error)."""
+    """Whether the database can't be reached or refuses all work now.
+
+    Names that don't resolve, routes and sockets that break are an `OSError`; a pool without a free connection says so itself. Of
+    what the database answers: PostgreSQL's classes 08, 53, 57P; SQLite's busy, full, can't open, input/output error.
+    """
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or _is_outage(error.orig)
     state = str(getattr(error, "sqlstate", None) or "")
     name = str(getattr(error, "sqlite_errorname", None) or "")
-    return state.startswith(("08", "53", "57P")) or name.startswith(("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR"))
+    return (
+        isinstance(error, OSError | NoConnectionFree)
+        or state.startswith(("08", "53", "57P"))
+        or name.startswith(("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_IOERR"))
+    )

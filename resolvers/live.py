@@ -1,102 +1,98 @@
-"""Watching kits and logs: first what is there, then every newer version, merged where the watcher is slow.
+"""Watching kits: first what is there, then every newer version, merged where the watcher is slow.
 
 One process listens to the bus once, for all of its watchers. The bus only makes it fast: every two seconds the versions of
-everything watched are read in one statement, so that a notice that never came (a crash between commit and publish, a dead
-Redis) only costs time. A body is read once per version and kind of viewer, however many watch it.
+everything watched are read, so that a notice that never came (a crash between commit and publish, a dead Redis) only costs time.
+While the database does not answer nothing is sent; watchers go on with what it says afterwards.
 """
 
 import asyncio
-import codecs
 import logging
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections import OrderedDict, defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
-from uuid import UUID
+from typing import Any
+from weakref import WeakValueDictionary
 
 from domain.actor import Actor
-from domain.attempt import AttemptKey
 from domain.errors import NotFound, Unavailable
 from domain.kit import Kit
-from domain.live import Notice, Topic
+from domain.live import Gap, Notice, Topic
 from domain.ports import Bus
-from domain.query import KitQuery, Page
-from domain.runner import LogChunk
+from domain.query import KitQuery
 from domain.storage import Database
 from domain.visibility import Visibility
 from resolvers.authorisation import visibility_of
-from resolvers.services import Services
+from resolvers.shared_read import SharedRead
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 2.0
 LIST_INTERVAL_SECONDS = 0.25
-LOG_CHUNKS = 16
+KEPT_BODIES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class KitFrame:
-    """A kit's state. Versions `from_version` to `to_version` are new in it; more than one means that frames were merged."""
+    """A kit's state; its versions from `from_version` on are new to the watcher.
+
+    `is_snapshot`: the watcher is shown the kit for the first time; `from_version` is its version then.
+    """
 
     kit: Kit
     from_version: int
-    to_version: int
     is_snapshot: bool
+
+    @classmethod
+    def after(cls, known: int | None, kit: Kit) -> "KitFrame":
+        """The frame for a watcher who knows the kit at that version, or not at all."""
+        return cls(kit, kit.version if known is None else known + 1, is_snapshot=known is None)
 
 
 @dataclass(frozen=True, slots=True)
 class KitListFrame:
-    """A page of kits as it now is in `order` (ids), with the bodies of those that are new or changed since the last frame."""
+    """A page of kits as it now is in `order` (ids), with those that are new or changed since the last frame."""
 
     order: tuple[int, ...]
-    changed: tuple[Kit, ...]
+    changed: tuple[KitFrame, ...]
     is_snapshot: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LogFrame:
-    """Output of an attempt from byte `offset` to before byte `end`; `is_last` when the attempt has ended and this is all."""
-
-    attempt: int
-    offset: int
-    end: int
-    text: str
-    is_last: bool
-
-
-class LogPlace(NamedTuple):
-    """Where to read on in an attempt's output; `is_over` where the attempt had ended before, so that nothing can follow."""
-
-    key: AttemptKey
-    after: int
-    is_over: bool
 
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """One who waits for news of a kit."""
+    """One who waits for news; of a kit it hears if there is a version above `known`."""
 
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     known: int = 0
 
     async def news(self) -> None:
-        """Wait until there is something newer than `known`."""
+        """Wait until there may be something new."""
         await self.woken.wait()
         self.woken.clear()
 
+    def take_news(self) -> bool:
+        """Whether there may be something new since this was last asked."""
+        is_woken = self.woken.is_set()
+        self.woken.clear()
+        return is_woken
+
+    async def news_or(self, other: "asyncio.Future[Any]", timeout_seconds: float) -> None:
+        """Wait until there may be something new, the other event has come, or time is up."""
+        news = asyncio.ensure_future(self.woken.wait())
+        await asyncio.wait({news, other}, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+        news.cancel()
+
 
 class LiveKits:
-    """The watchers of one process and the two loops that wake them."""
+    """The watchers of one process, the two loops that wake them, and what was read for all of them."""
 
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
         self._bus = bus
         self._of_kit: dict[int, set[Watcher]] = defaultdict(set)
-        self._of_all: set[Watcher] = set()
-        self._bodies: dict[tuple[int, Visibility], Kit] = {}
-        self._reads: dict[tuple[int, Visibility], asyncio.Task[Kit | None]] = {}
-        self._news = 0
-        self._pages: dict[tuple[int, KitQuery, Visibility], asyncio.Task[Page[Kit]]] = {}
+        self._of_lists: set[Watcher] = set()
+        self._bodies: OrderedDict[int, Kit] = OrderedDict()
+        self._kit_reads: WeakValueDictionary[tuple[int, Visibility], SharedRead[Kit | None]] = WeakValueDictionary()
+        self._page_reads: WeakValueDictionary[tuple[KitQuery, Visibility], SharedRead[Sequence[Kit]]] = WeakValueDictionary()
 
     async def run(self) -> None:
         """Wake watchers until cancelled."""
@@ -106,9 +102,9 @@ class LiveKits:
 
     @contextmanager
     def watching(self, kit_id: int | None) -> Iterator[Watcher]:
-        """A watcher of one kit, or of all where `kit_id` is None."""
+        """A watcher of one kit, or of lists where `kit_id` is None."""
         watcher = Watcher()
-        watchers = self._of_all if kit_id is None else self._of_kit[kit_id]
+        watchers = self._of_lists if kit_id is None else self._of_kit[kit_id]
         watchers.add(watcher)
         try:
             yield watcher
@@ -116,195 +112,126 @@ class LiveKits:
             watchers.discard(watcher)
             if kit_id is not None and not watchers:
                 self._of_kit.pop(kit_id, None)
-                for key in [key for key in self._bodies if key[0] == kit_id]:
-                    del self._bodies[key]
 
-    async def read(self, kit_id: int, visibility: Visibility, newer_than: int | None) -> Kit | None:
-        """The kit at a version above `newer_than` if it has one, else as it is; None where it does not exist for the viewer.
+    def reader_of_kit(self, kit_id: int, visibility: Visibility) -> SharedRead[Kit | None]:
+        """Reads the kit, None where it does not exist for the viewer; one for all who hold it."""
 
-        Without `newer_than` the kit is read now. Otherwise a read that is under way is shared; it may have begun too early, and
-        is then followed by one of our own.
-        """
-        key = (kit_id, visibility)
-        if newer_than is None:
-            return await self._fetch(key)
-        body = self._bodies.get(key)
-        if body is not None and body.version > newer_than:
-            return body
-        task = self._reads.get(key)
-        if task is not None:
-            kit = await asyncio.shield(task)
-            if kit is not None and kit.version > newer_than:
-                return kit
-        task = self._reads[key] = asyncio.create_task(self._fetch(key))
-        task.add_done_callback(lambda done: self._reads.pop(key) if self._reads.get(key) is done else None)
-        return await asyncio.shield(task)
+        async def read() -> Kit | None:
+            async with self._database.snapshot() as work:
+                kit = await work.kits.get(kit_id, visibility)
+            self._keep([kit] if kit is not None else [])
+            return kit
 
-    async def _fetch(self, key: tuple[int, Visibility]) -> Kit | None:
-        async with self._database.snapshot() as work:
-            kit = await work.kits.get(*key)
-        known = self._bodies.get(key)
-        if kit is not None and kit.id in self._of_kit and (known is None or kit.version > known.version):
-            self._bodies[key] = kit
-        return kit
+        return self._kit_reads.setdefault((kit_id, visibility), SharedRead(read))
 
-    async def page(self, query: KitQuery, visibility: Visibility) -> Page[Kit]:
-        """The page as it is after the latest news; read once for all who watch the same list."""
-        key = (self._news, query, visibility)
-        task = self._pages.get(key)
-        if task is None:
-            for outdated in [each for each in self._pages if each[0] != self._news]:
-                del self._pages[outdated]
-            task = self._pages[key] = asyncio.create_task(self._fetch_page(query, visibility))
-            task.add_done_callback(lambda done: self._pages.pop(key, None) if done.cancelled() or done.exception() else None)
-        return await asyncio.shield(task)
+    def reader_of_page(self, query: KitQuery, visibility: Visibility) -> SharedRead[Sequence[Kit]]:
+        """Reads a page of kits: of those whose version is known only that; one for all who hold it."""
 
-    async def _fetch_page(self, query: KitQuery, visibility: Visibility) -> Page[Kit]:
-        async with self._database.snapshot() as work:
-            return await work.kits.page(query, visibility)
+        async def read() -> Sequence[Kit]:
+            async with self._database.snapshot() as work:
+                versions = await work.kits.versions_on_page(query, visibility)
+                found = {kit_id: kit for kit_id, version in versions.items() if (kit := self.body(kit_id, version)) is not None}
+                missing = await work.kits.get_many([kit_id for kit_id in versions if kit_id not in found], visibility)
+            self._keep(missing.values())
+            return [found.get(kit_id) or missing[kit_id] for kit_id in versions]
+
+        return self._page_reads.setdefault((query, visibility), SharedRead(read, LIST_INTERVAL_SECONDS))
+
+    def body(self, kit_id: int, version: int) -> Kit | None:
+        """The kit at that version, if it was read before; for those to whom the database has told that it is there."""
+        kit = self._bodies.get(kit_id)
+        return kit if kit is not None and kit.version == version else None
+
+    def newer_body(self, kit_id: int, known: int) -> Kit | None:
+        """The kit at a version above `known`, if it was read before; for those who were shown the kit."""
+        kit = self._bodies.get(kit_id)
+        return kit if kit is not None and kit.version > known else None
+
+    def _keep(self, kits: Iterable[Kit]) -> None:
+        for kit in kits:
+            known = self._bodies.get(kit.id)
+            if known is None or known.version < kit.version:
+                self._bodies[kit.id] = kit
+            self._bodies.move_to_end(kit.id)
+        while len(self._bodies) > KEPT_BODIES:
+            self._bodies.popitem(last=False)
 
     async def _listen(self) -> None:
         async with self._bus.subscribe(Topic.KIT) as notices:
             async for notice in notices:
-                if isinstance(notice, Notice):
-                    self._wake_kit(int(notice.key), notice.version)
-                    self._wake_lists()
-                else:
-                    self._wake_all()
+                try:
+                    self._take(notice)
+                except Exception:
+                    log.exception("%s can't be taken in; the next one follows", notice)
+
+    def _take(self, notice: Notice | Gap) -> None:
+        if isinstance(notice, Notice):
+            self._wake_kit(int(notice.key), notice.version)
+        else:
+            _wake(watcher for watchers in self._of_kit.values() for watcher in watchers)
+        _wake(self._of_lists)
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            self._wake_lists()
-            if not self._of_kit:
-                continue
             try:
-                async with self._database.snapshot() as work:
-                    versions = await work.kits.versions(list(self._of_kit))
+                await self._look()
             except Unavailable as error:
                 log.warning("versions of watched kits can't be read: %s", error)
-                continue
-            for kit_id, version in versions.items():
-                self._wake_kit(kit_id, version)
+            except Exception:
+                log.exception("versions of watched kits can't be read; the next round begins anew")
+
+    async def _look(self) -> None:
+        _wake(self._of_lists)
+        if not self._of_kit:
+            return
+        async with self._database.snapshot() as work:
+            versions = await work.kits.versions(list(self._of_kit))
+        for kit_id, version in versions.items():
+            self._wake_kit(kit_id, version)
 
     def _wake_kit(self, kit_id: int, version: int) -> None:
-        for watcher in self._of_kit.get(kit_id, ()):
-            if version > watcher.known:
-                watcher.woken.set()
-
-    def _wake_all(self) -> None:
-        for watchers in self._of_kit.values():
-            for watcher in watchers:
-                watcher.woken.set()
-        self._wake_lists()
-
-    def _wake_lists(self) -> None:
-        self._news += 1
-        for watcher in self._of_all:
-            watcher.woken.set()
+        _wake(watcher for watcher in self._of_kit.get(kit_id, ()) if version > watcher.known)
 
 
-async def watch_kit(services: Services, live: LiveKits, actor: Actor, kit_id: int) -> AsyncIterator[KitFrame]:
+def _wake(watchers: Iterable[Watcher]) -> None:
+    for watcher in watchers:
+        watcher.woken.set()
+
+
+async def watch_kit(live: LiveKits, actor: Actor, kit_id: int) -> AsyncIterator[KitFrame]:
     """The kit now, then whenever it has a newer version; what came in between is merged into one frame."""
-    visibility = visibility_of(actor)
+    read = live.reader_of_kit(kit_id, visibility_of(actor))
     with live.watching(kit_id) as watcher:
-        kit = await live.read(kit_id, visibility, newer_than=None)
+        kit = await read()
         if kit is None:
             raise NotFound("kit", kit_id)
-        yield KitFrame(kit, kit.version, kit.version, is_snapshot=True)
+        yield KitFrame.after(None, kit)
         watcher.known = kit.version
         while True:
             await watcher.news()
-            kit = await live.read(kit_id, visibility, newer_than=watcher.known)
+            with suppress(Unavailable):
+                kit = live.newer_body(kit_id, watcher.known) or await read()
             if kit is not None and kit.version > watcher.known:
-                yield KitFrame(kit, watcher.known + 1, kit.version, is_snapshot=False)
+                yield KitFrame.after(watcher.known, kit)
                 watcher.known = kit.version
 
 
-async def watch_kits(services: Services, live: LiveKits, actor: Actor, query: KitQuery) -> AsyncIterator[KitListFrame]:
+async def watch_kits(live: LiveKits, actor: Actor, query: KitQuery) -> AsyncIterator[KitListFrame]:
     """The first page of a list now, then whenever a kit on it, or the page itself, has changed."""
-    visibility = visibility_of(actor)
-    sent: dict[int, int] = {}
-    order: tuple[int, ...] | None = None
+    read = live.reader_of_page(query, visibility_of(actor))
     with live.watching(None) as watcher:
-        async with services.database.snapshot() as work:
-            page = await work.kits.page(query, visibility)  # the watcher's own: it sees what was stored before it came
+        page = await read()
+        yield _list_frame(page, {}, is_snapshot=True)
         while True:
-            changed = tuple(kit for kit in page.items if sent.get(kit.id) != kit.version)
-            now = tuple(kit.id for kit in page.items)
-            if changed or now != order:
-                yield KitListFrame(now, changed, is_snapshot=order is None)
-            order, sent = now, {kit.id: kit.version for kit in page.items}
+            sent = {kit.id: kit.version for kit in page}
             await watcher.news()
-            await asyncio.sleep(LIST_INTERVAL_SECONDS)
-            page = await live.page(query, visibility)
+            with suppress(Unavailable):
+                page = await read()
+            if list(sent.items()) != [(kit.id, kit.version) for kit in page]:
+                yield _list_frame(page, sent, is_snapshot=False)
 
 
-async def watch_log(
-    services: Services, live: LiveKits, actor: Actor, job_id: UUID, attempt: int | None, after: int
-) -> AsyncIterator[LogFrame]:
-    """The output of an attempt (the latest unless named) from byte `after` on, as it is written, until the attempt has ended."""
-    visibility = visibility_of(actor)
-    kit_id = await _kit_id(services, job_id)
-    kit = None if kit_id is None else await live.read(kit_id, visibility, newer_than=None)
-    job = None if kit is None else kit.job(job_id)
-    if kit_id is None or job is None:
-        raise NotFound("job", job_id)
-    key = AttemptKey(job_id, job.attempt.number if attempt is None else attempt)
-    if not 1 <= key.number <= job.attempt.number:
-        raise NotFound("attempt", key)
-    with live.watching(kit_id) as watcher:
-        async with services.bus.subscribe(Topic.LOG, str(key)) as notices:
-            woken = asyncio.ensure_future(anext(notices))
-            try:
-                while True:
-                    kit = await live.read(kit_id, visibility, newer_than=watcher.known)
-                    is_over = kit is None or _is_over(kit, key)
-                    watcher.known = kit.version if kit is not None else watcher.known
-                    while (frame := (await read_logs(services, [LogPlace(key, after, is_over)]))[0]) is not None:
-                        after = frame.end
-                        if frame.text or frame.is_last:
-                            yield frame
-                        if frame.is_last:
-                            return
-                    news = asyncio.ensure_future(watcher.news())
-                    await asyncio.wait({woken, news}, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                    news.cancel()
-                    if woken.done():
-                        woken = asyncio.ensure_future(anext(notices))
-            finally:
-                woken.cancel()
-
-
-async def read_logs(services: Services, places: Sequence[LogPlace]) -> list[LogFrame | None]:
-    """The next piece of output at each place; None where there is none yet. Bytes that are no UTF-8 become U+FFFD.
-
-    The more places, the shorter the pieces, so that a page of jobs does not carry all their output at once.
-    """
-    limit = max(1, LOG_CHUNKS // len(places))
-    async with services.database.snapshot() as work:
-        found = await work.logs.read_many([(place.key, place.after) for place in places], limit)
-    return [_log_frame(place, chunks, may_follow=len(chunks) == limit) for place, chunks in zip(places, found, strict=True)]
-
-
-def _log_frame(place: LogPlace, chunks: Sequence[LogChunk], *, may_follow: bool) -> LogFrame | None:
-    data = b"".join(chunk.data for chunk in chunks)
-    is_last = place.is_over and not may_follow
-    if not data and not is_last:
-        return None
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    text = decoder.decode(data, final=is_last)
-    held_back = len(decoder.getstate()[0])
-    if not text and not is_last:
-        return None
-    return LogFrame(place.key.number, place.after, place.after + len(data) - held_back, text, is_last)
-
-
-async def _kit_id(services: Services, job_id: UUID) -> int | None:
-    async with services.database.snapshot() as work:
-        return (await work.kits.of_jobs([job_id])).get(job_id)
-
-
-def _is_over(kit: Kit, key: AttemptKey) -> bool:
-    job = kit.job(key.job_id)
-    return job is None or job.attempt.number > key.number or job.is_ended
+def _list_frame(page: Sequence[Kit], sent: Mapping[int, int], *, is_snapshot: bool) -> KitListFrame:
+    changed = tuple(KitFrame.after(sent.get(kit.id), kit) for kit in page if sent.get(kit.id) != kit.version)
+    return KitListFrame(tuple(kit.id for kit in page), changed, is_snapshot)

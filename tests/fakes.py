@@ -166,7 +166,7 @@ class FakeSigner:
 class FailingDatabase(Database):
     """A database that goes away: `before_commit` transactions are rolled back, `after_commit` ones stored but not answered.
 
-    The fuse burns before and after each commit.
+    An `outage` is what reads and writes raise. `transactions` and `reads` count. The fuse burns before and after each commit.
     """
 
     def __init__(self, database: Database) -> None:
@@ -175,11 +175,15 @@ class FailingDatabase(Database):
         self.before_commit = 0
         self.after_commit = 0
         self.transactions = 0
+        self.reads = 0
+        self.outage: Exception | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[UnitOfWork]:
         """See `domain.storage.Database.transaction`."""
         self.transactions += 1
+        if self.outage is not None:
+            raise self.outage
         async with self._database.transaction() as work:
             yield work
             self.fuse.burn("before commit")
@@ -194,6 +198,9 @@ class FailingDatabase(Database):
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[UnitOfWork]:
         """See `domain.storage.Database.snapshot`."""
+        self.reads += 1
+        if self.outage is not None:
+            raise self.outage
         async with self._database.snapshot() as work:
             yield work
 

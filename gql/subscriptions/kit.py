@@ -7,10 +7,12 @@ import strawberry
 
 from gql import ids
 from gql.context import Info
+from gql.types.connection import checked_offset
 from gql.types.enums import KitOrder
 from gql.types.job_log import JobLog
 from gql.types.kit import Kit, KitFilter, kit_query
 from resolvers import live
+from resolvers.job_log import watch_log
 
 
 @strawberry.type(
@@ -21,19 +23,47 @@ from resolvers import live
 )
 class KitStateFrame:
     kit: Kit = strawberry.field(description="The kit at `toVersion`.")
-    from_version: int = strawberry.field(description="The first version that is new in it; in a snapshot the last.")
+    from_version: int = strawberry.field(description="The first version that is new in it; in a snapshot `toVersion`.")
     to_version: int = strawberry.field(description="The version shown.")
-    is_snapshot: bool = strawberry.field(description="Whether it is the first frame after (re)connecting.")
+    is_snapshot: bool = strawberry.field(
+        description="Whether it is the kit's first frame: after (re)connecting, or when the kit is new on a list's page."
+    )
     is_merged: bool = strawberry.field(description="Whether more than one version is new in it.")
     shared_as: strawberry.Private[Hashable]
+
+    @classmethod
+    def of(cls, frame: live.KitFrame) -> "KitStateFrame":
+        """The type for a frame of the use case."""
+        version = frame.kit.version
+        return cls(
+            kit=Kit.of(frame.kit),
+            from_version=frame.from_version,
+            to_version=version,
+            is_snapshot=frame.is_snapshot,
+            is_merged=version > frame.from_version,
+            shared_as=(frame.kit.id, frame.from_version, version, frame.is_snapshot),
+        )
 
 
 @strawberry.type(description="The first page of a list of kits, as it now is.")
 class KitListFrame:
     order: list[strawberry.ID] = strawberry.field(description="The ids of all kits on the page, in their order.")
-    changed: list[Kit] = strawberry.field(description="The kits that are new or changed since the last frame.")
+    changed: list[KitStateFrame] = strawberry.field(
+        description="The kits that are new on the page or have changed since the last frame, each with the versions that are new."
+    )
     is_snapshot: bool = strawberry.field(description="Whether it is the first frame after (re)connecting.")
     shared_as: strawberry.Private[Hashable]
+
+    @classmethod
+    def of(cls, frame: live.KitListFrame) -> "KitListFrame":
+        """The type for a frame of the use case."""
+        changed = [KitStateFrame.of(each) for each in frame.changed]
+        return cls(
+            order=[strawberry.ID(ids.encode("Kit", number)) for number in frame.order],
+            changed=changed,
+            is_snapshot=frame.is_snapshot,
+            shared_as=(frame.order, tuple(each.shared_as for each in changed), frame.is_snapshot),
+        )
 
 
 @strawberry.type
@@ -42,16 +72,8 @@ class KitSubscription:
     async def kit_state(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The kit's id.")]
     ) -> AsyncGenerator[KitStateFrame, None]:
-        context = info.context
-        async for frame in live.watch_kit(context.services, context.live, context.actor, ids.kit_number(id)):
-            yield KitStateFrame(
-                kit=Kit.of(frame.kit),
-                from_version=frame.from_version,
-                to_version=frame.to_version,
-                is_snapshot=frame.is_snapshot,
-                is_merged=frame.to_version > frame.from_version,
-                shared_as=(frame.kit.id, frame.from_version, frame.to_version, frame.is_snapshot),
-            )
+        async for frame in live.watch_kit(info.context.live, info.context.actor, ids.kit_number(id)):
+            yield KitStateFrame.of(frame)
 
     @strawberry.subscription(description="The first page of a list of kits: first as it is, then whenever it has changed.")
     async def kits(
@@ -62,15 +84,9 @@ class KitSubscription:
         descending: Annotated[bool, strawberry.argument(description="Greatest first.")] = True,
         first: Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")] = 50,
     ) -> AsyncGenerator[KitListFrame, None]:
-        context, query = info.context, kit_query(filter, order_by, descending, first)
-        async for frame in live.watch_kits(context.services, context.live, context.actor, query):
-            order = [strawberry.ID(ids.encode("Kit", number)) for number in frame.order]
-            yield KitListFrame(
-                order=order,
-                changed=[Kit.of(kit) for kit in frame.changed],
-                is_snapshot=frame.is_snapshot,
-                shared_as=(frame.order, tuple((kit.id, kit.version) for kit in frame.changed), frame.is_snapshot),
-            )
+        query = kit_query(filter, order_by, descending, first)
+        async for frame in live.watch_kits(info.context.live, info.context.actor, query):
+            yield KitListFrame.of(frame)
 
     @strawberry.subscription(
         description="The output of a job's attempt as it is written, from byte `after` on, until the attempt has ended."
@@ -83,5 +99,5 @@ class KitSubscription:
         after: Annotated[int, strawberry.argument(description="The byte to go on from: `end` of the last piece seen.")] = 0,
     ) -> AsyncGenerator[JobLog, None]:
         context, job_uuid = info.context, ids.job_uuid(job_id)
-        async for frame in live.watch_log(context.services, context.live, context.actor, job_uuid, attempt, max(after, 0)):
+        async for frame in watch_log(context.services, context.live, context.actor, job_uuid, attempt, checked_offset(after)):
             yield JobLog.of(frame)

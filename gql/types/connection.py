@@ -73,6 +73,13 @@ def checked_attempt(number: int | None) -> int | None:
     return number
 
 
+def checked_offset(after: int) -> int:
+    """`after` if there can be a byte of that number."""
+    if after < 0:
+        raise ValidationFailed.of("after", "must be 0 or more")
+    return after
+
+
 def encode_cursor(kind: str, *place: str | int | datetime) -> str:
     """A cursor of that kind of list."""
     values = [each.isoformat() if isinstance(each, datetime) else each for each in place]

@@ -15,13 +15,21 @@ from gql.context import Info
 from gql.sharing import Volatile
 from gql.types.artifact import Artifact
 from gql.types.attempt import Attempt, AttemptConnection
-from gql.types.connection import Connection, checked_attempt, checked_first, decode_cursor, encode_cursor, page_parts
+from gql.types.connection import (
+    Connection,
+    checked_attempt,
+    checked_first,
+    checked_offset,
+    decode_cursor,
+    encode_cursor,
+    page_parts,
+)
 from gql.types.deck_request import DeckRequest
 from gql.types.enums import JobType, Status
 from gql.types.job_log import JobLog
 from gql.types.node import Node
 from gql.types.task import Task
-from resolvers.live import LogPlace
+from resolvers.job_log import LogPlace
 
 if TYPE_CHECKING:
     from gql.types.kit import Kit
@@ -97,7 +105,7 @@ class Job(Node):
     ) -> JobLog | None:
         key = AttemptKey(self.job.id, checked_attempt(attempt) or self.job.attempt.number)
         is_over = key.number < self.job.attempt.number or self.job.is_ended
-        frame = await info.context.loaders.log_at.load(LogPlace(key, max(after, 0), is_over))
+        frame = await info.context.loaders.log_at.load(LogPlace(key, checked_offset(after), is_over))
         return None if frame is None else JobLog.of(frame)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 import strawberry
 
-from resolvers.live import LogFrame
+from resolvers.job_log import LogFrame
 
 
 @strawberry.type(description="A piece of what an attempt wrote to standard output and standard error.")

@@ -62,17 +62,12 @@ class KitRepository(KitStore):
         return (await self.get_many([kit_id], visibility)).get(kit_id)
 
     async def page(self, query: KitQuery, visibility: Visibility) -> Page[Kit]:
-        column = SORT_COLUMNS[query.order]
-        selected = self._kits().where(is_visible(visibility), *self._conditions(query))
-        if query.after is not None:
-            value, number = query.after
-            place, last = (column, KIT.c.id), (literal(value, column.type), literal(number))
-            ahead = place[0] < last[0] if query.is_descending else place[0] > last[0]
-            tie = place[1] < last[1] if query.is_descending else place[1] > last[1]
-            selected = selected.where(or_(ahead, and_(place[0] == last[0], tie)))
-        order = [column.desc(), KIT.c.id.desc()] if query.is_descending else [column.asc(), KIT.c.id.asc()]
-        kits = await self._read(selected.order_by(*order).limit(query.first + 1))
+        kits = await self._read(self._on_page(query, visibility, *rows.KIT.values()).limit(query.first + 1))
         return Page(kits[: query.first], has_more=len(kits) > query.first)
+
+    async def versions_on_page(self, query: KitQuery, visibility: Visibility) -> dict[int, int]:
+        selected = self._on_page(query, visibility, STATE.c.kit_id, STATE.c.version).limit(query.first)
+        return {row.kit_id: row.version for row in await self._connection.execute(selected)}
 
     async def job_page(self, query: JobQuery, visibility: Visibility) -> Page[Job]:
         selected = select(JOB.c.job_id, JOB.c.kit_id).join(KIT, KIT.c.id == JOB.c.kit_id).where(is_visible(visibility))
@@ -145,6 +140,20 @@ class KitRepository(KitStore):
 
     async def append(self, changes: Sequence[Change]) -> dict[int, datetime]:
         return await append(self._connection, changes, self._name_cache)
+
+    def _on_page(self, query: KitQuery, visibility: Visibility, *columns: ColumnElement[Any]) -> Select[Any]:
+        """The columns of what comes from the query's place on, in its order."""
+        column = SORT_COLUMNS[query.order]
+        selected = select(*columns).join_from(KIT, STATE, STATE.c.kit_id == KIT.c.id)
+        selected = selected.where(is_visible(visibility), *self._conditions(query))
+        if query.after is not None:
+            value, number = query.after
+            place, last = (column, KIT.c.id), (literal(value, column.type), literal(number))
+            ahead = place[0] < last[0] if query.is_descending else place[0] > last[0]
+            tie = place[1] < last[1] if query.is_descending else place[1] > last[1]
+            selected = selected.where(or_(ahead, and_(place[0] == last[0], tie)))
+        order = [column.desc(), KIT.c.id.desc()] if query.is_descending else [column.asc(), KIT.c.id.asc()]
+        return selected.order_by(*order)
 
     def _conditions(self, query: KitQuery) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []

@@ -1,6 +1,7 @@
 """Watching kits, lists of kits and logs: first what is there, then every change, in order, until there is nothing more to see."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from domain.change import Change
 from domain.live import Notice, Topic
 from domain.runner import LogChunk
 from gql import ids
-from resolvers import live
+from resolvers.job_log import LOG_CHUNKS
 from tests.api.in_process import BOTH_DATABASES, KIT, Plog, job_command
 from tests.waiting import eventually
 
@@ -23,7 +24,7 @@ STATE = f"""{KIT} subscription ($id: ID!) {{ kitState(id: $id) {{
   fromVersion toVersion isSnapshot isMerged kit {{ ...KitParts }} }} }}"""
 LIST = """subscription ($filter: KitFilter, $order: KitOrder! = NUMBER, $descending: Boolean! = true, $first: Int! = 50) {
   kits(filter: $filter, orderBy: $order, descending: $descending, first: $first) {
-    order isSnapshot changed { id name status } } }"""
+    order isSnapshot changed { fromVersion toVersion isMerged isSnapshot kit { id name status } } } }"""
 LOG = """subscription ($id: ID!, $attempt: Int, $after: Int! = 0) { jobLog(jobId: $id, attempt: $attempt, after: $after) {
   attempt offset end text isLast } }"""
 READ = f"{KIT} query ($id: ID!) {{ kit(id: $id) {{ ...KitParts }} }}"
@@ -118,28 +119,40 @@ async def test_a_list_shows_what_comes_changes_and_goes(plog: Plog) -> None:
     old = await plog.create("old")
     async with watching(plog, LIST, filter={"status": ["PENDING", "CANCELLED"]}, first=2) as frames:
         first = await frames.next()
+        version = old["version"]
         assert first == {
             "order": [old["id"]],
             "isSnapshot": True,
-            "changed": [{"id": old["id"], "name": "old", "status": "PENDING"}],
+            "changed": [
+                {
+                    "fromVersion": version,
+                    "toVersion": version,
+                    "isMerged": False,
+                    "isSnapshot": True,
+                    "kit": {"id": old["id"], "name": "old", "status": "PENDING"},
+                }
+            ],
         }
         new = await plog.create("new")
         frame = await frames.next()
-        assert (frame["order"], [kit["name"] for kit in frame["changed"]], frame["isSnapshot"]) == (
-            [new["id"], old["id"]],
-            ["new"],
-            False,
-        )
+        assert (frame["order"], names(frame), frame["isSnapshot"]) == ([new["id"], old["id"]], ["new"], False)
         await plog.command("kitCancel", old)
-        frame = await frames.next()
-        assert [(kit["name"], kit["status"]) for kit in frame["changed"]] == [("old", "CANCELLED")]
+        (changed,) = (await frames.next())["changed"]
+        cancelled = (await plog.ask(READ, id=old["id"]))["kit"]["version"]
+        assert (changed["fromVersion"], changed["toVersion"], changed["isMerged"]) == (version + 1, cancelled, True)
+        assert (changed["kit"]["name"], changed["kit"]["status"], changed["isSnapshot"]) == ("old", "CANCELLED", False)
         newest = await plog.create("newest")
         assert (await frames.next())["order"] == [newest["id"], new["id"]]
         await plog.command("kitArchive", newest)
         frame = await frames.next()
-        assert frame["order"] == [new["id"], old["id"]] and "old" in {kit["name"] for kit in frame["changed"]}
+        assert frame["order"] == [new["id"], old["id"]]
+        assert [(each["kit"]["name"], each["isSnapshot"]) for each in frame["changed"]] == [("old", True)]
         await plog.command("kitStart", new)
         assert await frames.next() == {"order": [old["id"]], "isSnapshot": False, "changed": []}
+
+
+def names(frame: dict[str, Any]) -> list[str]:
+    return [each["kit"]["name"] for each in frame["changed"]]
 
 
 async def test_a_list_by_name(plog: Plog) -> None:
@@ -188,7 +201,7 @@ async def test_a_long_log_comes_in_pieces(plog: Plog) -> None:
     await plog.change(kit, succeed)
     async with watching(plog, LOG, id=kit["jobs"][0]["id"]) as frames:
         found = await frames.rest()
-    assert len(found) >= 40 / live.LOG_CHUNKS and [frame["isLast"] for frame in found] == [False] * (len(found) - 1) + [True]
+    assert len(found) >= 40 / LOG_CHUNKS and [frame["isLast"] for frame in found] == [False] * (len(found) - 1) + [True]
     assert [frame["offset"] for frame in found] == [0, *(frame["end"] for frame in found[:-1])]
     assert "".join(frame["text"] for frame in found) == "€" * 40_000
 
@@ -217,9 +230,10 @@ async def test_watchers_that_go_leave_nothing_behind(plog: Plog) -> None:
     for query, variables in ((STATE, {"id": kit["id"]}), (LOG, {"id": kit["jobs"][0]["id"]}), (LIST, {})):
         async with watching(plog, query, **variables) as frames:
             await frames.next()
-            assert watched._of_kit or watched._of_all
-        await eventually(lambda: not watched._of_kit and not watched._of_all)
-        assert not watched._bodies
+            assert watched._of_kit or watched._of_lists
+        await eventually(lambda: not watched._of_kit and not watched._of_lists)
+        gc.collect()
+        assert not watched._kit_reads and not watched._page_reads
 
 
 async def test_a_notice_that_never_came_costs_time_only(plog: Plog, monkeypatch: pytest.MonkeyPatch) -> None:

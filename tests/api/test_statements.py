@@ -1,19 +1,16 @@
 """What a page costs the database: as many statements for ten kits as for one, whatever hangs below them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, event
 
 from domain.artifact import Artifact
 from domain.attempt import AttemptKey
 from domain.runner import LogChunk
 from tests.api.in_process import BOTH_DATABASES, Plog
+from tests.statements import statements
 
-OF_LOOPS = ("attempt_claim", "runner", "lease", "clock_timestamp")  # tables that the server's own loops read meanwhile
 ATTEMPT = "attempt { id number status cause message exitCode version createdAt startedAt endedAt }"
 NODES = {
     "jobs and tasks": "percent currentJob { id } jobs { uuid status metadata dataInfo tasks { id status percent metadata } }",
@@ -30,23 +27,6 @@ OF_NODES = """query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id
   ... on Job { attempts { nodes { number } } } ... on Task { name } ... on Kit { number } ... on KitEvent { version } } }"""
 REPORT = """mutation ($reports: [TaskReportInput!]!) { taskReport(input: {reports: $reports}) {
   ... on TaskReportPayload { results { state } } } }"""
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """What requests ask of any database meanwhile."""
-    seen: list[str] = []
-
-    def remember(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        is_read = statement.lstrip().upper().startswith(("SELECT", "WITH"))
-        if is_read and not any(table in statement for table in OF_LOOPS):
-            seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", remember)
-    try:
-        yield seen
-    finally:
-        event.remove(Engine, "before_cursor_execute", remember)
 
 
 async def cost(plog: Plog, query: str, **variables: Any) -> tuple[int, dict[str, Any]]:

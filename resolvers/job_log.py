@@ -1,0 +1,113 @@
+"""The output of attempts: read piece by piece, or watched as it is written."""
+
+import asyncio
+import codecs
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.actor import Actor
+from domain.attempt import AttemptKey
+from domain.errors import NotFound, Unavailable
+from domain.kit import Kit
+from domain.live import Topic
+from domain.runner import LogChunk
+from resolvers.authorisation import visibility_of
+from resolvers.change import kit_of_job
+from resolvers.live import POLL_SECONDS, LiveKits
+from resolvers.services import Services
+
+LOG_CHUNKS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LogFrame:
+    """Output of an attempt from byte `offset` to before byte `end`; `is_last` when the attempt has ended and this is all."""
+
+    attempt: int
+    offset: int
+    end: int
+    text: str
+    is_last: bool
+
+
+class LogPlace(NamedTuple):
+    """Where to read on in an attempt's output; `is_over` where the attempt had ended before, so that nothing can follow."""
+
+    key: AttemptKey
+    after: int
+    is_over: bool
+
+
+async def read_logs(services: Services, places: Sequence[LogPlace]) -> list[LogFrame | None]:
+    """The next piece of output at each place; None where there is none yet. Bytes that are no UTF-8 become U+FFFD.
+
+    The more places, the shorter the pieces, so that a page of jobs does not carry all their output at once.
+    """
+    limit = max(1, LOG_CHUNKS // len(places))
+    async with services.database.snapshot() as work:
+        found = await work.logs.read_many([(place.key, place.after) for place in places], limit)
+    return [_log_frame(place, chunks, may_follow=len(chunks) == limit) for place, chunks in zip(places, found, strict=True)]
+
+
+def _log_frame(place: LogPlace, chunks: Sequence[LogChunk], *, may_follow: bool) -> LogFrame | None:
+    data = b"".join(chunk.data for chunk in chunks)
+    is_last = place.is_over and not may_follow
+    if not data and not is_last:
+        return None
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    text = decoder.decode(data, final=is_last)
+    held_back = len(decoder.getstate()[0])
+    if not text and not is_last:
+        return None
+    return LogFrame(place.key.number, place.after, place.after + len(data) - held_back, text, is_last)
+
+
+async def watch_log(
+    services: Services, live: LiveKits, actor: Actor, job_id: UUID, attempt: int | None, after: int
+) -> AsyncIterator[LogFrame]:
+    """The output of an attempt (the latest unless named) from byte `after` on, as it is written, until the attempt has ended."""
+    visibility = visibility_of(actor)
+    kit_id = await kit_of_job(services, job_id, visibility)
+    read = live.reader_of_kit(kit_id, visibility)
+    with live.watching(kit_id) as watcher:
+        kit = await read()
+        key = _attempt(kit, job_id, attempt)
+        async with services.bus.subscribe(Topic.LOG, str(key)) as notices:
+            written = asyncio.ensure_future(anext(notices))
+            try:
+                while True:
+                    frame = None
+                    with suppress(Unavailable):
+                        if watcher.take_news():
+                            kit = live.newer_body(kit_id, watcher.known) or await read()
+                        watcher.known = kit.version if kit is not None else watcher.known
+                        (frame,) = await read_logs(services, [LogPlace(key, after, _is_over(kit, key))])
+                    if frame is not None:
+                        yield frame
+                        after = frame.end
+                    if frame is not None and frame.is_last:
+                        return
+                    if frame is None:
+                        await watcher.news_or(written, POLL_SECONDS)
+                    if written.done():
+                        written = asyncio.ensure_future(anext(notices))
+            finally:
+                written.cancel()
+
+
+def _attempt(kit: Kit | None, job_id: UUID, number: int | None) -> AttemptKey:
+    job = None if kit is None else kit.job(job_id)
+    if job is None:
+        raise NotFound("job", job_id)
+    key = AttemptKey(job_id, job.attempt.number if number is None else number)
+    if not 1 <= key.number <= job.attempt.number:
+        raise NotFound("attempt", key)
+    return key
+
+
+def _is_over(kit: Kit | None, key: AttemptKey) -> bool:
+    job = None if kit is None else kit.job(key.job_id)
+    return job is None or job.attempt.number > key.number or job.is_ended

@@ -1,0 +1,25 @@
+"""Counting what is asked of a database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, event
+
+OF_LOOPS = ("attempt_claim", "runner", "lease", "clock_timestamp")  # tables that a server's own loops read meanwhile
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is read from any database meanwhile, on one line each; not what a server's loops read."""
+    seen: list[str] = []
+
+    def remember(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        is_read = statement.lstrip().upper().startswith(("SELECT", "WITH"))
+        if is_read and not any(table in statement for table in OF_LOOPS):
+            seen.append(" ".join(statement.split()))
+
+    event.listen(Engine, "before_cursor_execute", remember)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", remember)
