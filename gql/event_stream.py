@@ -119,6 +119,9 @@ class EventStream:
             await peer.send({"type": "http.response.start", "status": 200, "headers": raw})
             await self._write(peer, self._framing.opening)
             async for answer in self._answers:
+                if answer.interrupted:  # without a word that it is complete: clients then connect again
+                    await peer.send({"type": "http.response.body", "body": b"", "more_body": False})
+                    return
                 self._is_quiet = False
                 await self._write(peer, self._framing.frame(answer.payload))
             await self._write(peer, self._framing.closing, last=True)

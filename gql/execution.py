@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any, Protocol, Self, cast
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, get_operation_ast, parse
+from graphql import OperationType as Kind
 from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -19,8 +20,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from domain.errors import Unavailable
 from gql.limits import Limits, limiting
-from gql.masking import formatted, unexpected
+from gql.masking import cause_of, formatted, unexpected
 from gql.sharing import SharedResults, shape_of
 
 QUERIES = frozenset({OperationType.QUERY})
@@ -80,12 +82,14 @@ class Answer:
     """One result: `payload` as it goes to the client (errors masked).
 
     refused: nothing was executed, or the stream broke; there is no `data` then. denied: the kind of the operation where
-    that kind was not among those asked to run.
+    that kind was not among those asked to run. interrupted: it is a subscription's and lacks something because a service does
+    not answer now; the stream has to end in a way that makes the client subscribe again.
     """
 
     payload: dict[str, Any]
     refused: bool = False
     denied: OperationType | None = None
+    interrupted: bool = False
 
 
 class EventExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -168,22 +172,28 @@ async def answers(
             async for result in results:
                 if not isinstance(result, ExecutionResult):
                     raise TypeError(f"unexpected {type(result).__name__}: incremental delivery is off")
-                yield _answer(result, request.operation_name)
+                yield _answer(result, request)
     except GraphQLError as error:
         # An extension that refuses while parsing (a syntax error in ParserCache, a limit) leaves Strawberry's stream this way.
-        yield _answer(ExecutionResult(data=None, errors=[error]), request.operation_name)
+        yield _answer(ExecutionResult(data=None, errors=[error]), request)
     except Exception as error:
         yield Answer({"errors": [unexpected(error, request.operation_name)]}, refused=True)
 
 
-def _answer(result: ExecutionResult, operation: str | None) -> Answer:
+def _answer(result: ExecutionResult, request: OperationRequest) -> Answer:
     errors: Sequence[GraphQLError] = result.errors or ()
     refused = result.data is None and bool(errors) and all(error.path is None for error in errors)
     payload: dict[str, Any] = {} if refused else {"data": result.data}
     if errors:
-        payload["errors"] = formatted(errors, operation)
+        payload["errors"] = formatted(errors, request.operation_name)
     if result.extensions:
         payload["extensions"] = result.extensions
     causes = [error.original_error for error in errors]
     denied = next((cause.operation_type for cause in causes if isinstance(cause, InvalidOperationTypeError)), None)
-    return Answer(payload, refused, denied)
+    lacks_a_service = any(isinstance(cause_of(error), Unavailable) for error in errors)
+    return Answer(payload, refused, denied, interrupted=lacks_a_service and _is_subscription(request))
+
+
+def _is_subscription(request: OperationRequest) -> bool:
+    operation = get_operation_ast(parse(request.query, no_location=True), request.operation_name)
+    return operation is not None and operation.operation is Kind.SUBSCRIPTION

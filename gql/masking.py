@@ -52,7 +52,7 @@ def refusal(error: UserError) -> dict[str, Any]:
 
 def _formatted(error: GraphQLError, operation: str | None) -> dict[str, Any]:
     shown = dict(error.formatted)
-    cause = _cause(error)
+    cause = cause_of(error)
     if isinstance(cause, UserError):
         shown.update(refusal(cause))
     elif _is_callers_business(error, cause):
@@ -62,7 +62,7 @@ def _formatted(error: GraphQLError, operation: str | None) -> dict[str, Any]:
     return shown
 
 
-def _cause(error: GraphQLError) -> BaseException | None:
+def cause_of(error: GraphQLError) -> BaseException | None:
     """The exception at the bottom; None where the error was made by the GraphQL layer itself."""
     cause: BaseException | None = error
     while isinstance(cause, GraphQLError):

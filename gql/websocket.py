@@ -85,6 +85,7 @@ class Conversation:
         self._clock = asyncio.get_running_loop().time
         self._opened_at = self._heard_at = self._clock()
         self._pinged_at: float | None = None
+        self._broken_off: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         """Read messages and keep the deadlines until one side closes."""
@@ -101,7 +102,10 @@ class Conversation:
         try:
             while True:
                 receiving = receiving or asyncio.create_task(self._next_message())
-                await asyncio.wait({receiving}, timeout=await self._patience())
+                waited_for: set[asyncio.Future[Any]] = {receiving, self._broken_off}
+                await asyncio.wait(waited_for, timeout=await self._patience(), return_when=asyncio.FIRST_COMPLETED)
+                if self._broken_off.done():
+                    raise self._broken_off.result()
                 if not receiving.done():
                     continue
                 message, receiving = receiving.result(), None
@@ -211,6 +215,9 @@ class Conversation:
                 return
             async with aclosing(self._gateway.run(request, actor, self._connection, ALL_OPERATIONS)) as answers:
                 async for answer in answers:
+                    if answer.interrupted:
+                        self._break_off(Closing(TRY_AGAIN_LATER, answer.payload["errors"][0]["message"]))
+                        return
                     if answer.refused:
                         errors = answer.payload["errors"]
                         await self._send_last(operation_id, {"id": operation_id, "type": "error", "payload": errors})
@@ -222,6 +229,11 @@ class Conversation:
         except Exception as error:
             errors = [unexpected(error, request.operation_name)]
             await self._send_last(operation_id, {"id": operation_id, "type": "error", "payload": errors})
+
+    def _break_off(self, closing: Closing) -> None:
+        """Let the conversation end: an operation can't go on, and its client has to connect again."""
+        if not self._broken_off.done():
+            self._broken_off.set_result(closing)
 
     async def _send_last(self, operation_id: str, message: dict[str, Any]) -> None:
         self._operations.pop(operation_id, None)

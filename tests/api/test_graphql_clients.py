@@ -67,6 +67,16 @@ async def test_a_subscription_that_ends_completes_and_one_that_is_refused_says_w
         await eventually(lambda: server.world.open_streams == 0)
 
 
+@pytest.mark.parametrize("transport", ["ws", "sse"])
+async def test_an_outage_makes_clients_subscribe_again(scripts: Path, transport: str) -> None:
+    async with toy_server(world=World(outages=2)) as server:
+        arguments = (transport, address(server, transport), TOKEN, "subscription { interrupted }")
+        async with node(scripts, "subscribe.mjs", *arguments) as program:
+            lines = await program.lines()
+        results = [line["result"]["data"]["interrupted"] for line in lines if "result" in line]
+        assert (results, {"complete": True} in lines, [line for line in lines if "error" in line]) == ([1, 1, 1, 2], True, [])
+
+
 async def test_a_graphql_ws_client_outlives_many_pings(scripts: Path) -> None:
     async with (
         toy_server(TransportSettings(ping_interval=0.1, pong_timeout=1)) as server,

@@ -206,6 +206,26 @@ async def test_events_are_separated_by_line_feeds_alone(server: ToyServer) -> No
     assert last == b"event: complete\ndata:"
 
 
+@pytest.mark.parametrize("accept", ["text/event-stream", APOLLO_SUBSCRIPTION])
+async def test_a_stream_that_an_outage_breaks_does_not_say_that_it_is_complete(server: ToyServer, accept: str) -> None:
+    """Clients take it as a lost connection and subscribe again; a query's answer is an answer all the same."""
+    server.world.outages = 1
+    broken = await server.post("subscription { interrupted }", accept=accept)
+    assert '"interrupted":1' in broken.text and "UNAVAILABLE" not in broken.text
+    assert not broken.text.endswith(("complete\ndata:\n\n", "--graphql--\r\n"))
+    half = await server.post("subscription { halves { whole rest } }", accept=accept)
+    assert "whole" not in half.text and not half.text.endswith(("complete\ndata:\n\n", "--graphql--\r\n"))
+    whole = await server.post("subscription { interrupted }", accept=accept)
+    assert whole.text.endswith(("complete\ndata:\n\n", "--graphql--\r\n"))
+
+
+async def test_an_outage_is_an_answer_to_a_query_whatever_carries_it(server: ToyServer) -> None:
+    for accept in ("application/json", "text/event-stream"):
+        answer = await server.post("{ away }", accept=accept)
+        assert "UNAVAILABLE" in answer.text, accept
+    assert answer.text.endswith("complete\ndata:\n\n")
+
+
 async def test_a_query_and_a_refused_document_are_streams_too_where_only_events_are_taken(server: ToyServer) -> None:
     assert '"viewer":"Ann"' in (await server.post("{ viewer }", accept="text/event-stream")).text
     for document, code in (("subscription {", "GRAPHQL_PARSE_FAILED"), ("subscription { nope }", "GRAPHQL_VALIDATION_FAILED")):

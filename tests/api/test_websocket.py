@@ -180,6 +180,16 @@ async def test_an_expired_token_closes_the_websocket_with_4401(server: ToyServer
     await eventually(lambda: server.world.open_streams == 0)
 
 
+async def test_a_subscription_that_an_outage_breaks_closes_the_websocket_with_1013(server: ToyServer) -> None:
+    server.world.outages = 1
+    async with server.socket() as socket:
+        await send(socket, {"id": "0", "type": "subscribe", "payload": {"query": "{ away }"}})
+        assert [(await receive(socket))["type"] for _ in range(2)] == ["next", "complete"]
+        await send(socket, {"id": "1", "type": "subscribe", "payload": {"query": "subscription { interrupted }"}})
+        assert (await receive(socket))["payload"]["data"] == {"interrupted": 1}
+        assert await closed_with(socket) == (1013, "The database does not answer.")
+
+
 async def test_a_peer_that_answers_no_ping_is_closed_and_one_that_does_stays() -> None:
     async with toy_server(TransportSettings(ping_interval=0.2, pong_timeout=0.4)) as server, server.socket() as socket:
         for _ in range(5):

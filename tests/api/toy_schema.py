@@ -27,6 +27,7 @@ class World:
     produced: int = 0
     open_streams: int = 0
     contexts: int = 0
+    outages: int = 0
     lifetime: timedelta = timedelta(hours=1)
     shared_results: SharedResults = field(default_factory=SharedResults)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -142,6 +143,10 @@ class Query:
         raise NotFound("kit", 7)
 
     @strawberry.field
+    def away(self) -> str | None:
+        raise Unavailable("The database does not answer.")
+
+    @strawberry.field
     def invalid(self) -> str:
         raise ValidationFailed.of("design.low", "must be a number")
 
@@ -163,6 +168,17 @@ class Numbers:
     @strawberry.field
     def loaded(self, info: ToyInfo) -> int:
         return info.context.number()
+
+
+@strawberry.type
+class Half:
+    """An event of which a service makes one part alone."""
+
+    whole: int = 1
+
+    @strawberry.field
+    def rest(self) -> int | None:
+        raise Unavailable("The database does not answer.")
 
 
 @strawberry.type
@@ -205,6 +221,20 @@ class Subscription:
         if known:
             raise NotFound("kit", 7)
         raise RuntimeError("secret detail")
+
+    @strawberry.subscription
+    async def interrupted(self, info: ToyInfo) -> AsyncGenerator[int, None]:
+        """1, then as often as there are `outages` a service that does not answer, then 2."""
+        yield 1
+        if info.context.world.outages:
+            info.context.world.outages -= 1
+            raise Unavailable("The database does not answer.")
+        yield 2
+
+    @strawberry.subscription
+    async def halves(self, info: ToyInfo) -> AsyncGenerator[Half, None]:
+        """Events of which a part can't be had."""
+        yield Half()
 
 
 def toy_schema(limits: Limits | None = None) -> Schema:
