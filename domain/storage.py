@@ -101,7 +101,7 @@ class EventStore(Protocol):
         ...
 
     async def pages(self, queries: Sequence[EventQuery]) -> list[Page[Event]]:
-        """Several pages in one statement, in the order of the queries."""
+        """Several pages in the order of the queries, in one statement for all that differ in kit and place alone."""
         ...
 
     async def version_of_report(self, kit_id: int, job_id: UUID, attempt: int, sequence: int) -> int | None:

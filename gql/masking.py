@@ -23,9 +23,11 @@ def formatted(errors: Iterable[GraphQLError], operation: str | None) -> list[dic
 
     A `UserError` raised by a resolver shows its message and code (`ValidationFailed` also `extensions.problems`, a list
     of `{field, message}`). Errors of the request itself are shown as they are. Anything else is logged under a new id and
-    shown as `Internal error, id …` with code INTERNAL_ERROR and that `id`. `operation` names the operation in the log.
+    shown as `Internal error, id …` with code INTERNAL_ERROR and that `id`; an exception that many fields waited for is logged
+    once. `operation` names the operation in the log.
     """
-    return [_formatted(error, operation) for error in errors]
+    logged: dict[int, dict[str, Any]] = {}
+    return [_formatted(error, operation, logged) for error in errors]
 
 
 def unexpected(cause: BaseException, operation: str | None, path: Sequence[str | int] | None = None) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def refusal(error: UserError) -> dict[str, Any]:
     return {"message": error.message, "extensions": extensions}
 
 
-def _formatted(error: GraphQLError, operation: str | None) -> dict[str, Any]:
+def _formatted(error: GraphQLError, operation: str | None, logged: dict[int, dict[str, Any]]) -> dict[str, Any]:
     shown = dict(error.formatted)
     cause = cause_of(error)
     if isinstance(cause, UserError):
@@ -58,7 +60,10 @@ def _formatted(error: GraphQLError, operation: str | None) -> dict[str, Any]:
     elif _is_callers_business(error, cause):
         shown["extensions"] = {"code": _code(error), **(error.extensions or {})}
     else:
-        shown.update(unexpected(cause or error, operation, error.path))
+        fault = cause or error
+        if id(fault) not in logged:
+            logged[id(fault)] = unexpected(fault, operation, error.path)
+        shown.update(logged[id(fault)])
     return shown
 
 

@@ -11,9 +11,26 @@ from functools import cache
 from typing import Any, Generic, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, Dialect, SmallInteger, String, Table, TypeDecorator, bindparam, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Dialect,
+    FromClause,
+    Select,
+    SmallInteger,
+    String,
+    Table,
+    TypeDecorator,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.types import REAL, BigInteger, DateTime, Text, TypeEngine
 
 from persistence.codes import Codes
@@ -138,6 +155,49 @@ def among(column: ColumnElement[Any], values: Sequence[Any], dialect_name: str) 
     bind = column.type.bind_processor(SQLITE)
     encoded = orjson.dumps([bind(value) if bind else value for value in values]).decode()
     return column.in_(select(func.json_each(encoded).table_valued("value").c.value))
+
+
+def table_of(dialect_name: str, given: Sequence[Sequence[Any]], **types: TypeEngine[Any]) -> FromClause:
+    """A table `wanted` of these rows, in a statement whose text does not depend on how many there are."""
+    binds = [type_.bind_processor(SQLITE) if dialect_name != "postgresql" else None for type_ in types.values()]
+    rows = [{name: bind(value) if bind else value for name, bind, value in zip(types, binds, row, strict=True)} for row in given]
+    document = bindparam(None, orjson.dumps(rows, default=str).decode(), Text, unique=True)
+    if dialect_name == "postgresql":
+        columns = [literal_column(name, type_) for name, type_ in types.items()]
+        recordset = func.json_to_recordset(cast(document, postgresql.JSON))
+        return recordset.table_valued(*columns).render_derived(name="wanted", with_types=True)
+    row = func.json_each(document).table_valued("value").c.value
+    return select(*(func.json_extract(row, f"$.{name}", type_=type_).label(name) for name, type_ in types.items())).subquery(
+        "wanted"
+    )
+
+
+def first_of_each(
+    dialect_name: str,
+    wanted: FromClause,
+    selected: Select[Any],
+    key: Column[Any],
+    limit: int,
+    conditions: Callable[[ReadOnlyColumnCollection[str, Any]], Sequence[ColumnElement[bool]]],
+) -> Select[Any]:
+    """For each row of `wanted` the first `limit` rows of `selected`, by `key`, with its `place`.
+
+    They equal it in the columns that both tables have and meet the conditions, which take the columns of the key's table.
+    PostgreSQL reads them row by row. SQLite can't in a FROM clause: there the keys are found first, and the rest by them alone,
+    as any other condition could make it read the whole range.
+    """
+    table = key.table
+
+    def is_wanted(columns: ReadOnlyColumnCollection[str, Any]) -> list[ColumnElement[bool]]:
+        return [columns[name] == wanted.c[name] for name in wanted.c.keys() if name in columns]  # noqa: SIM118
+
+    if dialect_name == "postgresql":
+        found = selected.where(*is_wanted(table.c), *conditions(table.c)).order_by(key).limit(limit).lateral("found")
+        return select(found, wanted.c.place).join_from(wanted, found, true()).order_by(wanted.c.place, found.c[key.name])
+    twin = table.alias()
+    keys = select(twin.c[key.name]).where(*is_wanted(twin.c), *conditions(twin.c)).order_by(twin.c[key.name]).limit(limit)
+    selected = selected.add_columns(wanted.c.place).where(*is_wanted(table.c), key.in_(keys.correlate(wanted)))
+    return selected.order_by(wanted.c.place, key)
 
 
 def insert_into(connection: AsyncConnection, table: Table) -> Any:

@@ -17,7 +17,7 @@ def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) ->
     """The engine for writing and the one for reading (the same one on PostgreSQL).
 
     SQLite has one writing connection, so that writers queue in the process instead of failing with "database is locked", and
-    readers that can't write.
+    readers that can't write. Errors don't show parameters: they are other people's data, and may be megabytes.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
@@ -28,13 +28,14 @@ def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) ->
             parsed,
             pool_size=pool_size,
             max_overflow=0,
+            hide_parameters=True,
             pool_pre_ping=True,
             connect_args=connect_args,
             json_deserializer=orjson.loads,  # the reader that SQLite has too: both give numbers back alike
         )
         return engine, engine
-    writer = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
-    reader = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=4, max_overflow=0)
+    writer = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0, hide_parameters=True)
+    reader = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=4, max_overflow=0, hide_parameters=True)
     _configure_sqlite(writer, begin="BEGIN IMMEDIATE", pragmas=("recursive_triggers=ON",))
     _configure_sqlite(reader, begin="BEGIN", pragmas=("query_only=ON",))
     return writer, reader

@@ -1,20 +1,24 @@
 """The histories of kits: reading them whole, in pages, and finding the event of a report."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, literal, select, text, union_all
+from sqlalchemy import ColumnElement, Integer, Select, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from domain.event import Event
 from domain.kit import KitIdentity
 from domain.query import EventQuery, Page
 from domain.storage import EventStore
 from persistence import rows, tables
+from persistence.dialect import first_of_each, table_of
 
-EVENT = tables.kit_event
+EVENT, NAME = tables.kit_event, tables.name
 MONTHS_AHEAD = 3
 _CREATE_PARTITIONS = """
 SELECT create_event_partition((date_trunc('month', :now AT TIME ZONE 'UTC') + make_interval(months => ahead))::date)
@@ -39,27 +43,33 @@ class EventRepository(EventStore):
         return (await self.pages([query]))[0]
 
     async def pages(self, queries: Sequence[EventQuery]) -> list[Page[Event]]:
-        if not queries:
-            return []
         found: list[list[Event]] = [[] for _ in queries]
-        parts = [self._part(query).add_columns(literal(place).label("place")).subquery() for place, query in enumerate(queries)]
-        together = union_all(*map(select, parts)).subquery()
-        for row in await self._connection.execute(select(together).order_by("place", "version")):
-            found[row.place].append(rows.event_from(row))
+        alike: dict[EventQuery, list[tuple[int, int, int]]] = defaultdict(list)
+        for place, query in enumerate(queries):
+            alike[replace(query, kit_id=0, after=0)].append((place, query.kit_id, query.after))
+        for query, places in alike.items():
+            for row in await self._connection.execute(self._first_events(query, places)):
+                found[row.place].append(rows.event_from(row))
         return [Page(each[: query.first], has_more=len(each) > query.first) for query, each in zip(queries, found, strict=True)]
 
-    def _part(self, query: EventQuery) -> Select[Any]:
-        """One event more than the page has, which tells whether there is a next page."""
-        selected = self._events().where(EVENT.c.kit_id == query.kit_id, EVENT.c.version > query.after)
-        if query.kinds:
-            selected = selected.where(EVENT.c.kind.in_(sorted(query.kinds)))
-        if query.job_type is not None:
-            selected = selected.where(EVENT.c.job_type == query.job_type)
-        if query.task is not None:
-            selected = selected.where(TASK_NAME.c.text == query.task)
-        if query.attempt is not None:
-            selected = selected.where(EVENT.c.attempt == query.attempt)
-        return selected.order_by(EVENT.c.version).limit(query.first + 1)
+    def _first_events(self, query: EventQuery, places: Sequence[tuple[int, int, int]]) -> Select[Any]:
+        """The events that meet the query at each (place, kit, after), one more than a page has: it tells of a next page."""
+        dialect = self._connection.dialect.name
+        wanted = table_of(dialect, places, place=Integer(), kit_id=Integer(), after=Integer())
+
+        def conditions(event: ReadOnlyColumnCollection[str, Any]) -> list[ColumnElement[bool]]:
+            found = [event.version > wanted.c.after]
+            if query.kinds:
+                found.append(event.kind.in_(sorted(query.kinds)))
+            if query.job_type is not None:
+                found.append(event.job_type == query.job_type)
+            if query.task is not None:
+                found.append(event.task == select(NAME.c.id).where(NAME.c.text == query.task).scalar_subquery())
+            if query.attempt is not None:
+                found.append(event.attempt == query.attempt)
+            return found
+
+        return first_of_each(dialect, wanted, self._events(), EVENT.c.version, query.first + 1, conditions)
 
     async def version_of_report(self, kit_id: int, job_id: UUID, attempt: int, sequence: int) -> int | None:
         query = select(EVENT.c.version).where(

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Integer, Uuid, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from domain.attempt import AttemptKey
 from domain.runner import LogChunk
 from domain.storage import LogStore
 from persistence import tables
+from persistence.dialect import first_of_each, table_of
 
 CHUNK = tables.log_chunk
 
@@ -35,21 +37,19 @@ class LogRepository(LogStore):
     async def read_many(self, places: Sequence[tuple[AttemptKey, int]], limit: int) -> list[Sequence[LogChunk]]:
         if not places:
             return []
+        dialect = self._connection.dialect.name
+        given = [(place, key.job_id, key.number, after) for place, (key, after) in enumerate(places)]
+        wanted = table_of(dialect, given, place=Integer(), job_id=Uuid(), attempt=Integer(), after=BigInteger())
+
+        def conditions(chunk: ReadOnlyColumnCollection[str, Any]) -> list[ColumnElement[bool]]:
+            return [chunk.start + func.length(chunk.data) > wanted.c.after]
+
         found: list[list[LogChunk]] = [[] for _ in places]
-        parts = [self._part(place, key, after, limit).subquery() for place, (key, after) in enumerate(places)]
-        together = union_all(*map(select, parts)).subquery()
-        for row in await self._connection.execute(select(together).order_by("place", "start")):
+        selected = select(CHUNK.c.start, CHUNK.c.data)
+        for row in await self._connection.execute(first_of_each(dialect, wanted, selected, CHUNK.c.start, limit, conditions)):
             skipped = max(0, places[row.place][1] - row.start)
             found[row.place].append(LogChunk(row.start + skipped, row.data[skipped:]))
         return list(found)
-
-    def _part(self, place: int, key: AttemptKey, after: int, limit: int) -> Select[Any]:
-        return (
-            select(CHUNK.c.start, CHUNK.c.data, literal(place).label("place"))
-            .where(self._is(key), CHUNK.c.start + func.length(CHUNK.c.data) > after)
-            .order_by(CHUNK.c.start)
-            .limit(limit)
-        )
 
     @staticmethod
     def _is(key: AttemptKey) -> ColumnElement[bool]:

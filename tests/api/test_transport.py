@@ -170,6 +170,15 @@ async def test_unexpected_errors_are_masked_and_logged_under_their_id(
     assert str(record.exc_info[1]) == "secret detail"
 
 
+async def test_an_exception_that_many_fields_waited_for_is_logged_once(
+    server: ToyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors = (await server.post("{ a: crashTogether b: crashTogether crash c: crashTogether }")).json()["errors"]
+    ids = {error["path"][0]: error["extensions"]["id"] for error in errors}
+    assert ids["a"] == ids["b"] == ids["c"] != ids["crash"]
+    assert sorted(record.__dict__["error_id"] for record in caplog.records if record.exc_info) == sorted(set(ids.values()))
+
+
 async def test_the_callers_own_mistakes_are_shown(server: ToyServer) -> None:
     invalid = (await server.post("{ invalid }")).json()["errors"][0]["extensions"]
     assert invalid == {"code": "VALIDATION_FAILED", "problems": [{"field": "design.low", "message": "must be a number"}]}

@@ -58,6 +58,7 @@ class ToyContext:
     actor: Actor
     world: World
     loaded: list[int] = field(default_factory=list)
+    fault: Exception = field(default_factory=lambda: RuntimeError("secret detail of a loader"))
 
     @property
     def visibility(self) -> Hashable:
@@ -137,6 +138,10 @@ class Query:
     @strawberry.field
     def crash(self) -> str | None:
         raise RuntimeError("secret detail")
+
+    @strawberry.field
+    def crash_together(self, info: ToyInfo) -> str | None:
+        raise info.context.fault
 
     @strawberry.field
     def missing(self) -> str | None:

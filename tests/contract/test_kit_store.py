@@ -25,6 +25,7 @@ from domain.visibility import EVERYTHING, Visibility
 from persistence import tables
 from persistence.unit_of_work import Database
 from tests.factories import change, created, identity, store, store_kit
+from tests.statements import statements
 
 HOSTILE_NAMES = [
     "a",
@@ -373,3 +374,22 @@ async def test_what_runners_and_watchers_ask_of_many_kits(database: Database) ->
         assert [each.id for each in await work.events.identities(idle.id, 10)] == [started.id]
     async with database.transaction() as work:
         assert await work.kits.lock(99) is None and await work.kits.lock(idle.id) == idle
+
+
+async def test_any_number_of_pages_of_events_are_read_at_once(database: Database) -> None:
+    kits = [await store_kit(database, f"kit {number}") for number in range(3)]
+    queries = [
+        EventQuery(kit_id=kit.id, after=after, first=first, kinds=kinds)
+        for kit in kits
+        for after in range(300)
+        for first, kinds in ((1, frozenset()), (2, frozenset({EventKind.STATUS})))
+    ]
+    async with database.snapshot() as work:
+        histories = {kit.id: await work.events.history(kit.id) for kit in kits}
+        with statements() as seen:
+            pages = await work.events.pages(queries)
+    assert len(seen) == 2
+    for query, page in zip(queries, pages, strict=True):
+        rest = [each for each in histories[query.kit_id] if each.version > query.after]
+        wanted = [each for each in rest if not query.kinds or each.kind in query.kinds]
+        assert (page.items, page.has_more) == (wanted[: query.first], len(wanted) > query.first)

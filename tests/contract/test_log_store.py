@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from domain.attempt import AttemptKey
 from domain.runner import LogChunk
 from persistence.unit_of_work import Database
+from tests.statements import statements
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PIECES = [b"one\n", b"\x00\xff\xfe not text \n", "한글\n".encode(), b"x" * 300_000]
@@ -72,3 +73,13 @@ async def test_several_places_are_read_in_one_go(logged: Database) -> None:
         assert found == [await work.logs.read(key, after, 100) for key, after in places]
         assert [len(chunks) for chunks in await work.logs.read_many(places, 1)] == [1, 1, 0, 0, 1]
         assert await work.logs.read_many([], 1) == []
+
+
+async def test_any_number_of_places_are_read_at_once(logged: Database) -> None:
+    places = [(KEY, after) for after in range(600)] + [(AttemptKey(uuid4(), 1), 0), (AttemptKey(KEY.job_id, 2), 3)]
+    async with logged.snapshot() as work:
+        with statements() as seen:
+            found = await work.logs.read_many(places, 2)
+        assert [await work.logs.read(key, after, 2) for key, after in places[::50]] == found[::50]
+    assert len(seen) == 1
+    assert [b"".join(chunk.data for chunk in chunks) for chunks in found[-2:]] == [b"", b"of the next attempt"[3:]]
