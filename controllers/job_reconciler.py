@@ -9,8 +9,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from domain import commands
 from domain.attempt import AttemptKey, Cause, Claim, Ending
@@ -20,11 +20,11 @@ from domain.job import Job
 from domain.kit import Kit
 from domain.live import Notice, Topic
 from domain.ports import Runner
-from domain.runner import EndReason, Observation, Presence
+from domain.runner import EndReason, LaunchFailed, Observation, Presence
 from domain.status import Status
 from domain.storage import UnitOfWork
 from domain.visibility import EVERYTHING
-from resolvers.attempt import launch_order
+from resolvers.attempt import TOKEN_LIFETIME, attempt_token, launch_order
 from resolvers.change import change_kit
 from resolvers.services import Services
 
@@ -36,9 +36,11 @@ LOG_CHUNKS_A_ROUND = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcilerSettings:
-    """How often to look, how much to run at once, and when a silent runner counts as lost.
+    """How often to look, how much to run at once, when a silent runner counts as lost, and for how long to go on hoping.
 
     `patience_seconds` is how long a round waits for what it does for attempts; it has to be well below `lost_after_seconds`.
+    A launch that fails is tried again for `launch_patience_seconds`. The reports of a cancelled attempt that has ended are
+    given up after `reports_patience_seconds` in which none came.
     """
 
     interval_seconds: float = 1.0
@@ -48,6 +50,21 @@ class ReconcilerSettings:
     lost_after_seconds: float = 30.0
     cancel_grace_seconds: float = 10.0
     interrupt_grace_seconds: float = 2.0
+    launch_patience_seconds: float = 60.0
+    reports_patience_seconds: float = 30.0
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What this process remembers of an attempt; nothing is wrong where it is lost. Seconds are of the monotonic clock.
+
+    `access_given` is when the attempt was last told the server's address and a token; `launch_failed` when its launch failed
+    for the first time; `heard` the last report of it that was seen to arrive, and when.
+    """
+
+    access_given: datetime | None = None
+    launch_failed: float | None = None
+    heard: tuple[int, float] = (-1, 0.0)
 
 
 class JobReconciler:
@@ -63,6 +80,7 @@ class JobReconciler:
         self._is_leaving = False
         self._has_more_log = False
         self._under_way: dict[AttemptKey, asyncio.Task[None]] = {}
+        self._memories: dict[AttemptKey, _Memory] = {}
         self._round = asyncio.Lock()
 
     async def run(self) -> None:
@@ -94,6 +112,7 @@ class JobReconciler:
                 await self._settle_lost_runners()
                 present = await self._runner.present()
                 claims = await self._claims()
+                self._memories = {claim.key: self._memories.get(claim.key, _Memory()) for claim in claims}
                 await self._clear_away(set(present) - {claim.key for claim in claims})
                 await self._look_after(claims)
                 await self._claim_more(len(claims))
@@ -105,16 +124,24 @@ class JobReconciler:
     async def interrupt(self, deadline_seconds: float) -> None:
         """End this runner's attempts because the server goes away by a person's wish; they are queued again.
 
-        From now on rounds begin nothing and end what runs; they go on until all has ended or the deadline has come.
+        From now on rounds begin nothing and end what runs; they go on until all has ended or the deadline has come. Attempts are
+        asked to end before anything is waited for, be it a round that is under way or the database.
         """
         self._is_leaving = True
         try:
             async with asyncio.timeout(deadline_seconds):
-                while await self._claims():
+                while True:
+                    for key in await self._runner.present():
+                        grace = self._settings.interrupt_grace_seconds
+                        await _guarded(key, self._runner.end(key, EndReason.INTERRUPTED, grace))
+                    if not await self._claims():
+                        return
                     await self.run_once()
                     await asyncio.sleep(0.0 if self._has_more_log else 0.1)
-        except (TimeoutError, Unavailable) as error:
-            log.warning("attempts are left as they are: %s", error or "they did not end in time")
+        except TimeoutError:
+            log.warning("not all attempts were settled within %g s; the next server does the rest", deadline_seconds)
+        except Unavailable as error:
+            log.warning("attempts were asked to end, and the next server settles them: %s", error)
 
     async def _heartbeat(self) -> None:
         if time.monotonic() - self._last_heartbeat < self._settings.heartbeat_seconds:
@@ -174,16 +201,21 @@ class JobReconciler:
         job = kit.job(claim.key.job_id)
         is_wanted = job is not None and job.attempt.key == claim.key and not job.is_ended
         is_log_whole = seen.presence is Presence.ABSENT or await self._copy_log(claim.key)
+        if seen.presence is not Presence.ABSENT:
+            await self._renew_access(claim)
         if job is None or not is_wanted:
             if is_log_whole or seen.presence is Presence.ALIVE:
                 await self._abandon(claim)
         elif seen.presence is Presence.ABSENT:
             if job.cancel_requested:
                 await self._settle(claim, Ending(exit_code=None, reports=0, cause=Cause.CANCELLED))
+            elif job.status is Status.RUNNING:
+                message = "The attempt ran, and nothing of it is left on its runner."
+                await self._settle(claim, Ending(exit_code=None, reports=0, cause=Cause.RUNNER_LOST, message=message))
             elif self._is_leaving:
                 await self._settle(claim, Ending(exit_code=None, reports=0, cause=Cause.INTERRUPTED))
             else:
-                await self._launch(kit, job)
+                await self._launch(claim, kit, job)
         elif seen.presence is Presence.ALIVE:
             if job.status is Status.QUEUED:
                 await self._begin(claim)
@@ -191,8 +223,31 @@ class JobReconciler:
                 await self._runner.end(claim.key, EndReason.INTERRUPTED, self._settings.interrupt_grace_seconds)
             elif job.cancel_requested:
                 await self._runner.end(claim.key, EndReason.CANCELLED, self._settings.cancel_grace_seconds)
-        elif seen.ending is not None and is_log_whole and job.last_sequence >= seen.ending.reports:
-            await self._settle(claim, seen.ending)
+        elif seen.ending is not None and is_log_whole:
+            await self._settle_ended(claim, job, seen.ending)
+
+    async def _settle_ended(self, claim: Claim, job: Job, ending: Ending) -> None:
+        """Settle an attempt once all of its reports are there, or somebody has cancelled it and they don't come."""
+        if job.last_sequence >= ending.reports:
+            await self._settle(claim, ending)
+        elif job.cancel_requested:
+            memory, now = self._memory(claim.key), time.monotonic()
+            if job.last_sequence != memory.heard[0]:
+                memory.heard = (job.last_sequence, now)
+            if now - memory.heard[1] >= self._settings.reports_patience_seconds:
+                message = f"Cancelled; {ending.reports - job.last_sequence} of its {ending.reports} reports never arrived."
+                await self._settle(claim, replace(ending, cause=Cause.CANCELLED, message=message))
+
+    async def _renew_access(self, claim: Claim) -> None:
+        """Tell the attempt where the server is: since its launch address and keys may have changed, and tokens run out."""
+        memory, now = self._memory(claim.key), datetime.now(UTC)
+        if memory.access_given is None or now - memory.access_given > TOKEN_LIFETIME / 2:
+            token = attempt_token(self._services, claim.key, claim.kit_id)
+            await self._runner.renew_access(claim.key, self._services.public_url, token)
+            memory.access_given = now
+
+    def _memory(self, key: AttemptKey) -> _Memory:
+        return self._memories.setdefault(key, _Memory())
 
     async def _abandon(self, claim: Claim) -> None:
         """The attempt was settled by somebody else: give up the claim, and the next round clears away what is here of it."""
@@ -212,15 +267,22 @@ class JobReconciler:
         else:
             await self._runner.forget(key)
 
-    async def _launch(self, kit: Kit, job: Job) -> None:
+    async def _launch(self, claim: Claim, kit: Kit, job: Job) -> None:
+        memory = self._memory(claim.key)
         try:
             order = launch_order(self._services, kit, job)
+            await self._runner.launch(order)
         except NotFound as error:
             ending = Ending(exit_code=None, reports=0, cause=Cause.NOT_STARTED, message=error.message)
-            await self._settle(Claim(job.attempt.key, kit.id, self._runner.id), ending)
-            return
-        await self._runner.launch(order)
-        await self._begin(Claim(job.attempt.key, kit.id, self._runner.id))
+            await self._settle(claim, ending)
+        except LaunchFailed as error:
+            log.warning("attempt %s can't be launched now: %s", claim.key, error)
+            memory.launch_failed = memory.launch_failed or time.monotonic()
+            if time.monotonic() - memory.launch_failed >= self._settings.launch_patience_seconds:
+                await self._settle(claim, Ending(exit_code=None, reports=0, cause=Cause.NOT_STARTED, message=str(error)))
+        else:
+            memory.access_given = datetime.now(UTC)
+            await self._begin(claim)
 
     async def _begin(self, claim: Claim) -> None:
         def decide(change: Change) -> None:

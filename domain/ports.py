@@ -23,7 +23,14 @@ class Runner(Protocol):
         ...
 
     async def launch(self, order: LaunchOrder) -> None:
-        """Start the attempt unless it runs or ran here already; returns as soon as its shim is there."""
+        """Start the attempt unless it runs or ran here already; returns as soon as its shim is there.
+
+        `domain.runner.LaunchFailed` where that attempt can't be started now.
+        """
+        ...
+
+    async def renew_access(self, key: AttemptKey, server_url: str, token: str) -> None:
+        """Let the attempt reach PLOG at this address, with this token, from its next call on; a no-op where nothing is here."""
         ...
 
     async def observe(self, keys: Sequence[AttemptKey]) -> Mapping[AttemptKey, Observation]:

@@ -37,6 +37,10 @@ class LaunchOrder:
     grace_seconds: float = 10.0
 
 
+class LaunchFailed(Exception):
+    """An attempt could not be started here, and nothing of it runs; the message tells people why. Trying again may help."""
+
+
 class Presence(StrEnum):
     """What is there of an attempt.
 

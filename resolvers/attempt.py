@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.actor import Actor, Worker
 from domain.artifact import blob_location, found_after
+from domain.attempt import AttemptKey
 from domain.deck import bucket_of
 from domain.errors import AttemptSuperseded, NotFound
 from domain.job import Job
@@ -30,7 +31,6 @@ def launch_order(services: Services, kit: Kit, job: Job) -> LaunchOrder:
     if template is None:
         raise NotFound("step template", kit.definition["template"])
     step = template.steps[job.type]
-    worker = Worker(attempt=job.attempt.key, kit_id=kit.id, expires_at=datetime.now(UTC) + TOKEN_LIFETIME)
     return LaunchOrder(
         key=job.attempt.key,
         command=step.command,
@@ -39,8 +39,13 @@ def launch_order(services: Services, kit: Kit, job: Job) -> LaunchOrder:
         limits=step.limits,
         grace_seconds=step.grace_seconds,
         server_url=services.public_url,
-        token=services.attempt_tokens.issue(worker),
+        token=attempt_token(services, job.attempt.key, kit.id),
     )
+
+
+def attempt_token(services: Services, key: AttemptKey, kit_id: int) -> str:
+    """A token for the attempt that is good for `TOKEN_LIFETIME` from now."""
+    return services.attempt_tokens.issue(Worker(attempt=key, kit_id=kit_id, expires_at=datetime.now(UTC) + TOKEN_LIFETIME))
 
 
 async def input_document(services: Services, actor: Actor) -> dict[str, Any]:

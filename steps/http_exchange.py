@@ -96,7 +96,7 @@ class Exchange:
     """Requests to one server, on one connection where the server keeps it open; `timeout` is that of each network operation."""
 
     def __init__(self, url: str, timeout: float) -> None:
-        self._url = url.rstrip("/")
+        self.url = url
         self._timeout = timeout
         self._kept: http.client.HTTPConnection | None = None
 
@@ -110,13 +110,18 @@ class Exchange:
                 return self._once(method, path, body, headers)
         return self._once(method, path, body, headers)
 
+    def close(self) -> None:
+        """Give up the kept connection."""
+        if self._kept is not None:
+            self._kept.close()
+
     def _once(self, method: str, path: str, body: bytes | FilePart | None, headers: Mapping[str, str]) -> Answer:
-        connection, self._kept = self._kept or connect(self._url, self._timeout), None
+        connection, self._kept = self._kept or connect(self.url, self._timeout), None
         try:
             with network_errors():
                 # The server may have answered, and closed, before it had read everything: then the answer counts.
                 with suppress(BrokenPipeError, ConnectionResetError):
-                    connection.request(method, target(self._url + path), body, headers)
+                    connection.request(method, target(self.url.rstrip("/") + path), body, headers)
                 response = connection.getresponse()
                 answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
         except BaseException:

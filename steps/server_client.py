@@ -8,7 +8,7 @@ import http.client
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from steps.http_exchange import CHUNK, Answer, Exchange, FilePart, Rejected, Unreachable, connect, network_errors, target
 
@@ -30,17 +30,24 @@ class Superseded(Exception):
     """The attempt was replaced or has ended on the server: nothing of it is wanted any more."""
 
 
-class ServerClient:
-    """The server at `url`, for one attempt. Not for several threads at once.
+class Access(NamedTuple):
+    """Where the server is, and the token to show there."""
 
-    `token` is asked before each request, because a newer one may have come. `timeout` is how long, in seconds, one network
-    operation may take. Every method raises `Unreachable` where asking again makes sense, and `Superseded`.
+    url: str
+    token: str
+
+
+class ServerClient:
+    """The server, for one attempt. Not for several threads at once.
+
+    `access` is asked before each request, because another address or a newer token may have come. `timeout` is how long, in
+    seconds, one network operation may take. Every method raises `Unreachable` where asking again makes sense, and `Superseded`.
     """
 
-    def __init__(self, url: str, token: Callable[[], str], timeout: float) -> None:
-        self._exchange = Exchange(url, timeout)
-        self._token = token
+    def __init__(self, access: Callable[[], Access], timeout: float) -> None:
+        self._access = access
         self._timeout = timeout
+        self._exchange = Exchange("", timeout)
 
     def input_document(self) -> dict[str, Any]:
         """The input document, with a `url` for each of its inputs."""
@@ -120,7 +127,11 @@ class ServerClient:
     def _ask(
         self, method: str, path: str, body: bytes | FilePart | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        answer = self._exchange.ask(method, path, body, {"Authorization": f"Bearer {self._token()}", **(headers or {})})
+        url, token = self._access()
+        if url != self._exchange.url:
+            self._exchange.close()
+            self._exchange = Exchange(url, self._timeout)
+        answer = self._exchange.ask(method, path, body, {"Authorization": f"Bearer {token}", **(headers or {})})
         if answer.status == 410 or answer.document().get("code") == SUPERSEDED:
             raise Superseded(answer.summary)
         return answer

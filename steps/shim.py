@@ -29,7 +29,7 @@ from steps.memory_watch import MemoryWatch
 from steps.process_tree import Process, kill, process, session_of
 from steps.report_client import ReportClient
 from steps.report_spool import ReportSpool
-from steps.server_client import ServerClient, Superseded
+from steps.server_client import Access, ServerClient, Superseded
 from steps.shim_folder import ShimFolder
 from steps.step_process import KILL_SECONDS, StepProcess, leftovers
 from steps.stop_requests import CANCELLED, Stop, StopRequests, TimeLimit, UsageLimits
@@ -102,10 +102,11 @@ class Shim:
                 return
 
     def _server(self) -> ServerClient:
-        def token() -> str:
-            return str(self._folder.order()["token"])  # launching again brings a fresh one
+        def access() -> Access:
+            order = self._folder.order()  # a server that starts anew writes its address and a fresh token into it
+            return Access(order["serverUrl"], order["token"])
 
-        return ServerClient(self._order["serverUrl"], token, self._order["requestTimeoutSeconds"])
+        return ServerClient(access, self._order["requestTimeoutSeconds"])
 
     def _run_step(self) -> None:
         limits = self._order["limits"]

@@ -11,7 +11,7 @@ from domain.actor import Worker
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import Unavailable
 from domain.ports import ArtifactStore
-from domain.runner import EndReason, LaunchOrder, LogChunk, Observation, Presence
+from domain.runner import EndReason, LaunchFailed, LaunchOrder, LogChunk, Observation, Presence
 from domain.step_template import builtin_template
 from domain.storage import Database, UnitOfWork
 from resolvers.report_intake import ReportIntake
@@ -46,13 +46,15 @@ class FakeAttempt:
     log: bytes = b""
     is_flooding: bool = False
     ended_for: list[EndReason] = field(default_factory=list)
+    access: list[tuple[str, str]] = field(default_factory=list)
 
 
 class FakeRunner:
     """A machine that does what the port says and nothing by itself; it lives on when the reconciler dies.
 
     Attempts end when the test says so (`finish`), or at once when asked where `is_obedient`. The fuse burns after each thing
-    that was done. A launch takes as long as `may_launch` is not set; `launching` tells that one has begun.
+    that was done. A launch takes as long as `may_launch` is not set; `launching` tells that one has begun. What is
+    `unlaunchable` fails each time.
     """
 
     def __init__(self, runner_id: str = "runner-1", *, is_obedient: bool = True) -> None:
@@ -62,6 +64,7 @@ class FakeRunner:
         self.attempts: dict[AttemptKey, FakeAttempt] = {}
         self.launches: list[AttemptKey] = []
         self.errors: dict[str, Exception] = {}
+        self.unlaunchable: set[AttemptKey] = set()
         self.launching = asyncio.Event()
         self.may_launch = asyncio.Event()
         self.may_launch.set()
@@ -75,11 +78,18 @@ class FakeRunner:
         """See `domain.ports.Runner.launch`."""
         if order.key not in self.attempts:
             self._fail("launch")
+            if order.key in self.unlaunchable:
+                raise LaunchFailed("No shim can be started: out of everything")
             self.launching.set()
             await self.may_launch.wait()
             self.attempts[order.key] = FakeAttempt(order)
             self.launches.append(order.key)
         self.fuse.burn("launch")
+
+    async def renew_access(self, key: AttemptKey, server_url: str, token: str) -> None:
+        """See `domain.ports.Runner.renew_access`."""
+        self.attempts[key].access.append((server_url, token))
+        self.fuse.burn("renew access")
 
     async def observe(self, keys: Sequence[AttemptKey]) -> Mapping[AttemptKey, Observation]:
         """See `domain.ports.Runner.observe`."""

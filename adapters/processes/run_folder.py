@@ -42,6 +42,12 @@ class RunFolder:
         return (self.path / "started.json").exists()
 
     @property
+    def last_shim_output(self) -> str:
+        """The last line that a shim printed: why it could not begin."""
+        lines = (self.path / "shim.log").read_text("utf-8", "replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+
+    @property
     def has_unsent_reports(self) -> bool:
         """Whether the attempt is over, and the server still has to be told something of it."""
         record = _read(self.path / "exit.json")
@@ -82,6 +88,14 @@ class RunFolder:
         }
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_json(self.path / "order.json", document)
+        for parent in (self.path.parent, self.root):
+            _sync_folder(parent)
+
+    def renew_access(self, server_url: str, token: str) -> None:
+        """Put another address and token into the order; the shim reads both before each of its calls."""
+        order = _read(self.path / "order.json")
+        if order is not None:
+            write_json(self.path / "order.json", {**order, "serverUrl": server_url, "token": token})
 
     def write_end(self, reason: EndReason, grace_seconds: float) -> None:
         """Ask the shim to end the attempt. A file and no signal: a process id may be somebody else's by now."""
@@ -150,6 +164,7 @@ def lasting_id(root: Path) -> str:
         write_json(draft, {"id": str(uuid4())})
         try:
             os.link(draft, file)  # unlike a rename it never replaces what another wrote first
+            _sync_folder(root)
         except FileExistsError:
             pass
         finally:
@@ -166,11 +181,16 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

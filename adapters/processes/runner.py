@@ -6,6 +6,7 @@ over; there is no moment in which an attempt runs unlocked.
 """
 
 import asyncio
+import logging
 import shutil
 import subprocess
 import threading
@@ -17,11 +18,11 @@ from pathlib import Path
 
 from adapters.processes.run_folder import REMOVED, RunFolder, lasting_id, run_folders
 from domain.attempt import AttemptKey
-from domain.errors import Unavailable
-from domain.runner import EndReason, LaunchOrder, LogChunk, Observation, Presence
+from domain.runner import EndReason, LaunchFailed, LaunchOrder, LogChunk, Observation, Presence
 
+log = logging.getLogger(__name__)
 SHIM_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
-START_SECONDS = 60.0
+START_SECONDS = 10.0
 POLL_SECONDS = 0.01
 
 
@@ -73,7 +74,7 @@ class ProcessRunner:
     async def launch(self, order: LaunchOrder) -> None:
         """Start the attempt unless it was begun already; its shim is there when this returns.
 
-        The order is written in any case, so that a shim that is there gets the newer token. `Unavailable` where no shim comes up.
+        `LaunchFailed` where no shim comes up within 10 s. One that is only late is `ALIVE` to the next `observe`.
         """
         folder = RunFolder(self._root, order.key)
         deadline = time.monotonic() + START_SECONDS
@@ -84,12 +85,17 @@ class ProcessRunner:
                 # Without a child of ours, somebody else starts the shim at this moment, or only looks at the lock.
                 child = child or await asyncio.to_thread(self._spawn, folder)
                 if child is not None and child.poll() is not None and not folder.is_begun:
-                    raise Unavailable(f"The shim of attempt {order.key} ended with code {child.returncode} at its start.")
+                    reason = folder.last_shim_output
+                    raise LaunchFailed(f"The shim ended with code {child.returncode} at its start: {reason}")
                 if time.monotonic() > deadline:
-                    raise Unavailable(f"The shim of attempt {order.key} did not start within {START_SECONDS:g} s.")
+                    raise LaunchFailed(f"The shim did not start within {START_SECONDS:g} s.")
                 await asyncio.sleep(POLL_SECONDS)  # no thread waits: there are few, and everything here needs one
         except OSError as error:
-            raise Unavailable(f"Attempt {order.key} can't be started: {error}") from error
+            raise LaunchFailed(f"No shim can be started: {error}") from error
+
+    async def renew_access(self, key: AttemptKey, server_url: str, token: str) -> None:
+        """Let the attempt reach the server at this address with this token; its shim reads both before each call."""
+        await asyncio.to_thread(RunFolder(self._root, key).renew_access, server_url, token)
 
     async def observe(self, keys: Sequence[AttemptKey]) -> Mapping[AttemptKey, Observation]:
         """What is there of the attempts.
@@ -124,34 +130,34 @@ class ProcessRunner:
         is_alive = folder.is_locked()
         ending = folder.ending
         if not is_alive and folder.is_begun and (ending is None or folder.has_unsent_reports):
-            self._spawn(folder)
+            try:
+                self._spawn(folder)
+            except OSError as error:
+                log.warning("no shim can be started for attempt %s now: %s", key, error)
             is_alive, ending = True, folder.ending
         if ending is not None:
             return Observation(key=key, presence=Presence.ENDED, ending=ending)
         return Observation(key=key, presence=Presence.ALIVE if is_alive else Presence.ABSENT)
 
     def _spawn(self, folder: RunFolder) -> "subprocess.Popen[bytes] | None":
-        """Start a shim that holds the folder's lock; None where the lock is held already.
+        """Start a shim that holds the folder's lock; None where the lock is held already, OSError where none can be started.
 
         What the shim does follows from the state of the folder (see steps/shim.py), so this can't start a step twice.
         """
         with folder.lock() as descriptor:
             if descriptor is None:
                 return None
-            try:
-                with (folder.path / "shim.log").open("ab") as log:
-                    child = subprocess.Popen(
-                        [self._python, "-P", "-m", "steps.shim", str(folder.path), str(descriptor)],
-                        cwd=folder.path,
-                        env=self._environment,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        pass_fds=(descriptor,),
-                        start_new_session=True,
-                    )
-            except OSError as error:
-                raise Unavailable(f"No shim can be started for attempt {folder.key}: {error}") from error
+            with (folder.path / "shim.log").open("ab") as output:
+                child = subprocess.Popen(
+                    [self._python, "-P", "-m", "steps.shim", str(folder.path), str(descriptor)],
+                    cwd=folder.path,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=(descriptor,),
+                    start_new_session=True,
+                )
         with self._spawning:
             self._children.append(child)
         return child

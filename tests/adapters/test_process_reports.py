@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -110,9 +111,17 @@ async def test_attempt_superseded_before_its_start_never_runs(attempts: AttemptD
     assert not attempts.file(key, "ran").exists()
 
 
-async def test_fresh_token_reaches_a_running_shim(attempts: AttemptDriver) -> None:
-    order = replace(attempts.order("sh", "-c", "true"), token="expired")
-    await attempts.runner.launch(order)
+@pytest.mark.parametrize("stale", [{"token": "expired"}, {"server_url": "http://127.0.0.1:1"}])
+async def test_new_access_reaches_a_running_shim(attempts: AttemptDriver, stale: dict[str, Any]) -> None:
+    order = attempts.order("sh", "-c", 'echo "{}" >> $PLOG_REPORTS')
+    await attempts.runner.launch(replace(order, **stale))
     assert await attempts.presence(order.key) is Presence.ALIVE
-    await attempts.runner.launch(replace(order, token=TOKEN))
-    assert (await attempts.settled(order.key)).exit_code == 0
+    await attempts.new_runner().renew_access(order.key, order.server_url, order.token)
+    ending = await attempts.settled(order.key)
+    assert (ending.exit_code, ending.reports) == (0, 1)
+    assert attempts.server.state.sequences == [1]
+
+
+async def test_access_to_what_is_not_here_is_nothing(attempts: AttemptDriver) -> None:
+    await attempts.runner.renew_access(attempts.order("true").key, attempts.server.url, TOKEN)
+    assert list(await attempts.runner.present()) == []

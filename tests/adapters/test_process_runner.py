@@ -11,9 +11,8 @@ import pytest
 
 from adapters.processes.runner import ProcessRunner
 from domain.attempt import AttemptKey, Cause
-from domain.errors import Unavailable
 from domain.ports import Runner
-from domain.runner import EndReason, Limits, Presence
+from domain.runner import EndReason, LaunchFailed, Limits, Presence
 from tests.adapters.attempt_driver import AttemptDriver, is_there
 from tests.adapters.shim_server import TOKEN
 
@@ -118,12 +117,14 @@ async def test_absent_is_what_was_never_begun(attempts: AttemptDriver) -> None:
     assert list(await attempts.runner.present()) == []
 
 
-async def test_no_shim_is_unavailable(attempts: AttemptDriver, tmp_path: Path) -> None:
+async def test_a_launch_without_a_shim_has_failed_and_may_be_repeated(attempts: AttemptDriver, tmp_path: Path) -> None:
     order = attempts.order("true")
-    with pytest.raises(Unavailable):
+    with pytest.raises(LaunchFailed, match="No such file"):
         await ProcessRunner(attempts.root, str(tmp_path / "no-python"), os.environ).launch(order)
-    with pytest.raises(Unavailable):
+    with pytest.raises(LaunchFailed, match="code 1 at its start: it printed nothing"):
         await ProcessRunner(attempts.root, "/bin/false", os.environ).launch(order)
+    with pytest.raises(LaunchFailed, match=r"code 2 .*--help"):
+        await ProcessRunner(attempts.root, "/bin/ls", os.environ).launch(order)
     assert await attempts.presence(order.key) is Presence.ABSENT
     await attempts.runner.launch(order)
     assert (await attempts.settled(order.key)).exit_code == 0

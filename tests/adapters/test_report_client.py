@@ -7,7 +7,7 @@ import pytest
 
 from steps.http_exchange import Backoff, Rejected, Unreachable, connect
 from steps.report_client import ReportClient
-from steps.server_client import ServerClient, Superseded
+from steps.server_client import Access, ServerClient, Superseded
 from steps.shim_folder import ShimFolder
 from tests.adapters.shim_server import TOKEN, ShimServer
 from tests.services import free_port
@@ -23,7 +23,7 @@ def server() -> Iterator[ShimServer]:
 
 
 def client_of(folder: ShimFolder, server: ShimServer, token: str = TOKEN) -> ReportClient:
-    return ReportClient(folder, ServerClient(server.url, lambda: token, 1.0), 10_000)
+    return ReportClient(folder, ServerClient(lambda: Access(server.url, token), 1.0), 10_000)
 
 
 def send(folder: ShimFolder, server: ShimServer, lines: Sequence[str], deadline: float = 15.0) -> ReportClient:
@@ -103,7 +103,7 @@ def test_superseded_ends_the_sending_for_good(folder: ShimFolder, server: ShimSe
 def test_a_token_that_is_not_taken_is_asked_for_again(folder: ShimFolder, server: ShimServer) -> None:
     tokens = iter(["old", "old"])
     folder.reports.write_text(progress(0.1) + "\n")
-    client = ReportClient(folder, ServerClient(server.url, lambda: next(tokens, TOKEN), 1.0), 10_000)
+    client = ReportClient(folder, ServerClient(lambda: Access(server.url, next(tokens, TOKEN)), 1.0), 10_000)
     client.start()
     client.finish(1)
     client.join(10)
@@ -154,7 +154,7 @@ def test_empty_artifact_and_one_that_is_there_already(folder: ShimFolder, server
 def test_download_is_checked(folder: ShimFolder, server: ShimServer) -> None:
     server.add_input("x", b"content")
     (entry,) = server.document["inputs"]
-    client = ServerClient(server.url, lambda: TOKEN, 1.0)
+    client = ServerClient(lambda: Access(server.url, TOKEN), 1.0)
     file = folder.downloads / "x"
     with pytest.raises(Rejected):
         client.download(entry["url"], file, "0" * 64)
@@ -171,11 +171,11 @@ def test_download_is_checked(folder: ShimFolder, server: ShimServer) -> None:
 def test_input_document_of_a_superseded_attempt(server: ShimServer) -> None:
     server.faults.is_superseded = True
     with pytest.raises(Superseded):
-        ServerClient(server.url, lambda: TOKEN, 1.0).input_document()
+        ServerClient(lambda: Access(server.url, TOKEN), 1.0).input_document()
 
 
 def test_a_connection_that_the_server_closed_is_opened_again_at_once(server: ShimServer) -> None:
-    client = ServerClient(server.url, lambda: TOKEN, 1.0)
+    client = ServerClient(lambda: Access(server.url, TOKEN), 1.0)
     client.input_document()
     server.stop()
     server.start()
@@ -183,6 +183,20 @@ def test_a_connection_that_the_server_closed_is_opened_again_at_once(server: Shi
     server.faults.drop_before = 2
     with pytest.raises(Unreachable):
         client.input_document()
+
+
+def test_a_server_that_moved_is_found_at_its_new_address(server: ShimServer) -> None:
+    moved = ShimServer()
+    moved.state = server.state
+    address = [server.url]
+    client = ServerClient(lambda: Access(address[0], TOKEN), 1.0)
+    client.send_reports([{"sequence": 1, "kind": "NOTE"}])
+    server.stop()
+    moved.start()
+    address[0] = moved.url
+    client.send_reports([{"sequence": 2, "kind": "NOTE"}])
+    moved.stop()
+    assert moved.state.sequences == [1, 2]
 
 
 def test_nothing_listens() -> None:

@@ -48,14 +48,19 @@ class PlogServer:
 
     def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
         self.home = home
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         home.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
-        own = {"HOME": str(home / "data"), "PORT": str(self.port), "SCHEDULER__JOBS_SECONDS": "0.2", **(settings or {})}
-        self.environment = {**kept, **{f"PLOG_{name}": value for name, value in own.items()}}
+        self.environment = {**kept, "PLOG_HOME": str(home / "data"), "PLOG_SCHEDULER__JOBS_SECONDS": "0.2"}
+        self.move(settings or {})
         self.log = home / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def move(self, settings: Mapping[str, str]) -> None:
+        """From its next start on it is at another address and has these settings too."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        own = {"PORT": str(self.port), **settings}
+        self.environment |= {f"PLOG_{name}": value for name, value in own.items()}
         self._token: str | None = None
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":

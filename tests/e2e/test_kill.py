@@ -1,7 +1,9 @@
 """kill -9 at any moment: what was accepted is there once, what ran is found again, and every kit ends."""
 
 import asyncio
+import base64
 import io
+import json
 import os
 import random
 import signal
@@ -209,6 +211,22 @@ async def test_a_server_that_is_stopped_politely_leaves_its_attempts_running(tmp
         server.signal(signal.SIGTERM)
         await server.wait(10)
         assert step is not None and step.is_running()
+        await server.start()
+        kit = await server.ended(number)
+        assert kit["status"] == "SUCCEEDED"
+        assert [len(job["attempts"]["nodes"]) for job in kit["jobs"]] == [1, 1, 1, 1]
+    finally:
+        await server.stop()
+
+
+async def test_a_server_that_comes_back_elsewhere_with_other_keys_adopts_its_attempts(tmp_path: Path) -> None:
+    server = await started(tmp_path, {}, seconds=2)
+    try:
+        number = (await server.create_kit(quick_document()))["number"]
+        await eventually(lambda: find(server, "step"), deadline=30)
+        server.signal(signal.SIGTERM)
+        await server.wait(10)
+        server.move({"SECRETS__KEYS": json.dumps(["new:" + base64.b64encode(os.urandom(32)).decode()])})
         await server.start()
         kit = await server.ended(number)
         assert kit["status"] == "SUCCEEDED"
