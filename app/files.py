@@ -1,6 +1,7 @@
 """Content over HTTP: uploads that go on where they broke off, downloads by signed links, parts of both."""
 
 import json
+import logging
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from resolvers import artifact as artifacts
 from resolvers import attempt as attempts
 from resolvers import upload as uploads
 
+log = logging.getLogger(__name__)
 MAX_SIZE = 100 * 10**9
 RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 
@@ -59,6 +61,9 @@ class Files:
         if (refusal := self._check_link(request)) is not None:
             return refusal
         artifact = await artifacts.artifact_behind_link(self._container.services, artifact_id)
+        if await self._container.services.artifacts.size(artifact.location) != artifact.size:
+            log.error("the content of artifact %s is not in the artifact store: %s", artifact.id, artifact.location)
+            raise NotFound("content of artifact", artifact.id)
         headers = {
             "Content-Type": artifact.media_type,
             "Content-Disposition": _disposition(artifact.name),

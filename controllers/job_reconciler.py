@@ -239,7 +239,7 @@ class JobReconciler:
                 await self._settle(claim, replace(ending, cause=Cause.CANCELLED, message=message))
 
     async def _renew_access(self, claim: Claim) -> None:
-        """Tell the attempt where the server is: since its launch address and keys may have changed, and tokens run out."""
+        """Tell the attempt where the server is: its address and keys may have changed since the launch, and tokens run out."""
         memory, now = self._memory(claim.key), datetime.now(UTC)
         if memory.access_given is None or now - memory.access_given > TOKEN_LIFETIME / 2:
             token = attempt_token(self._services, claim.key, claim.kit_id)

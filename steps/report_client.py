@@ -30,15 +30,21 @@ class Line(NamedTuple):
     end: int
 
 
+class ReportsLost(Exception):
+    """The spool ends before its last line."""
+
+
 class ReportClient(Thread):
     """Sends the lines of a run folder's spool until `finish` was called and all were accepted, or the server wants no more.
 
-    Lines after number `limit` are left alone.
+    Lines after number `limit` are left alone. `superseded` is set when the server wants no more, `has_lost_lines` when lines that
+    `finish` promised are not there any more.
     """
 
     def __init__(self, folder: ShimFolder, server: ServerClient, limit: int) -> None:
         super().__init__(name="reports", daemon=True)
         self.superseded = Event()
+        self.has_lost_lines = Event()
         self._folder = folder
         self._server = server
         cursor = folder.cursor()
@@ -84,6 +90,10 @@ class ReportClient(Thread):
                 self._write_cursor(closed=True)
                 self.superseded.set()
                 return
+            except ReportsLost as error:
+                LOG.error("reports are lost: %s", error)
+                self.has_lost_lines.set()
+                return
             except Exception as error:  # whatever goes wrong, the reports must arrive: later is better than never
                 LOG.warning("reports: %s: %s", type(error).__name__, error, exc_info=not isinstance(error, Unreachable))
                 self._failing_since = self._failing_since or time.monotonic()
@@ -100,12 +110,12 @@ class ReportClient(Thread):
 
     def _advance(self) -> bool:
         """Send what is there, up to one batch; whether anything was."""
-        last = self._limit if self._total is None else self._total
-        most = min(self._most, last - self._accepted)
+        total = self._total
+        most = min(self._most, (self._limit if total is None else total) - self._accepted)
         lines = read_lines(self._folder.reports, self._offset, most)
         if not lines:
-            if self._total is not None:
-                raise Unreachable(f"line {self._accepted + 1} of {self._total} is not in the spool any more")
+            if total is not None:
+                raise ReportsLost(f"line {self._accepted + 1} of {total} is not in the spool any more")
             return False
         reports = self._prepared(lines)
         try:

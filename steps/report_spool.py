@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from steps.shim_folder import CHUNK
 
@@ -29,15 +30,18 @@ class ReportSpool:
                 self._seen += len(chunk)
         return self._lines > self.limit
 
-    def seal(self) -> int:
+    def seal(self, sent: int = 0, offset: int = 0) -> int | None:
         """The number of lines that count, for good; what comes after them is cut off. To be called when no writer is left.
 
-        A last line without a newline gets one: if it is whole it counts as the report it is, and if it was torn it becomes
-        a note about a malformed line (steps/report_lines.py), so that nothing disappears silently. Sealing again changes nothing.
+        None where the `sent` lines that the server has taken, up to byte `offset`, are gone or have moved. A last line without
+        a newline gets one: if it is whole it counts as the report it is, and if it was torn it becomes a note about a malformed
+        line (steps/report_lines.py), so that nothing disappears silently. Sealing again changes nothing.
         """
-        lines, end, last = 0, 0, b"\n"
         with self._path.open("ab+") as file:
             file.seek(0)
+            if _counted(file, offset) != (sent, offset, b"\n"):
+                return None
+            lines, end, last = sent, offset, b"\n"
             while lines < self.limit and (chunk := file.read(CHUNK)):
                 left = self.limit - lines
                 if chunk.count(b"\n") >= left:
@@ -52,3 +56,13 @@ class ReportSpool:
             file.flush()
             os.fsync(file.fileno())
         return lines
+
+
+def _counted(file: BinaryIO, size: int) -> tuple[int, int, bytes]:
+    """Lines and bytes in the next `size` bytes, or in what there is of them, and the last byte; a newline where there is none."""
+    lines, read, last = 0, 0, b"\n"
+    while read < size and (chunk := file.read(min(size - read, CHUNK))):
+        lines += chunk.count(b"\n")
+        read += len(chunk)
+        last = chunk[-1:]
+    return lines, read, last

@@ -40,6 +40,8 @@ PATIENCE_SECONDS = 60.0
 INTERRUPTED_PATIENCE_SECONDS = 2.0
 NOT_STARTED = "NOT_STARTED"
 RUNNER_LOST = "RUNNER_LOST"
+REPORTS_LOST = "REPORTS_LOST"
+LOST_LINES = 'Lines of PLOG_REPORTS have disappeared: the step has to open it for appending (mode "a") and leave what is in it.'
 
 
 class Shim:
@@ -101,6 +103,11 @@ class Shim:
             if self._reports.failing_seconds > PATIENCE_SECONDS:
                 return
 
+        record = self._folder.exit_record()
+        if record is not None and self._reports.has_lost_lines.is_set():
+            lost = {} if record["cause"] else {"cause": REPORTS_LOST, "message": LOST_LINES}
+            self._folder.write_exit({**record, **lost, "reports": self._folder.cursor()["accepted"]})
+
     def _server(self) -> ServerClient:
         def access() -> Access:
             order = self._folder.order()  # a server that starts anew writes its address and a fresh token into it
@@ -160,8 +167,14 @@ class Shim:
         return stop
 
     def _write_exit(self, step: StepProcess | None, stop: Stop | None, details: Mapping[str, Any] | None = None) -> None:
+        is_over, sent = self._spool.is_over(), self._folder.cursor()
+        reports = self._spool.seal(sent["accepted"], sent["offset"])
+        if reports is None:
+            reports, stop = sent["accepted"], stop or Stop(REPORTS_LOST, LOST_LINES, 0.0)
         code = None if step is None else step.exit_code
         known = {name: value for name, value in (details or {}).items() if value not in (None, [])}
+        if is_over:
+            known["reportLimit"] = self._spool.limit
         message = "" if stop is None else stop.message
         if code and step is not None:
             message = message or step.last_error_line
@@ -170,9 +183,6 @@ class Shim:
             message = message or ("" if stop is not None else f"The step was ended by {known['signal']}.")
             code = None if stop is not None else 128 - code
         cause = None if stop is None else stop.cause
-        if self._spool.is_over():
-            known["reportLimit"] = self._spool.limit
-        reports = self._spool.seal()
         self._folder.write_exit({"exitCode": code, "reports": reports, "cause": cause, "message": message, "details": known})
 
     def _left_by(self, started: Mapping[str, Any], group: MemoryGroup | None) -> list[Process]:

@@ -52,8 +52,8 @@ strawberry.enum(
         "task. "
         "`TIME_LIMIT`, `MEMORY_LIMIT`: it took more than its step allows. `REPORT_LIMIT`: it wrote more reports than "
         "the server allows. `RUNNER_LOST`: what ran it is gone. "
-        "`REPORTS_LOST`: its last reports "
-        "never arrived. `NOT_STARTED`: it could not be started. `CANCELLED`: somebody wanted it. `INTERRUPTED`: the server was "
+        "`REPORTS_LOST`: reports of it disappeared before the server had them all. "
+        "`NOT_STARTED`: it could not be started. `CANCELLED`: somebody wanted it. `INTERRUPTED`: the server was "
         "stopped by hand; the job is queued again."
     ),
 )

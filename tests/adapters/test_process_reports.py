@@ -111,6 +111,40 @@ async def test_attempt_superseded_before_its_start_never_runs(attempts: AttemptD
     assert not attempts.file(key, "ran").exists()
 
 
+@pytest.mark.parametrize(
+    "second",
+    ["printf '{}\\n{}\\n{}\\n{}\\n' > $PLOG_REPORTS", "seq 1000 > $PLOG_REPORTS", ": > $PLOG_REPORTS", "rm $PLOG_REPORTS"],
+)
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_step_that_rewrites_its_reports_has_lost_some(attempts: AttemptDriver, second: str, is_cancelled: bool) -> None:
+    end = "trap 'exit 0' TERM; touch rewritten; while :; do sleep 0.02; done" if is_cancelled else ""
+    key = await attempts.shell(f"{REPORTS}{WAIT}{second}\n{end}")
+    await eventually(lambda: attempts.server.state.sequences == [1, 2, 3])
+    await is_there(attempts.file(key, "ready"))
+    attempts.file(key, "go").touch()
+    if is_cancelled:
+        await is_there(attempts.file(key, "rewritten"))
+        await attempts.runner.end(key, EndReason.CANCELLED, 5)
+    ending = await attempts.settled(key)
+    assert ending.cause is (Cause.CANCELLED if is_cancelled else Cause.REPORTS_LOST)
+    assert is_cancelled or ('"a"' in ending.message and ending.exit_code == 0)
+    assert ending.reports <= attempts.server.state.last_sequence, "nothing is waited for"
+
+
+async def test_reports_that_disappear_after_the_end_are_not_waited_for(attempts: AttemptDriver) -> None:
+    attempts.server.faults.report_status = 503
+    key = await attempts.shell(REPORTS)
+    assert (await attempts.ended(key)).reports == 3
+    with (attempts.folder(key).path / "reports.jsonl").open("r+") as reports:
+        reports.readline()
+        reports.truncate(reports.tell())
+    attempts.server.faults.report_status = None
+    await attempts.settled(key)
+    ending = await attempts.ended(key)
+    assert (ending.cause, ending.reports, ending.exit_code) == (Cause.REPORTS_LOST, 1, 0)
+    assert attempts.server.state.sequences == [1]
+
+
 @pytest.mark.parametrize("stale", [{"token": "expired"}, {"server_url": "http://127.0.0.1:1"}])
 async def test_new_access_reaches_a_running_shim(attempts: AttemptDriver, stale: dict[str, Any]) -> None:
     order = attempts.order("sh", "-c", 'echo "{}" >> $PLOG_REPORTS')

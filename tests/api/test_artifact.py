@@ -162,6 +162,20 @@ async def test_a_link_opens_nothing_else_and_not_for_ever(plog: Plog) -> None:
     assert (await plog.http.post(url)).status_code == 405
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_content_that_is_gone_is_not_found(plog: Plog, is_whole: bool) -> None:
+    artifact = await with_artifact(plog)
+    (file,) = (path for path in (plog.container.settings.home / "artifacts").rglob("*") if path.is_file())
+    file.unlink()
+    if not is_whole:
+        file.write_bytes(CONTENT[:-1])
+    for headers in ({}, {"range": "bytes=5-"}):
+        response = await plog.http.get(artifact["downloadUrl"], headers=headers)
+        assert (response.status_code, response.json()["code"]) == (404, "NOT_FOUND")
+        assert "content" in response.json()["message"]
+    assert (await plog.http.head(artifact["downloadUrl"])).status_code == 404
+
+
 async def test_links_expire_when_the_settings_say_so(tmp_path: Path) -> None:
     async with serving(tmp_path / "plog", {"artifacts": {"link_minutes": 0.0001}}) as plog:
         artifact = await with_artifact(plog)
