@@ -34,7 +34,7 @@ class StepTemplate:
 
 
 def builtin_template(python: str, limits: Limits = UNLIMITED) -> StepTemplate:
-    """The steps that ship with PLOG, each within `limits`, run by the interpreter `python` apart from users' modules (`-P`)."""
+    """The steps that ship with PLOG, each within `limits`, run by the interpreter `python` away from users' modules (`-P`)."""
     modules = {job_type: f"steps.{job_type.lower()}" for job_type in JobType}
     steps = {
         job_type: Step(command=(python, "-P", "-m", module), tasks=DEFAULT_TASKS[job_type], limits=limits)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
 
-from steps.process_tree import MARKER
+from steps.shim.process_tree import MARKER
 
 
 class Stopped(Exception):

@@ -1,6 +1,6 @@
 """The run folder of one attempt as its runner sees it: what was ordered, who holds the lock, how far things have come.
 
-Everything that has to survive a crash is a file here; steps/shim_folder.py is the same folder from the shim's side.
+Everything that has to survive a crash is a file here; steps/shim/shim_folder.py is the same folder from the shim's side.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""Runs attempts as processes of this machine, each under a shim of its own (steps/shim.py) that outlives this server.
+"""Runs attempts as processes of this machine, each under a shim of its own (steps/shim) that outlives this server.
 
 The runner holds nothing in memory that it could lose: it starts shims and reads what they wrote. A shim holds the lock of its
 run folder for life, so "alive" is a question to the kernel. The lock is taken here, before the shim is started, and handed
@@ -142,7 +142,7 @@ class ProcessRunner:
     def _spawn(self, folder: RunFolder) -> "subprocess.Popen[bytes] | None":
         """Start a shim that holds the folder's lock; None where the lock is held already, OSError where none can be started.
 
-        What the shim does follows from the state of the folder (see steps/shim.py), so this can't start a step twice.
+        What the shim does follows from the state of the folder (see steps/shim/__main__.py), so this can't start a step twice.
         """
         with folder.lock() as descriptor:
             if descriptor is None:

@@ -15,7 +15,7 @@ from adapters.processes.run_folder import RunFolder
 from adapters.processes.runner import ProcessRunner
 from domain.attempt import AttemptKey, Ending
 from domain.runner import UNLIMITED, LaunchOrder, Limits, Presence
-from steps.process_tree import marked
+from steps.shim.process_tree import marked
 from tests.adapters.shim_server import TOKEN, ShimServer
 from tests.waiting import eventually
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from steps.shim_folder import ShimFolder
+from steps.shim.shim_folder import ShimFolder
 from tests.adapters.attempt_driver import AttemptDriver
 from tests.adapters.shim_server import ShimServer
 

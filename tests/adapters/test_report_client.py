@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from steps.http_exchange import Backoff, Rejected, Unreachable, connect
-from steps.report_client import ReportClient
-from steps.server_client import Access, ServerClient, Superseded
-from steps.shim_folder import ShimFolder
+from steps.shim.http_exchange import Backoff, Rejected, Unreachable, connect
+from steps.shim.report_client import ReportClient
+from steps.shim.server_client import Access, ServerClient, Superseded
+from steps.shim.shim_folder import ShimFolder
 from tests.adapters.shim_server import TOKEN, ShimServer
 from tests.services import free_port
 from tests.waiting import eventually_sync

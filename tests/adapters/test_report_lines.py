@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from domain.event import EventKind
 from domain.report import TASK_KINDS
 from domain.validation import is_storable
-from steps import report_spool
-from steps.fetch_inputs import safe_place
-from steps.report_client import output_file, read_lines
-from steps.report_lines import MAX_LINE_BYTES, report_of
-from steps.report_spool import ReportSpool
-from steps.shim_folder import ShimFolder
+from steps.shim import report_spool
+from steps.shim.fetch_inputs import safe_place
+from steps.shim.report_client import output_file, read_lines
+from steps.shim.report_lines import MAX_LINE_BYTES, report_of
+from steps.shim.report_spool import ReportSpool
+from steps.shim.shim_folder import ShimFolder
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),

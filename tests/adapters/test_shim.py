@@ -12,10 +12,10 @@ from uuid import uuid4
 import pytest
 
 from domain.attempt import Cause
-from steps import memory_group, shim, stop_requests
-from steps.memory_group import MemoryGroup
-from steps.process_tree import MARKER, descendants, kill, marked, process, resident_bytes, session_of, tree_ids
-from steps.stop_requests import Stop
+from steps.shim import memory_group, stop_requests
+from steps.shim.memory_group import MemoryGroup
+from steps.shim.process_tree import MARKER, descendants, kill, marked, process, resident_bytes, session_of, tree_ids
+from steps.shim.stop_requests import Stop
 from tests.waiting import eventually_sync
 
 MARK = f"{uuid4()}/1"
@@ -26,12 +26,12 @@ def test_shim_needs_the_standard_library_alone(tmp_path: Path) -> None:
         code = f"import {imports}, sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
         return set(subprocess.check_output([sys.executable, "-P", "-c", code], cwd=tmp_path, text=True).split())
 
-    assert loaded("steps.shim") - loaded("sys") - sys.stdlib_module_names == {"steps"}
+    assert loaded("steps.shim.__main__") - loaded("sys") - sys.stdlib_module_names == {"steps"}
 
 
 def test_causes_are_those_of_the_domain() -> None:
     names = [stop_requests.CANCELLED, stop_requests.INTERRUPTED, stop_requests.TIME_LIMIT, stop_requests.MEMORY_LIMIT]
-    names += [stop_requests.REPORT_LIMIT, shim.NOT_STARTED, shim.RUNNER_LOST, shim.REPORTS_LOST]
+    names += [stop_requests.REPORT_LIMIT, stop_requests.NOT_STARTED, stop_requests.RUNNER_LOST, stop_requests.REPORTS_LOST]
     assert {Cause(name) for name in names} == set(Cause) - {
         Cause.EXIT_CODE,
         Cause.TASK_FAILED,

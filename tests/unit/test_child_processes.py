@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from steps.child_processes import ChildProcesses, Stopped
-from steps.process_tree import MARKER, marked
+from steps.shim.process_tree import MARKER, marked
 from tests.waiting import eventually_sync
 
 

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import FrameType
 
-from steps.memory_watch import MemoryWatch
-from steps.report_spool import ReportSpool
-from steps.shim_folder import ShimFolder
+from steps.shim.memory_watch import MemoryWatch
+from steps.shim.report_spool import ReportSpool
+from steps.shim.shim_folder import ShimFolder
 
 CANCELLED = "CANCELLED"
 INTERRUPTED = "INTERRUPTED"
 TIME_LIMIT = "TIME_LIMIT"
 MEMORY_LIMIT = "MEMORY_LIMIT"
 REPORT_LIMIT = "REPORT_LIMIT"
+NOT_STARTED = "NOT_STARTED"
+RUNNER_LOST = "RUNNER_LOST"
+REPORTS_LOST = "REPORTS_LOST"
 
 
 @dataclass(frozen=True, slots=True)

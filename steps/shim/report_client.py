@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
-from steps.http_exchange import Backoff, Rejected, Unreachable
-from steps.report_lines import MAX_LINE_BYTES, note, report_of, shown
-from steps.server_client import SUPERSEDED, ServerClient, Superseded, digest
-from steps.shim_folder import ShimFolder
+from steps.shim.http_exchange import Backoff, Rejected, Unreachable
+from steps.shim.report_lines import MAX_LINE_BYTES, note, report_of, shown
+from steps.shim.server_client import SUPERSEDED, ServerClient, Superseded, digest
+from steps.shim.shim_folder import ShimFolder
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 0.05

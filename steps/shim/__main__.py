@@ -23,24 +23,30 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Any
 
-from steps.fetch_inputs import InputsFetch
-from steps.memory_group import MemoryGroup
-from steps.memory_watch import MemoryWatch
-from steps.process_tree import Process, kill, process, session_of
-from steps.report_client import ReportClient
-from steps.report_spool import ReportSpool
-from steps.server_client import Access, ServerClient, Superseded
-from steps.shim_folder import ShimFolder
-from steps.step_process import KILL_SECONDS, StepProcess, leftovers
-from steps.stop_requests import CANCELLED, Stop, StopRequests, TimeLimit, UsageLimits
+from steps.shim.fetch_inputs import InputsFetch
+from steps.shim.memory_group import MemoryGroup
+from steps.shim.memory_watch import MemoryWatch
+from steps.shim.process_tree import Process, kill, process, session_of
+from steps.shim.report_client import ReportClient
+from steps.shim.report_spool import ReportSpool
+from steps.shim.server_client import Access, ServerClient, Superseded
+from steps.shim.shim_folder import ShimFolder
+from steps.shim.step_process import KILL_SECONDS, StepProcess, leftovers
+from steps.shim.stop_requests import (
+    CANCELLED,
+    NOT_STARTED,
+    REPORTS_LOST,
+    RUNNER_LOST,
+    Stop,
+    StopRequests,
+    TimeLimit,
+    UsageLimits,
+)
 
 LOG = logging.getLogger(__name__)
 TICK_SECONDS = 0.03
 PATIENCE_SECONDS = 60.0
 INTERRUPTED_PATIENCE_SECONDS = 2.0
-NOT_STARTED = "NOT_STARTED"
-RUNNER_LOST = "RUNNER_LOST"
-REPORTS_LOST = "REPORTS_LOST"
 LOST_LINES = 'Lines of PLOG_REPORTS have disappeared: the step has to open it for appending (mode "a") and leave what is in it.'
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from steps.http_exchange import CHUNK, Answer, Exchange, FilePart, Rejected, Unreachable, connect, network_errors, target
+from steps.shim.http_exchange import CHUNK, Answer, Exchange, FilePart, Rejected, Unreachable, connect, network_errors, target
 
 SUPERSEDED = "ATTEMPT_SUPERSEDED"
 PERMANENT = frozenset({400, 413, 422})

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from threading import Event, Thread
 from typing import Any
 
-from steps.http_exchange import Backoff, Rejected, Unreachable
-from steps.server_client import ServerClient, digest
-from steps.shim_folder import ShimFolder
-from steps.working_data import copy_working_data
+from steps.shim.http_exchange import Backoff, Rejected, Unreachable
+from steps.shim.server_client import ServerClient, digest
+from steps.shim.shim_folder import ShimFolder
+from steps.shim.working_data import copy_working_data
 
 LOG = logging.getLogger(__name__)
 MOST_REJECTIONS = 5

@@ -4,8 +4,8 @@ import os
 import resource
 import time
 
-from steps.memory_group import MemoryGroup
-from steps.process_tree import proportional_bytes, resident_bytes, tree_ids
+from steps.shim.memory_group import MemoryGroup
+from steps.shim.process_tree import proportional_bytes, resident_bytes, tree_ids
 
 SAMPLE_SECONDS = 0.25
 RUNAWAY = 1.25

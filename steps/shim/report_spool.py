@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from steps.shim_folder import CHUNK
+from steps.shim.shim_folder import CHUNK
 
 
 class ReportSpool:
@@ -35,7 +35,7 @@ class ReportSpool:
 
         None where the `sent` lines that the server has taken, up to byte `offset`, are gone or have moved. A last line without
         a newline gets one: if it is whole it counts as the report it is, and if it was torn it becomes a note about a malformed
-        line (steps/report_lines.py), so that nothing disappears silently. Sealing again changes nothing.
+        line (steps/shim/report_lines.py), so that nothing disappears silently. Sealing again changes nothing.
         """
         with self._path.open("ab+") as file:
             file.seek(0)

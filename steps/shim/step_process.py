@@ -11,8 +11,8 @@ from contextlib import suppress
 from threading import Thread
 from typing import IO, Any
 
-from steps.memory_group import MemoryGroup
-from steps.process_tree import (
+from steps.shim.memory_group import MemoryGroup
+from steps.shim.process_tree import (
     MARKER,
     Process,
     become_subreaper,
@@ -22,7 +22,7 @@ from steps.process_tree import (
     marked,
     process,
 )
-from steps.shim_folder import CHUNK, ShimFolder
+from steps.shim.shim_folder import CHUNK, ShimFolder
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 THREAD_VARIABLES = (
