@@ -7,10 +7,9 @@ from domain.kit import ProductLine
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """The product lines whose kits exist for the caller, and the one kit where the caller is a job's worker."""
+    """The product lines whose kits exist for the caller."""
 
     product_lines: frozenset[ProductLine]
-    kit_id: int | None = None
 
 
 EVERYTHING = Visibility(frozenset(ProductLine))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import strawberry
 from strawberry.dataloader import DataLoader
+from strawberry.types.graphql import OperationType
 
 from domain.actor import Actor
 from domain.artifact import Artifact
@@ -22,7 +23,7 @@ from gql.sharing import SharedResults
 from resolvers import artifact as artifacts
 from resolvers import job as jobs
 from resolvers import kit as kits
-from resolvers.authorisation import visibility_of
+from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
 from resolvers.live import LiveKits
 from resolvers.services import Services
@@ -105,6 +106,11 @@ class Context:
     def visibility(self) -> Visibility:
         """What the actor can see."""
         return visibility_of(self.actor)
+
+    def admit(self, operation: OperationType) -> None:
+        """Refuse what the actor may not run: a worker reports, and reads nothing."""
+        if operation is not OperationType.MUTATION:
+            require_person(self.actor)
 
     def fresh(self) -> "Context":
         """The same context with new, empty loaders."""

@@ -21,6 +21,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from domain.errors import Unavailable
+from gql.admission import AdmissionExtension
 from gql.limits import Limits, limiting
 from gql.masking import cause_of, formatted, unexpected
 from gql.sharing import SharedResults, shape_of
@@ -41,6 +42,9 @@ class OperationContext(Protocol):
     @property
     def shared_results(self) -> SharedResults:
         """The process's results of events that several may see."""
+
+    def admit(self, operation: OperationType) -> None:
+        """Raise `UserError` where the caller may not run operations of that kind."""
 
     def fresh(self) -> Self:
         """The same context with new, empty loaders; asked for once before each result of a subscription."""
@@ -143,7 +147,7 @@ class Schema(strawberry.Schema):
             types=types,
             config=config,
             # ValidationCache overwrites the errors found before it, so whatever may refuse a document stands behind it.
-            extensions=[ParserCache, ValidationCache, limiting(limits)],
+            extensions=[ParserCache, ValidationCache, limiting(limits), AdmissionExtension],
             execution_context_class=EventExecutor,
         )
 

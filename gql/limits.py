@@ -23,11 +23,13 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
     Undefined,
+    ValueNode,
     VariableNode,
     get_named_type,
     is_composite_type,
@@ -63,8 +65,9 @@ class Measure:
     """The figures of a selection, every fragment written out in place.
 
     cost: a field that returns objects costs 1, a leaf nothing; what stands below a field with `first` or `last` costs as
-    often as that argument says (default 50), below any other list `Limits.list_size` times. The lists inside a connection
-    (`edges`, `nodes`) are not multiplied again. Introspection costs 1 a field, as it touches no data.
+    often as that argument says (default 50), below one with `ids` as often as there are ids, below any other list
+    `Limits.list_size` times. The lists inside a connection (`edges`, `nodes`) are not multiplied again. Introspection costs 1 a
+    field, as it touches no data.
     """
 
     depth: int = 0
@@ -154,24 +157,28 @@ class Measuring:
         )
 
     def _multiplier(self, node: FieldNode, definition: GraphQLField, parent: GraphQLCompositeType | None) -> int:
+        if "ids" in definition.args:
+            ids = self._argument(node, "ids", ())
+            return max(1, len(ids)) if isinstance(ids, list | tuple) else 1
         pages = [name for name in ("first", "last") if name in definition.args]
         if pages:
-            asked = [self._page(node, name, definition.args[name].default_value) for name in pages]
-            sizes = [size for size in asked if size is not None]
+            asked = [self._argument(node, name, definition.args[name].default_value) for name in pages]
+            sizes = [size for size in asked if isinstance(size, int)]
             return max(1, *sizes) if sizes else DEFAULT_PAGE
         in_connection = parent is not None and parent.name.endswith("Connection")
         return self._list_size if _is_list(definition.type) and not in_connection else 1
 
-    def _page(self, node: FieldNode, name: str, default: Any) -> int | None:
+    def _argument(self, node: FieldNode, name: str, default: Any) -> Any:
+        """What is asked for: a whole number or a list; anything else is refused later."""
         value: Any = None if default is Undefined else default
         for argument in node.arguments or ():
             if argument.name.value != name:
                 continue
-            if isinstance(argument.value, IntValueNode):
-                value = int(argument.value.value)
-            elif isinstance(argument.value, VariableNode):
+            if isinstance(argument.value, VariableNode):
                 value = self._variables.get(argument.value.name.value, value)
-        return value if isinstance(value, int) else None
+            else:
+                value = _literal(argument.value)
+        return value
 
     def _composite(self, name: str) -> GraphQLCompositeType | None:
         found = self._schema.get_type(name)
@@ -207,13 +214,16 @@ def measure(
 
 
 def _defaults(operation: OperationDefinitionNode | None) -> dict[str, Any]:
-    """The whole numbers that the operation's variables default to."""
+    """What the operation's variables default to, as far as it counts."""
     declared = operation.variable_definitions or () if operation is not None else ()
-    return {
-        node.variable.name.value: int(node.default_value.value)
-        for node in declared
-        if isinstance(node.default_value, IntValueNode)
-    }
+    return {node.variable.name.value: _literal(node.default_value) for node in declared if node.default_value is not None}
+
+
+def _literal(node: ValueNode) -> Any:
+    """A whole number as it is, a list as one of that length, anything else as None."""
+    if isinstance(node, ListValueNode):
+        return list(node.values)
+    return int(node.value) if isinstance(node, IntValueNode) else None
 
 
 def _check(measured: Measure, limits: Limits, *names: str) -> None:

@@ -7,9 +7,8 @@ from domain.visibility import EVERYTHING, Visibility
 
 
 def visibility_of(actor: Actor) -> Visibility:
-    """What exists for the actor: everything for a person, its own kit for a worker."""
-    if isinstance(actor, Worker):
-        return Visibility(EVERYTHING.product_lines, kit_id=actor.kit_id)
+    """What exists for the actor: everything for a person; a worker is refused."""
+    require_person(actor)
     return EVERYTHING
 
 

@@ -22,6 +22,7 @@ from gql.types.node import Node
 from gql.types.step_template import StepTemplate
 from gql.types.task import Task
 from gql.types.viewer import Viewer
+from resolvers.authorisation import require_person
 
 MAX_IDS = 100
 
@@ -30,7 +31,7 @@ MAX_IDS = 100
 class NodeQueries:
     @strawberry.field(description="The one who asks.")
     def viewer(self, info: Info) -> Viewer:
-        return Viewer.of(info.context.actor)
+        return Viewer.of(require_person(info.context.actor))
 
     @strawberry.field(description="The thing of that id; null where it does not exist.")
     async def node(

@@ -40,8 +40,7 @@ SORT_COLUMNS: Mapping[KitOrder, ColumnElement[Any]] = {
 
 def is_visible(visibility: Visibility) -> ColumnElement[bool]:
     """The condition on `kit` under which a kit exists for the caller."""
-    lines = KIT.c.product_line.in_(sorted(visibility.product_lines))
-    return lines if visibility.kit_id is None else and_(lines, KIT.c.id == visibility.kit_id)
+    return KIT.c.product_line.in_(sorted(visibility.product_lines))
 
 
 class KitRepository(KitStore):

@@ -50,6 +50,13 @@ def test_what_is_counted(document: str, expected: Measure) -> None:
         ("query ($n: Int = 8) { things(first: $n) { edges { cursor } } }", {"n": 3}, 1 + 3),
         ("query ($n: Int) { things(first: $n) { edges { cursor } } }", {"n": None}, 1 + 50),
         ("{ things(first: 10) { edges { node { things(first: 20) { edges { node { id } } } } } } }", {}, 1 + 10 * (3 + 20 * 2)),
+        ('{ nodes(ids: ["a", "b", "c"]) { node { id } } }', {}, 1 + 3),
+        ('{ nodes(ids: "a") { node { id } } }', {}, 1 + 1),
+        ("{ nodes(ids: []) { node { id } } }", {}, 1 + 1),
+        ("query ($ids: [ID!]!) { nodes(ids: $ids) { things { edges { cursor } } } }", {"ids": ["a"] * 30}, 1 + 30 * 51),
+        ('query ($ids: [ID!]! = ["a", "b"]) { nodes(ids: $ids) { node { id } } }', {}, 1 + 2),
+        ('query ($id: ID!) { nodes(ids: [$id, $id, "c"]) { node { id } } }', {"id": "a"}, 1 + 3),
+        ("query ($ids: [ID!]!) { nodes(ids: $ids) { node { id } } }", {"ids": "a"}, 1 + 1),
         ("{ things(first: 3) { ...c } } fragment c on NodeConnection { edges { node { nodes { id } } } }", {}, 1 + 3 * 3),
     ],
 )

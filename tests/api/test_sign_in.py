@@ -4,15 +4,36 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from domain import commands
+from domain.attempt import Cause, Ending
 from tests.api.in_process import CREATE, UNSIGNED, Plog, job_command, kit_command, serving, table_document
 
-VIEWER = "{ viewer { subject name isWorker } }"
+VIEWER = "{ viewer { subject name } }"
 STATE = 'subscription { kitState(id: "%s") { toVersion } }'
+REPORT = """mutation ($reports: [TaskReportInput!]!) { taskReport(input: {reports: $reports}) { __typename
+  ... on TaskReportPayload { results { state code } } } }"""
+READING = [
+    "{ __typename }",
+    "{ __schema { queryType { name } } }",
+    "{ viewer { name } }",
+    "{ stepTemplates { name } }",
+    "{ kits { totalCount } }",
+    "{ jobs { nodes { id } } }",
+    "{ kit(id: $kit) { __typename } }",
+    '{ kit(id: "nonsense") { __typename } }',
+    "{ job(id: $job) { id } }",
+    "{ nodes(ids: [$kit]) { id } }",
+    "subscription { kits { order } }",
+    "subscription { kitState(id: $kit) { toVersion } }",
+    "subscription { jobLog(jobId: $job) { text } }",
+]
+LOST = Ending(exit_code=None, reports=0, cause=Cause.RUNNER_LOST)
 SHA = "ab" * 32
 GUARDED = [
     ("POST", "/graphql"),
@@ -89,16 +110,13 @@ async def test_health_is_open_and_tells_nothing(plog: Plog) -> None:
     assert (await plog.http.get("/readyz")).json() == {"status": "ok", "liveEvents": "ok"}
 
 
-async def test_demo_users_and_workers_are_told_who_they_are(plog: Plog) -> None:
+async def test_demo_users_are_told_who_they_are(plog: Plog) -> None:
     assert plog.container.issuer is not None
     for user in plog.container.issuer.users:
-        viewer = (await plog.ask(VIEWER, plog.signed_in(user.username)))["viewer"]
-        assert viewer["subject"] == user.subject and not viewer["isWorker"]
-    kit = await plog.run()
-    assert (await plog.ask(VIEWER, plog.worker(kit)))["viewer"]["isWorker"]
+        assert (await plog.ask(VIEWER, plog.signed_in(user.username)))["viewer"]["subject"] == user.subject
 
 
-async def test_a_worker_sees_its_own_kit_and_commands_nothing(plog: Plog) -> None:
+async def test_a_worker_commands_nothing(plog: Plog) -> None:
     own, other = await plog.run("own"), await plog.run("other")
     worker = plog.worker(own)
     for name in ("kitStart", "kitCancel", "kitArchive"):
@@ -110,31 +128,33 @@ async def test_a_worker_sees_its_own_kit_and_commands_nothing(plog: Plog) -> Non
             answer = await plog.answer(job_command(name), worker, id=kit["jobs"][0]["id"])
             assert answer["__typename"] == "PermissionDenied", (name, answer)
     assert (await plog.answer(CREATE, worker, input=table_document()))["__typename"] == "PermissionDenied"
-    query = """query ($kit: ID!, $job: ID!, $task: ID!, $number: Int!) { kit(id: $kit) { __typename } job(id: $job) { id }
-      node(id: $task) { id } kitByNumber(number: $number) { id } deckRequest(requestId: $number) { id } }"""
-    hidden = {
-        "kit": other["id"],
-        "job": other["jobs"][0]["id"],
-        "task": other["jobs"][0]["tasks"][0]["id"],
-        "number": other["number"],
-    }
-    assert set((await plog.ask(query, worker, **hidden)).values()) == {None}
-    lists = await plog.ask("{ kits { totalCount nodes { name } } jobs { nodes { kit { name } } } }", worker)
-    assert lists["kits"] == {"totalCount": 1, "nodes": [{"name": "own"}]}
-    assert {job["kit"]["name"] for job in lists["jobs"]["nodes"]} == {"own"}
-    sent = {**worker, "accept": "text/event-stream"}
-    for field, each in (
-        ("kitState(id: $id) { toVersion }", other["id"]),
-        ("jobLog(jobId: $id) { text }", other["jobs"][0]["id"]),
-    ):
-        body = {"query": f"subscription ($id: ID!) {{ {field} }}", "variables": {"id": each}}
-        assert "NOT_FOUND" in (await plog.http.post("/graphql", json=body, headers=sent)).text
+
+
+@pytest.mark.parametrize("query", READING)
+async def test_a_worker_reads_nothing(plog: Plog, query: str) -> None:
+    """Not even of its own kit: what its step needs comes with `/attempt/input`."""
+    kit = await plog.run()
+    query = query.replace("$kit", f'"{kit["id"]}"').replace("$job", f'"{kit["jobs"][0]["id"]}"')
+    for accept in ("application/json", "text/event-stream"):
+        headers = {**plog.worker(kit), "accept": accept}
+        answer = (await plog.http.post("/graphql", json={"query": query}, headers=headers)).text
+        is_refused = "PERMISSION_DENIED" in answer or (accept.endswith("json") and "SUBSCRIPTION_NEEDS_STREAM" in answer)
+        assert is_refused and '"data":{' not in answer, answer
+
+
+async def test_a_workers_token_opens_nothing_once_its_attempt_is_over(plog: Plog) -> None:
+    kit = await plog.run()
+    await plog.change(kit, lambda change: commands.settle_attempt(change, UUID(kit["jobs"][0]["uuid"]), 1, LOST))
+    worker = plog.worker(kit)
+    assert (await plog.http.get("/attempt/input", headers=worker)).status_code == 410
+    assert (await plog.http.head(f"/attempt/artifacts/{'a' * 64}", headers=worker)).status_code == 410
+    (result,) = (await plog.answer(REPORT, worker, reports=[{"sequence": 1, "kind": "NOTE"}]))["results"]
+    assert (result["state"], result["code"]) == ("REFUSED", "ATTEMPT_SUPERSEDED")
 
 
 async def test_only_a_worker_reports_and_only_on_its_own_attempt(plog: Plog) -> None:
     own, other = await plog.run("own"), await plog.run("other")
-    query = """mutation ($reports: [TaskReportInput!]!) { taskReport(input: {reports: $reports}) { __typename
-      ... on TaskReportPayload { results { state code } } } }"""
+    query = REPORT
     report = {"sequence": 1, "kind": "NOTE", "metadata": {"a": 1}}
     assert (await plog.answer(query, reports=[report]))["__typename"] == "PermissionDenied"
     assert (await plog.answer(query, plog.worker(own), reports=[{**report, "attempt": 2}]))["__typename"] == "PermissionDenied"

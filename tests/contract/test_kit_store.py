@@ -184,7 +184,6 @@ async def test_filters_of_kits(database: Database) -> None:
     assert await numbers(statuses=frozenset({Status.RUNNING})) == [started.id]
     assert await numbers(created_from=dram.created_at, created_to=started.created_at) == [dram.id]
     assert await numbers(Visibility(frozenset({ProductLine.DRAM}))) == [dram.id]
-    assert await numbers(Visibility(EVERYTHING.product_lines, kit_id=logic.id)) == [logic.id]
 
 
 async def test_jobs_across_kits(database: Database) -> None:
@@ -329,7 +328,6 @@ async def test_jobs_by_kit_type_time_and_visibility(database: Database) -> None:
     assert await found(updated_from=started.updated_at) == [(kit.id, JobType.DECK_COLLECTION)]
     assert await found(updated_to=started.updated_at, kit_id=kit.id) == [(kit.id, each) for each in list(JobType)[1:]]
     assert await found(Visibility(frozenset({ProductLine.DRAM})), types=frozenset({ml})) == [(other.id, ml)]
-    assert await found(Visibility(EVERYTHING.product_lines, kit_id=kit.id), types=frozenset({ml})) == [(kit.id, ml)]
     assert await found(Visibility(frozenset())) == []
     assert await found(after=(kit.id, 4)) == []
 

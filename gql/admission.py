@@ -1,0 +1,14 @@
+"""Who may run which kind of operation: asked once for each operation, before anything of it is executed."""
+
+from collections.abc import Iterator
+
+from strawberry.extensions import SchemaExtension
+
+
+class AdmissionExtension(SchemaExtension):
+    """Lets the operation's context refuse it by its kind, with a `UserError`."""
+
+    def on_execute(self) -> Iterator[None]:
+        """Ask the context."""
+        self.execution_context.context.admit(self.execution_context.operation_type)
+        yield
