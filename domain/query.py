@@ -63,10 +63,11 @@ class JobQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventQuery:
-    """Which events of one kit, oldest first. `after` is the version of the last one seen."""
+    """Which events of one kit, oldest first: above the version `after`, up to the version `until`."""
 
     kit_id: int
     after: int = 0
+    until: int | None = None
     kinds: frozenset[EventKind] = frozenset()
     job_type: JobType | None = None
     task: str | None = None

@@ -89,13 +89,13 @@ def _grouped(
 class Context:
     """The context of one operation.
 
-    `present_kit` makes the GraphQL type of a kit: types of jobs lead to kits and those to jobs, and modules can't.
+    `present_kit` is `gql.types.kit.Kit.of`: types of jobs lead to kits and those to jobs, and modules can't.
     """
 
     actor: Actor
     services: Services
     live: LiveKits
-    present_kit: Callable[[Kit], Any]
+    present_kit: Callable[..., Any]
     shared_results: SharedResults
     loaders: Loaders = field(init=False)
 

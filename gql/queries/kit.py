@@ -31,7 +31,12 @@ class KitQueries:
         id: Annotated[strawberry.ID, strawberry.argument(description="The kit's id.")],
         as_of: Annotated[
             datetime | None,
-            strawberry.argument(description="A time of the database's clock: the state as it was then."),
+            strawberry.argument(
+                description=(
+                    "A time of the database's clock: the state as it was then, with the events, attempts and artifacts that there "
+                    "were. Logs are shown as they are now."
+                )
+            ),
         ] = None,
         if_version_not: Annotated[
             int | None,
@@ -66,4 +71,6 @@ async def _answer(info: Info, number: int, as_of: datetime | None, known: int | 
     kit = await kits.find_kit(info.context.services, info.context.actor, number, as_of)
     if kit is None:
         return None
-    return Unchanged(version=kit.version) if known is not None and kit.version == known else Kit.of(kit)
+    return (
+        Unchanged(version=kit.version) if known is not None and kit.version == known else Kit.of(kit, is_past=as_of is not None)
+    )

@@ -7,6 +7,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from domain import job as domain
+from domain import kit as domain_kit
 from domain.attempt import AttemptKey
 from domain.errors import NotFound
 from domain.query import Page
@@ -56,9 +57,12 @@ class Job(Node):
     )
     tasks: list[Task] = strawberry.field(description="Its tasks, in order.")
     job: strawberry.Private[domain.Job]
+    past: strawberry.Private["domain_kit.Kit | None"]
 
     @strawberry.field(description="The kit it belongs to.")
     async def kit(self, info: Info) -> Annotated["Kit", strawberry.lazy("gql.types.kit")]:
+        if self.past is not None:
+            return info.context.present_kit(self.past, is_past=True)  # type: ignore[no-any-return]
         kit = await info.context.loaders.kit_by_id.load(self.job.kit_id)
         if kit is None:
             raise NotFound("kit", self.job.kit_id)
@@ -73,6 +77,8 @@ class Job(Node):
     ) -> AttemptConnection:
         place = decode_cursor("attempt", after, int)
         found = await info.context.loaders.attempts_by_job.load(self.job.id)
+        if self.past is not None:  # what was tried before is over and stays as it is
+            found = [*(attempt for attempt in found if attempt.number < self.job.attempt.number), self.job.attempt]
         rest = [attempt for attempt in found if place is None or attempt.number > place[0]]
         shown = rest[: checked_first(first)]
         cursors = [encode_cursor("attempt", attempt.number) for attempt in shown]
@@ -87,7 +93,9 @@ class Job(Node):
     ) -> list[Artifact]:
         number = checked_attempt(attempt) or self.job.attempt.number
         found = await info.context.loaders.artifacts_by_job.load(self.job.id)
-        return [Artifact.of(artifact) for artifact in found if artifact.attempt.number == number]
+        until = None if self.past is None else self.past.updated_at
+        shown = (artifact for artifact in found if until is None or artifact.created_at <= until)
+        return [Artifact.of(artifact) for artifact in shown if artifact.attempt.number == number]
 
     @strawberry.field(description="Of a DECK_COLLECTION job: the request that it carries out.")
     async def deck_request(self, info: Info) -> DeckRequest | None:
@@ -95,7 +103,11 @@ class Job(Node):
         return DeckRequest.of(found[0], self.job) if found else None
 
     @strawberry.field(
-        description="A piece of an attempt's output, for reading it later; `jobLog` streams it live.", directives=[Volatile()]
+        description=(
+            "A piece of an attempt's output, for reading it later; `jobLog` streams it live. Also of a past kit it is the output as "
+            "it is now."
+        ),
+        directives=[Volatile()],
     )
     async def log(
         self,
@@ -104,13 +116,14 @@ class Job(Node):
         after: Annotated[int, strawberry.argument(description="The byte offset to read on from: `end` of the last piece.")] = 0,
     ) -> JobLog | None:
         key = AttemptKey(self.job.id, checked_attempt(attempt) or self.job.attempt.number)
-        is_over = key.number < self.job.attempt.number or self.job.is_ended
+        job = self.job if self.past is None else await info.context.loaders.job_by_id.load(self.job.id) or self.job
+        is_over = key.number < job.attempt.number or job.is_ended
         frame = await info.context.loaders.log_at.load(LogPlace(key, checked_offset(after), is_over))
         return None if frame is None else JobLog.of(frame)
 
     @classmethod
-    def of(cls, job: domain.Job) -> "Job":
-        """The type for a job of the domain."""
+    def of(cls, job: domain.Job, past: domain_kit.Kit | None = None) -> "Job":
+        """The type for a job of the domain, with the kit it is shown in where that is a past one."""
         return cls(
             id=strawberry.ID(ids.encode("Job", job.id)),
             uuid=str(job.id),
@@ -130,6 +143,7 @@ class Job(Node):
             data_info=JSON(job.metadata["dataInfo"]) if "dataInfo" in job.metadata else None,
             tasks=[Task.of(task) for task in job.tasks],
             job=job,
+            past=past,
         )
 
 

@@ -55,8 +55,9 @@ class Kit(Node):
     metadata: JSON = strawberry.field(description="What its creator has attached to it.")
     jobs: list[Job] = strawberry.field(description="Its four jobs, in order.")
     current_job: Job = strawberry.field(description="The job it stands at: the first that has not succeeded, else the last.")
+    is_past: strawberry.Private[bool]
 
-    @strawberry.field(description="Its history, oldest event first.")
+    @strawberry.field(description="Its history, oldest event first; of a past kit up to its version then.")
     async def events(
         self,
         info: Info,
@@ -72,6 +73,7 @@ class Kit(Node):
         query = EventQuery(
             kit_id=self.number,
             after=place[0],
+            until=self.version if self.is_past else None,
             kinds=frozenset(chosen.kinds or ()),
             job_type=chosen.job_type,
             task=checked_text("filter.task", chosen.task),
@@ -81,9 +83,9 @@ class Kit(Node):
         return KitEventConnection.of(await info.context.loaders.events.load(query), after)
 
     @classmethod
-    def of(cls, kit: domain.Kit) -> "Kit":
-        """The type for a kit of the domain."""
-        jobs = [Job.of(job) for job in kit.jobs]
+    def of(cls, kit: domain.Kit, *, is_past: bool = False) -> "Kit":
+        """The type for a kit of the domain; of a past one everything below it but logs is shown as it was."""
+        jobs = [Job.of(job, kit if is_past else None) for job in kit.jobs]
         return cls(
             id=strawberry.ID(ids.encode("Kit", kit.id)),
             number=kit.id,
@@ -105,6 +107,7 @@ class Kit(Node):
             metadata=JSON(kit.metadata),
             jobs=jobs,
             current_job=jobs[kit.current_job.order - 1],
+            is_past=is_past,
         )
 
 

@@ -59,6 +59,8 @@ class EventRepository(EventStore):
 
         def conditions(event: ReadOnlyColumnCollection[str, Any]) -> list[ColumnElement[bool]]:
             found = [event.version > wanted.c.after]
+            if query.until is not None:
+                found.append(event.version <= query.until)
             if query.kinds:
                 found.append(event.kind.in_(sorted(query.kinds)))
             if query.job_type is not None:

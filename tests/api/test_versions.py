@@ -2,13 +2,15 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from domain import commands
-from domain.attempt import Cause, Ending
+from domain.artifact import Artifact
+from domain.attempt import AttemptKey, Cause, Ending
 from domain.change import Change
 from domain.kit import Kit
 from domain.projection import fold
+from domain.runner import LogChunk
 from tests.api.in_process import BOTH_DATABASES, KIT, Plog, job_command
 
 AT = f"""{KIT} query ($id: ID!, $asOf: DateTime, $ifVersionNot: Int) {{
@@ -230,3 +232,52 @@ async def test_an_event_says_who_and_what(plog: Plog) -> None:
         "metadata": {},
     }
     assert UUID(kit["jobs"][0]["uuid"]).version == 4
+
+
+PAST = """query ($id: ID!, $asOf: DateTime) { kit(id: $id, asOf: $asOf) { ... on Kit { version
+  events { nodes { version } } later: events(afterVersion: 3, first: 1) { nodes { version } pageInfo { hasNextPage } }
+  jobs { kit { version status jobs { status } } attempts { nodes { number status cause endedAt } }
+    artifacts { name } first: artifacts(attempt: 1) { name } second: artifacts(attempt: 2) { name } log { text isLast } } } } }"""
+
+
+@BOTH_DATABASES
+async def test_everything_below_a_past_kit_is_as_it_was(plog: Plog) -> None:
+    kit = await plog.run()
+    job = kit["jobs"][0]
+    key = AttemptKey(UUID(job["uuid"]), 1)
+    moments = {}
+
+    async def remember(name: str) -> None:
+        now = await plog.answer(PAST, id=kit["id"])
+        moments[name] = (await read(plog, kit))["updatedAt"], now
+
+    async def leave(name: str, attempt: int) -> None:
+        now = (await read(plog, kit))["updatedAt"]
+        async with plog.container.services.database.transaction() as work:
+            shared: dict[str, Any] = {"media_type": "text/plain", "sha256": "ab" * 32, "size": 1, "inputs": ()}
+            owner = AttemptKey(key.job_id, attempt)
+            at = datetime.fromisoformat(now)
+            await work.artifacts.add(
+                [Artifact(id=uuid4(), kit_id=kit["number"], attempt=owner, name=name, created_at=at, **shared)]
+            )
+
+    await remember("begun")
+    await report(plog, kit, FETCHING, NOTE)
+    await leave("early", 1)
+    await remember("reported")
+    await plog.change(kit, end)
+    await remember("ended")
+    await plog.answer(job_command("jobRetry"), id=job["id"])
+    await remember("retried")
+    await plog.change(kit, lambda change: commands.begin_attempt(change, key.job_id, 2, "runner"))
+    await leave("late", 2)
+    async with plog.container.services.database.transaction() as work:
+        await work.logs.add(key, LogChunk(0, b"written later\n"), await work.kits.now())
+    for name, (at, then) in moments.items():
+        past = await plog.answer(PAST, id=kit["id"], asOf=at)
+        logs = [job.pop("log") for job in past["jobs"]]
+        for each in then["jobs"]:
+            each.pop("log")
+        assert past == then, name
+        if name != "retried":  # the log is the one thing that is shown as it is now
+            assert logs[0] == {"text": "written later\n", "isLast": True}
