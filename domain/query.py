@@ -48,16 +48,26 @@ class KitQuery:
     first: int = 50
 
 
+class JobOrder(StrEnum):
+    """What jobs are sorted by; equal ones by their kit's number, those of a kit in its order."""
+
+    KIT_NUMBER = "KIT_NUMBER"
+    UPDATED_AT = "UPDATED_AT"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobQuery:
-    """Which jobs across kits, newest kit first. `after` is the kit's number and the job's order of the last one seen."""
+    """Which jobs across kits, in which order. `after` is the sort value, kit number and type of the last one seen."""
 
     types: frozenset[JobType] = frozenset()
     statuses: frozenset[Status] = frozenset()
     kit_id: int | None = None
     updated_from: datetime | None = None
     updated_to: datetime | None = None
-    after: tuple[int, int] | None = None
+    is_archived: bool | None = False
+    order: JobOrder = JobOrder.KIT_NUMBER
+    is_descending: bool = True
+    after: tuple[int | datetime, int, JobType] | None = None
     first: int = 50
 
 

@@ -41,7 +41,7 @@ class KitStore(Protocol):
         ...
 
     async def job_page(self, query: JobQuery, visibility: Visibility) -> Page[Job]:
-        """A page of jobs across kits, newest kit first, in the kit's order within."""
+        """A page of jobs across kits."""
         ...
 
     async def count(self, query: KitQuery, visibility: Visibility) -> int:

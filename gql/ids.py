@@ -3,10 +3,13 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
+from typing import TypeVar
 from uuid import UUID
 
 from domain.errors import NotFound
 
+Key = TypeVar("Key")
 MAX_LENGTH = 500
 _NUMBER = "(?:0|[1-9][0-9]{0,9})"
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -57,6 +60,14 @@ def request_number(text: str) -> int:
 def job_uuid(text: str) -> UUID:
     """The UUID of the job with that id; NotFound where it is no job's."""
     return UUID(_key("Job", text)[0])
+
+
+def found(decode: Callable[[str], Key], text: str) -> Key | None:
+    """What `decode` reads from the id; None where it is none of that kind, which finds nothing like any other id of nothing."""
+    try:
+        return decode(text)
+    except NotFound:
+        return None
 
 
 def _key(kind: str, text: str) -> list[str]:

@@ -17,7 +17,9 @@ from gql.subscriptions.kit import KitSubscription
 from gql.types.date_time import DATE_TIME
 
 
-@strawberry.type(description="What can be read.")
+@strawberry.type(
+    description="What can be read. An id that leads nowhere, whatever is wrong with it, finds nothing: null or an empty list."
+)
 class Query(NodeQueries, KitQueries, JobQueries):
     """Every query."""
 
@@ -27,7 +29,12 @@ class Mutation(KitMutation, JobMutation, TaskMutation):
     """Every mutation."""
 
 
-@strawberry.type(description="What can be watched, over `graphql-transport-ws` or server-sent events.")
+@strawberry.type(
+    description=(
+        "What can be watched, over `graphql-transport-ws` or server-sent events. What does not exist is an error `NOT_FOUND`; a "
+        "stream that ends without `complete` was broken off: subscribe again."
+    )
+)
 class Subscription(KitSubscription):
     """Every subscription."""
 

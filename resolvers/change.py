@@ -100,9 +100,14 @@ async def kit_of_job(services: Services, job_id: UUID, visibility: Visibility) -
 
 
 def check_expected(thing: str, expected: int | None, status_version: int, version: int) -> None:
-    """Raise `VersionConflict` if the thing's status has changed since the version that the caller had seen."""
+    """Raise `VersionConflict` if the thing's status has changed since the version that the caller had seen.
+
+    `ValidationFailed` for a number that was never a version of the kit.
+    """
     if expected is None:
         return
+    if expected < 1:
+        raise ValidationFailed.of("expectedVersion", f"{expected} is no version; versions begin at 1")
     if expected > version:
         raise ValidationFailed.of("expectedVersion", f"{expected} has not been reached; the kit is at version {version}")
     if expected < status_version:

@@ -33,8 +33,8 @@ class KitQueries:
             datetime | None,
             strawberry.argument(
                 description=(
-                    "A time of the database's clock: the state as it was then, with the events, attempts and artifacts that there "
-                    "were. Logs are shown as they are now."
+                    "A time of the database's clock: the state as it was then, with the events, attempts and artifacts that "
+                    "there were. Logs are shown as they are now."
                 )
             ),
         ] = None,
@@ -43,7 +43,8 @@ class KitQueries:
             strawberry.argument(description="The version that you have; if it still is that: `Unchanged`."),
         ] = None,
     ) -> KitAnswer | None:
-        return await _answer(info, ids.kit_number(id), as_of, if_version_not)
+        number = ids.found(ids.kit_number, id)
+        return None if number is None else await _answer(info, number, as_of, if_version_not)
 
     @strawberry.field(description="The kit of that number, as people quote it.")
     async def kit_by_number(
@@ -71,6 +72,6 @@ async def _answer(info: Info, number: int, as_of: datetime | None, known: int | 
     kit = await kits.find_kit(info.context.services, info.context.actor, number, as_of)
     if kit is None:
         return None
-    return (
-        Unchanged(version=kit.version) if known is not None and kit.version == known else Kit.of(kit, is_past=as_of is not None)
-    )
+    if kit.version == known:
+        return Unchanged(version=kit.version)
+    return Kit.of(kit, is_past=as_of is not None)

@@ -73,6 +73,13 @@ def checked_attempt(number: int | None) -> int | None:
     return number
 
 
+def checked_version(after: int | None) -> int:
+    """`after` if there can be a version of that number; 0 for none."""
+    if after is not None and after < 0:
+        raise ValidationFailed.of("afterVersion", "must be 0 or more")
+    return after or 0
+
+
 def checked_offset(after: int) -> int:
     """`after` if there can be a byte of that number."""
     if after < 0:

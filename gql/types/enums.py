@@ -6,6 +6,7 @@ from domain.attempt import Cause as Cause
 from domain.event import EventKind as EventKind
 from domain.job_type import JobType as JobType
 from domain.kit import ProductLine as ProductLine
+from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
 from domain.report import ReportState as ReportState
 from domain.status import Status as Status
@@ -33,6 +34,14 @@ strawberry.enum(
     description=(
         "What kits are sorted by: `NUMBER` (the order of creation), `NAME` (character by character), `STATUS_CHANGED_AT`. Equal "
         "ones are sorted by number."
+    ),
+)
+strawberry.enum(
+    JobOrder,
+    name="JobOrder",
+    description=(
+        "What jobs are sorted by: `KIT_NUMBER` (the order in which their kits were created), `UPDATED_AT` (their last event, over "
+        "all jobs of the filter). Equal ones are sorted by their kit's number, those of a kit stand in its order."
     ),
 )
 strawberry.enum(

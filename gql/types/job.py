@@ -9,8 +9,8 @@ from strawberry.scalars import JSON
 from domain import job as domain
 from domain import kit as domain_kit
 from domain.attempt import AttemptKey
-from domain.errors import NotFound
-from domain.query import Page
+from domain.errors import NotFound, ValidationFailed
+from domain.query import JobOrder, Page
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
@@ -104,8 +104,8 @@ class Job(Node):
 
     @strawberry.field(
         description=(
-            "A piece of an attempt's output, for reading it later; `jobLog` streams it live. Also of a past kit it is the output as "
-            "it is now."
+            "A piece of an attempt's output, for reading it later; `jobLog` streams it live. Of a past kit, too, it is the "
+            "output as it is now."
         ),
         directives=[Volatile()],
     )
@@ -147,11 +147,25 @@ class Job(Node):
         )
 
 
-@strawberry.type(description="A page of jobs across kits, newest kit first, in the kit's order within.")
+@strawberry.type(description="A page of jobs across kits.")
 class JobConnection(Connection[Job]):
     @classmethod
-    def of(cls, page: Page[domain.Job], after: str | None) -> "JobConnection":
-        """The connection for a page of jobs."""
-        cursors = [encode_cursor("job", job.kit_id, job.order) for job in page.items]
+    def of(cls, page: Page[domain.Job], order: JobOrder, after: str | None) -> "JobConnection":
+        """The connection for a page of jobs in that order."""
+        places = {JobOrder.KIT_NUMBER: lambda job: job.kit_id, JobOrder.UPDATED_AT: lambda job: job.updated_at}
+        cursors = [encode_cursor(f"job {order}", places[order](job), job.kit_id, job.order) for job in page.items]
         nodes = [Job.of(job) for job in page.items]
         return cls(**page_parts(nodes, cursors, has_more=page.has_more, after=after))
+
+
+def decode_job_cursor(order: JobOrder, cursor: str | None) -> tuple[int | datetime, int, JobType] | None:
+    """The place in a cursor of a list of jobs in that order: sort value, kit number, job type."""
+    types = {JobOrder.KIT_NUMBER: int, JobOrder.UPDATED_AT: datetime}
+    place = decode_cursor(f"job {order}", cursor, types[order], int, int)
+    if place is None:
+        return None
+    value, kit_id, job_order = place
+    found = next((each for each in JobType if each.order == job_order), None)
+    if found is None:
+        raise ValidationFailed.of("after", "is no cursor of this list")
+    return value, kit_id, found

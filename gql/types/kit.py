@@ -15,6 +15,7 @@ from gql.types.connection import (
     checked_attempt,
     checked_first,
     checked_text,
+    checked_version,
     decode_cursor,
     encode_cursor,
     page_parts,
@@ -68,7 +69,7 @@ class Kit(Node):
         ] = None,
         filter: Annotated[KitEventFilter | None, strawberry.argument(description="Which events.")] = None,
     ) -> KitEventConnection:
-        place = decode_cursor("event", after, int) or (after_version or 0,)
+        place = decode_cursor("event", after, int) or (checked_version(after_version),)
         chosen = filter or KitEventFilter()
         query = EventQuery(
             kit_id=self.number,

@@ -12,10 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.change import Change
 from domain.job import Job
-from domain.job_type import JobType
 from domain.kit import Kit, KitIdentity
 from domain.projection import empty_kit
-from domain.query import JobQuery, KitOrder, KitQuery, Page
+from domain.query import JobOrder, JobQuery, KitOrder, KitQuery, Page
 from domain.status import Status
 from domain.storage import KitStore
 from domain.task import Task
@@ -37,10 +36,34 @@ SORT_COLUMNS: Mapping[KitOrder, ColumnElement[Any]] = {
     KitOrder.STATUS_CHANGED_AT: STATE.c.status_changed_at,
 }
 
+JOB_SORT_COLUMNS: Mapping[JobOrder, ColumnElement[Any]] = {
+    JobOrder.KIT_NUMBER: JOB.c.kit_id,
+    JobOrder.UPDATED_AT: JOB.c.updated_at,
+}
+
 
 def is_visible(visibility: Visibility) -> ColumnElement[bool]:
     """The condition on `kit` under which a kit exists for the caller."""
     return KIT.c.product_line.in_(sorted(visibility.product_lines))
+
+
+def _is_archived(wanted: bool | None) -> list[ColumnElement[bool]]:
+    if wanted is None:
+        return []
+    return [STATE.c.archived_at.is_not(None) if wanted else STATE.c.archived_at.is_(None)]
+
+
+def _from_place(
+    selected: Select[Any], order: Sequence[tuple[ColumnElement[Any], bool]], after: Sequence[Any] | None
+) -> Select[Any]:
+    """What is selected in an order by these columns (descending where True), without what stands up to the place `after`."""
+    if after is not None:
+        follows: ColumnElement[bool] = false()
+        for (column, is_descending), value in reversed(list(zip(order, after, strict=True))):
+            last = literal(value, column.type)
+            follows = or_(column < last if is_descending else column > last, and_(column == last, follows))
+        selected = selected.where(follows)
+    return selected.order_by(*(column.desc() if is_descending else column.asc() for column, is_descending in order))
 
 
 class KitRepository(KitStore):
@@ -69,24 +92,12 @@ class KitRepository(KitStore):
         return {row.kit_id: row.version for row in await self._connection.execute(selected)}
 
     async def job_page(self, query: JobQuery, visibility: Visibility) -> Page[Job]:
-        selected = select(JOB.c.job_id, JOB.c.kit_id).join(KIT, KIT.c.id == JOB.c.kit_id).where(is_visible(visibility))
-        if query.types:
-            selected = selected.where(JOB.c.type.in_(sorted(query.types)))
-        if query.statuses:
-            selected = selected.where(JOB.c.status.in_(sorted(query.statuses)))
-        if query.kit_id is not None:
-            selected = selected.where(JOB.c.kit_id == query.kit_id)
-        if query.updated_from is not None:
-            selected = selected.where(JOB.c.updated_at >= query.updated_from)
-        if query.updated_to is not None:
-            selected = selected.where(JOB.c.updated_at < query.updated_to)
-        if query.after is not None:
-            kit_id, order = query.after
-            after = list(JobType)[order:]
-            behind = and_(JOB.c.kit_id == kit_id, JOB.c.type.in_(after)) if after else false()
-            selected = selected.where(or_(JOB.c.kit_id < kit_id, behind))
-        selected = selected.order_by(JOB.c.kit_id.desc(), JOB.c.type).limit(query.first + 1)
-        found = (await self._connection.execute(selected)).all()
+        order = [(JOB_SORT_COLUMNS[query.order], query.is_descending), (JOB.c.kit_id, query.is_descending), (JOB.c.type, False)]
+        selected = select(JOB.c.job_id, JOB.c.kit_id).select_from(
+            JOB.join(KIT, KIT.c.id == JOB.c.kit_id).join(STATE, STATE.c.kit_id == JOB.c.kit_id)
+        )
+        selected = selected.where(is_visible(visibility), *self._job_conditions(query))
+        found = (await self._connection.execute(_from_place(selected, order, query.after).limit(query.first + 1))).all()
         jobs = {job.id: job for job in await self.jobs_of(sorted({row.kit_id for row in found}))}
         return Page([jobs[row.job_id] for row in found[: query.first]], has_more=len(found) > query.first)
 
@@ -142,17 +153,9 @@ class KitRepository(KitStore):
 
     def _on_page(self, query: KitQuery, visibility: Visibility, *columns: ColumnElement[Any]) -> Select[Any]:
         """The columns of what comes from the query's place on, in its order."""
-        column = SORT_COLUMNS[query.order]
+        order = [(SORT_COLUMNS[query.order], query.is_descending), (KIT.c.id, query.is_descending)]
         selected = select(*columns).join_from(KIT, STATE, STATE.c.kit_id == KIT.c.id)
-        selected = selected.where(is_visible(visibility), *self._conditions(query))
-        if query.after is not None:
-            value, number = query.after
-            place, last = (column, KIT.c.id), (literal(value, column.type), literal(number))
-            ahead = place[0] < last[0] if query.is_descending else place[0] > last[0]
-            tie = place[1] < last[1] if query.is_descending else place[1] > last[1]
-            selected = selected.where(or_(ahead, and_(place[0] == last[0], tie)))
-        order = [column.desc(), KIT.c.id.desc()] if query.is_descending else [column.asc(), KIT.c.id.asc()]
-        return selected.order_by(*order)
+        return _from_place(selected.where(is_visible(visibility), *self._conditions(query)), order, query.after)
 
     def _conditions(self, query: KitQuery) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
@@ -170,9 +173,21 @@ class KitRepository(KitStore):
             conditions.append(KIT.c.created_at >= query.created_from)
         if query.created_to is not None:
             conditions.append(KIT.c.created_at < query.created_to)
-        if query.is_archived is not None:
-            conditions.append(STATE.c.archived_at.is_not(None) if query.is_archived else STATE.c.archived_at.is_(None))
-        return conditions
+        return conditions + _is_archived(query.is_archived)
+
+    def _job_conditions(self, query: JobQuery) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if query.types:
+            conditions.append(JOB.c.type.in_(sorted(query.types)))
+        if query.statuses:
+            conditions.append(JOB.c.status.in_(sorted(query.statuses)))
+        if query.kit_id is not None:
+            conditions.append(JOB.c.kit_id == query.kit_id)
+        if query.updated_from is not None:
+            conditions.append(JOB.c.updated_at >= query.updated_from)
+        if query.updated_to is not None:
+            conditions.append(JOB.c.updated_at < query.updated_to)
+        return conditions + _is_archived(query.is_archived)
 
     @staticmethod
     def _kits() -> Select[Any]:

@@ -184,6 +184,20 @@ async def test_jobs_are_found_across_kits(plog: Plog) -> None:
             assert await pages(plog, given, first) == wanted, (name, first)
 
 
+async def test_jobs_of_archived_kits_are_listed_on_demand(plog: Plog) -> None:
+    kits = [await plog.create("kept"), await plog.create("archived")]
+    await plog.command("kitArchive", kits[1])
+    for given, expected in (({}, {1}), ({"isArchived": True}, {2}), ({"isArchived": None}, {1, 2})):
+        assert {number for number, _ in await pages(plog, given, 100)} == expected
+    query = "query ($after: String) { jobs(orderBy: UPDATED_AT, descending: false, first: 3, after: $after) { nodes { id }"
+    query += " pageInfo { endCursor } } }"
+    first = (await plog.ask(query))["jobs"]
+    rest = (await plog.ask(query, after=first["pageInfo"]["endCursor"]))["jobs"]
+    assert {job["id"] for job in first["nodes"] + rest["nodes"]} == {job["id"] for job in kits[0]["jobs"]}
+    other_order = (await plog.ask(JOBS, first=1))["jobs"]["pageInfo"]["endCursor"]
+    assert await plog.codes(query, after=other_order) == ["VALIDATION_FAILED"]
+
+
 async def pages(plog: Plog, given: dict[str, Any], first: int) -> list[tuple[int, int]]:
     """(kit, place) of the jobs of all pages of a list."""
     found: list[tuple[int, int]] = []
@@ -218,6 +232,7 @@ async def test_a_log_is_read_later_in_pieces(plog: Plog) -> None:
         if is_last:
             break
     assert is_last and text.encode() == written
+    assert await plog.codes(LOG, id=job["id"], after=-1) == ["VALIDATION_FAILED"]
     beyond = (await plog.ask(LOG, id=job["id"], after=int(after) + 5))["job"]["log"]
     assert (beyond["text"], beyond["isLast"]) == ("", True)
 

@@ -223,6 +223,13 @@ async def test_the_log_of_an_earlier_attempt_and_of_none(plog: Plog) -> None:
                 await frames.next()
 
 
+async def test_a_log_has_no_byte_before_its_first(plog: Plog) -> None:
+    kit = await plog.run()
+    async with watching(plog, LOG, id=kit["jobs"][0]["id"], after=-1) as frames:
+        with pytest.raises(ServerRefused, match="after: must be 0 or more"):
+            await frames.next()
+
+
 async def test_watchers_that_go_leave_nothing_behind(plog: Plog) -> None:
     kit = await plog.run()
     await write(plog, kit, 1, 0, b"a line\n")

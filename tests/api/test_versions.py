@@ -79,12 +79,13 @@ async def test_a_version_is_that_of_the_thing_named(plog: Plog) -> None:
 
 async def test_a_version_that_was_never_reached_is_refused(plog: Plog) -> None:
     kit = await plog.create()
-    for answer in (
-        await plog.command("kitStart", kit, expected=kit["version"] + 1),
-        await plog.answer(job_command("jobStart"), id=kit["jobs"][0]["id"], expected=kit["version"] + 1),
-    ):
-        assert answer["__typename"] == "ValidationFailed"
-        assert [problem["field"] for problem in answer["problems"]] == ["expectedVersion"]
+    for version in (kit["version"] + 1, 0, -1):
+        for answer in (
+            await plog.command("kitStart", kit, expected=version),
+            await plog.answer(job_command("jobStart"), id=kit["jobs"][0]["id"], expected=version),
+        ):
+            assert answer["__typename"] == "ValidationFailed"
+            assert [problem["field"] for problem in answer["problems"]] == ["expectedVersion"]
     assert await read(plog, kit) == {"__typename": "Kit", **kit}
 
 

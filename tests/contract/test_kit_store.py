@@ -19,7 +19,7 @@ from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit, KitIdentity, ProductLine
 from domain.projection import fold
-from domain.query import EventQuery, JobQuery, KitOrder, KitQuery
+from domain.query import EventQuery, JobOrder, JobQuery, KitOrder, KitQuery
 from domain.status import Status
 from domain.visibility import EVERYTHING, Visibility
 from persistence import tables
@@ -190,11 +190,34 @@ async def test_jobs_across_kits(database: Database) -> None:
     first, second = await store_kit(database), await change(database, await store_kit(database), commands.start_kit)
     async with database.snapshot() as work:
         page = await work.kits.job_page(JobQuery(first=3), EVERYTHING)
-        rest = await work.kits.job_page(JobQuery(after=(second.id, 3)), EVERYTHING)
+        rest = await work.kits.job_page(JobQuery(after=(second.id, second.id, JobType.ML)), EVERYTHING)
         queued = await work.kits.job_page(JobQuery(statuses=frozenset({Status.QUEUED})), EVERYTHING)
     assert [job.id for job in page.items] == [job.id for job in second.jobs[:3]] and page.has_more
     assert [job.id for job in rest.items] == [second.jobs[3].id, *(job.id for job in first.jobs)]
     assert [job.id for job in queued.items] == [second.jobs[0].id]
+
+
+@pytest.mark.parametrize("order", list(JobOrder))
+@pytest.mark.parametrize("is_descending", [True, False])
+async def test_pages_of_jobs_together_are_the_list(database: Database, order: JobOrder, is_descending: bool) -> None:
+    kits = [await store_kit(database, f"kit {number}") for number in range(3)]
+    kits[0] = await change(database, kits[0], commands.start_kit)
+    await change(database, await store_kit(database, "old"), commands.archive_kit)
+    jobs = [job for kit in kits for job in kit.jobs]
+    jobs.sort(key=lambda job: job.kit_id, reverse=is_descending)
+    if order is JobOrder.UPDATED_AT:
+        jobs.sort(key=lambda job: job.updated_at, reverse=is_descending)
+    found: list[Job] = []
+    after: tuple[int | datetime, int, JobType] | None = None
+    while len(found) < len(jobs):
+        query = JobQuery(order=order, is_descending=is_descending, first=5, after=after)
+        async with database.snapshot() as work:
+            page = await work.kits.job_page(query, EVERYTHING)
+        found += page.items
+        assert page.has_more == (len(found) < len(jobs))
+        last = found[-1]
+        after = (last.kit_id if order is JobOrder.KIT_NUMBER else last.updated_at, last.kit_id, last.type)
+    assert [job.id for job in found] == [job.id for job in jobs]
 
 
 async def test_events_in_pages_and_as_of_a_time(database: Database) -> None:
@@ -329,7 +352,7 @@ async def test_jobs_by_kit_type_time_and_visibility(database: Database) -> None:
     assert await found(updated_to=started.updated_at, kit_id=kit.id) == [(kit.id, each) for each in list(JobType)[1:]]
     assert await found(Visibility(frozenset({ProductLine.DRAM})), types=frozenset({ml})) == [(other.id, ml)]
     assert await found(Visibility(frozenset())) == []
-    assert await found(after=(kit.id, 4)) == []
+    assert await found(after=(kit.id, kit.id, JobType.OPTIMIZE)) == []
 
 
 async def test_events_by_kind_job_task_and_attempt(database: Database) -> None:
