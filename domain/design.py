@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import pyDOE3
-from scipy.stats import qmc
 
 from domain.design_space import DesignSpace, Points, parse_space
+from domain.sampling import MAX_CANDIDATES, Sample, TooFewPoints, sample_hypercube, sample_sobol
 from domain.validation import Problems
 
 MAX_POINTS = 10_000
-MAX_CANDIDATES = 2**16
 MAX_PARALLEL = 64
 MAX_SEED = 2**32 - 1
 MAX_FACTORS = 20
@@ -96,8 +95,8 @@ def parse_design(raw: Mapping[str, Any], problems: Problems) -> Design:
 
     Feasibility is checked by generating the design, which is exactly what the job does later, with the same seed: a design that
     passes here yields its points there, and one that is refused could not have been run. Where the points are given (`MEASURED`)
-    a space is refused only if interval arithmetic proves that no point meets its constraints. The work is bounded by
-    `MAX_CANDIDATES` candidates, or `MAX_BOXES` boxes.
+    a space is refused only if interval arithmetic proves that no point meets its constraints. The work is bounded by the
+    candidates of `domain.sampling`, or `MAX_BOXES` boxes.
     """
     own = Problems()
     design = _read(raw, own)
@@ -135,12 +134,11 @@ def _read(raw: Mapping[str, Any], problems: Problems) -> Design:
     )
 
 
-def generate(design: Design) -> Points:
-    """The points of the design, shape (n, variables), in the order in which they are evaluated.
+def generate(design: Design) -> Sample:
+    """The points of the design, in the order in which they are evaluated.
 
-    A sampled design has exactly `points` distinct rows: of a sequence over the whole space the first ones that meet the
-    constraints are taken, and the sequence is made longer until there are enough. The other designs are their full pattern
-    less the points that break a constraint. `InfeasibleDesign` where nothing, too little or too much remains.
+    A sampled design has exactly `points` distinct ones (`domain.sampling`). The other designs are their full pattern less the
+    points that break a constraint. `InfeasibleDesign` where nothing, too little or too much remains.
     """
     if design.method is Method.MEASURED:
         raise ValueError("the points of a measured design are given, not generated")
@@ -152,34 +150,15 @@ def generate(design: Design) -> Points:
     points = pattern[design.space.satisfied(pattern)]
     if len(points) == 0:
         raise InfeasibleDesign("constraints", f"none of the {len(pattern)} points of the design meets the constraints")
-    return points
+    return Sample(points, candidates=len(pattern))
 
 
-def _sampled(design: Design) -> Points:
-    size = design.points
-    while True:
-        points = design.space.spread(_units(design, size))
-        met = _distinct(design, points[design.space.satisfied(points)])
-        if len(met) >= design.points:
-            return np.asarray(met[: design.points])
-        if size >= MAX_CANDIDATES:
-            raise _too_few(design, len(met))
-        size = min(MAX_CANDIDATES, max(2 * size, math.ceil(1.2 * size * design.points / max(len(met), 1))))
-
-
-def _distinct(design: Design, points: Points) -> Points:
-    if not all(variable.levels for variable in design.space.variables):
-        return points  # no two points of a continuous variable coincide, and sorting them is dear
-    _, first_seen = np.unique(points, axis=0, return_index=True)
-    return points[np.sort(first_seen)]
-
-
-def _units(design: Design, size: int) -> Points:
-    dimensions = len(design.space.variables)
-    if design.method is Method.LATIN_HYPERCUBE:
-        return np.asarray(qmc.LatinHypercube(dimensions, rng=design.seed).random(size))
-    # A Sobol sequence is balanced over powers of two only, and its beginning does not depend on its length.
-    return np.asarray(qmc.Sobol(dimensions, rng=design.seed).random_base2(math.ceil(math.log2(size))))
+def _sampled(design: Design) -> Sample:
+    sample = sample_hypercube if design.method is Method.LATIN_HYPERCUBE else sample_sobol
+    try:
+        return sample(design.space, design.points, design.seed)
+    except TooFewPoints as error:
+        raise _too_few(design, error.found) from error
 
 
 def _too_few(design: Design, met: int) -> InfeasibleDesign:

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from domain.design import Design
+from domain.design import SAMPLED, Design
 from domain.design_space import Texts
 from domain.interval import Column
+from domain.sampling import Sample
 from steps.columns import categories_of, is_categorical
 from steps.evaluation import Point, Result
 from steps.reports import plain
@@ -42,6 +43,7 @@ class DataSet:
     failed: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     open: list[dict[str, Any]] = field(default_factory=list)
+    _sample: Sample | None = None
     _columns: dict[str, list[Column | Texts]] = field(default_factory=dict)
     _decks: list[str] = field(default_factory=list)
 
@@ -54,6 +56,10 @@ class DataSet:
     def rows(self) -> int:
         """How many good rows there are."""
         return len(self._decks)
+
+    def plan(self, sample: Sample) -> None:
+        """Take note of the points to evaluate, to tell how they were chosen."""
+        self._sample = sample
 
     def add_measured(self, deck: str, columns: Mapping[str, Column | Texts]) -> None:
         """Take the rows of a table that lie in the design space and have all responses.
@@ -102,7 +108,16 @@ class DataSet:
             "failedPoints": len(self.failed),
             "rejectedRows": len(self.rejected),
             "openPoints": len(self.open),
-        }
+        } | self._sampling()
+
+    def _sampling(self) -> dict[str, Any]:
+        """Of a sampled design, how many points were spread over the whole space for it, and what became of their even spread."""
+        if self._sample is None or self.design.method not in SAMPLED:
+            return {}
+        told: dict[str, Any] = {"candidates": self._sample.candidates, "leftOut": self._sample.left_out}
+        if self._sample.left_out:
+            told["note"] = "No Latin hypercube tried has just as many points that meet the constraints: one was cut down."
+        return {"sampling": told}
 
     def write(self, folder: Path) -> list[tuple[str, str]]:
         """Write the files and return their names and media types; no data file without rows."""

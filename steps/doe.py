@@ -99,7 +99,9 @@ def _take_measured(data: DataSet, tables: Mapping[str, bytes], reports: Reports)
 def _evaluate(data: DataSet, netlists: Mapping[str, Netlist], evaluator: Evaluator, reports: Reports) -> None:
     design = data.design
     with reports.task("design"):
-        rows = generate(design)
+        sample = generate(design)
+        data.plan(sample)
+        rows = sample.points
         decks = sorted(netlists) if design.function is None else [None]
         if len(rows) * len(decks) > MAX_EVALUATIONS:
             raise StepFailed(f"{len(rows)} points with {len(decks)} decks are more than {MAX_EVALUATIONS} simulations")

@@ -53,7 +53,10 @@ class Job(Node):
     ended_at: datetime | None = strawberry.field(description="When the latest attempt ended.")
     metadata: JSON = strawberry.field(description="What the worker of the latest attempt has told about the job.")
     data_info: JSON | None = strawberry.field(
-        description="Of a DOE job: method, seed, rows, columns with roles and ranges, failed points. Null until it is known."
+        description=(
+            "Of a DOE job: method, seed, rows, columns with roles and ranges or categories, failed points, and how a sampled "
+            "design was drawn. Null until it is known."
+        )
     )
     tasks: list[Task] = strawberry.field(description="Its tasks, in order.")
     job: strawberry.Private[domain.Job]

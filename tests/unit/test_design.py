@@ -27,7 +27,7 @@ def read(method: str, variables: list[Any], **more: Any) -> Design:
 
 
 def points(method: str, variables: list[Any], **more: Any) -> Points:
-    return generate(read(method, variables, **more))
+    return generate(read(method, variables, **more)).points
 
 
 @pytest.mark.parametrize("method", ["LATIN_HYPERCUBE", "SOBOL"])
@@ -48,6 +48,33 @@ def test_the_seed_alone_decides(method: str) -> None:
 def test_a_latin_hypercube_has_one_point_in_each_slice() -> None:
     found = points("LATIN_HYPERCUBE", [variable("a", 0, 1), variable("b", 0, 1)], points=30)
     assert all(sorted((found[:, column] * 30).astype(int)) == list(range(30)) for column in (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("count", "constraints"), [(30, ["a + b <= 1"]), (96, ["a >= b", "a + b <= 1.5"]), (500, ["a*a + b*b + c*c <= 1"])]
+)
+def test_a_constrained_latin_hypercube_is_all_that_is_feasible_of_one(count: int, constraints: list[str]) -> None:
+    variables = [variable(name, 0, 1) for name in "abc"]
+    sample = generate(read("LATIN_HYPERCUBE", variables, points=count, constraints=constraints))
+    assert len(sample.points) == count and sample.left_out == 0
+    for column in sample.points.T:
+        slices = (column * sample.candidates).astype(int)
+        assert len(set(slices.tolist())) == count
+
+
+def test_a_hypercube_is_cut_down_where_no_size_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.sampling.MAX_HYPERCUBES", 0)
+    sample = generate(read("LATIN_HYPERCUBE", AB, points=101, constraints=["a + b <= 11"]))
+    assert sample.points.shape == (101, 2) and sample.left_out > 0
+    assert (sample.points.sum(axis=1) <= 11).all()
+
+
+def test_a_constrained_sobol_design_is_all_that_is_feasible_of_a_beginning() -> None:
+    variables = [variable("a", 0, 1), variable("b", 0, 1)]
+    whole = generate(read("SOBOL", variables, points=256))
+    part = generate(read("SOBOL", variables, points=60, constraints=["a + b <= 1"]))
+    beginning = whole.points[: part.candidates]
+    assert (part.points == beginning[beginning.sum(axis=1) <= 1]).all()
 
 
 def test_a_sobol_sequence_is_balanced() -> None:
@@ -166,7 +193,7 @@ def test_a_design_that_passes_yields_its_points(
         with pytest.raises(InfeasibleDesign):
             generate(design)
         return
-    found = generate(design)
+    found = generate(design).points
     assert 1 <= len(found) <= MAX_POINTS
     assert design.space.satisfied(found).all()
     assert all(v.accepts(found[:, i]).all() for i, v in enumerate(design.space.variables))

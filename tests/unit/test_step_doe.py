@@ -7,11 +7,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from domain.design import generate, parse_design
 from domain.netlist import read_netlist
+from domain.sampling import Sample
+from domain.validation import Problems
+from steps.data_set import DataSet
 from steps.evaluation import PointFailed
 from steps.simulation import Simulator
 from steps.training_data import load_dataset
@@ -95,6 +100,21 @@ def test_measured_rows_are_filtered_and_the_others_listed(tmp_path: Path) -> Non
     ]
     roles = json.loads(pq.read_schema(run.output / "data.parquet").metadata[b"plog"])
     assert (roles["inputs"], roles["responses"]) == (["w", "deck"], ["delay"])
+
+
+def test_it_tells_how_the_points_were_chosen() -> None:
+    """What of a sampled design is not as it should be is said, not silently accepted."""
+    problems = Problems()
+    variables = [{"name": "a", "low": 0, "high": 1}]
+    design = parse_design(
+        {"method": "LATIN_HYPERCUBE", "points": 20, "variables": variables, "constraints": ["a < 0.5"]}, problems
+    )
+    data = DataSet(design, ["a"], ["y"])
+    assert "sampling" not in data.info()
+    data.plan(generate(design))
+    assert data.info()["sampling"]["leftOut"] == 0 and 39 <= data.info()["sampling"]["candidates"] <= 41
+    data.plan(Sample(np.empty((20, 1)), 50, left_out=3))
+    assert "cut down" in data.info()["sampling"]["note"]
 
 
 CORNERS = "w,deck,delay\n1,tt,10\n2,ff,11\n,tt,12\n3,,13\n9,ss,14\n4,ss,15\n5,tt,nan\n"

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,12 @@ def score(run: StepRun, inputs: Path, model: Path) -> float:
     split = Split.read(inputs, data)
     predicted = predict(load_model(model), data.features(split.hold_out))
     return mean_r2(judge(data.responses, data.measured(split.hold_out), predicted))
+
+
+def is_busy(helper: psutil.Process) -> Callable[[], bool]:
+    """Whether the fitting process has worked since now, so that it is in mid-trial."""
+    before = helper.cpu_times().user
+    return lambda: helper.cpu_times().user > before + 0.3
 
 
 def test_a_better_model_is_found_compared_and_registered(ridge_run: StepRun, ridge_inputs: Path) -> None:
@@ -126,6 +133,7 @@ def test_sigterm_in_mid_trial_keeps_the_best_so_far(tmp_path: Path, slow_inputs:
     with running("optimize", tmp_path / "run", slow_inputs, {"ml": RIDGE, "optimize": RIDGE_THEN_SLOW}) as run:
         run.wait_for(lambda: len(run.trials) == 1)
         helpers = psutil.Process(run.process.pid).children(recursive=True)
+        run.wait_for(is_busy(helpers[0]))
         signalled = time.monotonic()
         run.process.send_signal(signal.SIGTERM)
         code, _ = run.finish()
