@@ -20,18 +20,25 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class DeckKind(StrEnum):
-    """What a deck is: a table of measured or simulated rows, or a netlist to simulate."""
+    """What a deck is: a table of rows, or a netlist to simulate; there is none where a function computes the responses."""
 
     TABLE = "TABLE"
     SPICE = "SPICE"
+    FUNCTION = "FUNCTION"
 
 
-DEFAULT_FILES = {DeckKind.TABLE: "*.csv, *.parquet", DeckKind.SPICE: "*.cir, *.sp, *.spice, *.net, *.ckt"}
+DEFAULT_FILES = {DeckKind.TABLE: "*.csv, *.parquet", DeckKind.SPICE: "*.cir, *.sp, *.spice, *.net, *.ckt", DeckKind.FUNCTION: ""}
+
+
+_SOURCES_OF_RESPONSES = {DeckKind.TABLE: "its rows hold the responses", DeckKind.SPICE: "it is simulated"}
 
 
 @dataclass(frozen=True, slots=True)
 class DeckSource:
-    """Where decks are fetched: exactly one of a folder that the server allows, an uploaded zip, an http(s) or s3 address."""
+    """Where decks are fetched: exactly one of a folder that the server allows, an uploaded zip, an http(s) or s3 address.
+
+    None of them where a function takes the place of decks.
+    """
 
     folder: str | None = None
     upload: str | None = None
@@ -49,7 +56,8 @@ class Deck:
 
     `files` says which files are decks: patterns with `*`, `?` and `[…]`, joined by commas; one without a slash is compared with
     the name of a file in any folder. `inputs` and `responses` are columns of a table. Of a netlist they are parameters and
-    measurements, in any case; none named means all.
+    measurements, in any case; none named means all. A function has no source, files or inputs, which are the variables of the
+    design; it returns the responses.
     """
 
     kind: DeckKind
@@ -79,6 +87,8 @@ def parse_deck(raw: Mapping[str, Any], problems: Problems) -> Deck:
     """Read and check the section `deck` of a kit's definition; what is wrong is recorded in `problems`."""
     problems.no_others(raw, ["kind", "source", "files", "inputs", "responses"])
     kind = problems.choice(raw, "kind", DeckKind)
+    if kind is DeckKind.FUNCTION:
+        return _parse_function(raw, problems)
     files = problems.text(raw, "files", DEFAULT_FILES[kind], most=MAX_PATTERN)
     if not files.replace(",", "").strip():
         problems.add("files", "names no files")
@@ -92,18 +102,29 @@ def parse_deck(raw: Mapping[str, Any], problems: Problems) -> Deck:
     return Deck(kind, _parse_source(problems.mapping(raw, "source"), problems.at("source")), files, inputs, responses)
 
 
+def _parse_function(raw: Mapping[str, Any], problems: Problems) -> Deck:
+    for field, why in (("source", "there are no decks"), ("files", "there are no decks"), ("inputs", "they are the variables")):
+        if raw.get(field):
+            problems.add(field, f"can't be given where a function evaluates the design: {why}")
+    responses = _parse_names(raw, "responses", DeckKind.FUNCTION, problems)
+    if not responses:
+        problems.add("responses", "is required where a function evaluates the design: what it returns")
+    return Deck(DeckKind.FUNCTION, DeckSource(), DEFAULT_FILES[DeckKind.FUNCTION], responses=responses)
+
+
 def check_design_fits(deck: Deck, design: Design, problems: Problems) -> None:
     """Record what does not fit between the decks and the design of one kit, under `design`."""
     at_design = problems.at("design")
-    if deck.kind is DeckKind.TABLE:
-        if design.method is not Method.MEASURED:
-            at_design.add("method", "must be MEASURED: the rows of a table are given")
-        if design.function is not None:
-            at_design.add("evaluator", "can't be given for a table: its rows hold the responses")
-    elif design.method is Method.MEASURED:
-        at_design.add("method", "can't be MEASURED: a netlist holds no rows")
-    elif design.function is not None and not deck.responses:
-        problems.at("deck").add("responses", "is required where a function evaluates the design: what it returns")
+    if deck.kind is DeckKind.TABLE and design.method is not Method.MEASURED:
+        at_design.add("method", f"must be {Method.MEASURED}: the rows of a table are given")
+    if deck.kind is not DeckKind.TABLE and design.method is Method.MEASURED:
+        at_design.add("method", f"can't be {Method.MEASURED}: only a table holds rows")
+    if deck.kind is DeckKind.FUNCTION and design.function is None:
+        at_design.add("evaluator", f"is required for decks of kind {DeckKind.FUNCTION}: the function to call")
+    if deck.kind is not DeckKind.FUNCTION and design.function is not None:
+        at_design.add("evaluator", f"can't be given for decks of kind {deck.kind}: {_SOURCES_OF_RESPONSES[deck.kind]}")
+    for name in sorted(set(deck.responses) & set(design.space.names) if deck.kind is DeckKind.FUNCTION else ()):
+        problems.at("deck").add("responses", f"{name!r} is also a variable of the design")
     known = _folded(deck.inputs, deck.kind)
     names = [fold(name, deck.kind) for name in design.space.names]
     for index, name in enumerate(names):

@@ -54,6 +54,8 @@ def collect(step: StepInput, reports: Reports) -> None:
     """Run the three tasks fetch, parse, check."""
     definition = read_definition(step)
     deck = definition.deck
+    if deck.kind is DeckKind.FUNCTION:
+        return _leave_nothing(definition, step.output_folder, reports)
     with reports.task("fetch"):
         files = gather(deck.source, step.inputs_folder, step.server)
         names = [name for name in files if deck.takes(name)]
@@ -73,6 +75,19 @@ def collect(step: StepInput, reports: Reports) -> None:
             raise StepFailed(f"all {len(refused)} decks were refused; {name}: {reason}")
         _check_categories(deck, decks)
         reports.artifact(ARCHIVE, "application/zip", task="check")
+
+
+def _leave_nothing(definition: Definition, folder: Path, reports: Reports) -> None:
+    """A function needs no decks: say so, and leave the list of none."""
+    message = f"There are no decks to gather: the function {definition.design.function!r} evaluates the design."
+    for task in ("fetch", "parse"):
+        with reports.task(task):
+            reports.note({"decks": 0, "message": message}, task=task)
+    with reports.task("check"):
+        _leave(definition.deck, {}, [], {}, folder)
+        reports.artifact(LIST, "application/json", task="check")
+        reports.note({"decks": 0, "message": message}, task="check")
+        reports.note({"decks": 0, "refused": _shortened({}), "message": message})
 
 
 def _read_all(

@@ -31,8 +31,9 @@ MAX_EVALUATIONS = 20_000
 def explore(step: StepInput, reports: Reports) -> None:
     """Run the three tasks design, evaluate, assemble."""
     definition = read_definition(step)
-    names, files = _decks(step)
-    netlists = _netlists(names, files) if definition.deck.kind is DeckKind.SPICE else {}
+    kind = definition.deck.kind
+    names, files = ([], {}) if kind is DeckKind.FUNCTION else _decks(step)
+    netlists = _netlists(names, files) if kind is DeckKind.SPICE else {}
     data = _empty(definition, netlists)
     try:
         if definition.design.method is Method.MEASURED:
@@ -40,10 +41,10 @@ def explore(step: StepInput, reports: Reports) -> None:
         else:
             _evaluate(data, netlists, _evaluator(step, data, netlists), reports)
     except (StepFailed, Terminated):
-        _leave(data, step.output_folder, reports)
+        _leave(data, step, reports)
         raise
     with reports.task("assemble"):
-        _leave(data, step.output_folder, reports)
+        _leave(data, step, reports)
         if not data.rows:
             raise StepFailed(f"no row is left: {len(data.failed)} failed, {len(data.rejected)} are outside the design space")
 
@@ -102,7 +103,7 @@ def _evaluate(data: DataSet, netlists: Mapping[str, Netlist], evaluator: Evaluat
         sample = generate(design)
         data.plan(sample)
         rows = sample.points
-        decks = sorted(netlists) if design.function is None else [None]
+        decks: list[str | None] = [*sorted(netlists)] or [None]
         if len(rows) * len(decks) > MAX_EVALUATIONS:
             raise StepFailed(f"{len(rows)} points with {len(decks)} decks are more than {MAX_EVALUATIONS} simulations")
         inputs = [dict(zip(data.inputs, row.tolist(), strict=True)) for row in rows]
@@ -149,9 +150,10 @@ def _check_failures(data: DataSet, planned: int) -> None:
     )
 
 
-def _leave(data: DataSet, folder: Path, reports: Reports) -> None:
-    for name, media_type in data.write(folder):
-        reports.artifact(name, media_type, inputs=[ARCHIVE, LIST])
+def _leave(data: DataSet, step: StepInput, reports: Reports) -> None:
+    made_from = [name for name in (ARCHIVE, LIST) if (step.inputs_folder / name).exists()]
+    for name, media_type in data.write(step.output_folder):
+        reports.artifact(name, media_type, inputs=made_from)
     reports.note({"dataInfo": data.info()})
 
 

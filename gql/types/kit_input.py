@@ -13,7 +13,14 @@ from domain.design_space import Scale
 from domain.training import Algorithm, Missing, Outliers, Scaler
 from gql.types.enums import ProductLine
 
-strawberry.enum(DeckKind, name="DeckKind", description="Rows of a table (`TABLE`: CSV, Parquet) or netlists (`SPICE`).")
+strawberry.enum(
+    DeckKind,
+    name="DeckKind",
+    description=(
+        "Rows of a table (`TABLE`: CSV, Parquet), netlists (`SPICE`), or none, since a Python function that the server names "
+        "computes the responses (`FUNCTION`)."
+    ),
+)
 strawberry.enum(
     DesignMethod,
     name="DesignMethod",
@@ -69,10 +76,16 @@ class DeckSourceInput:
 @strawberry.input(description="The decks of a kit.")
 class DeckInput:
     kind: DeckKind | None = strawberry.field(default=None, description="Which kind of decks. Required.")
-    source: DeckSourceInput | None = strawberry.field(default=None, description="Where they come from. Required.")
+    source: DeckSourceInput | None = strawberry.field(
+        default=None, description="Where they come from. Required, but of a function."
+    )
     files: str | None = strawberry.field(default=None, description="Which files are decks: patterns joined by commas.")
-    inputs: list[str] | None = strawberry.field(default=None, description="Columns or `.param` names that are inputs.")
-    responses: list[str] | None = strawberry.field(default=None, description="Columns or `.meas` names that are responses.")
+    inputs: list[str] | None = strawberry.field(
+        default=None, description="Columns or `.param` names that are inputs; of a function they are the design's variables."
+    )
+    responses: list[str] | None = strawberry.field(
+        default=None, description="Columns or `.meas` names that are responses, or what a function returns."
+    )
 
 
 @strawberry.input(description="A variable of a design space: a range, levels, or categories.")
@@ -99,7 +112,9 @@ class DesignInput:
     seed: int | None = strawberry.field(default=None, description="The same seed gives the same points; 0 by default.")
     variables: list[VariableInput] | None = strawberry.field(default=None, description="The design space.")
     constraints: list[str] | None = strawberry.field(default=None, description="Conditions on points, as in `w1 + w2 <= 10`.")
-    evaluator: EvaluatorInput | None = strawberry.field(default=None, description="What evaluates points; else the netlists do.")
+    evaluator: EvaluatorInput | None = strawberry.field(
+        default=None, description="What evaluates points, for decks of kind `FUNCTION`."
+    )
     max_failed_share: float | None = strawberry.field(
         default=None, description="The share of points, 0 to 1, that may fail; 0.1 by default."
     )

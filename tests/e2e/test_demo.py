@@ -66,6 +66,30 @@ async def test_the_demo_kit_succeeds(server: PlogServer, name: str, capsys: pyte
         print(f"\n{name}: {info['rows']} rows, untuned mean R² {metrics['meanR2']:.4f}; {card['registered']['reason']}")
 
 
+@pytest.mark.timeout(300)
+async def test_a_kit_of_a_named_function_succeeds(tmp_path: Path) -> None:
+    made = PlogServer(tmp_path / "plog", {"STEPS__FUNCTIONS": json.dumps({"ring": "tests.e2e.named_functions:ring"})})
+    await made.start()
+    try:
+        document = demo_document("spice")
+        definition = document["definition"]
+        definition["deck"] = {"kind": "FUNCTION", "responses": ["delay", "power"]}
+        definition["design"] = {
+            "method": "LATIN_HYPERCUBE",
+            "points": 40,
+            "variables": [{"name": "stages", "levels": [3, 5, 7]}, {"name": "load", "low": 0.1, "high": 2}],
+            "evaluator": {"function": "ring"},
+        }
+        definition["optimize"] = {"trials": 3}
+        number = (await made.create_kit(document))["number"]
+        kit = await made.ended(number, deadline=200)
+        assert kit["status"] == "SUCCEEDED", kit
+        assert "no decks to gather" in kit["jobs"][0]["metadata"]["message"]
+        assert json.loads(await download(kit, "metrics.json"))["meanR2"] > 0.9
+    finally:
+        await made.stop()
+
+
 async def test_decks_from_an_uploaded_zip(server: PlogServer) -> None:
     """A zip is sent, named by its checksum, and collected; another person's checksum leads nowhere."""
     packed = io.BytesIO()

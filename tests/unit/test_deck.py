@@ -13,6 +13,8 @@ from domain.validation import Problems
 
 TABLE = {"kind": "TABLE", "source": {"folder": "lot7"}, "inputs": ["w", "l"], "responses": ["delay"]}
 SPICE = {"kind": "SPICE", "source": {"url": "s3://decks/inverter.zip"}}
+FUNCTION = {"kind": "FUNCTION", "responses": ["area"]}
+CALL = {"evaluator": {"function": "f"}}
 W, L = {"name": "w", "low": 1, "high": 2}, {"name": "l", "low": 1, "high": 2}
 
 
@@ -23,7 +25,9 @@ def read(document: dict[str, Any]) -> Deck:
     return deck
 
 
-@pytest.mark.parametrize("document", [TABLE, SPICE, SPICE | {"files": "a/*.cir,b?.sp", "inputs": ["Wn"], "responses": ["tp"]}])
+@pytest.mark.parametrize(
+    "document", [TABLE, SPICE, FUNCTION, SPICE | {"files": "a/*.cir,b?.sp", "inputs": ["Wn"], "responses": ["tp"]}]
+)
 def test_a_deck_survives_its_document(document: dict[str, Any]) -> None:
     deck = read(document)
     assert read(deck.as_json()) == deck
@@ -71,6 +75,22 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], field: str) -> None:
     assert field in {problem.field for problem in caught.value.problems}
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"responses": None}, "deck.responses"),
+        ({"source": {"folder": "a"}}, "deck.source"),
+        ({"files": "*.csv"}, "deck.files"),
+        ({"inputs": ["w"]}, "deck.inputs"),
+        ({"colour": "red"}, "deck.colour"),
+    ],
+)
+def test_a_function_has_responses_and_nothing_else(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        read(FUNCTION | changes)
+    assert [problem.field for problem in caught.value.problems] == [field]
+
+
 def test_an_error_never_repeats_a_password() -> None:
     with pytest.raises(ValidationFailed) as caught:
         read(TABLE | {"source": {"url": "http://me:secret@h/x.zip"}})
@@ -102,7 +122,11 @@ def test_files_are_chosen_by_name() -> None:
         (SPICE | {"inputs": ["W"]}, {"method": "SOBOL", "variables": [W]}, None),
         (SPICE | {"inputs": ["W", "l"]}, {"method": "SOBOL", "variables": [W]}, "design.variables"),
         (SPICE | {"inputs": ["W"]}, {"method": "SOBOL", "variables": [W, L]}, "design.variables.1.name"),
-        (SPICE, {"method": "SOBOL", "variables": [W], "evaluator": {"function": "f"}}, "deck.responses"),
+        (SPICE, {"method": "SOBOL", "variables": [W], **CALL}, "design.evaluator"),
+        (FUNCTION, {"method": "SOBOL", "variables": [W], **CALL}, None),
+        (FUNCTION, {"method": "SOBOL", "variables": [W]}, "design.evaluator"),
+        (FUNCTION, {"method": "MEASURED", **CALL}, "design.method"),
+        (FUNCTION | {"responses": ["y", "w"]}, {"method": "SOBOL", "variables": [W], **CALL}, "deck.responses"),
     ],
 )
 def test_deck_and_design_fit(deck: dict[str, Any], design: dict[str, Any], field: str | None) -> None:

@@ -131,7 +131,9 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 def test_a_function_is_one_that_the_server_names() -> None:
     document = with_value(DOCUMENTS["spice"], ("definition", "design", "evaluator"), {"function": "os.system"})
-    assert "definition.design.evaluator.function" in wrong_fields(document)
+    document = with_value(document, ("definition", "deck"), {"kind": "FUNCTION", "responses": ["area"]})
+    assert wrong_fields(document) == {"definition.design.evaluator.function"}
+    parse(document, {"os.system": "module:system"})
     with pytest.raises(ValidationFailed, match="must be one of"):
         parse(document, {"ring": "module:ring"})
 

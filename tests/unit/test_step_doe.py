@@ -316,13 +316,23 @@ def hangs(values):
 def function_run(tmp_path: Path, target: str, **changes: Any) -> StepRun:
     (tmp_path / "my_functions.py").write_text(FUNCTIONS)
     variables = [{"name": "a", "levels": [1, 2, 3, 4]}, {"name": "b", "levels": [1, 10]}]
-    changes = {"method": "FULL_FACTORIAL", "variables": variables, "evaluator": {"function": "mine"}, "parallel": 2} | changes
+    design: dict[str, Any] = {
+        "method": "FULL_FACTORIAL",
+        "variables": variables,
+        "evaluator": {"function": "mine"},
+        "parallel": 2,
+    }
+    definition = spice(**design | changes) | {"deck": {"kind": "FUNCTION", "responses": ["area"]}}
+    gathered = run_step(tmp_path / "decks", "steps.deck_collection", definition)
+    assert (gathered.code, gathered.artifacts) == (0, ["decks.json"]), gathered.stderr
+    assert "no decks to gather" in gathered.metadata["message"]
+    assert [gathered.statuses(task) for task in ("fetch", "parse", "check")] == [["RUNNING", "SUCCEEDED"]] * 3
     return run_step(
         tmp_path / "run",
         MODULE,
-        spice(["area"], **changes),
+        definition,
         functions={"mine": f"my_functions:{target}"},
-        inputs=collected(tmp_path / "in", {"a.cir": DIVIDER}),
+        inputs=gathered.output,
         environment={"PYTHONPATH": str(tmp_path)},
     )
 
@@ -335,6 +345,8 @@ def test_a_named_function(tmp_path: Path) -> None:
     assert rows["area"] == [a * b for a, b in zip(rows["a"], rows["b"], strict=True)]
     assert len(rows["a"]) == 8
     assert "chatter" in run.stderr
+    made_from = [report["artifact"]["inputs"] for report in run.reports if "artifact" in report]
+    assert made_from == [["decks.json"], ["decks.json"]]
 
 
 def test_points_that_a_function_fails_are_listed(tmp_path: Path) -> None:
