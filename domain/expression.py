@@ -1,12 +1,14 @@
 """Constraints that people write ("w1 + w2 <= 10"), read by an allow-list so that no text becomes code.
 
 A constraint is compared arithmetic over named variables: `+ - * / **`, the functions below, `< <= > >= == !=` (also chained),
-`and`, `or`. It is evaluated over whole numpy columns, or over intervals, which proves that a region holds no solution.
+`and`, `or`. A name that is no plain word (ASCII letters, digits and _), or is a word of Python, stands in backticks. A constraint is
+evaluated over whole numpy columns, or over intervals, which proves that a region holds no solution.
 """
 
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -23,6 +25,7 @@ MAX_LENGTH = 500
 MAX_DEPTH = 100
 MAX_EXPONENT = 16
 ROUNDING = 1e-9
+QUOTED = re.compile(r"`([^`]*)`")
 
 
 class ExpressionError(ValueError):
@@ -68,6 +71,23 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class _Arithmetic:
+    """What expressions are evaluated over: columns of numbers, or intervals.
+
+    Args:
+        number: a constant.
+        functions: the functions by name.
+        defined: the result of an operation, made undefined where it has none, from it and its operands.
+        compare: where a comparison of two sides holds, or may hold.
+    """
+
+    number: Callable[[float], Any]
+    functions: Mapping[str, Callable[..., Any]]
+    defined: Callable[..., Any]
+    compare: Callable[[type[ast.AST], Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Constraint:
     """A condition over variables. `text` is as written, `names` are the variables it mentions."""
 
@@ -80,16 +100,13 @@ class Constraint:
         """The constraint that `text` states; `ExpressionError` where it states none."""
         if len(text) > MAX_LENGTH:
             raise ExpressionError(f"is {len(text)} characters long; {MAX_LENGTH} are allowed")
-        try:
-            tree = ast.parse(text.strip(), mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise ExpressionError("is not an expression such as 'w1 + w2 <= 10'") from error
+        tree = _parsed(text.strip())
         names: set[str] = set()
         _check_condition(tree, names, 0)
         return cls(text, frozenset(names), tree)
 
     def holds(self, columns: Mapping[str, Column]) -> Mask:
-        """Where the constraint is met. A comparison with an undefined or infinite side (1/0, sqrt(-1)) is not met.
+        """Where the constraint is met. A comparison is not met where something in it is undefined or infinite (1/0, sqrt(-1)).
 
         Args:
             columns: one array of shape (n,) for each of `names`.
@@ -98,7 +115,7 @@ class Constraint:
             Booleans of shape (n,), or () where no variable is named.
         """
         with np.errstate(all="ignore"):
-            return np.asarray(_condition(self._tree, columns, _ON_COLUMNS, _compare_columns), dtype=np.bool_)
+            return np.asarray(_condition(self._tree, columns, _OVER_COLUMNS), dtype=np.bool_)
 
     def may_hold(self, boxes: Mapping[str, Interval]) -> Mask:
         """Where the constraint might be met: False proves that no point of the box meets it.
@@ -110,7 +127,35 @@ class Constraint:
             Booleans of shape (n,), or (1,) where no variable is named.
         """
         with np.errstate(all="ignore"):
-            return np.asarray(_condition(self._tree, boxes, _ON_INTERVALS, _compare_intervals), dtype=np.bool_)
+            return np.asarray(_condition(self._tree, boxes, _OVER_INTERVALS), dtype=np.bool_)
+
+
+def _parsed(text: str) -> ast.expr:
+    """The tree of an expression; its names are those meant, out of the backticks."""
+    quoted: dict[str, str] = {}
+    prefix = "quoted"
+    while prefix in text:
+        prefix += "_"
+
+    def placeholder(match: re.Match[str]) -> str:
+        quoted[f"{prefix}{len(quoted)}"] = match[1]
+        return f" {prefix}{len(quoted) - 1} "
+
+    plain = QUOTED.sub(placeholder, text).strip()
+    if not plain.isascii():
+        odd = next(character for character in plain if not character.isascii())
+        raise ExpressionError(f"holds {odd!r}: a name with other characters than letters, digits and _ stands in backticks")
+    try:
+        tree = ast.parse(plain, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ExpressionError(
+            "is not an expression such as 'w1 + w2 <= 10'; a name that is not plain letters, digits and _, or is a word of "
+            "Python, stands in backticks"
+        ) from error
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = quoted.get(node.id, node.id)
+    return tree
 
 
 def _check_condition(node: ast.expr, names: set[str], depth: int) -> None:
@@ -173,34 +218,46 @@ def _exponent(node: ast.expr) -> float:
     return sign * _number(inner)
 
 
-def _condition(node: ast.expr, values: Mapping[str, Any], functions: Mapping[str, Any], compare: Any) -> Any:
+def _condition(node: ast.expr, values: Mapping[str, Any], over: _Arithmetic) -> Any:
     if isinstance(node, ast.BoolOp):
         join = operator.and_ if isinstance(node.op, ast.And) else operator.or_
-        return reduce(join, [_condition(value, values, functions, compare) for value in node.values])
+        return reduce(join, [_condition(value, values, over) for value in node.values])
     if not isinstance(node, ast.Compare):
         raise TypeError(f"{ast.dump(node)} passed the check of constraints")
-    sides = [_evaluate(value, values, functions) for value in (node.left, *node.comparators)]
+    sides = [_evaluate(value, values, over) for value in (node.left, *node.comparators)]
     return reduce(
-        operator.and_, [compare(type(op), left, right) for op, left, right in zip(node.ops, sides, sides[1:], strict=False)]
+        operator.and_, [over.compare(type(op), left, right) for op, left, right in zip(node.ops, sides, sides[1:], strict=False)]
     )
 
 
-def _evaluate(node: ast.expr, values: Mapping[str, Any], functions: Mapping[str, Any]) -> Any:
+def _evaluate(node: ast.expr, values: Mapping[str, Any], over: _Arithmetic) -> Any:
     match node:
         case ast.Name():
             return values[node.id]
         case ast.Constant():
-            return np.float64(_number(node)) if functions is _ON_COLUMNS else Interval.of(_number(node))
+            return over.number(_number(node))
         case ast.UnaryOp():
-            return _ARITHMETIC[type(node.op)](_evaluate(node.operand, values, functions))
+            operands, operation = [node.operand], _ARITHMETIC[type(node.op)]
         case ast.BinOp(op=ast.Pow()):
-            return _evaluate(node.left, values, functions) ** _exponent(node.right)
+            operands, operation = [node.left], _power(_exponent(node.right))
         case ast.BinOp():
-            left, right = (_evaluate(side, values, functions) for side in (node.left, node.right))
-            return _ARITHMETIC[type(node.op)](left, right)
+            operands, operation = [node.left, node.right], _ARITHMETIC[type(node.op)]
         case ast.Call(func=ast.Name(id=name)):
-            return functions[name](*(_evaluate(value, values, functions) for value in node.args))
-    raise TypeError(f"{ast.dump(node)} passed the check of constraints")
+            operands, operation = node.args, over.functions[name]
+        case _:
+            raise TypeError(f"{ast.dump(node)} passed the check of constraints")
+    sides = [_evaluate(operand, values, over) for operand in operands]
+    return over.defined(operation(*sides), *sides)
+
+
+def _power(exponent: float) -> Callable[[Any], Any]:
+    return lambda base: base**exponent
+
+
+def _defined_column(result: Column, *operands: Column) -> Column:
+    """NaN where the result or an operand is undefined or infinite: what follows is undefined too, as it is for intervals."""
+    is_defined = reduce(operator.and_, map(np.isfinite, (result, *operands)))
+    return np.where(is_defined, result, np.nan)
 
 
 def _compare_columns(comparison: type[ast.AST], left: Any, right: Any) -> Any:
@@ -222,3 +279,7 @@ def _compare_intervals(comparison: type[ast.AST], left: Interval, right: Interva
 
 def _moved(bound: Column, direction: int) -> Column:
     return np.where(np.isfinite(bound), bound + direction * ROUNDING * np.abs(bound), bound)
+
+
+_OVER_COLUMNS = _Arithmetic(np.float64, _ON_COLUMNS, _defined_column, _compare_columns)
+_OVER_INTERVALS = _Arithmetic(Interval.of, _ON_INTERVALS, lambda result, *_: result, _compare_intervals)

@@ -9,6 +9,7 @@ import pytest
 
 from demo import make_table
 from domain.definition import parse_kit
+from domain.netlist import read_netlist
 from domain.step_template import builtin_template
 from tests.services import require_program
 from tests.unit.step_runs import StepRun, run_step
@@ -39,6 +40,16 @@ def test_the_documents_are_accepted(name: str) -> None:
         )
         == kit
     )
+
+
+def test_the_example_of_the_documentation_fits_its_deck() -> None:
+    text = (DEMO.parent / "docs" / "kits.md").read_text("utf-8")
+    example = json.loads(text.split("```json\n")[1].split("```")[0])
+    definition = parse_kit(example, {"builtin": builtin_template("python")}, [str(DEMO)], {}).definition
+    folder = DEMO.parent / str(definition.deck.source.folder)
+    files = {path.name: path.read_text("utf-8") for path in folder.iterdir()}
+    (netlist,) = (read_netlist(name, files) for name in files if definition.deck.takes(name))
+    assert set(definition.design.space.names) <= set(netlist.parameters)
 
 
 def test_the_table_is_what_its_generator_writes(tmp_path: Path) -> None:

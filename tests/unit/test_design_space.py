@@ -108,6 +108,7 @@ def test_missing_values_break_no_rule_where_they_are_allowed() -> None:
         (["a < 0"], True),
         (["a <= 0"], False),
         (["sqrt(a - 20) > 0"], True),
+        (["(log(a - 10))**-0.5 < 1", "a >= 10"], True),
         ([], False),
     ],
 )

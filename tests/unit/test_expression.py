@@ -33,6 +33,13 @@ def holds(text: str, **values: float) -> bool:
         ("sqrt(a) >= 0", {"a": -1}, False),
         ("log(a) < 0", {"a": 0}, False),
         ("a**-1 == 0.5", {"a": 2}, True),
+        ("(log(a))**-0.5 >= 0", {"a": 0}, False),
+        ("1 / (1 / a) == 0", {"a": 0}, False),
+        ("exp(log(a)) <= 1", {"a": 0}, False),
+        ("sqrt(a)**0 == 1", {"a": -1}, False),
+        ("`in`*2 + `gate length (µm)` <= `lambda`", {"in": 1, "gate length (µm)": 3, "lambda": 5}, True),
+        ("quoted0 + `quoted0` < 3", {"quoted0": 1}, True),
+        ("max(`max`,1)<2", {"max": 1.5}, True),
     ],
 )
 def test_meaning(text: str, values: dict[str, float], expected: bool) -> None:
@@ -91,6 +98,12 @@ def test_a_whole_column_at_once() -> None:
 )
 def test_what_is_no_constraint_is_refused(text: str) -> None:
     with pytest.raises(ExpressionError):
+        Constraint.parse(text)
+
+
+@pytest.mark.parametrize("text", ["lambda >= 0.1", "µm_w <= 3", "in > 2", "gate length <= 3", "`a <= 3", "``", "`f`(a) < 1"])
+def test_a_name_that_must_be_quoted_is_told(text: str) -> None:
+    with pytest.raises(ExpressionError, match=r"backticks|must compare|may hold"):
         Constraint.parse(text)
 
 
