@@ -1,8 +1,8 @@
 """Constraints that people write ("w1 + w2 <= 10"), read by an allow-list so that no text becomes code.
 
 A constraint is compared arithmetic over named variables: `+ - * / **`, the functions below, `< <= > >= == !=` (also chained),
-`and`, `or`. A name that is no plain word (ASCII letters, digits and _), or is a word of Python, stands in backticks. A constraint is
-evaluated over whole numpy columns, or over intervals, which proves that a region holds no solution.
+`and`, `or`. A name that is no plain word (ASCII letters, digits and _), or is a word of Python, stands in backticks. Expressions
+are evaluated over whole numpy columns, or over intervals, which proves that a region holds no solution.
 """
 
 import ast

@@ -111,7 +111,9 @@ class DesignInput:
     points: int | None = strawberry.field(default=None, description="How many points a sampled design has; 64 by default.")
     seed: int | None = strawberry.field(default=None, description="The same seed gives the same points; 0 by default.")
     variables: list[VariableInput] | None = strawberry.field(default=None, description="The design space.")
-    constraints: list[str] | None = strawberry.field(default=None, description="Conditions on points, as in `w1 + w2 <= 10`.")
+    constraints: list[str] | None = strawberry.field(
+        default=None, description="Conditions on points, as in `w1 + w2 <= 10`; a name that is no plain word stands in backticks."
+    )
     evaluator: EvaluatorInput | None = strawberry.field(
         default=None, description="What evaluates points, for decks of kind `FUNCTION`."
     )
