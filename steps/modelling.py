@@ -80,7 +80,7 @@ def _preparation(options: MlOptions, inputs: Inputs) -> ColumnTransformer:
     categories: list[tuple[str, Any]] = []
     if options.missing is not Missing.DROP:
         numbers.append(("impute", SimpleImputer(strategy=options.missing.value.lower(), keep_empty_features=True)))
-        categories.append(("impute", SimpleImputer(strategy="most_frequent")))
+        categories.append(("impute", SimpleImputer(strategy="most_frequent", keep_empty_features=True)))
     if options.scaler is not Scaler.NONE:
         numbers.append(("scale", SCALERS[options.scaler]()))
     known = [np.asarray(texts, dtype=np.object_) for texts in inputs.categories.values()]
