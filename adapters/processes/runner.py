@@ -48,7 +48,7 @@ class ProcessRunner:
         request_timeout_seconds: float = 20.0,
         use_control_groups: bool = True,
         log_bytes: int = 64 << 20,
-        max_reports: int = 200_000,
+        max_reports: int = 100_000,
     ) -> None:
         self._root = folder.resolve()
         self._python = python
