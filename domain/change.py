@@ -1,7 +1,7 @@
 """A change of one kit in the making: the events that a command causes, folded as they are added.
 
 Every command below checks first and emits afterwards, so that a refused command leaves nothing behind. The result is stored as a
-whole or not at all, guarded by the version that the decision was made on.
+whole or not at all, guarded by the revision that the decision was made on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,13 +55,23 @@ class Change:
         self.emit(kind, job_type=job.type, job_id=job.id, **values)
 
     def emit_for_task(self, job: Job, task: Task, kind: EventKind, **values: Any) -> None:
-        """Add an event of a task in its job's current attempt."""
+        """Add an event of a task in its job's current attempt; it takes along the progress that was kept for it."""
+        if values.get("progress") is None:
+            values["progress"] = task.coalesced_progress
         self.emit_for_job(job, kind, task=task.name, order=task.order, **values)
 
     def consume(self, job_id: UUID, sequence: int) -> None:
-        """Use up a report's number without an event (the report was coalesced or refused)."""
-        jobs = (replace(job, last_sequence=sequence) if job.id == job_id else job for job in self.kit.jobs)
-        self.kit = replace(self.kit, jobs=tuple(jobs))
+        """Use up a report's number without an event."""
+        self._replace(replace(self.job(job_id), last_sequence=sequence))
+
+    def coalesce(self, job_id: UUID, task_name: str, sequence: int, progress: float) -> None:
+        """Use up the number of a report of progress, and keep the progress for the task's next event."""
+        job = self.job(job_id)
+        tasks = (replace(each, coalesced_progress=progress) if each.name == task_name else each for each in job.tasks)
+        self._replace(replace(job, last_sequence=sequence, tasks=tuple(tasks)))
+
+    def _replace(self, job: Job) -> None:
+        self.kit = replace(self.kit, jobs=tuple(job if each.id == job.id else each for each in self.kit.jobs))
 
     def move_job(self, job_id: UUID, status: Status, metadata: Mapping[str, Any] | None = None) -> None:
         """Take a job's current attempt to `status`; IllegalTransition where the table has no such step."""
@@ -106,10 +116,10 @@ class Change:
         return Change(self.before, self.recorded_kit(at), self.actor, events, attempts)
 
     def recorded_kit(self, at: datetime) -> Kit:
-        """The kit alone with the database's time in place of `RECORDING`."""
+        """The kit alone as it is stored: with the database's time in place of `RECORDING`, one revision further."""
         names = ("updated_at", "status_changed_at", "started_at", "ended_at", "archived_at")
         jobs = tuple(_stamp_job(job, at) if job.updated_at is RECORDING else job for job in self.kit.jobs)
-        return replace(self.kit, **_stamps(self.kit, names, at), jobs=jobs)
+        return replace(self.kit, **_stamps(self.kit, names, at), jobs=jobs, revision=self.before.revision + 1)
 
 
 def _stamp_job(job: Job, at: datetime) -> Job:

@@ -38,7 +38,8 @@ class Kit:
 
     `id` is the short number that people quote. `version` grows by one with each event of the kit, its jobs and tasks;
     `status_version` is the version at the last change of the kit's own status. `is_started` tells that somebody has
-    given the command to run the whole kit: its jobs then follow one another by themselves.
+    given the command to run the whole kit: its jobs then follow one another by themselves. `revision` grows with each write of
+    the stored state, also where no event came with it: writers are guarded by it. It is no part of what the events say.
     """
 
     id: int
@@ -58,6 +59,7 @@ class Kit:
     ended_at: datetime | None = None
     archived_at: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    revision: int = field(default=0, compare=False)
 
     @property
     def progress(self) -> float:

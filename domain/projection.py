@@ -205,6 +205,7 @@ def _apply_to_task(task: Task, event: Event) -> Task:
         updated_at=at,
         progress=event.progress if is_running and event.progress is not None else task.progress,
         progressed_at=at if event.kind is EventKind.PROGRESS else task.progressed_at,
+        coalesced_progress=None,
     )
     if event.kind is EventKind.NOTE:
         return replace(task, metadata={**task.metadata, **event.metadata})
@@ -217,7 +218,7 @@ def _apply_to_task(task: Task, event: Event) -> Task:
     return replace(
         task,
         progress=1.0 if status is Status.SUCCEEDED else task.progress,
-        started_at=task.started_at or at,
+        started_at=task.started_at or (None if status is Status.CANCELLED else at),
         ended_at=at if status in ENDED else None,
         metadata={**task.metadata, **event.metadata},
     )

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
+from domain.artifact import Artifact
 from domain.attempt import AttemptKey
 from domain.change import Change
 from domain.commands import current_attempt
@@ -30,6 +32,7 @@ MAX_METADATA = 65_536
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]+)?")  # RFC 6838, with parameters in ASCII
 REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
 JOB_KINDS = frozenset({EventKind.NOTE, EventKind.ARTIFACT})
+NO_ARTIFACTS: Mapping[str, Artifact] = MappingProxyType({})
 TASK_KINDS = JOB_KINDS | {EventKind.STATUS, EventKind.PROGRESS, EventKind.TRIAL, EventKind.POINT}
 
 
@@ -93,13 +96,14 @@ class ReportResult:
         return cls(sequence=sequence, state=ReportState.REFUSED, code=error.code, message=error.message, consumed=consumed)
 
 
-def judge(change: Change, report: Report, now: datetime) -> ReportResult | None:
+def judge(change: Change, report: Report, now: datetime, artifacts: Mapping[str, Artifact] = NO_ARTIFACTS) -> ReportResult | None:
     """Add what `report` causes to `change` and say what became of it; None for a repeat, whose answer is on record.
 
     Args:
         change: the change of the report's kit, with the reports judged before it already in.
         report: the report to judge.
         now: the database's time, against which progress is limited to one event per second and task.
+        artifacts: those of the report's attempt so far, by name; read only where the report brings one.
     """
     try:
         job = current_attempt(change, report.attempt.job_id, report.attempt.number)
@@ -112,17 +116,25 @@ def judge(change: Change, report: Report, now: datetime) -> ReportResult | None:
     except UserError as error:
         return ReportResult.refused(report.sequence, error, consumed=False)
     try:
-        is_recorded = _record(change, job, report, now)
+        is_recorded = _record(change, job, report, now, artifacts)
     except UserError as error:
         change.consume(job.id, report.sequence)
         return ReportResult.refused(report.sequence, error, consumed=True)
     if not is_recorded:
-        change.consume(job.id, report.sequence)
         return ReportResult(sequence=report.sequence, state=ReportState.COALESCED)
     return ReportResult(sequence=report.sequence, state=ReportState.RECORDED, version=change.kit.version)
 
 
-def _record(change: Change, job: Job, report: Report, now: datetime) -> bool:
+def record_progress(change: Change, now: datetime) -> None:
+    """Record the progress that came too soon, now that it does not any more."""
+    for job in change.kit.jobs:
+        for task in job.tasks:
+            if task.coalesced_progress is not None and not _comes_too_soon(task, now):
+                change.emit_for_task(job, task, EventKind.PROGRESS)
+
+
+def _record(change: Change, job: Job, report: Report, now: datetime, artifacts: Mapping[str, Artifact]) -> bool:
+    """Whether the report is an event; one that is not has used up its number."""
     _check(report)
     values: dict[str, Any] = {
         "sequence": report.sequence,
@@ -130,6 +142,9 @@ def _record(change: Change, job: Job, report: Report, now: datetime) -> bool:
         "metadata": report.metadata if report.artifact is None else _artifact_metadata(report.artifact),
         "progress": None if report.progress is None else round(report.progress, PROGRESS_DIGITS),
     }
+    if report.artifact is not None and _is_known(report.artifact, artifacts):
+        change.consume(job.id, report.sequence)
+        return False
     if report.task is None:
         if report.kind not in JOB_KINDS:
             raise ValidationFailed.of("task", "is required")
@@ -144,6 +159,7 @@ def _record(change: Change, job: Job, report: Report, now: datetime) -> bool:
     elif report.kind is EventKind.PROGRESS:
         _check_progress(task, report)
         if _comes_too_soon(task, now):
+            change.coalesce(job.id, task.name, report.sequence, values["progress"])
             return False
     change.emit_for_task(job, task, report.kind, **values)
     return True
@@ -198,6 +214,16 @@ def _artifact_metadata(artifact: ReportedArtifact) -> dict[str, Any]:
     return document
 
 
+def _is_known(artifact: ReportedArtifact, artifacts: Mapping[str, Artifact]) -> bool:
+    """Whether the attempt has that very content under that name already; ValidationFailed where it has another."""
+    first = artifacts.get(artifact.name)
+    if first is not None and first.sha256 != artifact.sha256:
+        raise ValidationFailed.of(
+            "artifact.name", "is taken in this attempt by another content; give each version a name of its own"
+        )
+    return first is not None
+
+
 def _is_place(name: str) -> bool:
     """Whether a later job can keep a file of that name in a folder of its own."""
     parts = PurePosixPath(name).parts
@@ -206,6 +232,7 @@ def _is_place(name: str) -> bool:
 
 
 def _comes_too_soon(task: Task, now: datetime) -> bool:
+    """Whether the last progress is less than a second old; one from the future only tells that a clock was set back."""
     if task.progressed_at is None:
         return False
-    return task.progressed_at == RECORDING or now - task.progressed_at < PROGRESS_INTERVAL
+    return task.progressed_at == RECORDING or timedelta() <= now - task.progressed_at < PROGRESS_INTERVAL

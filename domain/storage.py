@@ -1,6 +1,6 @@
 """The database as use cases see it: stores by noun, on one unit of work. Implemented in `persistence`."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -104,8 +104,11 @@ class EventStore(Protocol):
         """Several pages in the order of the queries, in one statement for all that differ in kit and place alone."""
         ...
 
-    async def version_of_report(self, kit_id: int, job_id: UUID, attempt: int, sequence: int) -> int | None:
-        """The version of the event that a report caused; None where it caused none."""
+    async def versions_of_reports(self, kit_id: int, attempt: Attempt, sequences: Collection[int]) -> dict[int, int]:
+        """The versions of the events that these reports of an attempt caused, by number; without those that caused none.
+
+        Costs what lies between the lowest number and now, not the kit's whole history.
+        """
         ...
 
     async def prepare_partitions(self, now: datetime) -> None:
@@ -163,8 +166,8 @@ class AttemptStore(Protocol):
         """Keep the answers to reports that were refused and used up their number."""
         ...
 
-    async def refusal(self, key: AttemptKey, sequence: int) -> ReportResult | None:
-        """The answer to a report that was refused; None where it was not."""
+    async def refusals(self, key: AttemptKey, sequences: Collection[int]) -> dict[int, ReportResult]:
+        """The answers to those of these reports that were refused, by number."""
         ...
 
 
@@ -172,7 +175,7 @@ class ArtifactRecords(Protocol):
     """The artifacts of one unit of work."""
 
     async def add(self, artifacts: Sequence[Artifact]) -> None:
-        """Store records; a second one of the same name in an attempt replaces the first, which was not finished then."""
+        """Store records; IntegrityError where a name is taken in its attempt."""
         ...
 
     async def get_many(self, ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, Artifact]:

@@ -1,10 +1,12 @@
-"""Storing changes of kits: events, versions and current state together, guarded by the version decided on.
+"""Storing changes of kits: events, versions and current state together, guarded by the revision decided on.
 
-A change is stored only if its kit still has the version that it was decided on. On PostgreSQL one statement does everything for a
-whole batch of kits, so that a kit's row is locked for that statement alone; on SQLite, which has no data-modifying CTE, the
-one writing transaction does. The database's clock is read under the lock and never runs backwards within a kit.
+A change is stored only if its kit still has the revision that it was decided on; every write of the state raises it, also one
+that makes no event. On PostgreSQL one statement does everything for a whole batch of kits and locks their rows until its short
+transaction commits; on SQLite, which has no data-modifying CTE, the one writing transaction does. The database's clock is read
+under the lock and never runs backwards within a kit.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,14 +55,19 @@ def _rows(change: Change, name_ids: Mapping[str, int]) -> Rows:
 
 
 async def write_state(connection: AsyncConnection, kit: Kit, attempts: Mapping[AttemptKey, Attempt]) -> None:
-    """Put the current state of a whole kit in the place of what is stored; no events."""
+    """Put the current state of a whole kit in the place of what is stored; no events.
+
+    No server's memory of the kit passes the guard any more: the revision grows, and where its row was lost, it begins at the time
+    in microseconds, which no count of writes reaches.
+    """
     state = tables.kit_state
     for table in STATES:
         await connection.execute(table.delete().where(table.c.kit_id == kit.id))
-    values = rows.kit_state_row(kit)
+    values = {**rows.kit_state_row(kit), "revision": time.time_ns() // 1000}
     everything = Change(before=replace(kit, jobs=()), kit=kit, actor="", attempts=dict(attempts))
     statement = insert_into(connection, state).values(values)
-    await connection.execute(statement.on_conflict_do_update(index_elements=[state.c.kit_id], set_=values))
+    updated = {**values, "revision": state.c.revision + 1}
+    await connection.execute(statement.on_conflict_do_update(index_elements=[state.c.kit_id], set_=updated))
     await _upsert_rows(connection, _rows(everything, {}))
 
 
@@ -68,7 +75,7 @@ async def _upsert_rows(connection: AsyncConnection, found: Rows) -> None:
     for table in STATES:
         if found[table.name]:
             statement = insert_into(connection, table)
-            updated = {column.name: text(_merged(column)) for column in table.columns if not column.primary_key}
+            updated = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
             keys = list(table.primary_key.columns)
             await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=updated), found[table.name])
 
@@ -79,11 +86,11 @@ async def _append_sqlite(
     recorded: dict[int, datetime] = {}
     state = tables.kit_state
     for change in changes:
-        query = select(state.c.version, state.c.updated_at).where(state.c.kit_id == change.kit.id)
+        query = select(state.c.revision, state.c.updated_at).where(state.c.kit_id == change.kit.id)
         current = (await connection.execute(query)).one_or_none()
-        if current is None or current.version != change.before.version:
+        if current is None or current.revision != change.before.revision:
             continue
-        at = max(current.updated_at, datetime.now(UTC)) if current.version else current.updated_at
+        at = max(current.updated_at, datetime.now(UTC)) if current.revision else current.updated_at
         change = change.recorded(at)
         values = rows.kit_state_row(change.kit)
         await connection.execute(state.update().where(state.c.kit_id == change.kit.id).values(values))
@@ -101,7 +108,8 @@ async def _append_postgresql(
     """All changes travel as one JSON document: as arrays of columns they took the driver longer to encode than all else here."""
     documents = []
     for change in changes:
-        document = {"expected": change.before.version, **encoded(tables.kit_state, rows.kit_state_row(change.kit))}
+        document = {"expected": change.before.revision, **encoded(tables.kit_state, rows.kit_state_row(change.kit))}
+        document["revision"] = change.before.revision + 1
         for table_name, found in _rows(change, name_ids).items():
             table = tables.metadata.tables[table_name]
             document[table_name] = [encoded(table, row) for row in found]
@@ -122,9 +130,9 @@ def _statement() -> TextClause:
     parts = ", ".join(f"{table.name} json" for table in (*STATES, tables.kit_event))
     ctes = [
         "incoming AS MATERIALIZED (SELECT * FROM json_to_recordset(CAST(:changes AS json))"
-        f" AS i(expected integer, {_definition(tables.kit_state)}, {parts}))",
+        f" AS i(expected bigint, {_definition(tables.kit_state)}, {parts}))",
         "locked AS MATERIALIZED (SELECT i.*, k.updated_at AS previous FROM kit_state k JOIN incoming i ON i.kit_id = k.kit_id"
-        " WHERE k.version = i.expected ORDER BY k.kit_id FOR UPDATE OF k SKIP LOCKED)",
+        " WHERE k.revision = i.expected ORDER BY k.kit_id FOR UPDATE OF k SKIP LOCKED)",
         "stamped AS MATERIALIZED (SELECT *,"
         " CASE WHEN expected = 0 THEN previous ELSE greatest(previous, clock_timestamp()) END AS at FROM locked)",
         f"kits AS (UPDATE kit_state k SET {_assignments(tables.kit_state)} FROM stamped s WHERE k.kit_id = s.kit_id)",
@@ -159,22 +167,8 @@ def _insert(table: Table) -> str:
 
 def _upsert(table: Table) -> str:
     keys = ", ".join(column.name for column in table.primary_key.columns)
-    updated = ", ".join(f"{column.name} = {_merged(column)}" for column in table.columns if not column.primary_key)
+    updated = ", ".join(f"{column.name} = excluded.{column.name}" for column in table.columns if not column.primary_key)
     return f"{_insert(table)} ON CONFLICT ({keys}) DO UPDATE SET {updated}"
-
-
-def _merged(column: Column[Any]) -> str:
-    """What is kept of a column when its row is there already.
-
-    A report that makes no event uses up its number without a new version of the kit, so that the guard doesn't see it: whoever
-    decided before it must not take the number back.
-    """
-    if column is not tables.job_state.c.last_sequence:
-        return f"excluded.{column.name}"
-    return (
-        "CASE WHEN job_state.attempt = excluded.attempt AND job_state.last_sequence > excluded.last_sequence"
-        " THEN job_state.last_sequence ELSE excluded.last_sequence END"
-    )
 
 
 async def _name_ids(connection: AsyncConnection, names: Sequence[str], cache: dict[str, int]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import Any
 from domain.change import Change
 from domain.kit import Kit, KitIdentity
 from domain.projection import BrokenHistory, empty_kit
+from domain.task import Task
 from domain.visibility import EVERYTHING
 from persistence.append import write_state
 from persistence.unit_of_work import Database, UnitOfWork
@@ -63,7 +64,7 @@ async def _check(work: UnitOfWork, identity: KitIdentity, report: RebuildReport)
         return None
     stored = await work.kits.get(identity.id, EVERYTHING)
     if stored is not None:
-        change.kit = _with_sequences(change.kit, stored)
+        change.kit = _with_what_made_no_event(change.kit, stored)
     found = {attempt.key: attempt for attempt in await work.attempts.of_jobs([job.id for job in change.kit.jobs])}
     differences = [*_differences("", stored, change.kit), *_differences("attempts", found, change.attempts)]
     report.differences += [f"kit {identity.id}: {difference}" for difference in differences]
@@ -78,20 +79,25 @@ async def _fix(database: Database, identity: KitIdentity) -> None:
             await write_state(work.connection, change.kit, change.attempts)
 
 
-def _with_sequences(kit: Kit, stored: Kit) -> Kit:
-    """The kit with the stored report numbers where they are higher: reports that made no event use up numbers too."""
+def _with_what_made_no_event(kit: Kit, stored: Kit) -> Kit:
+    """The kit with what reports leave that make no event: numbers that they use up, and progress kept for the next event."""
     jobs = []
     for job in kit.jobs:
         other = stored.job(job.id)
-        is_same_attempt = other is not None and other.attempt.number == job.attempt.number
-        used = other.last_sequence if other is not None and is_same_attempt else 0
-        jobs.append(replace(job, last_sequence=max(job.last_sequence, used)))
+        if other is not None and other.attempt.number == job.attempt.number:
+            tasks = (replace(task, coalesced_progress=_kept_progress(task, other.task(task.name))) for task in job.tasks)
+            job = replace(job, last_sequence=max(job.last_sequence, other.last_sequence), tasks=tuple(tasks))
+        jobs.append(job)
     return replace(kit, jobs=tuple(jobs))
+
+
+def _kept_progress(task: Task, stored: Task | None) -> float | None:
+    return stored.coalesced_progress if stored is not None and stored.version == task.version else None
 
 
 def _differences(path: str, stored: Any, expected: Any) -> Iterator[str]:
     if is_dataclass(stored) and is_dataclass(expected):
-        for each in fields(expected):
+        for each in filter(lambda each: each.compare, fields(expected)):
             yield from _differences(f"{path}.{each.name}".lstrip("."), getattr(stored, each.name), getattr(expected, each.name))
     elif isinstance(stored, tuple) and isinstance(expected, tuple) and len(stored) == len(expected):
         for index, (one, other) in enumerate(zip(stored, expected, strict=True)):

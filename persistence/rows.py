@@ -26,7 +26,7 @@ _SINCE = ("version", "status_version", "created_at", "updated_at")
 KIT = _fields(tables.kit, "id", "name", "owner", "product_line", "definition", "metadata", "created_at") | _fields(
     tables.kit_state,
     *("version", "status", "status_version", "is_started", "updated_at", "status_changed_at"),
-    *("started_at", "ended_at", "archived_at"),
+    *("started_at", "ended_at", "archived_at", "revision"),
 )
 JOB = _fields(tables.job_state, "kit_id", "type", *_SINCE, "last_sequence", "cancel_requested", "metadata", id="job_id")
 ATTEMPT = _fields(
@@ -35,7 +35,18 @@ ATTEMPT = _fields(
 )
 TASK = _fields(
     tables.task_state,
-    *("job_id", "name", "status", "progress", *_SINCE, "started_at", "ended_at", "progressed_at", "metadata"),
+    *(
+        "job_id",
+        "name",
+        "status",
+        "progress",
+        *_SINCE,
+        "started_at",
+        "ended_at",
+        "progressed_at",
+        "coalesced_progress",
+        "metadata",
+    ),
     order="task_order",
 )
 EVENT = _fields(
@@ -59,6 +70,7 @@ def kit_state_row(kit: Kit) -> dict[str, Any]:
         "started_at": kit.started_at,
         "ended_at": kit.ended_at,
         "archived_at": kit.archived_at,
+        "revision": kit.revision,
     }
 
 
@@ -114,6 +126,7 @@ def task_row(task: Task, job: Job) -> dict[str, Any]:
         "started_at": task.started_at,
         "ended_at": task.ended_at,
         "progressed_at": task.progressed_at,
+        "coalesced_progress": task.coalesced_progress,
         "metadata": task.metadata,
     }
 

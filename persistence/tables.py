@@ -42,6 +42,7 @@ kit_state = Table(
     Column("started_at", Instant),
     Column("ended_at", Instant),
     Column("archived_at", Instant),
+    Column("revision", BigInteger, nullable=False),
     comment="The current state of each kit; its row is the lock that the kit's writers take",
 )
 
@@ -97,6 +98,7 @@ task_state = Table(
     Column("started_at", Instant),
     Column("ended_at", Instant),
     Column("progressed_at", Instant),
+    Column("coalesced_progress", Share),
     Column("metadata", Document),
     comment="The current state of each task",
 )

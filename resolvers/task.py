@@ -28,7 +28,4 @@ async def report_tasks(
         raise PermissionDenied(f"This token belongs to attempt {worker.attempt}; it can't report on {foreign.attempt}.")
     given = {"reports": [asdict(report) for report in reports]}
     idempotency = Idempotency.of(str(worker.attempt), "taskReport", idempotency_key, given)
-    if idempotency is not None:
-        async with services.database.transaction() as work:
-            await idempotency.replayed(work)
-    return await services.reports.submit(worker, reports)
+    return await services.reports.submit(worker, reports, idempotency)

@@ -40,8 +40,8 @@ strawberry.enum(
     JobOrder,
     name="JobOrder",
     description=(
-        "What jobs are sorted by: `KIT_NUMBER` (the order in which their kits were created), `UPDATED_AT` (their last event, over "
-        "all jobs of the filter). Equal ones are sorted by their kit's number, those of a kit stand in its order."
+        "What jobs are sorted by: `KIT_NUMBER` (the order in which their kits were created), `UPDATED_AT` (their last event, "
+        "over all jobs of the filter). Equal ones are sorted by their kit's number, those of a kit stand in its order."
     ),
 )
 strawberry.enum(

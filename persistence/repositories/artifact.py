@@ -11,7 +11,7 @@ from domain.attempt import AttemptKey
 from domain.storage import ArtifactRecords
 from domain.visibility import Visibility
 from persistence import tables
-from persistence.dialect import among, insert_into
+from persistence.dialect import among
 from persistence.repositories.kit import is_visible
 
 ARTIFACT = tables.artifact
@@ -37,10 +37,7 @@ class ArtifactRepository(ArtifactRecords):
                 "inputs": [str(each) for each in artifact.inputs],
                 "created_at": artifact.created_at,
             }
-            updated = {key: values[key] for key in ("id", "media_type", "sha256", "size", "inputs", "created_at")}
-            keys = [ARTIFACT.c.job_id, ARTIFACT.c.attempt, ARTIFACT.c.name]
-            statement = insert_into(self._connection, ARTIFACT).values(values)
-            await self._connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=updated))
+            await self._connection.execute(ARTIFACT.insert().values(values))
 
     async def get_many(self, ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, Artifact]:
         query = (

@@ -1,6 +1,6 @@
 """Attempts: their record, who runs them, and what they reported in vain."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -109,14 +109,13 @@ class AttemptRepository(AttemptStore):
         if values:
             await self._connection.execute(insert_into(self._connection, REFUSED).on_conflict_do_nothing(), values)
 
-    async def refusal(self, key: AttemptKey, sequence: int) -> ReportResult | None:
-        query = select(REFUSED).where(
-            REFUSED.c.job_id == key.job_id, REFUSED.c.attempt == key.number, REFUSED.c.sequence == sequence
-        )
-        row = (await self._connection.execute(query)).one_or_none()
-        if row is None:
-            return None
-        return ReportResult(sequence=sequence, state=ReportState.REFUSED, code=row.code, message=row.message)
+    async def refusals(self, key: AttemptKey, sequences: Collection[int]) -> dict[int, ReportResult]:
+        is_one = among(REFUSED.c.sequence, sorted(sequences), self._connection.dialect.name)
+        query = select(REFUSED).where(REFUSED.c.job_id == key.job_id, REFUSED.c.attempt == key.number, is_one)
+        return {
+            row.sequence: ReportResult(sequence=row.sequence, state=ReportState.REFUSED, code=row.code, message=row.message)
+            for row in await self._connection.execute(query)
+        }
 
     @staticmethod
     def _claim(row: Row[Any]) -> Claim:

@@ -1,22 +1,22 @@
 """The histories of kits: reading them whole, in pages, and finding the event of a report."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, select, text
+from sqlalchemy import ColumnElement, Integer, Select, and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from domain.attempt import Attempt
 from domain.event import Event
 from domain.kit import KitIdentity
 from domain.query import EventQuery, Page
 from domain.storage import EventStore
 from persistence import rows, tables
-from persistence.dialect import first_of_each, table_of
+from persistence.dialect import among, first_of_each, table_of
 
 EVENT, NAME = tables.kit_event, tables.name
 MONTHS_AHEAD = 3
@@ -73,11 +73,20 @@ class EventRepository(EventStore):
 
         return first_of_each(dialect, wanted, self._events(), EVENT.c.version, query.first + 1, conditions)
 
-    async def version_of_report(self, kit_id: int, job_id: UUID, attempt: int, sequence: int) -> int | None:
-        query = select(EVENT.c.version).where(
-            EVENT.c.kit_id == kit_id, EVENT.c.job_id == job_id, EVENT.c.attempt == attempt, EVENT.c.sequence == sequence
+    async def versions_of_reports(self, kit_id: int, attempt: Attempt, sequences: Collection[int]) -> dict[int, int]:
+        """Numbers and versions of an attempt's reports grow together: the walk back ends at the lowest number wanted."""
+        if not sequences:
+            return {}
+        of_attempt = and_(EVENT.c.job_id == attempt.job_id, EVENT.c.attempt == attempt.number)
+        is_before = or_(EVENT.c.recorded_at < attempt.created_at, and_(of_attempt, EVENT.c.sequence <= min(sequences)))
+        lowest = select(EVENT.c.version).where(EVENT.c.kit_id == kit_id, is_before).order_by(EVENT.c.version.desc()).limit(1)
+        query = select(EVENT.c.sequence, EVENT.c.version).where(
+            EVENT.c.kit_id == kit_id,
+            EVENT.c.version >= func.coalesce(lowest.scalar_subquery(), 0),
+            of_attempt,
+            among(EVENT.c.sequence, sorted(sequences), self._connection.dialect.name),
         )
-        return (await self._connection.execute(query)).scalar_one_or_none()
+        return {row.sequence: row.version for row in await self._connection.execute(query)}
 
     async def prepare_partitions(self, now: datetime) -> None:
         if self._connection.dialect.name == "postgresql":

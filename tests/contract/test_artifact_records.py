@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from domain.artifact import Artifact
 from domain.attempt import AttemptKey
@@ -51,18 +52,13 @@ async def test_what_is_stored_reads_back(database: Database) -> None:
         assert await work.artifacts.of_jobs([]) == [] == await work.artifacts.of_jobs([uuid4()])
 
 
-async def test_a_second_one_of_the_same_name_in_an_attempt_replaces_the_first(database: Database) -> None:
+async def test_a_name_is_taken_once_in_an_attempt(database: Database) -> None:
     kit = await store_kit(database)
-    first, other_attempt, other_name = artifact(kit), artifact(kit, number=2), artifact(kit, "DATA.csv")
-    second = replace(artifact(kit), sha256="cd" * 32, size=0, media_type="text/plain")
-    await add(database, first, other_attempt, other_name)
-    await add(database, second)
-    await add(database, second)
-    assert sorted(await of_jobs(database, kit), key=lambda each: each.id) == sorted(
-        [second, other_attempt, other_name], key=lambda each: each.id
-    )
-    async with database.snapshot() as work:
-        assert await work.artifacts.get_many([first.id], EVERYTHING) == {}
+    made = [artifact(kit), artifact(kit, number=2), artifact(kit, "DATA.csv")]
+    await add(database, *made)
+    with pytest.raises(IntegrityError):
+        await add(database, replace(artifact(kit), sha256="cd" * 32, size=0, media_type="text/plain"))
+    assert sorted(await of_jobs(database, kit), key=lambda each: each.id) == sorted(made, key=lambda each: each.id)
 
 
 async def test_they_come_by_job_attempt_and_name(database: Database) -> None:

@@ -228,7 +228,8 @@ async def test_the_first_refusal_stays(database: Database) -> None:
         await work.attempts.add_refusals(key, [refused(1, "second")])
         await work.attempts.add_refusals(key, [])
     async with database.snapshot() as work:
-        assert await work.attempts.refusal(key, 1) == refused(1, "first")
-        assert await work.attempts.refusal(key, 3) == refused(3, "한글")
-        for absent in ((key, 2), (AttemptKey(key.job_id, 2), 1), (other, 1)):
-            assert await work.attempts.refusal(*absent) is None
+        both = {1: refused(1, "first"), 3: refused(3, "한글")}
+        assert await work.attempts.refusals(key, range(10)) == both
+        assert await work.attempts.refusals(key, {3}) == {3: both[3]}
+        for absent in (AttemptKey(key.job_id, 2), other):
+            assert await work.attempts.refusals(absent, range(10)) == {}

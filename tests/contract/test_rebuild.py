@@ -55,12 +55,12 @@ async def kit(database: Database) -> Kit:
 
 
 async def dump(owner: AsyncEngine) -> dict[str, Any]:
-    """All rows of the current state."""
+    """All rows of the current state, without the count of its writes."""
     found = {}
     async with owner.connect() as connection:
         for table in TABLES:
             result = await connection.execute(text(f"SELECT * FROM {table}"))
-            found[table] = sorted((tuple(row) for row in result), key=repr)
+            found[table] = sorted(({**row, "revision": None} for row in result.mappings()), key=repr)
     return found
 
 

@@ -13,19 +13,18 @@ import pytest
 from adapters.bus.memory import MemoryBus
 from domain import commands
 from domain.actor import Worker
-from domain.artifact import blob_location
 from domain.attempt import AttemptKey, Ending
 from domain.change import Change
 from domain.event import EventKind
 from domain.live import Gap, Notice, Topic
 from domain.projection import fold
-from domain.report import Report, ReportedArtifact, ReportResult, ReportState
+from domain.report import Report, ReportResult, ReportState
 from domain.status import Status
 from domain.visibility import EVERYTHING
 from persistence.unit_of_work import Database
 from resolvers.change import change_kit
 from resolvers.report_intake import ReportIntake
-from tests.contract.intake_bench import FOREVER, MIXED, Bench, begin, mixed, new_bench, shown
+from tests.contract.intake_bench import FOREVER, Bench, begin, new_bench, shown
 from tests.factories import change, store_kit
 from tests.fakes import FailingDatabase, FakeArtifacts, fake_services
 
@@ -61,38 +60,6 @@ async def test_reports_become_state_and_history(bench: Bench) -> None:
     await bench.check()
 
 
-@pytest.mark.parametrize("where", ["the same server", "another server", "a restarted server"])
-async def test_a_repeat_gets_the_first_result(bench: Bench, where: str) -> None:
-    server, other = bench.server(), bench.server()
-    first = await server.submit(bench.worker, mixed(bench))
-    assert shown(first) == MIXED
-    state = await bench.state()
-    again = {"the same server": server, "another server": other, "a restarted server": bench.server()}[where]
-    assert await again.submit(bench.worker, mixed(bench)) == first
-    assert await again.submit(bench.worker, mixed(bench)[1:4]) == first[1:4]
-    assert await again.submit(bench.worker, [*mixed(bench)[3:], bench.report(7)]) == [
-        *first[3:],
-        ReportResult(sequence=7, state=ReportState.RECORDED, version=state.version + 1),
-    ]
-    assert await bench.sequences() == [1, 3, 6, 7]
-    await bench.check()
-
-
-async def test_a_repeat_within_one_call_gets_the_first_result(bench: Bench) -> None:
-    reports = [bench.report(1), bench.report(1), bench.report(2, task="none"), bench.report(2, task="none"), bench.report(3)]
-    results = await bench.server().submit(bench.worker, reports)
-    assert results[0] == results[1] and results[2] == results[3]
-    assert shown(results) == ["RECORDED", "RECORDED", "VALIDATION_FAILED", "VALIDATION_FAILED", "RECORDED"]
-    assert await bench.sequences() == [1, 3]
-
-
-async def test_repeats_that_meet_in_one_batch_are_judged_once(bench: Bench) -> None:
-    server = bench.server()
-    answers = await asyncio.gather(*(server.submit(bench.worker, mixed(bench)) for _ in range(5)))
-    assert all(answer == answers[0] for answer in answers) and shown(answers[0]) == MIXED
-    assert await bench.sequences() == [1, 3, 6]
-
-
 async def test_a_gap_uses_up_nothing(bench: Bench) -> None:
     server = bench.server()
     results = await server.submit(bench.worker, [bench.report(1), bench.report(3), bench.report(2), bench.report(4)])
@@ -111,33 +78,6 @@ async def test_two_servers_with_stale_memories_take_turns(bench: Bench) -> None:
         assert result.consumed and result.state is not ReportState.REFUSED, result
     assert (await bench.state()).jobs[0].last_sequence == 20
     await bench.check()
-
-
-async def test_a_server_that_fell_behind_by_coalesced_reports_takes_no_number_back(bench: Bench) -> None:
-    """They make no event, so the kit's version does not tell the other server of them."""
-    ahead, behind = bench.server(), bench.server()
-    await behind.submit(bench.worker, [bench.report(1, EventKind.PROGRESS, task="fetch", progress=0.1)])
-    await ahead.submit(bench.worker, [bench.report(n, EventKind.PROGRESS, task="fetch", progress=0.2) for n in (2, 3, 4)])
-    await behind.submit(bench.worker, [bench.report(2, EventKind.PROGRESS, task="fetch", progress=0.2)])
-    assert (await bench.state()).jobs[0].last_sequence == 4
-    assert shown(await ahead.submit(bench.worker, [bench.report(5)])) == ["RECORDED"]
-    await bench.check()
-
-
-async def test_a_command_decided_before_a_coalesced_report_takes_no_number_back(bench: Bench) -> None:
-    server = bench.server()
-    await server.submit(bench.worker, [bench.report(1, EventKind.PROGRESS, task="fetch", progress=0.1)])
-    cancel = Change.of(await bench.state(), "ada")
-    commands.cancel_job(cancel, bench.worker.attempt.job_id)
-    assert shown(await server.submit(bench.worker, [bench.report(2, task="none")])) == ["VALIDATION_FAILED"]
-    async with bench.database.transaction() as work:
-        assert await work.kits.append([cancel])
-    job = (await bench.state()).jobs[0]
-    assert job.cancel_requested and job.last_sequence == 2
-    assert shown(await server.submit(bench.worker, [bench.report(2, task="none"), bench.report(3)])) == [
-        "VALIDATION_FAILED",
-        "RECORDED",
-    ]
 
 
 async def test_a_new_attempt_begins_to_count_at_one(bench: Bench) -> None:
@@ -210,70 +150,6 @@ async def test_ten_kits_at_once_share_batches(database: Database) -> None:
             assert identity is not None
             assert fold(await work.events.history(kit.id), identity=identity) == found[kit.id]
             assert found[kit.id].version == kit.version + 20
-
-
-def artifact(name: str = "data.csv", sha256: str = CHECKSUM, size: int = 3, inputs: tuple[str, ...] = ()) -> ReportedArtifact:
-    return ReportedArtifact(name=name, media_type="text/csv", sha256=sha256, size=size, inputs=inputs)
-
-
-def upload(bench: Bench, sha256: str = CHECKSUM, size: int = 3) -> None:
-    bench.artifacts.sizes[blob_location(bench.worker.attempt, sha256)] = size
-
-
-async def test_an_artifact_is_reported_after_its_upload(bench: Bench) -> None:
-    server = bench.server()
-    reports = [bench.report(1), bench.report(2, EventKind.ARTIFACT, artifact=artifact()), bench.report(3)]
-    early = await server.submit(bench.worker, reports)
-    assert shown(early) == ["RECORDED", "NOT_UPLOADED", "NOT_UPLOADED"]
-    assert [each.consumed for each in early] == [True, False, False]
-    upload(bench, size=2)
-    assert shown(await server.submit(bench.worker, reports[1:])) == ["NOT_UPLOADED"] * 2
-    upload(bench)
-    assert shown(await server.submit(bench.worker, reports)) == ["RECORDED"] * 3
-    async with bench.database.snapshot() as work:
-        (found,) = await work.artifacts.of_jobs([bench.worker.attempt.job_id])
-    assert (found.name, found.sha256, found.size, found.attempt) == ("data.csv", CHECKSUM, 3, bench.worker.attempt)
-    assert await bench.sequences() == [1, 2, 3]
-
-
-@pytest.mark.parametrize("sha256", ["", "x", "../../etc/passwd", "AB" * 32, "\x00", "\ud800", "/"])
-async def test_an_artifact_whose_checksum_is_none_is_refused_at_once(bench: Bench, sha256: str) -> None:
-    """Nothing could ever be uploaded under it: to wait for that would stop the worker for good."""
-    reports = [bench.report(1, EventKind.ARTIFACT, artifact=artifact(sha256=sha256)), bench.report(2)]
-    results = await bench.server().submit(bench.worker, reports)
-    assert shown(results) == ["VALIDATION_FAILED", "RECORDED"] and results[0].consumed
-
-
-async def test_a_note_that_brings_an_artifact_along_leaves_none(bench: Bench) -> None:
-    results = await bench.server().submit(bench.worker, [bench.report(1, artifact=artifact())])
-    assert shown(results) == ["VALIDATION_FAILED"]
-    async with bench.database.snapshot() as work:
-        assert await work.artifacts.of_jobs([bench.worker.attempt.job_id]) == []
-
-
-async def test_artifacts_know_what_they_were_made_from(bench: Bench) -> None:
-    upload(bench)
-    upload(bench, "cd" * 32)
-    reports = [
-        bench.report(1, EventKind.ARTIFACT, artifact=artifact("raw.csv")),
-        bench.report(2, EventKind.ARTIFACT, artifact=artifact("clean.csv", "cd" * 32, inputs=("raw.csv", "unknown"))),
-    ]
-    await bench.server().submit(bench.worker, reports)
-    async with bench.database.snapshot() as work:
-        clean, raw = await work.artifacts.of_jobs([bench.worker.attempt.job_id])
-    assert (raw.inputs, clean.inputs) == ((), (raw.id,))
-
-
-async def test_a_repeated_artifact_report_does_not_bring_an_old_version_back(bench: Bench) -> None:
-    upload(bench)
-    upload(bench, "cd" * 32)
-    server = bench.server()
-    old = bench.report(1, EventKind.ARTIFACT, artifact=artifact())
-    await server.submit(bench.worker, [old, bench.report(2, EventKind.ARTIFACT, artifact=artifact(sha256="cd" * 32))])
-    assert shown(await server.submit(bench.worker, [old, bench.report(3)])) == ["RECORDED", "RECORDED"]
-    async with bench.database.snapshot() as work:
-        (found,) = await work.artifacts.of_jobs([bench.worker.attempt.job_id])
-    assert found.sha256 == "cd" * 32
 
 
 async def test_others_are_told_of_events_and_of_nothing_else(bench: Bench) -> None:

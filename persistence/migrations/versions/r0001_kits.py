@@ -117,7 +117,8 @@ CREATE TABLE kit_state (
     status_changed_at {instant} NOT NULL,
     started_at {instant},
     ended_at {instant},
-    archived_at {instant}
+    archived_at {instant},
+    revision bigint NOT NULL
 ) {hot}
 |
 CREATE INDEX kit_state_status ON kit_state (status, kit_id)
@@ -172,6 +173,7 @@ CREATE TABLE task_state (
     started_at {instant},
     ended_at {instant},
     progressed_at {instant},
+    coalesced_progress real,
     metadata {document},
     PRIMARY KEY (kit_id, type, task_order)
 ) {hot}
