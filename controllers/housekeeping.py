@@ -34,6 +34,9 @@ class Housekeeping:
         async with self._services.database.transaction() as work:
             now = await work.kits.now()
             dropped = await work.idempotency_keys.forget(now - KEY_LIFETIME)
-            await work.events.prepare_partitions(now)
+        async with self._services.database.transaction() as work:
+            is_prepared = await work.events.prepare_partitions(now)
+        if not is_prepared:
+            log.warning("the event table's next months could not be prepared now; the next round tries again")
         if dropped:
             log.info("dropped %d idempotency keys", dropped)

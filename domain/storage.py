@@ -111,8 +111,11 @@ class EventStore(Protocol):
         """
         ...
 
-    async def prepare_partitions(self, now: datetime) -> None:
-        """Make sure that events can be stored in the coming months."""
+    async def prepare_partitions(self, now: datetime) -> bool:
+        """Make sure that events can be stored in the coming months; False where that has to be tried again, as a lock was taken.
+
+        Wants a unit of work of its own: the locks that it takes last until that ends.
+        """
         ...
 
     async def identities(self, after: int, limit: int) -> list[KitIdentity]:

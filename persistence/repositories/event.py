@@ -21,7 +21,7 @@ from persistence.dialect import among, first_of_each, table_of
 EVENT, NAME = tables.kit_event, tables.name
 MONTHS_AHEAD = 3
 _CREATE_PARTITIONS = """
-SELECT create_event_partition((date_trunc('month', :now AT TIME ZONE 'UTC') + make_interval(months => ahead))::date)
+SELECT bool_and(create_event_partition((date_trunc('month', :now AT TIME ZONE 'UTC') + make_interval(months => ahead))::date))
 FROM generate_series(0, :ahead) AS ahead
 """
 ACTOR, TASK_NAME = rows.ACTOR_NAME, rows.TASK_NAME
@@ -88,9 +88,11 @@ class EventRepository(EventStore):
         )
         return {row.sequence: row.version for row in await self._connection.execute(query)}
 
-    async def prepare_partitions(self, now: datetime) -> None:
-        if self._connection.dialect.name == "postgresql":
-            await self._connection.execute(text(_CREATE_PARTITIONS), {"now": now, "ahead": MONTHS_AHEAD})
+    async def prepare_partitions(self, now: datetime) -> bool:
+        if self._connection.dialect.name != "postgresql":
+            return True
+        result = await self._connection.execute(text(_CREATE_PARTITIONS), {"now": now, "ahead": MONTHS_AHEAD})
+        return bool(result.scalar_one())
 
     async def identities(self, after: int, limit: int) -> list[KitIdentity]:
         query = select(tables.kit).where(tables.kit.c.id > after).order_by(tables.kit.c.id).limit(limit)

@@ -36,20 +36,28 @@ CREATE TRIGGER kit_event_no_change BEFORE UPDATE OR DELETE ON kit_event FOR EACH
 |
 CREATE TRIGGER kit_event_no_truncate BEFORE TRUNCATE ON kit_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 |
-CREATE FUNCTION create_event_partition(month date) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION create_event_partition(month date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '2s' AS $$
 DECLARE
     partition text := 'kit_event_' || to_char(month, 'YYYYMM');
     low timestamptz := date_trunc('month', month::timestamp) AT TIME ZONE 'UTC';
     high timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') AT TIME ZONE 'UTC';
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('create_event_partition'));
+    IF to_regclass(quote_ident(partition)) IS NOT NULL THEN
+        RETURN true;
+    END IF;
+    LOCK TABLE kit_event IN SHARE UPDATE EXCLUSIVE MODE;
     IF to_regclass(quote_ident(partition)) IS NULL THEN
-        EXECUTE format('CREATE TABLE %I PARTITION OF kit_event FOR VALUES FROM (%L) TO (%L)', partition, low, high);
+        -- ATTACH needs no more than that lock, under which all read and write; CREATE TABLE ... PARTITION OF would keep them out.
+        EXECUTE format('CREATE TABLE %I (LIKE kit_event INCLUDING ALL)', partition);
         EXECUTE format(
             'CREATE TRIGGER kit_event_no_truncate BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()',
             partition);
+        EXECUTE format('ALTER TABLE kit_event ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', partition, low, high);
     END IF;
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
 END $$
 |
 SELECT create_event_partition((date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead))::date)
