@@ -33,12 +33,12 @@ def start_kit(change: Change) -> None:
     """Run the kit's remaining jobs in order, from the first that is still `PENDING`."""
     kit = change.kit
     _refuse_archived(kit)
-    if kit.is_started and kit.status is not Status.PENDING and _next_to_run(kit) is None:
-        raise IllegalTransition(f"Kit {kit.id}", kit.status, Status.RUNNING, f"Kit {kit.id} was started already.")
     if kit.status in ENDED:
         hint = "" if kit.status is Status.SUCCEEDED else " Retry the job instead; the kit then goes on."
         reason = f"Kit {kit.id} is {kit.status} and has no job left to start.{hint}"
         raise IllegalTransition(f"Kit {kit.id}", kit.status, Status.RUNNING, reason)
+    if kit.is_started and kit.status is not Status.PENDING and _next_to_run(kit) is None:
+        raise IllegalTransition(f"Kit {kit.id}", kit.status, Status.RUNNING, f"Kit {kit.id} was started already.")
     change.emit(EventKind.STARTED)
     advance(change)
 
@@ -120,7 +120,8 @@ def begin_attempt(change: Change, job_id: UUID, number: int, runner: str) -> Non
 def settle_attempt(change: Change, job_id: UUID, number: int, ending: Ending) -> None:
     """Record how an attempt ended and what follows from it.
 
-    Succeeding queues the kit's next job where the kit was started. An interrupted attempt is queued again as a new one.
+    Succeeding queues the kit's next job where the kit was started. An interrupted attempt is queued again as a new one. One that
+    was to be cancelled is `CANCELLED` though its program succeeded before it could be ended: nothing goes on by itself.
     """
     job = current_attempt(change, job_id, number)
     if job.status not in ACTIVE:
@@ -171,6 +172,8 @@ def _judged(job: Job, ending: Ending) -> Ending:
     failed = [task.name for task in job.tasks if task.status is Status.FAILED]
     if failed:
         return replace(ending, cause=Cause.TASK_FAILED, message=f"Task {failed[0]} failed.")
+    if job.cancel_requested:
+        return replace(ending, cause=Cause.CANCELLED, message="The step had succeeded before it could be ended.")
     return ending
 
 

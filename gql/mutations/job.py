@@ -50,7 +50,10 @@ class JobMutation:
     ) -> JobCommandAnswer:
         return await _command(jobs.retry_job, info, id, expected_version, idempotency_key)  # type: ignore[no-any-return]
 
-    @strawberry.mutation(description="End a job: at once where it waits, through its runner where it runs.")
+    @strawberry.mutation(
+        description="End a job: at once where it waits, through its runner where it runs. Its kit then starts no further job by "
+        "itself; a job whose step succeeds before it could be ended is `CANCELLED` all the same, with its artifacts kept."
+    )
     async def job_cancel(
         self, info: Info, id: JobId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> JobCommandAnswer:

@@ -70,7 +70,8 @@ strawberry.enum(
     ReportState,
     name="ReportState",
     description=(
-        "What became of a report. `RECORDED`: it is an event now. `COALESCED`: taken in, but progress is recorded at most once a "
-        "second. `REFUSED`: see `code` and `message`."
+        "What became of a report. `RECORDED`: it is an event now. `COALESCED`: taken in without an event of its own. Progress is "
+        "recorded at most once a second; what comes sooner is merged into one event when the second is over, or into the task's "
+        "next event before. An artifact that the attempt has already is no second one. `REFUSED`: see `code` and `message`."
     ),
 )

@@ -13,7 +13,9 @@ from gql.types.enums import EventKind, ReportState, Status
 
 @strawberry.input(description="A file that was uploaded to `/attempt/artifacts/SHA256`.")
 class ReportedArtifactInput:
-    name: str = strawberry.field(description="Its name, single within the attempt.")
+    name: str = strawberry.field(
+        description="Its name. Another content under a name that the attempt has already is refused, the same is `COALESCED`."
+    )
     media_type: str = strawberry.field(description="Its media type.")
     sha256: str = strawberry.field(description="The checksum it was uploaded under.")
     size: float = strawberry.field(description="Its size in bytes; a whole number.")

@@ -21,7 +21,7 @@ class Task(Node):
     status_version: int = strawberry.field(description="The kit's version at the task's last change of status.")
     created_at: datetime = strawberry.field(description="When it was recorded.")
     updated_at: datetime = strawberry.field(description="When its last event was recorded.")
-    started_at: datetime | None = strawberry.field(description="When it began in the latest attempt.")
+    started_at: datetime | None = strawberry.field(description="When it began in the latest attempt; null where it never ran.")
     ended_at: datetime | None = strawberry.field(description="When it ended in the latest attempt.")
     metadata: JSON = strawberry.field(description="What the worker has told about it.")
 

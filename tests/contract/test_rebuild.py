@@ -9,17 +9,23 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.bus.memory import MemoryBus
 from domain import commands
+from domain.actor import Worker
 from domain.attempt import Cause, Ending
 from domain.change import Change
 from domain.event import EventKind
 from domain.kit import Kit
+from domain.report import Report, ReportState
 from domain.status import Status
 from domain.visibility import EVERYTHING
 from persistence.engine import open_engines
 from persistence.rebuild import rebuild
 from persistence.unit_of_work import Database
+from resolvers.report_intake import ReportIntake
+from tests.contract.intake_bench import FOREVER
 from tests.factories import change, store_kit
+from tests.fakes import FakeArtifacts
 
 TABLES = ("kit_state", "job_state", "attempt_state", "task_state")
 
@@ -242,4 +248,24 @@ async def test_a_kit_is_put_right_under_its_lock(database: Database, kit: Kit, o
     async with database.snapshot() as work:
         found = await work.kits.get(kit.id, EVERYTHING)
     assert found is not None and found.jobs[0].cancel_requested and found.version == kit.version + 1
+    assert (await rebuild(database)).differences == []
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_no_server_brings_back_from_memory_what_was_put_right(
+    database: Database, kit: Kit, owner: AsyncEngine, is_lost: bool
+) -> None:
+    """A server that read the kit before, tampered with as it was, has to read it again before it stores anything."""
+    rename = "UPDATE task_state SET name = 'fetsch' WHERE kit_id = {kit} AND type = 1 AND task_order = 1"
+    await tamper(owner, kit, rename)
+    server = ReportIntake(database, MemoryBus(), FakeArtifacts())
+    key = kit.jobs[0].attempt.key
+    worker = Worker(attempt=key, kit_id=kit.id, expires_at=FOREVER)
+    (first,) = await server.submit(worker, [Report(attempt=key, sequence=4, kind=EventKind.NOTE)])
+    if is_lost:
+        await tamper(owner, kit, "DELETE FROM kit_state WHERE kit_id = {kit}")
+    await rebuild(database, fix=True)
+    report = Report(attempt=key, sequence=5, kind=EventKind.POINT, task="fetsch")
+    (second,) = await server.submit(worker, [report])
+    assert (first.state, second.code) == (ReportState.RECORDED, "VALIDATION_FAILED")
     assert (await rebuild(database)).differences == []

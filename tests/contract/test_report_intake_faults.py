@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from domain.change import Change
-from domain.errors import Unavailable
+from domain.errors import IdempotencyKeyReused, Unavailable
 from domain.event import EventKind
 from domain.report import Report
 from persistence.repositories.kit import KitRepository
 from persistence.unit_of_work import Database
+from resolvers.task import report_tasks
 from tests.contract.intake_bench import MIXED, Bench, begin, mixed, new_bench, shown
 from tests.factories import store_kit
-from tests.fakes import FailingDatabase
+from tests.fakes import FailingDatabase, fake_services
 from tests.services import PostgresServer
 from tests.waiting import eventually
 
@@ -155,4 +156,46 @@ async def test_a_caller_that_gave_up_has_its_reports_stored_all_the_same(bench: 
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     await server.close()
+    assert await bench.sequences() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("when", ["before_commit", "after_commit"])
+async def test_a_key_is_taken_together_with_the_reports_that_came_with_it(bench: Bench, when: str) -> None:
+    failing = FailingDatabase(bench.database)
+    services = fake_services(failing, reports=bench.server(failing))
+    setattr(failing, when, 1)
+    with pytest.raises(Unavailable):
+        await report_tasks(services, bench.worker, bench.notes(1, 2), "key")
+    others = [bench.report(1, metadata={"other": 1})]
+    if when == "before_commit":
+        assert shown(await report_tasks(services, bench.worker, others, "key")) == ["RECORDED"]
+        assert await bench.sequences() == [1]
+    else:
+        with pytest.raises(IdempotencyKeyReused):
+            await report_tasks(services, bench.worker, others, "key")
+        assert shown(await report_tasks(services, bench.worker, bench.notes(1, 2), "key")) == ["RECORDED"] * 2
+        assert await bench.sequences() == [1, 2]
+
+
+async def test_a_key_that_came_with_other_reports_hurts_no_other_call(bench: Bench) -> None:
+    """Calls of one kit stay in their order, also beside calls with keys."""
+    services = fake_services(bench.database, reports=bench.server())
+    await report_tasks(services, bench.worker, bench.notes(1, 1), "key")
+    one, refused, other, last = await asyncio.gather(
+        report_tasks(services, bench.worker, bench.notes(2, 2)),
+        report_tasks(services, bench.worker, bench.notes(3, 3), "key"),
+        report_tasks(services, bench.worker, bench.notes(3, 3), "another key"),
+        report_tasks(services, bench.worker, bench.notes(4, 4)),
+        return_exceptions=True,
+    )
+    assert isinstance(refused, IdempotencyKeyReused)
+    assert [shown(each) for each in (one, other, last) if not isinstance(each, BaseException)] == [["RECORDED"]] * 3
+    assert await bench.sequences() == [1, 2, 3, 4]
+
+
+async def test_a_call_with_a_key_that_was_overtaken_is_judged_again(bench: Bench) -> None:
+    services = fake_services(bench.database, reports=bench.server())
+    await report_tasks(services, bench.worker, bench.notes(1, 1), "first")
+    await bench.server().submit(bench.worker, bench.notes(2, 2))
+    assert shown(await report_tasks(services, bench.worker, bench.notes(3, 3), "second")) == ["RECORDED"]
     assert await bench.sequences() == [1, 2, 3]

@@ -234,10 +234,39 @@ def test_an_interrupted_attempt_that_was_to_be_cancelled_is_cancelled() -> None:
     assert kit.status is C and kit.ended_at is not None
 
 
-def test_a_kit_that_was_cancelled_does_not_go_on_when_its_running_job_succeeds() -> None:
-    kit = run(new_kit(), commands.start_kit, commands.cancel_kit)
-    kit = run(kit, settled(kit.jobs[0]))
-    assert statuses(kit) == [S, C, C, C] and kit.status is C
+def test_after_an_accepted_cancel_nothing_goes_on_by_itself(reachable: list[Kit]) -> None:
+    """However the attempt ends, also if its step had succeeded before it could be ended."""
+    count = 0
+    for kit in reachable:
+        for job in (job for job in kit.jobs if job.cancel_requested):
+            for ending in ENDINGS:
+                after = run(kit, settled(job, ending))
+                assert after.jobs[job.order - 1].status in (C, F) and after.status in (C, F)
+                assert not any(each.status in ACTIVE for each in after.jobs), abstract(kit)
+                count += 1
+    assert count > 100
+
+
+@pytest.mark.parametrize("command", ["job", "kit"])
+def test_a_cancelled_job_that_succeeds_all_the_same_is_cancelled_and_can_be_retried(command: str) -> None:
+    kit = run(new_kit(), commands.start_kit)
+    job = kit.jobs[0]
+    kit = run(kit, commands.cancel_kit if command == "kit" else partial(commands.cancel_job, job_id=job.id))
+    kit = run(kit, settled(job))
+    attempt = kit.jobs[0].attempt
+    assert (attempt.status, attempt.cause, attempt.exit_code) == (C, Cause.CANCELLED, 0) and "succeeded" in attempt.message
+    assert kit.status is C and kit.ended_at is not None
+    kit = run(kit, partial(commands.retry_job, job_id=job.id), settled(replace(job, attempt=replace(job.attempt, number=2))))
+    assert statuses(kit) == [S, Q, P, P], "the kit was started: it goes on by itself"
+
+
+def test_starting_a_kit_whose_job_has_failed_says_what_to_do() -> None:
+    kit = run(new_kit(), commands.start_kit)
+    kit = run(kit, settled(kit.jobs[0], Ending(exit_code=1, reports=0)))
+    with pytest.raises(IllegalTransition, match=r"FAILED.*Retry the job"):
+        run(kit, commands.start_kit)
+    with pytest.raises(IllegalTransition, match="started already"):
+        run(new_kit(), commands.start_kit, commands.start_kit)
 
 
 def test_exit_code_zero_with_a_failed_task_is_a_failure() -> None:

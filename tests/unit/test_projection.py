@@ -16,16 +16,19 @@ from domain import commands
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.change import Change
 from domain.errors import UserError
-from domain.event import KIT_COMMANDS, Event, EventKind
+from domain.event import Event, EventKind
+from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit, derived_status
 from domain.projection import BrokenHistory, apply, empty_kit, fold
-from domain.report import PROGRESS_INTERVAL, Report, ReportedArtifact, ReportState, judge
+from domain.report import PROGRESS_INTERVAL, Report, ReportedArtifact, ReportState, judge, record_progress
 from domain.status import ACTIVE, ENDED, TRANSITIONS, Depth, Status
+from domain.task import Task
 from tests.factories import created, identity
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 IDENTITY = identity(id=1)
+GIVEN_TO_KITS = {EventKind.CREATED, EventKind.STARTED, EventKind.CANCELLED, EventKind.ARCHIVED}
 JOBS = st.integers(0, 3)
 OFFSETS = st.sampled_from([0, 0, 0, 0, 0, -1, 1])
 ENDINGS = st.one_of(
@@ -71,6 +74,7 @@ class KitLife(RuleBasedStateMachine):
         assert self.folded.status is before.status or self.folded.status in TRANSITIONS[Depth.KIT][before.status]
         assert job.status is old.status or job.status in TRANSITIONS[Depth.JOB][old.status]
         assert job.attempt.number - old.attempt.number in (0, 1)
+        assert job.status is not Status.SUCCEEDED or not old.cancel_requested
         if event.task is None and event.status in ACTIVE:
             assert all(each.status is Status.SUCCEEDED for each in self.folded.jobs[: job.order - 1])
         for task, old_task in zip(job.tasks, old.tasks, strict=False):
@@ -111,6 +115,8 @@ class KitLife(RuleBasedStateMachine):
     def settle(self, place: int, offset: int, ending: Ending) -> None:
         job = self.kit.jobs[place]
         self.act(partial(commands.settle_attempt, job_id=job.id, number=job.attempt.number + offset, ending=ending))
+        if job.cancel_requested:
+            assert all(each.id == job.id or each.status not in ACTIVE for each in self.kit.jobs), "it went on by itself"
 
     @rule(ending=ENDINGS)
     def settle_current(self, ending: Ending) -> None:
@@ -128,6 +134,7 @@ class KitLife(RuleBasedStateMachine):
             key = AttemptKey(job_id, job.attempt.number + attempt_offset)
             report = Report(**{**saying, "task": name}, attempt=key, sequence=job.last_sequence + 1 + sequence_offset)
             self.judge(change, report)
+        record_progress(change, self.now)
         self.store(change)
 
     def judge(self, change: Change, report: Report) -> None:
@@ -156,10 +163,10 @@ class KitLife(RuleBasedStateMachine):
 
     @invariant()
     def the_state_is_the_folded_history(self) -> None:
-        """Apart from the numbers of reports that used one up and made no event."""
+        """Apart from what reports leave that make no event: numbers that they use up, progress that waits for the next one."""
         pairs = list(zip(self.folded.jobs, self.kit.jobs, strict=True))
         assert all(one.last_sequence <= other.last_sequence for one, other in pairs)
-        jobs = tuple(replace(one, last_sequence=other.last_sequence) for one, other in pairs)
+        jobs = tuple(replace(one, last_sequence=other.last_sequence, tasks=with_kept(one, other)) for one, other in pairs)
         assert replace(self.folded, jobs=jobs) == self.kit
 
     def teardown(self) -> None:
@@ -167,7 +174,7 @@ class KitLife(RuleBasedStateMachine):
         assert [event.version for event in self.history] == list(range(1, self.kit.version + 1))
         times = [event.recorded_at for event in self.history]
         assert times == sorted(times)
-        assert all(event.kind in KIT_COMMANDS for event in self.history if event.job_id is None)
+        assert all(event.kind in GIVEN_TO_KITS for event in self.history if event.job_id is None)
         self.check_reports()
 
     def check_reports(self) -> None:
@@ -205,11 +212,17 @@ class KitLife(RuleBasedStateMachine):
                 assert task.status is not Status.SUCCEEDED or task.progress == 1
                 assert task.status is not Status.PENDING or (task.progress == 0 and task.started_at is None)
                 assert task.status_version <= task.version <= job.version
+                assert task.coalesced_progress is None or task.status is Status.RUNNING
                 assert job.status not in ENDED or task.status in ENDED
 
 
 KitLife.TestCase.settings = settings(max_examples=120, stateful_step_count=40)
 TestKitLife = KitLife.TestCase
+
+
+def with_kept(job: Job, other: Job) -> tuple[Task, ...]:
+    pairs = zip(job.tasks, other.tasks, strict=True)
+    return tuple(replace(task, coalesced_progress=each.coalesced_progress) for task, each in pairs)
 
 
 def history() -> list[Event]:
@@ -281,6 +294,19 @@ def test_notes_are_merged_and_points_are_not() -> None:
     change.emit_for_job(job, EventKind.ARTIFACT, metadata={"name": "a"})
     after = change.job(job.id)
     assert after.metadata == {"a": 1, "b": 2} == after.tasks[0].metadata
+
+
+def test_a_task_that_never_ran_has_no_beginning() -> None:
+    change = created(empty_kit(IDENTITY))
+    commands.start_kit(change)
+    job = change.kit.jobs[0]
+    for task, status in zip(job.tasks, (Status.RUNNING, Status.SUCCEEDED), strict=False):
+        change.emit_for_task(change.job(job.id), task, EventKind.STATUS, status=status)
+    commands.settle_attempt(change, job.id, 1, Ending(exit_code=1, reports=2))
+    tasks = change.job(job.id).tasks
+    assert [task.status for task in tasks] == [Status.FAILED, Status.SUCCEEDED, Status.CANCELLED]
+    assert [task.started_at is not None for task in tasks] == [True, True, False]
+    assert all(task.ended_at is not None for task in tasks)
 
 
 def test_a_new_attempt_begins_with_nothing_of_the_old_one() -> None:

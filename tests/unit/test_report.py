@@ -13,7 +13,7 @@ from domain import commands
 from domain.attempt import AttemptKey, Ending
 from domain.change import Change
 from domain.event import EventKind
-from domain.report import MAX_METADATA, Report, ReportedArtifact, ReportResult, ReportState, judge
+from domain.report import MAX_METADATA, Report, ReportedArtifact, ReportResult, ReportState, judge, record_progress
 from domain.status import Status
 from tests.factories import new_kit
 
@@ -191,6 +191,56 @@ def test_progress_is_recorded_once_a_second_and_trials_and_points_always() -> No
     assert state(EventKind.PROGRESS, 1, progress=0.4) == "RECORDED"
     assert state(EventKind.STATUS, 1, status=Status.SUCCEEDED) == "RECORDED"
     assert change.kit.jobs[0].last_sequence == 8
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=2), timedelta(minutes=1), timedelta(days=365)])
+def test_a_clock_that_was_set_back_does_not_freeze_progress(back: timedelta) -> None:
+    change = running()
+    said(change, EventKind.PROGRESS, task="fetch", progress=0.1)
+    change = Change.of(change.recorded(NOW).kit, "worker")
+    assert said(change, EventKind.PROGRESS, at=NOW - back, task="fetch", progress=0.2).state is ReportState.RECORDED
+
+
+def test_progress_that_came_too_soon_goes_into_the_tasks_next_event() -> None:
+    change = running()
+    for progress in (0.1, 0.2, 0.3):
+        said(change, EventKind.PROGRESS, task="fetch", progress=progress)
+    said(change, metadata={"of": "the job"})
+    assert change.kit.jobs[0].tasks[0].progress == 0.1
+    said(change, EventKind.POINT, task="fetch")
+    assert (change.events[-1].progress, change.kit.jobs[0].tasks[0].progress) == (0.3, 0.3)
+    said(change, EventKind.POINT, task="fetch")
+    assert change.events[-1].progress is None, "it is recorded once"
+
+
+def test_progress_that_came_too_soon_gives_way_to_what_comes_later() -> None:
+    change = running()
+    for progress in (0.1, 0.9):
+        said(change, EventKind.PROGRESS, task="fetch", progress=progress)
+    said(change, EventKind.TRIAL, task="fetch", progress=0.4)
+    record_progress(change, NOW + timedelta(seconds=5))
+    assert change.kit.jobs[0].tasks[0].progress == 0.4 and len(change.events) == 2
+
+
+def test_progress_that_came_too_soon_is_recorded_when_its_second_is_over() -> None:
+    change = running()
+    for progress in (0.1, 0.9):
+        said(change, EventKind.PROGRESS, task="fetch", progress=progress)
+    change = Change.of(change.recorded(NOW).kit, "worker")
+    record_progress(change, NOW + timedelta(seconds=0.999))
+    assert change.is_empty
+    record_progress(change, NOW + timedelta(seconds=1))
+    (event,) = change.events
+    assert (event.kind, event.progress, event.sequence) == (EventKind.PROGRESS, 0.9, None)
+
+
+@pytest.mark.parametrize(("exit_code", "progress"), [(0, 1.0), (1, 0.9)])
+def test_progress_that_came_too_soon_is_not_lost_with_the_attempt(exit_code: int, progress: float) -> None:
+    change = running()
+    for each in (0.1, 0.9):
+        said(change, EventKind.PROGRESS, task="fetch", progress=each)
+    commands.settle_attempt(change, change.kit.jobs[0].id, 1, Ending(exit_code=exit_code, reports=2))
+    assert change.kit.jobs[0].tasks[0].progress == progress
 
 
 def test_progress_of_one_task_does_not_hold_up_another() -> None:
