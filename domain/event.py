@@ -35,9 +35,6 @@ class EventKind(StrEnum):
     ARTIFACT = "ARTIFACT"
 
 
-KIT_COMMANDS = frozenset({EventKind.CREATED, EventKind.STARTED, EventKind.CANCELLED, EventKind.ARCHIVED})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One row of a kit's history.

@@ -17,7 +17,6 @@ from domain.kit import Kit, KitIdentity
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
-from domain.status import Status
 from domain.visibility import Visibility
 
 
@@ -56,10 +55,6 @@ class KitStore(Protocol):
         """The id of the kit that each of these jobs belongs to."""
         ...
 
-    async def with_jobs_in(self, statuses: Sequence[Status]) -> list[int]:
-        """The ids of the kits that have a job in one of these states, oldest first."""
-        ...
-
     async def lock(self, kit_id: int) -> Kit | None:
         """The kit, its row locked until the unit of work ends: for a writer that was overtaken too often."""
         ...
@@ -96,12 +91,8 @@ class EventStore(Protocol):
         """All events of a kit in version order; with `until`, those recorded up to and including that time."""
         ...
 
-    async def page(self, query: EventQuery) -> Page[Event]:
-        """A page of a kit's events, oldest first."""
-        ...
-
     async def pages(self, queries: Sequence[EventQuery]) -> list[Page[Event]]:
-        """Several pages in the order of the queries, in one statement for all that differ in kit and place alone."""
+        """Pages of kits' events, each oldest first, in the order of the queries: one statement for those that are alike."""
         ...
 
     async def versions_of_reports(self, kit_id: int, attempt: Attempt, sequences: Collection[int]) -> dict[int, int]:
@@ -225,21 +216,6 @@ class IdempotencyKeyStore(Protocol):
         ...
 
 
-class LeaseStore(Protocol):
-    """The leases of one unit of work."""
-
-    async def acquire(self, name: str, holder: str, duration: timedelta, now: datetime) -> int | None:
-        """Take or prolong a lease; its fencing number, or None while another holds it.
-
-        The number stays while a holder prolongs and grows whenever the lease is taken anew; it is never given out twice.
-        """
-        ...
-
-    async def release(self, name: str, holder: str) -> None:
-        """Give a lease back, so that another can take it at once."""
-        ...
-
-
 class LogStore(Protocol):
     """The logs of one unit of work. Chunks of an attempt follow one another without gaps; `start` is a byte offset."""
 
@@ -251,12 +227,11 @@ class LogStore(Protocol):
         """Store the next piece; IntegrityError where that offset was stored already."""
         ...
 
-    async def read(self, key: AttemptKey, after: int, limit: int) -> Sequence[LogChunk]:
-        """Up to `limit` chunks that hold anything from byte `after` on, the first cut to begin there."""
-        ...
-
     async def read_many(self, places: Sequence[tuple[AttemptKey, int]], limit: int) -> list[Sequence[LogChunk]]:
-        """The same for several attempts and offsets in one statement, in their order; `limit` is for each."""
+        """For each attempt and byte offset up to `limit` chunks that hold anything from there on, the first cut to begin there.
+
+        One statement for all, in their order.
+        """
         ...
 
 
@@ -275,8 +250,6 @@ class UnitOfWork(Protocol):
     def deck_requests(self) -> DeckRequestStore: ...
     @property
     def idempotency_keys(self) -> IdempotencyKeyStore: ...
-    @property
-    def leases(self) -> LeaseStore: ...
     @property
     def logs(self) -> LogStore: ...
 

@@ -157,16 +157,6 @@ runner = Table(
     comment="The runners that have ever been there and when each was last seen",
 )
 
-lease = Table(
-    "lease",
-    metadata,
-    Column("name", Name, primary_key=True),
-    Column("holder", Name, nullable=False),
-    Column("fence", BigInteger, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    comment="Who may do a periodic task, until when, by the database's clock",
-)
-
 idempotency_key = Table(
     "idempotency_key",
     metadata,

@@ -14,7 +14,6 @@ from persistence.repositories.deck_request import DeckRequestRepository
 from persistence.repositories.event import EventRepository
 from persistence.repositories.idempotency_key import IdempotencyKeyRepository
 from persistence.repositories.kit import KitRepository
-from persistence.repositories.lease import LeaseRepository
 from persistence.repositories.log import LogRepository
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
@@ -31,7 +30,6 @@ class UnitOfWork:
         self.artifacts = ArtifactRepository(connection)
         self.deck_requests = DeckRequestRepository(connection)
         self.idempotency_keys = IdempotencyKeyRepository(connection)
-        self.leases = LeaseRepository(connection)
         self.logs = LogRepository(connection)
 
 

@@ -2,7 +2,7 @@
 
 Redis pub/sub forgets whatever it can't deliver at once, and its client hides that by reconnecting silently. So nothing here
 trusts the connection: each process hears its own heartbeat through Redis or takes the link for dead, every message carries a
-number that shows a missing one, and each new subscription starts with a `Gap`. The decisions stand in docs/adr/0010-bus.md.
+number that shows a missing one, and each new subscription starts with a `Gap`. The decisions stand in docs/adr/0005-bus.md.
 """
 
 import asyncio

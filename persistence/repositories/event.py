@@ -39,9 +39,6 @@ class EventRepository(EventStore):
             query = query.where(EVENT.c.recorded_at <= until)
         return [rows.event_from(row) for row in await self._connection.execute(query)]
 
-    async def page(self, query: EventQuery) -> Page[Event]:
-        return (await self.pages([query]))[0]
-
     async def pages(self, queries: Sequence[EventQuery]) -> list[Page[Event]]:
         found: list[list[Event]] = [[] for _ in queries]
         alike: dict[EventQuery, list[tuple[int, int, int]]] = defaultdict(list)

@@ -15,7 +15,6 @@ from domain.job import Job
 from domain.kit import Kit, KitIdentity
 from domain.projection import empty_kit
 from domain.query import JobOrder, JobQuery, KitOrder, KitQuery, Page
-from domain.status import Status
 from domain.storage import KitStore
 from domain.task import Task
 from domain.visibility import EVERYTHING, Visibility
@@ -113,10 +112,6 @@ class KitRepository(KitStore):
     async def of_jobs(self, job_ids: Sequence[UUID]) -> dict[UUID, int]:
         query = select(JOB.c.job_id, JOB.c.kit_id).where(among(JOB.c.job_id, job_ids, self._dialect))
         return {row.job_id: row.kit_id for row in await self._connection.execute(query)}
-
-    async def with_jobs_in(self, statuses: Sequence[Status]) -> list[int]:
-        query = select(JOB.c.kit_id).where(JOB.c.status.in_(list(statuses))).distinct().order_by(JOB.c.kit_id)
-        return list((await self._connection.execute(query)).scalars())
 
     async def lock(self, kit_id: int) -> Kit | None:
         if self._dialect == "postgresql":

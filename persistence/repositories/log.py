@@ -31,9 +31,6 @@ class LogRepository(LogStore):
         values = {"job_id": key.job_id, "attempt": key.number, "start": chunk.offset, "data": chunk.data, "recorded_at": at}
         await self._connection.execute(CHUNK.insert().values(values))
 
-    async def read(self, key: AttemptKey, after: int, limit: int) -> Sequence[LogChunk]:
-        return (await self.read_many([(key, after)], limit))[0]
-
     async def read_many(self, places: Sequence[tuple[AttemptKey, int]], limit: int) -> list[Sequence[LogChunk]]:
         if not places:
             return []

@@ -306,7 +306,7 @@ async def test_the_output_is_kept_whole_before_it_is_forgotten(house: House) -> 
     await house.rounds(2)
     assert key not in house.runner.attempts
     async with house.database.snapshot() as work:
-        chunks = await work.logs.read(key, 0, 100)
+        (chunks,) = await work.logs.read_many([(key, 0)], 100)
     assert b"".join(chunk.data for chunk in chunks) == whole
 
 

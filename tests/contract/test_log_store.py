@@ -31,7 +31,8 @@ async def logged(database: Database) -> Database:
 
 async def read(database: Database, after: int, limit: int = 100) -> list[LogChunk]:
     async with database.snapshot() as work:
-        return list(await work.logs.read(KEY, after, limit))
+        (found,) = await work.logs.read_many([(KEY, after)], limit)
+        return list(found)
 
 
 async def test_the_end_is_where_copying_goes_on(logged: Database) -> None:
@@ -70,7 +71,7 @@ async def test_several_places_are_read_in_one_go(logged: Database) -> None:
     places = [(second, 3), (KEY, 5), (unknown, 0), (KEY, len(WHOLE)), (KEY, 0)]
     async with logged.snapshot() as work:
         found = await work.logs.read_many(places, 100)
-        assert found == [await work.logs.read(key, after, 100) for key, after in places]
+        assert found == [(await work.logs.read_many([place], 100))[0] for place in places]
         assert [len(chunks) for chunks in await work.logs.read_many(places, 1)] == [1, 1, 0, 0, 1]
         assert await work.logs.read_many([], 1) == []
 
@@ -80,6 +81,6 @@ async def test_any_number_of_places_are_read_at_once(logged: Database) -> None:
     async with logged.snapshot() as work:
         with statements() as seen:
             found = await work.logs.read_many(places, 2)
-        assert [await work.logs.read(key, after, 2) for key, after in places[::50]] == found[::50]
+        assert [(await work.logs.read_many([place], 2))[0] for place in places[::50]] == found[::50]
     assert len(seen) == 1
     assert [b"".join(chunk.data for chunk in chunks) for chunks in found[-2:]] == [b"", b"of the next attempt"[3:]]

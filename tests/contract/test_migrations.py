@@ -164,7 +164,7 @@ async def test_a_database_that_is_behind_is_told_apart(engine: AsyncEngine) -> N
         await check_revision(engine)
 
 
-@pytest.mark.parametrize("column", ["text", "name", "owner", "holder", "key"])
+@pytest.mark.parametrize("column", ["text", "name", "owner", "key"])
 @POSTGRESQL
 async def test_text_that_is_ordered_is_compared_byte_by_byte(owner: AsyncEngine, column: str) -> None:
     sql = f"SELECT collation_name FROM information_schema.columns WHERE column_name = '{column}' AND table_schema = 'public'"

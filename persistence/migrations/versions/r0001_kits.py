@@ -214,13 +214,6 @@ CREATE TABLE attempt_claim (
 |
 CREATE INDEX attempt_claim_open ON attempt_claim (runner_id) WHERE released_at IS NULL
 |
-CREATE TABLE lease (
-    name {name} PRIMARY KEY,
-    holder {name} NOT NULL,
-    fence bigint NOT NULL,
-    expires_at {instant} NOT NULL
-)
-|
 CREATE TABLE idempotency_key (
     person {name} NOT NULL,
     mutation {name} NOT NULL,
