@@ -58,11 +58,14 @@ class ReportBatch:
         repeats: defaultdict[tuple[int, Attempt], set[int]] = defaultdict(set)
         producers: set[int] = set()
         for kit_id, change in self.changes.items():
-            for report in self._reports(kit_id):
-                job = change.kit.job(report.attempt.job_id)
-                if job is not None and job.attempt.key == report.attempt and report.sequence <= job.last_sequence:
-                    repeats[kit_id, job.attempt].add(report.sequence)
-                elif report.artifact is not None:
+            for call in self.calls[kit_id]:
+                job = change.kit.job(call.worker.attempt.job_id)
+                if job is None or job.attempt.key != call.worker.attempt:
+                    continue
+                repeated = [report.sequence for report in call.reports if report.sequence <= job.last_sequence]
+                if repeated:
+                    repeats[kit_id, job.attempt].update(repeated)
+                if any(report.artifact is not None for report in call.reports):
                     producers.add(kit_id)
         for (kit_id, attempt), sequences in repeats.items():
             await self._look_up_answers(work, kit_id, attempt, sequences)
@@ -129,6 +132,3 @@ class ReportBatch:
         artifacts = self._new_artifacts[kit_id]
         if artifacts:
             await work.artifacts.add([replace(artifact, created_at=at) for artifact in artifacts])
-
-    def _reports(self, kit_id: int) -> Iterable[Report]:
-        return (report for call in self.calls[kit_id] for report in call.reports)

@@ -72,9 +72,9 @@ class ReportIntake:
 
     async def close(self) -> None:
         """Store what has come in."""
+        await asyncio.gather(*self._flushers)
         for due in self._dues.values():
             due.cancel()
-        await asyncio.gather(*self._flushers)
 
     async def _first_missing_upload(self, worker: Worker, reports: Sequence[Report]) -> int:
         """The place of the first artifact report whose content is not in the store; all from there on have to wait for it."""

@@ -94,7 +94,12 @@ async def test_what_is_reported_is_shown(plog: Plog) -> None:
 async def test_a_repeat_gets_the_first_result(plog: Plog) -> None:
     kit = await plog.run()
     reports = numbered(
-        status("fetch", "RUNNING"), progress(0.1), progress(0.2), progress(7), status("check", "QUEUED"), note(a=1)
+        status("fetch", "RUNNING"),
+        progress(0.1),
+        progress(0.2),
+        progress(7),
+        status("check", "QUEUED"),
+        {**note(a=1), "task": "fetch"},
     )
     first = await send(plog, kit, reports)
     assert [result["state"] for result in first] == ["RECORDED", "RECORDED", "COALESCED", "REFUSED", "REFUSED", "RECORDED"]

@@ -165,15 +165,21 @@ async def test_cancelling_what_does_not_obey_goes_on_until_it_does(database: Dat
     assert (await house.kit(kit.id)).jobs[0].status is Status.CANCELLED
 
 
-async def test_a_job_that_succeeds_before_its_cancellation_reaches_it_has_succeeded(database: Database) -> None:
+@pytest.mark.parametrize("is_of_kit", [True, False])
+async def test_a_job_that_succeeds_before_its_cancellation_reaches_it_starts_no_other(
+    database: Database, is_of_kit: bool
+) -> None:
     house = House(database, FakeRunner(is_obedient=False))
     kit = await house.new_kit()
     await house.rounds()
-    await house.decide(kit.id, commands.cancel_kit)
+    job_id = kit.jobs[0].id
+    await house.decide(kit.id, commands.cancel_kit if is_of_kit else lambda change: commands.cancel_job(change, job_id))
     finish_all(house.runner)
-    await house.rounds()
+    await house.rounds(3)
     kit = await house.kit(kit.id)
-    assert [job.status for job in kit.jobs] == [Status.SUCCEEDED, *[Status.CANCELLED] * 3]
+    later = Status.CANCELLED if is_of_kit else Status.PENDING
+    assert [job.status for job in kit.jobs] == [Status.CANCELLED, *[later] * 3] and kit.status is Status.CANCELLED
+    assert len(house.runner.launches) == 1
 
 
 async def test_an_interrupt_ends_attempts_and_queues_them_again(house: House) -> None:
