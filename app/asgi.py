@@ -14,11 +14,13 @@ from app.container import Container
 from app.examples import examples
 from app.files import Files
 from app.graphiql import GraphiQL, GraphiQLConfig
-from app.logs import naming_requests
+from app.request_log import OperationLog, logging_requests
 from app.sign_in import actor_of
 from domain import errors
 from domain.actor import Actor
+from domain.query import KitQuery
 from domain.upload import UploadOffsetMismatch
+from domain.visibility import EVERYTHING
 from gql.context import Context
 from gql.gateway import TransportSettings
 from gql.limits import Limits
@@ -39,6 +41,7 @@ STATUS_OF: dict[type[errors.UserError], int] = {
     errors.Unavailable: 503,
 }
 DEMO_TOKEN_LIFETIME = timedelta(hours=12)
+DEMO_NOTICE = "Demo sign-in: whoever reaches this server can be anyone. You are Ada; other users' tokens come from `plog token`."
 
 
 class WebApp:
@@ -49,7 +52,7 @@ class WebApp:
         self._graphiql = GraphiQL(self._graphiql_config) if container.settings.server.graphiql else None
         self.graphql = _graphql(container, self._graphiql)
         self.asgi: ASGIApp = exposing_transport(
-            naming_requests(
+            logging_requests(
                 Starlette(
                     routes=self._routes(),
                     middleware=[
@@ -57,8 +60,8 @@ class WebApp:
                             CORSMiddleware,
                             allow_origins=container.settings.server.origins,
                             allow_methods=["GET", "POST", "HEAD", "PUT"],
-                            allow_headers=["authorization", "content-type"],
-                            allow_credentials=True,
+                            allow_headers=["authorization", "content-type", "range", "upload-offset", "x-request-id"],
+                            expose_headers=["content-range", "etag", "upload-offset", "x-request-id"],
                         )
                     ],
                     exception_handlers={errors.UserError: _refuse},
@@ -86,10 +89,15 @@ class WebApp:
             ]
         return routes
 
-    def _graphiql_config(self) -> GraphiQLConfig:
+    async def _graphiql_config(self) -> GraphiQLConfig:
         issuer = self._container.issuer
-        token = None if issuer is None else issuer.issue(issuer.users[0].username, DEMO_TOKEN_LIFETIME)
-        return GraphiQLConfig(tabs=examples(), headers={} if token is None else {"Authorization": f"Bearer {token}"})
+        if issuer is None:
+            return GraphiQLConfig(tabs=examples(None))
+        async with self._container.services.database.snapshot() as work:
+            newest = (await work.kits.page(KitQuery(first=1), EVERYTHING)).items
+        token = issuer.issue(issuer.users[0].username, DEMO_TOKEN_LIFETIME)
+        headers = {"Authorization": f"Bearer {token}"}
+        return GraphiQLConfig(tabs=examples(next(iter(newest), None)), headers=headers, notice=DEMO_NOTICE)
 
     async def _attempt_input(self, request: Request) -> Response:
         document = await attempts.input_document(self._container.services, await actor_of(request, self._container))
@@ -117,7 +125,7 @@ def _graphql(container: Container, graphiql: GraphiQL | None) -> GraphQLEndpoint
         return Context(actor, container.services, container.live, Kit.of, results)
 
     return create_graphql_app(
-        build_schema(Limits(introspection=settings.introspection, cost=settings.max_cost)),
+        build_schema(Limits(introspection=settings.introspection, cost=settings.max_cost), extensions=[OperationLog]),
         authenticate=authenticate,
         make_context=make_context,
         settings=TransportSettings(

@@ -1,6 +1,6 @@
 """A small GraphQL client for the commands: they talk to a server as any other client does."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import httpx
@@ -9,6 +9,10 @@ import orjson
 
 class ServerRefused(Exception):
     """The server answered with an error, or not at all; the message is for the person at the terminal."""
+
+
+class NoAnswer(ServerRefused):
+    """The server can't be reached now, broke off or can't work; trying again may help."""
 
 
 class Client:
@@ -23,10 +27,9 @@ class Client:
         try:
             async with httpx.AsyncClient(timeout=30, headers=self._headers) as client:
                 response = await client.post(self._url, json={"query": query, "variables": variables})
-                answer = response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise ServerRefused(f"No PLOG server answers at {self._url} ({error}).") from None
-        return _data(answer)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise NoAnswer(f"No PLOG server answers at {self._url} ({error or type(error).__name__}).") from None
+        return _data(self._answer(response))
 
     async def command(self, mutation: str, query: str, **variables: Any) -> dict[str, Any]:
         """The payload of a mutation; a typed error is raised with its message."""
@@ -35,8 +38,8 @@ class Client:
             raise ServerRefused(payload["message"])
         return payload
 
-    async def stream(self, query: str, **variables: Any) -> AsyncIterator[dict[str, Any]]:
-        """The frames of a subscription, over server-sent events."""
+    async def stream(self, query: str, **variables: Any) -> AsyncGenerator[dict[str, Any], None]:
+        """The frames of a subscription, over server-sent events; `NoAnswer` where the stream breaks off."""
         headers = {**self._headers, "Accept": "text/event-stream"}
         timeout = httpx.Timeout(30, read=60)
         try:
@@ -44,23 +47,30 @@ class Client:
                 httpx.AsyncClient(timeout=timeout, headers=headers) as client,
                 client.stream("POST", self._url, json={"query": query, "variables": variables}) as response,
             ):
-                async for answer in _events(response):
-                    yield _data(answer)
+                if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                    await response.aread()
+                    yield _data(self._answer(response))
+                    return
+                async for line in response.aiter_lines():
+                    if line.startswith("data:") and line[5:].strip():
+                        yield _data(orjson.loads(line[5:]))
         except httpx.HTTPError as error:
-            raise ServerRefused(f"The stream from {self._url} broke off ({error or type(error).__name__}).") from None
+            raise NoAnswer(f"The stream from {self._url} broke off ({error or type(error).__name__}).") from None
 
-
-async def _events(response: httpx.Response) -> AsyncIterator[Mapping[str, Any]]:
-    if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        yield orjson.loads(await response.aread())
-        return
-    async for line in response.aiter_lines():
-        if line.startswith("data:") and line[5:].strip():
-            yield orjson.loads(line[5:])
+    def _answer(self, response: httpx.Response) -> Mapping[str, Any]:
+        """The answer in a response; a proxy's page in its place counts as none."""
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise NoAnswer(f"No PLOG server answers at {self._url} (status {response.status_code}).")
+        return answer
 
 
 def _data(answer: Mapping[str, Any]) -> dict[str, Any]:
-    if answer.get("errors"):
-        raise ServerRefused("; ".join(error["message"] for error in answer["errors"]))
+    if errors := answer.get("errors"):
+        is_passing = any(error.get("extensions", {}).get("code") == "UNAVAILABLE" for error in errors)
+        raise (NoAnswer if is_passing else ServerRefused)("; ".join(error["message"] for error in errors))
     data: dict[str, Any] = answer["data"]
     return data

@@ -30,9 +30,10 @@ from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, ReconcilerSettings
 from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
-from persistence.engine import open_engines
+from persistence.engine import Engines, open_engines
 from persistence.migrate import DatabaseOutdated, check_revision, upgrade
 from persistence.unit_of_work import Database
+from persistence.unusable import DatabaseUnusable, naming_causes
 from resolvers.live import LiveKits
 from resolvers.report_intake import ReportIntake
 from resolvers.services import Services, StepSettings
@@ -55,11 +56,23 @@ class Container:
     issuer: LocalIssuer | None
 
 
+def make_home(settings: Settings) -> None:
+    """Have the data folder; `WrongSetting` where it can't be made."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        reason = "it is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+        raise WrongSetting(f"PLOG_HOME: the data folder {settings.home.absolute()} can't be made: {reason}.") from None
+
+
 @contextmanager
 def sole_server(settings: Settings) -> Iterator[None]:
     """Hold the data folder: a second server on it is refused."""
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(settings.home / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    make_home(settings)
+    try:
+        descriptor = os.open(settings.home / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise WrongSetting(f"PLOG_HOME: {settings.home.absolute()} can't be written to: {error.strerror}.") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -76,22 +89,39 @@ def sole_server(settings: Settings) -> Iterator[None]:
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """The database, brought to the newest revision where it is a file; `WrongSetting` where it can't be used."""
-    writer, reader = open_engines(
-        settings.database_url, schema=settings.database.schema_ or None, pool_size=settings.database.pool_size
-    )
-    database = Database(writer, reader)
-    try:
-        if not settings.database_url.startswith("postgresql"):
-            settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await upgrade(writer)
-        await check_revision(reader)
+    async with AsyncExitStack() as stack:
+        with _naming_the_database():
+            writer, reader = _open_engines(settings)
+            database = Database(writer, reader)
+            stack.push_async_callback(database.close)
+            if not settings.database_url.startswith("postgresql"):
+                await upgrade(writer)
+            await check_revision(reader)
         yield database
-    except DatabaseOutdated as error:
+
+
+async def migrate_database(settings: Settings) -> None:
+    """Bring the database to the newest revision; `WrongSetting` where it can't be used."""
+    with _naming_the_database():
+        writer, reader = _open_engines(settings)
+        try:
+            await upgrade(writer, app_role=settings.database.app_role or None)
+        finally:
+            await Database(writer, reader).close()
+
+
+def _open_engines(settings: Settings) -> Engines:
+    make_home(settings)
+    return open_engines(settings.database_url, schema=settings.database.schema_ or None, pool_size=settings.database.pool_size)
+
+
+@contextmanager
+def _naming_the_database() -> Iterator[None]:
+    try:
+        with naming_causes():
+            yield
+    except (DatabaseOutdated, DatabaseUnusable) as error:
         raise WrongSetting(f"PLOG_DATABASE__URL: {error}") from None
-    except OSError as error:
-        raise WrongSetting(f"PLOG_DATABASE__URL: the database can't be reached: {error}.") from None
-    finally:
-        await database.close()
 
 
 def _open_artifacts(settings: Settings) -> Artifacts:
@@ -109,6 +139,15 @@ def _open_bus(settings: Settings) -> MemoryBus | RedisBus:
         return RedisBus(settings.redis.url, settings.redis.prefix, heartbeat=settings.redis.heartbeat_seconds)
     except ValueError:
         raise WrongSetting("PLOG_REDIS__URL is no Redis URL.") from None
+
+
+def _check_sharing(settings: Settings) -> None:
+    """Servers that share a Redis share everything that one makes and another has to read."""
+    if not settings.redis.url:
+        return
+    for name, is_set in (("SECRETS__KEYS", settings.secrets.keys), ("ARTIFACTS__URL", settings.artifacts.url)):
+        if not is_set:
+            raise WrongSetting(f"PLOG_{name} must be set, to the same on all servers, where PLOG_REDIS__URL joins several.")
 
 
 def _step_settings(settings: Settings) -> StepSettings:
@@ -132,9 +171,10 @@ def _step_settings(settings: Settings) -> StepSettings:
 async def open_container(settings: Settings) -> AsyncIterator[Container]:
     """Open everything a server needs, and close it in the opposite order."""
     async with AsyncExitStack() as stack:
+        _check_sharing(settings)
         stack.enter_context(sole_server(settings))
         keys = read_keys(settings)
-        issuer = open_local_issuer(settings, keys)
+        issuer = None if settings.oidc.issuer else open_local_issuer(settings, keys)
         steps = _step_settings(settings)
         artifacts = _open_artifacts(settings)
         await asyncio.to_thread(artifacts.drop_abandoned, UPLOAD_LIFETIME)

@@ -3,6 +3,9 @@
 from app.graphiql import Example
 from app.kit_commands import read_document
 from app.settings import ROOT
+from domain.job_type import JobType
+from domain.kit import Kit
+from gql.ids import encode
 
 CREATE = """
 # Creates a kit on the table of transistors that ships with PLOG. Run it, then start the kit in the next tab.
@@ -36,15 +39,33 @@ subscription WatchKits {
   }
 }
 """
+WATCH_ONE = """
+# One kit, live: its state now, then every change (the first tab's answer has the ids of others).
+subscription WatchKit($id: ID!) {
+  kitState(id: $id) {
+    fromVersion toVersion isSnapshot isMerged
+    kit {
+      number name status percent
+      jobs { type status percent attempt { number cause message } tasks { name status percent } }
+    }
+  }
+}
+"""
+LOG = """
+# What a job writes, live (the first tab's answer has the ids of others); `end` is the place to go on from.
+subscription JobLog($jobId: ID!) {
+  jobLog(jobId: $jobId) { attempt offset end isLast text }
+}
+"""
 LIST = """
-# The newest kits with their jobs, what these have left behind, and their latest events.
+# The newest kits with their jobs, and what these have left behind.
 query Kits {
   kits(first: 5) {
     totalCount
     nodes {
       id number name owner status percent startedAt endedAt
       jobs {
-        type status percent
+        id type status percent
         attempt { number status cause message }
         tasks { name status percent metadata }
         artifacts { name mediaType size downloadUrl }
@@ -56,12 +77,16 @@ query Kits {
 """
 
 
-def examples() -> tuple[Example, ...]:
-    """The tabs, in the order in which a newcomer uses them."""
+def examples(kit: Kit | None) -> tuple[Example, ...]:
+    """The tabs, in the order in which a newcomer uses them; `kit` is the one to watch, where there is one."""
     document = read_document(ROOT / "demo" / "table.json")
+    kit_id = "" if kit is None else encode("Kit", kit.id)
+    job_id = "" if kit is None else encode("Job", kit.job_of(JobType.DOE).id)
     return (
         Example(LIST.strip()),
         Example(CREATE.strip(), {"input": document}),
         Example(START.strip(), {"id": ""}),
         Example(WATCH.strip()),
+        Example(WATCH_ONE.strip(), {"id": kit_id}),
+        Example(LOG.strip(), {"jobId": job_id}),
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 from uuid import UUID
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
@@ -22,6 +22,7 @@ from resolvers import upload as uploads
 
 log = logging.getLogger(__name__)
 MAX_SIZE = 100 * 10**9
+CLIENT_GONE = 499
 RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 
 
@@ -53,7 +54,10 @@ class Files:
             return Response(headers={"Upload-Offset": str(offset)})
         size = _whole(request.query_params.get("size", ""), "size")
         offset = _whole(request.headers.get("upload-offset", "0"), "Upload-Offset")
-        await use_cases.upload(services, actor, sha256, size, offset, request.stream())
+        try:
+            await use_cases.upload(services, actor, sha256, size, offset, request.stream())
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_GONE)  # read by the log alone; what came is kept for the next try
         return Response(status_code=204)
 
     async def _download(self, request: Request) -> Response:

@@ -4,7 +4,7 @@ The stock page of GraphQL servers loads seven files from other hosts. This one n
 would stop a request to any.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
 SECURITY_HEADERS = {
     # The editor writes style elements and attributes of its own; scripts come from files alone.
     "content-security-policy": (
@@ -48,12 +49,14 @@ class Example:
 class GraphiQLConfig:
     """What GraphiQL starts with.
 
-    headers go with every request, and into `connection_init` of a websocket, unless the user types others; a demo user's
-    token stands here as `Authorization`. endpoint and subscriptions are paths on this server.
+    notice is a sentence that the page shows. headers go with every request, and into `connection_init` of a websocket, unless
+    the user types others; a demo user's token stands here as `Authorization`. endpoint and subscriptions are paths on this
+    server.
     """
 
     tabs: Sequence[Example] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    notice: str = ""
     endpoint: str = "/graphql"
     subscriptions: str = "/graphql"
 
@@ -62,10 +65,11 @@ class GraphiQL:
     """The page (an ASGI application, for `create_graphql_app`) and the `routes` that it needs.
 
     config is asked anew for each visit, as a token in it expires. The headers in it are given to pages that this machine
-    opened under a loopback name only: a name that was pointed here from outside (DNS rebinding) gets none.
+    opened under a loopback name only: a name that was pointed here from outside (DNS rebinding) gets none, and nor does who
+    comes through a proxy.
     """
 
-    def __init__(self, config: Callable[[], GraphiQLConfig], dist: Path = WEB_DIST) -> None:
+    def __init__(self, config: Callable[[], Awaitable[GraphiQLConfig]], dist: Path = WEB_DIST) -> None:
         self._config = config
         self._dist = dist
 
@@ -88,16 +92,23 @@ class GraphiQL:
         ]
 
     async def _serve_config(self, request: Request) -> Response:
-        config = self._config()
+        config = await self._config()
         is_own_page = request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-        headers = dict(config.headers) if is_own_page and request.url.hostname in LOOPBACK else {}
+        is_here = request.url.hostname in LOOPBACK and not _is_forwarded(request)
+        headers = dict(config.headers) if is_own_page and is_here else {}
         body = {
             "endpoint": config.endpoint,
             "subscriptions": config.subscriptions,
             "headers": headers,
+            "notice": config.notice,
             "tabs": [{"query": tab.query, "variables": dict(tab.variables)} for tab in config.tabs],
         }
         return JSONResponse(body, headers={"cache-control": "no-store", "x-content-type-options": "nosniff"})
+
+
+def _is_forwarded(request: Request) -> bool:
+    """Whether a proxy says that it passed the request on for somebody else."""
+    return any(name in FORWARDED or name.startswith("x-forwarded-") for name in request.headers)
 
 
 class _Assets(StaticFiles):

@@ -1,88 +1,121 @@
-"""`plog kit …` and `plog demo`: creating, starting, watching and cancelling kits from a terminal."""
+"""What `plog kit …` and `plog demo` do on a server: creating, starting, watching and cancelling kits, as any client would."""
 
+import asyncio
 import shutil
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import orjson
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
-from app.client import Client, ServerRefused
+from app.client import Client, NoAnswer, ServerRefused
+from app.progress import Progress, shown_on
 from app.settings import ROOT
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
-STYLES = {"SUCCEEDED": "green", "FAILED": "red", "CANCELLED": "yellow", "RUNNING": "cyan", "QUEUED": "blue", "PENDING": "dim"}
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+PATIENCE_SECONDS = 300.0
+
 REFUSED = "... on UserError { code message } ... on ValidationFailed { problems { field message } }"
-CREATE = f"""mutation ($input: KitInput!, $key: String) {{
-  kitCreate(input: $input, idempotencyKey: $key) {{ ... on KitCreatePayload {{ kit {{ id number name }} }} {REFUSED} }}
-}}"""
-START = f"mutation ($id: ID!) {{ kitStart(id: $id) {{ ... on KitCommandPayload {{ kit {{ id number status }} }} {REFUSED} }} }}"
-CANCEL = f"mutation ($id: ID!) {{ kitCancel(id: $id) {{ ... on KitCommandPayload {{ kit {{ id number status }} }} {REFUSED} }} }}"
+CREATE = f"""mutation ($input: KitInput!, $key: String) {{ kitCreate(input: $input, idempotencyKey: $key) {{
+  ... on KitCreatePayload {{ kit {{ id number name status }} }} {REFUSED} }} }}"""
+START = f"""mutation ($id: ID!, $key: String) {{ kitStart(id: $id, idempotencyKey: $key) {{
+  ... on KitCommandPayload {{ kit {{ id number name status }} }} {REFUSED} }} }}"""
+CANCEL = f"""mutation ($id: ID!, $key: String) {{ kitCancel(id: $id, idempotencyKey: $key) {{
+  ... on KitCommandPayload {{ kit {{ id number name status }} }} {REFUSED} }} }}"""
 LATEST = """query ($name: String!, $owner: String!) {
   kits(first: 1, filter: {namePrefix: $name, owner: $owner}) { nodes { id number name status } }
 }"""
 FIND = "query ($number: Int!) { kitByNumber(number: $number) { id number name status } }"
 WATCH = """subscription ($id: ID!) { kitState(id: $id) { kit {
-  number name status percent
+  id number name status percent
   jobs { type status percent attempt { number cause message } tasks { name status percent } }
-} } }"""
-RESULTS = """query ($number: Int!) { kitByNumber(number: $number) { jobs {
-  type dataInfo tasks { name metadata } artifacts { name size downloadUrl }
 } } }"""
 
 
 async def create(client: Client, document: dict[str, Any], key: str | None = None) -> dict[str, Any]:
-    """Create a kit from a document; returns its id, number and name."""
-    payload = await client.command("kitCreate", CREATE, input=document, key=key)
-    kit: dict[str, Any] = payload["kit"]
+    """Create a kit from a document; returns its id, number, name and status."""
+    kit: dict[str, Any] = (await client.command("kitCreate", CREATE, input=document, key=key))["kit"]
+    return kit
+
+
+async def start(client: Client, kit_id: str, key: str | None = None) -> dict[str, Any]:
+    """Run the kit's remaining jobs; returns its id, number, name and status."""
+    kit: dict[str, Any] = (await client.command("kitStart", START, id=kit_id, key=key))["kit"]
+    return kit
+
+
+async def cancel(client: Client, kit_id: str, key: str | None = None) -> dict[str, Any]:
+    """End everything of the kit that has not ended; returns its id, number, name and status."""
+    kit: dict[str, Any] = (await client.command("kitCancel", CANCEL, id=kit_id, key=key))["kit"]
     return kit
 
 
 async def find(client: Client, number: int) -> dict[str, Any]:
-    """The kit of that number."""
+    """The id, number, name and status of the kit of that number."""
     kit: dict[str, Any] | None = (await client.run(FIND, number=number))["kitByNumber"]
     if kit is None:
         raise ServerRefused(f"No kit {number} exists.")
     return kit
 
 
-async def latest(client: Client, name: str) -> dict[str, Any] | None:
+async def watch(client: Client, console: Console, kit_id: str, within_seconds: float | None = None) -> dict[str, Any]:
+    """Show a kit's progress until it has ended and nothing of it runs; returns it as it is then (`WATCH`).
+
+    Where the server goes away the stream is asked for again, at growing intervals. `ServerRefused` when it was away for five
+    minutes, or when the kit has not ended within the time given.
+    """
+    try:
+        async with asyncio.timeout(within_seconds):
+            with shown_on(console) as progress:
+                return await _follow(client, progress, kit_id)
+    except TimeoutError:
+        raise ServerRefused(f"The kit has not ended within {within_seconds:g} s; it goes on.") from None
+
+
+async def _follow(client: Client, progress: Progress, kit_id: str) -> dict[str, Any]:
+    pause, heard_at = FIRST_PAUSE_SECONDS, time.monotonic()
+    while True:
+        try:
+            async with aclosing(client.stream(WATCH, id=kit_id)) as frames:
+                async for frame in frames:
+                    pause, heard_at = FIRST_PAUSE_SECONDS, time.monotonic()
+                    kit: dict[str, Any] = frame["kitState"]["kit"]
+                    progress.show(kit)
+                    if kit["status"] in ENDED and not any(job["status"] in ("QUEUED", "RUNNING") for job in kit["jobs"]):
+                        return kit
+            reason = "The server ended the stream."
+        except NoAnswer as error:
+            reason = str(error)
+        if time.monotonic() - heard_at > PATIENCE_SECONDS:
+            raise ServerRefused(f"{reason} It was tried for {PATIENCE_SECONDS / 60:.0f} minutes.")
+        progress.say(f"{reason} Trying again in {pause:g} s …")
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def run_demo_kit(client: Client, console: Console) -> str:
+    """Watch the demo kit that suits this machine, made and started where it has to be; returns its last status."""
+    document, reason = demo_document()
+    kit = await _latest(client, document["name"])
+    if kit is not None:
+        console.print(f"Demo kit {kit['number']} ({kit['name']}) is {kit['status']} from an earlier run.", highlight=False)
+    if kit is None or kit["status"] in ("FAILED", "CANCELLED"):
+        kit = await create(client, document)
+        console.print(f"Demo kit {kit['number']} ({kit['name']}): {reason}.", highlight=False)
+    if kit["status"] == "PENDING":
+        await start(client, kit["id"])
+    return str((await watch(client, console, kit["id"]))["status"])
+
+
+async def _latest(client: Client, name: str) -> dict[str, Any] | None:
     """The newest kit of that name among the caller's own."""
     subject = (await client.run("{ viewer { subject } }"))["viewer"]["subject"]
     found = (await client.run(LATEST, name=name, owner=subject))["kits"]["nodes"]
     return found[0] if found and found[0]["name"] == name else None
-
-
-async def watch(client: Client, console: Console, kit_id: str, deadline_seconds: float | None = None) -> str:
-    """Show a kit's progress until it has ended, reconnecting where the server goes away; returns its last status."""
-    until = None if deadline_seconds is None else time.monotonic() + deadline_seconds
-    with Live(console=console, refresh_per_second=8, transient=False) as live:
-        async for frame in client.stream(WATCH, id=kit_id):
-            kit = frame["kitState"]["kit"]
-            live.update(_picture(kit))
-            is_over = kit["status"] in ENDED and not any(job["status"] in ("QUEUED", "RUNNING") for job in kit["jobs"])
-            if is_over or (until is not None and time.monotonic() > until):
-                return str(kit["status"])
-    raise ServerRefused("The server ended the stream.")
-
-
-def _picture(kit: dict[str, Any]) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    for job in kit["jobs"]:
-        tasks = Text("  ").join(Text(task["name"], STYLES[task["status"]]) for task in job["tasks"])
-        status = Text(job["status"], STYLES[job["status"]])
-        table.add_row(job["type"], status, ProgressBar(total=100, completed=job["percent"], width=24), tasks)
-    title = Text(f"Kit {kit['number']} · {kit['name']} · ").append(kit["status"], STYLES[kit["status"]])
-    parts: list[RenderableType] = [title.append(f" · {int(kit['percent'])} %"), table]
-    for job in kit["jobs"]:
-        if job["attempt"]["message"]:
-            parts.append(Text(f"{job['type']}: {job['attempt']['message']}", "red"))
-    return Group(*parts)
 
 
 def demo_document() -> tuple[dict[str, Any], str]:

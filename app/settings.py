@@ -3,16 +3,20 @@
 This is the only reader of the environment. A wrong value is one sentence that names the variable.
 """
 
+import json
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 FOR_TESTS = frozenset({"PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_SCREENSHOTS", "PLOG_VERSITYGW"})
 ROOT = Path(__file__).resolve().parent.parent
+EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 
 
 class WrongSetting(Exception):
@@ -35,6 +39,26 @@ def _database_url(url: str) -> str:
     if url and not url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
         raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
     return url
+
+
+def _origin(origin: str) -> str:
+    """An origin as browsers write it: in lower case, without a path and without the port that goes without saying."""
+    parts = urlsplit(origin.strip().lower())
+    if origin == "*":
+        return origin
+    if not parts.scheme or not parts.hostname or parts.path.strip("/") or parts.query or parts.username is not None:
+        raise ValueError(f"{origin!r} is no web origin, as https://app.example is one")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _places(functions: dict[str, str]) -> dict[str, str]:
+    for name, place in functions.items():
+        module, colon, function = place.partition(":")
+        if not colon or not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
+            raise ValueError(f"{name!r} must be a place like module:function, not {place!r}")
+    return functions
 
 
 class DatabaseSettings(Group):
@@ -105,7 +129,7 @@ class StepsSettings(Group):
         default_factory=list,
         description="Folders that decks may come from (JSON list), besides the demo's and `decks` in the data folder.",
     )
-    functions: dict[str, str] = Field(
+    functions: Annotated[dict[str, str], AfterValidator(_places)] = Field(
         default_factory=dict, description="Python functions that may evaluate designs, as JSON: name to `module:function`."
     )
     time_limit_hours: float = Field(
@@ -137,7 +161,9 @@ class SchedulerSettings(Group):
 class ServerSettings(Group):
     """The HTTP server."""
 
-    origins: list[str] = Field(default_factory=list, description="Web origins that may use the API (JSON list).")
+    origins: list[Annotated[str, AfterValidator(_origin)]] = Field(
+        default_factory=list, description="Web origins that may use the API (JSON list); `*`: any."
+    )
     introspection: bool = Field(True, description="Whether the schema can be read through the API.")
     graphiql: bool = Field(True, description="Whether a browser gets GraphiQL at /graphql.")
     max_body_mb: float = Field(4, gt=0, le=100, description="The largest GraphQL request, in MB (10^6 bytes).")
@@ -160,7 +186,9 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".plog"), description="The data folder: database, artifacts, logs, keys.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0: any free one.")
-    public_url: str = Field("", description="Where browsers and steps reach the server; empty: host and port.")
+    public_url: str = Field(
+        "", description="Where browsers and steps reach the server, behind a proxy say; empty: host and port."
+    )
     database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings())
     redis: RedisSettings = Field(default_factory=lambda: RedisSettings())
     oidc: OidcSettings = Field(default_factory=lambda: OidcSettings())
@@ -173,9 +201,11 @@ class Settings(BaseSettings):
     log: LogSettings = Field(default_factory=lambda: LogSettings())
 
     @model_validator(mode="after")
-    def _strip(self) -> Self:
+    def _check_address(self) -> Self:
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise ValueError("PLOG_PUBLIC_URL must begin with http:// or https://")
+        if not self.public_url and self.host in EVERY_ADDRESS:
+            raise ValueError(f"PLOG_PUBLIC_URL must be set where PLOG_HOST is {self.host!r}, which is no address to link to")
         return self
 
     @property
@@ -198,16 +228,16 @@ class Settings(BaseSettings):
 def read_settings(**overrides: Any) -> Settings:
     """The settings of the environment; `WrongSetting` names the first that is wrong."""
     try:
-        settings = Settings(**overrides)
+        given = {**DotEnvSettingsSource(Settings).env_vars, **EnvSettingsSource(Settings).env_vars}
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongSetting(f"The file .env can't be read: {error}.") from None
+    for name, text in sorted(given.items()):
+        if name.startswith("plog_") and name.upper() not in FOR_TESTS:
+            _check_variable(name.upper(), text or "")
+    try:
+        return Settings(**overrides)
     except ValidationError as error:
         raise WrongSetting(_sentence(error)) from None
-    except SettingsError as error:
-        group = str(error).split('"')[1].upper()
-        raise WrongSetting(f"PLOG_{group}: one of the settings that begin so is no JSON, as lists and objects must be.") from None
-    unknown = sorted(name for name in os.environ if name.startswith("PLOG_") and not _is_known(name))
-    if unknown:
-        raise WrongSetting(f"{unknown[0]} is not a setting of PLOG; see docs/settings.md.")
-    return settings
 
 
 def process_environment() -> dict[str, str]:
@@ -215,21 +245,33 @@ def process_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def _is_known(name: str) -> bool:
-    group, _, field = name.removeprefix("PLOG_").lower().partition("__")
-    if name in FOR_TESTS or group not in Settings.model_fields:
-        return name in FOR_TESTS
-    kind = Settings.model_fields[group].annotation
-    is_group = isinstance(kind, type) and issubclass(kind, Group)
-    if not is_group or not field:
-        return is_group != bool(not field) or not field
-    known = {info.alias or key for key, info in kind.model_fields.items()}  # type: ignore[union-attr]
-    return field.split("__")[0] in known
+def _check_variable(name: str, text: str) -> None:
+    group, _, rest = name.removeprefix("PLOG_").lower().partition("__")
+    field, _, entry = rest.partition("__")
+    info = Settings.model_fields.get(group)
+    if info is not None and field:
+        info = _fields_of(info).get(field)
+    if info is None:
+        raise WrongSetting(f"{name} is not a setting of PLOG; see docs/settings.md.")
+    is_document = get_origin(info.annotation) in (list, dict) or bool(_fields_of(info))
+    if is_document and not entry:
+        try:
+            json.loads(text)
+        except ValueError:
+            raise WrongSetting(f"{name} is wrong: lists and objects must be JSON.") from None
+
+
+def _fields_of(info: FieldInfo) -> dict[str, FieldInfo]:
+    """The settings in a group, by the names that they have in variables; none where it is no group."""
+    kind = info.annotation
+    if not isinstance(kind, type) or not issubclass(kind, Group):
+        return {}
+    return {inner.alias or name: inner for name, inner in kind.model_fields.items()}
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    name = "__".join(str(part).upper() for part in first["loc"])
+    name = "__".join(str(part).upper() for part in first["loc"][:2])
     if first["type"] == "extra_forbidden":
         return f"PLOG_{name} is not a setting of PLOG; see docs/settings.md."
     message = first["msg"].removeprefix("Value error, ")

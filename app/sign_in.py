@@ -3,6 +3,8 @@
 from starlette.requests import Request
 
 from app.container import Container
+from app.logs import REQUEST
+from app.request_log import subject_of
 from domain.actor import Actor
 from domain.errors import Unauthenticated
 
@@ -12,4 +14,7 @@ async def actor_of(request: Request, container: Container) -> Actor:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("A bearer token is needed.")
-    return await container.verifier.verify(token.strip())
+    actor = await container.verifier.verify(token.strip())
+    if (facts := REQUEST.get()) is not None:
+        facts.subject = subject_of(actor)
+    return actor

@@ -292,6 +292,8 @@ class JobReconciler:
             await change_kit(self._services, ACTOR, claim.kit_id, decide)
         except AttemptSuperseded as error:
             log.info("attempt %s was closed before it began: %s", claim.key, error)
+        else:
+            log.info("attempt started", extra={"kit": claim.kit_id, "attempt": str(claim.key)})
 
     async def _settle(self, claim: Claim, ending: Ending) -> None:
         def decide(change: Change) -> None:
@@ -304,6 +306,9 @@ class JobReconciler:
             await change_kit(self._services, ACTOR, claim.kit_id, decide, also=release)
         except AttemptSuperseded as error:
             log.info("attempt %s was settled already: %s", claim.key, error)
+        else:
+            facts = {"kit": claim.kit_id, "attempt": str(claim.key), "cause": ending.cause, "exit_code": ending.exit_code}
+            log.info("attempt settled", extra=facts)
 
     async def _claim_more(self, claimed: int) -> None:
         room = self._settings.capacity - claimed

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, cast
 import strawberry
 from graphql import GraphQLError, get_operation_ast, parse
 from graphql import OperationType as Kind
-from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -135,6 +135,7 @@ class Schema(strawberry.Schema):
         *,
         limits: Limits,
         types: Iterable[type] = (),
+        extensions: Iterable[type[SchemaExtension]] = (),
         config: StrawberryConfig | None = None,
     ) -> None:
         config = config or StrawberryConfig()
@@ -147,7 +148,7 @@ class Schema(strawberry.Schema):
             types=types,
             config=config,
             # ValidationCache overwrites the errors found before it, so whatever may refuse a document stands behind it.
-            extensions=[ParserCache, ValidationCache, limiting(limits), AdmissionExtension],
+            extensions=[*extensions, ParserCache, ValidationCache, limiting(limits), AdmissionExtension],
             execution_context_class=EventExecutor,
         )
 

@@ -20,9 +20,9 @@ class TransportSettings:
     """Sizes in bytes, times in seconds.
 
     max_body: of a POST or of one websocket message. max_batch: operations in one POST (1: no batches). origins: those
-    whose pages may open a websocket besides PLOG's own (`*`: any). write_timeout: how long a peer may leave what was sent
-    to it unread. ping_interval: of the server's pings; a peer from which nothing came for `pong_timeout` after one is cut
-    off. heartbeat: of an event stream with nothing to say. max_operations: at a time on one websocket.
+    whose pages may open a websocket besides PLOG's own, in lower case (`*`: any). write_timeout: how long a peer may leave
+    what was sent to it unread. ping_interval: of the server's pings; a peer from which nothing came for `pong_timeout` after
+    one is cut off. heartbeat: of an event stream with nothing to say. max_operations: at a time on one websocket.
     """
 
     max_body: int = 4 * 2**20
@@ -73,9 +73,8 @@ class Gateway:
         if origin is None or "*" in self.settings.origins:
             return True
         own = urlsplit(origin).netloc.lower()
-        return (own != "" and own == connection.headers.get("host", "").lower()) or origin.lower() in {
-            allowed.lower().rstrip("/") for allowed in self.settings.origins
-        }
+        is_own = own != "" and own == connection.headers.get("host", "").lower()
+        return is_own or origin.lower() in self.settings.origins
 
 
 def seconds_left(actor: Actor) -> float:

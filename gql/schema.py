@@ -1,8 +1,10 @@
 """The schema: every operation there is, gathered from one module a noun."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import strawberry
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
 from gql.execution import Schema
@@ -39,6 +41,7 @@ class Subscription(KitSubscription):
     """Every subscription."""
 
 
-def build_schema(limits: Limits) -> Schema:
-    """The schema with these limits for each operation."""
-    return Schema(Query, Mutation, Subscription, limits=limits, config=StrawberryConfig(scalar_map={datetime: DATE_TIME}))
+def build_schema(limits: Limits, extensions: Iterable[type[SchemaExtension]] = ()) -> Schema:
+    """The schema with these limits for each operation; `extensions` go with each one, as the outermost."""
+    config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
+    return Schema(Query, Mutation, Subscription, limits=limits, extensions=extensions, config=config)

@@ -11,13 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 BUSY_SECONDS = 10
+Engines = tuple[AsyncEngine, AsyncEngine]
 
 
-def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) -> tuple[AsyncEngine, AsyncEngine]:
+def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) -> Engines:
     """The engine for writing and the one for reading (the same one on PostgreSQL).
 
     SQLite has one writing connection, so that writers queue in the process instead of failing with "database is locked", and
-    readers that can't write. Errors don't show parameters: they are other people's data, and may be megabytes.
+    readers that can't write. Errors don't show parameters: they are other people's data, and may be megabytes. Raises
+    `sqlite3.OperationalError` where SQLite's file can't be opened or made.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
@@ -34,6 +36,7 @@ def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) ->
             json_deserializer=orjson.loads,  # the reader that SQLite has too: both give numbers back alike
         )
         return engine, engine
+    sqlite3.connect(parsed.database or "").close()  # the driver's thread would outlive the loop with what it fails at
     writer = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0, hide_parameters=True)
     reader = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=4, max_overflow=0, hide_parameters=True)
     _configure_sqlite(writer, begin="BEGIN IMMEDIATE", pragmas=("recursive_triggers=ON",))

@@ -1,5 +1,6 @@
 """What people do with the jobs of a kit."""
 
+import logging
 from collections.abc import Callable
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from resolvers.change import change_kit, check_expected, kit_of_job
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 
+log = logging.getLogger(__name__)
 JobCommand = Callable[[Change, UUID], None]
 
 
@@ -61,6 +63,7 @@ async def _command(
         decide(change, job_id)
 
     kit = await change_kit(services, person.subject, kit_id, checked, visibility=visibility, idempotency=idempotency)
+    log.info("%s", mutation, extra={"kit": kit_id, "job": job_id, "version": kit.version, "subject": person.subject})
     return next(job for job in kit.jobs if job.id == job_id)
 
 

@@ -1,6 +1,7 @@
 """What people do with kits."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,8 @@ from resolvers.change import Decide, change_kit, check_expected, publish
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.upload import upload_location
+
+log = logging.getLogger(__name__)
 
 
 async def create_kit(services: Services, actor: Actor, document: Mapping[str, Any], idempotency_key: str | None = None) -> Kit:
@@ -57,6 +60,7 @@ async def create_kit(services: Services, actor: Actor, document: Mapping[str, An
         if idempotency is not None:
             await idempotency.complete(work, {"kit": kit.id})
     await publish(services, kit)
+    log.info("kitCreate", extra={"kit": kit.id, "version": kit.version, "subject": person.subject})
     return kit
 
 
@@ -108,7 +112,9 @@ async def _command(
         decide(change)
 
     visibility = visibility_of(actor)
-    return await change_kit(services, person.subject, kit_id, checked, visibility=visibility, idempotency=idempotency)
+    kit = await change_kit(services, person.subject, kit_id, checked, visibility=visibility, idempotency=idempotency)
+    log.info("%s", mutation, extra={"kit": kit_id, "version": kit.version, "subject": person.subject})
+    return kit
 
 
 async def find_kit(services: Services, actor: Actor, kit_id: int, as_of: datetime | None = None) -> Kit | None:

@@ -12,13 +12,17 @@ from gql.transport import create_graphql_app
 from scripts.build_web import ROOT, fingerprint, is_recent
 from tests.api.toy_schema import World, toy_schema
 
-CONFIG = GraphiQLConfig(tabs=[Example("query A { viewer }", {"a": 1})], headers={"Authorization": "Bearer ann"})
+CONFIG = GraphiQLConfig(tabs=[Example("query A { viewer }", {"a": 1})], headers={"Authorization": "Bearer ann"}, notice="a demo")
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
+
+
+async def config() -> GraphiQLConfig:
+    return CONFIG
 
 
 def visitor(dist: Path, host: str = "127.0.0.1:8000") -> httpx.AsyncClient:
     """A browser at PLOG, whose web part lies in `dist`."""
-    world, graphiql = World(), GraphiQL(lambda: CONFIG, dist)
+    world, graphiql = World(), GraphiQL(config, dist)
     endpoint = create_graphql_app(toy_schema(), authenticate=world.authenticate, make_context=world.context, graphiql=graphiql)
     app = Starlette(routes=graphiql.routes)
     app.mount("/graphql", endpoint)
@@ -74,10 +78,14 @@ async def test_the_demo_token_goes_to_this_machines_own_page_alone(dist: Path) -
             "endpoint": "/graphql",
             "subscriptions": "/graphql",
             "headers": {"Authorization": "Bearer ann"},
+            "notice": "a demo",
             "tabs": [{"query": "query A { viewer }", "variables": {"a": 1}}],
         }
         other = await client.get("/graphiql/config.json", headers={"sec-fetch-site": "cross-site"})
         assert other.json()["headers"] == {}
+        for header in ("forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"):
+            proxied = await client.get("/graphiql/config.json", headers={header: "for=203.0.113.9"})
+            assert proxied.json()["headers"] == {}, header
     async with visitor(dist, host="rebound.example") as client:
         assert (await client.get("/graphiql/config.json")).json()["headers"] == {}
 

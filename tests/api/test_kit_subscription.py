@@ -54,7 +54,7 @@ class Frames:
 @asynccontextmanager
 async def watching(plog: Plog, query: str, user: str = "ada", **variables: Any) -> AsyncIterator[Frames]:
     stream = Client(plog.url, plog.token(user)).stream(query, **variables)
-    async with aclosing(stream):  # type: ignore[type-var]
+    async with aclosing(stream):
         yield Frames(stream)
 
 

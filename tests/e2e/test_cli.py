@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import signal
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import PlogServer, demo_document
+from tests.e2e.server import PLOG, PlogServer, demo_document
 from tests.e2e.test_kill import quick_document, started
 
 
@@ -35,12 +37,13 @@ async def server(tmp_path: Path) -> AsyncIterator[PlogServer]:
         ("RUNNER__CAPACTY", "1", "PLOG_RUNNER__CAPACTY is not a setting"),
         ("RUNNER__KIND", "magic", "PLOG_RUNNER__KIND is wrong"),
         ("SECRETS__KEYS", '["short:abc"]', "PLOG_SECRETS__KEYS"),
-        ("SECRETS__KEYS", "not json", "PLOG_SECRETS"),
-        ("REDIS__URL", "nonsense", "PLOG_REDIS__URL"),
+        ("SECRETS__KEYS", "not json", "PLOG_SECRETS__KEYS is wrong"),
+        ("REDIS__URL", "redis://127.0.0.1:1", "PLOG_SECRETS__KEYS must be set"),
         ("ARTIFACTS__URL", "ftp://x", "PLOG_ARTIFACTS__URL"),
         ("STEPS__TEMPLATES", "/nowhere/templates.toml", "PLOG_STEPS__TEMPLATES"),
         ("STEPS__TEMPLATES", "{home}/typo.toml", "[x] DECK_COLLECTION must be a section of its own, [x.DECK_COLLECTION]"),
-        ("HOST", "0.0.0.0", "loopback"),
+        ("HOST", "0.0.0.0", "PLOG_PUBLIC_URL must be set"),
+        ("PUBLIC_URL", "https://plog.example", "loopback"),
         ("PUBLIC_URL", "plog.example", "PLOG_PUBLIC_URL"),
         ("LOG__LEVEL", "LOUD", "PLOG_LOG__LEVEL is wrong"),
     ],
@@ -70,10 +73,20 @@ async def _while_running(other: PlogServer, offline: PlogServer) -> None:
         await other.stop()
 
 
-def test_a_token_of_an_unknown_user_is_refused(offline: PlogServer) -> None:
-    done = offline.run("token", "zoe")
-    assert done.returncode == 1 and "zoe" in done.stderr
+@pytest.mark.parametrize("command", [("migrate",), ("rebuild-projection",)])
+def test_a_database_that_can_t_be_used_is_one_sentence(offline: PlogServer, command: tuple[str, ...]) -> None:
+    offline.environment["PLOG_DATABASE__URL"] = "sqlite+aiosqlite:////nowhere/at/all/plog.db"
+    done = offline.run(*command)
+    assert done.returncode == 2 and done.stderr.startswith("PLOG_DATABASE__URL: the database can't be used"), done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [("token", "ada"), ("kit", "watch", "1"), ("kit", "cancel", "1"), ("demo",)])
+def test_a_client_away_from_the_data_says_so_and_leaves_nothing_behind(offline: PlogServer, command: tuple[str, ...]) -> None:
+    done = offline.run(*command)
+    assert done.returncode == 2 and "There is no PLOG data in" in done.stderr and "PLOG_HOME" in done.stderr, done
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(offline.home.iterdir()) == []
 
 
 def test_demo_users_need_the_embedded_issuer(offline: PlogServer) -> None:
@@ -83,22 +96,85 @@ def test_demo_users_need_the_embedded_issuer(offline: PlogServer) -> None:
 
 
 def test_no_server_is_one_sentence(offline: PlogServer) -> None:
-    done = offline.run("kit", "start", "1")
+    done = offline.run("kit", "start", "1", "--token", "x")
     assert done.returncode == 1 and offline.url in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
-async def test_a_kit_from_the_terminal(server: PlogServer, tmp_path: Path) -> None:
+async def plog(server: PlogServer, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A command while the server serves."""
+    return await asyncio.to_thread(server.run, *arguments)
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> str:
+    """The file of a kit of quick steps."""
     file = tmp_path / "kit.json"
     file.write_text(json.dumps(quick_document()))
-    created = await asyncio.to_thread(server.run, "kit", "create", str(file), "--start")
-    assert created.returncode == 0 and "Kit 1 was created" in created.stdout, created
-    watched = await asyncio.to_thread(server.run, "kit", "watch", "1")
-    assert watched.returncode == 0 and "SUCCEEDED" in watched.stdout, watched
-    again = await asyncio.to_thread(server.run, "kit", "start", "1")
+    return str(file)
+
+
+async def test_a_kit_from_the_terminal(server: PlogServer, document: str) -> None:
+    created = await plog(server, "kit", "create", document)
+    assert (created.returncode, created.stdout) == (0, "Kit 1 was created.\n"), created
+    begun = await plog(server, "kit", "start", "1")
+    assert begun.returncode == 0 and begun.stdout in ("Kit 1 is QUEUED.\n", "Kit 1 is RUNNING.\n"), begun
+    watched = await plog(server, "kit", "watch", "1")
+    assert watched.returncode == 0, watched
+    lines = watched.stdout.splitlines()
+    assert lines[-1] == "Kit 1 SUCCEEDED 100 %" and "OPTIMIZE SUCCEEDED" in lines and len(lines) == len(set(lines)), lines
+    again = await plog(server, "kit", "start", "1")
     assert again.returncode == 1 and "Kit 1" in again.stderr
-    rebuilt = await asyncio.to_thread(server.run, "rebuild-projection")
+    unknown = await plog(server, "token", "zoe")
+    assert unknown.returncode == 1 and "zoe" in unknown.stderr and len(unknown.stderr.strip().splitlines()) == 1
+    rebuilt = await plog(server, "rebuild-projection")
     assert rebuilt.returncode == 0 and "1 kits" in rebuilt.stdout and "0 differences" in rebuilt.stdout, rebuilt
+
+
+async def test_scripts_get_json_and_may_repeat_themselves(server: PlogServer, document: str) -> None:
+    arguments = ("kit", "create", document, "--start", "--json", "--idempotency-key", "nightly")
+    first, second = [json.loads((await plog(server, *arguments)).stdout) for _ in range(2)]
+    assert first["number"] == second["number"] == 1 and set(first) == {"id", "number", "name", "status"}
+    watched = await plog(server, "kit", "create", document, "--watch", "--json")
+    assert watched.returncode == 0 and "OPTIMIZE SUCCEEDED" in watched.stderr, watched
+    kit = json.loads(watched.stdout)
+    assert (kit["number"], kit["status"], len(kit["jobs"])) == (2, "SUCCEEDED", 4)
+
+
+async def test_watching_outlives_the_server(server: PlogServer, document: str) -> None:
+    await plog(server, "kit", "create", document, "--start")
+    process = watching(server)
+    assert process.stdout is not None
+    first = await asyncio.to_thread(process.stdout.readline)
+    await server.kill()
+    await server.start()
+    lines = [first, *(await asyncio.to_thread(process.stdout.read)).splitlines()]
+    assert await asyncio.to_thread(process.wait, 15) == 0, lines
+    assert any("Trying again in" in line for line in lines) and lines[-1] == "Kit 1 SUCCEEDED 100 %", lines
+
+
+async def test_watching_for_a_while_only(server: PlogServer, document: str) -> None:
+    await plog(server, "kit", "create", document)
+    watched = await plog(server, "kit", "watch", "1", "--timeout", "0.5")
+    assert watched.returncode == 1 and "The kit has not ended within 0.5 s" in watched.stderr, watched
+
+
+async def test_ctrl_c_is_no_success(server: PlogServer, document: str) -> None:
+    await plog(server, "kit", "create", document)
+    process = watching(server)
+    assert process.stdout is not None
+    assert await asyncio.to_thread(process.stdout.readline) == "Kit 1 PENDING 0 %\n"
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.to_thread(process.wait, 15) == 130
+    process.stdout.close()
+    server.signal(signal.SIGINT)
+    assert await server.wait(15) == 130
+
+
+def watching(server: PlogServer) -> "subprocess.Popen[str]":
+    """`plog kit watch 1`, whose output is read while it runs."""
+    command = [str(PLOG), "kit", "watch", "1"]
+    return subprocess.Popen(command, env=server.environment, cwd=server.home, stdout=subprocess.PIPE, text=True)
 
 
 async def test_what_is_wrong_with_a_kit_is_told_field_by_field(server: PlogServer, tmp_path: Path) -> None:
@@ -115,7 +191,7 @@ async def test_cancelling_from_the_terminal(server: PlogServer, tmp_path: Path) 
     file.write_text(json.dumps(quick_document()))
     await asyncio.to_thread(server.run, "kit", "create", str(file), "--start")
     cancelled = await asyncio.to_thread(server.run, "kit", "cancel", "1")
-    assert cancelled.returncode == 0, cancelled
+    assert (cancelled.returncode, cancelled.stdout) == (0, "Kit 1 is CANCELLED.\n"), cancelled
     watched = await asyncio.to_thread(server.run, "kit", "watch", "1")
     assert watched.returncode == 1 and "CANCELLED" in watched.stdout
 

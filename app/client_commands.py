@@ -1,0 +1,117 @@
+"""The commands that talk to a server as any client does: `plog token` and `plog kit …`."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from app import kit_commands, terminal
+from app.client import Client
+from app.identity import demo_token
+from app.terminal import console, errors
+
+app = typer.Typer()
+kit = typer.Typer(no_args_is_help=True, help="Work with kits on a running server.")
+app.add_typer(kit, name="kit")
+TOKEN_LIFETIME = timedelta(days=1)
+
+Number = Annotated[int, typer.Argument(help="The kit's number.")]
+ServerUrl = Annotated[str, typer.Option("--server", help="The server's address; this machine's settings say where by default.")]
+Token = Annotated[str, typer.Option("--token", help="A bearer token; a demo user's by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the kit as JSON, and nothing else, to standard output.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Start it and show its progress, as `kit watch` does.")]
+Timeout = Annotated[float | None, typer.Option(help="Seconds after which to stop watching; the kit goes on.", min=0)]
+Key = Annotated[
+    str | None, typer.Option("--idempotency-key", help="A name for this call: repeated with the same one, it is done once.")
+]
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="A demo user: ada, bela or chris.")],
+    hours: Annotated[float, typer.Option(help="How long it is valid.", min=0.01, max=8760)] = 24,
+) -> None:
+    """Print a bearer token of a demo user of the embedded issuer."""
+    print(demo_token(terminal.settings(), name, timedelta(hours=hours)))  # noqa: T201
+
+
+@kit.command("create")
+def kit_create(
+    file: Annotated[Path, typer.Argument(help="A JSON file with the kit (docs/kits.md).")],
+    start: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
+    watch: Watch = False,
+    key: Key = None,
+    as_json: AsJson = False,
+    server: ServerUrl = "",
+    token: Token = "",
+) -> None:
+    """Create a kit."""
+    client = _client(server, token)
+
+    async def run() -> dict[str, Any]:
+        created = await kit_commands.create(client, kit_commands.read_document(file), key)
+        if not as_json:
+            console.print(f"Kit {created['number']} was created.", highlight=False)
+        return await kit_commands.start(client, created["id"], key) if start or watch else created
+
+    _show(client, terminal.run(run()), is_told=start, watch=watch, as_json=as_json)
+
+
+@kit.command("start")
+def kit_start(
+    number: Number, watch: Watch = False, key: Key = None, as_json: AsJson = False, server: ServerUrl = "", token: Token = ""
+) -> None:
+    """Run a kit's remaining jobs."""
+    client = _client(server, token)
+
+    async def run() -> dict[str, Any]:
+        return await kit_commands.start(client, (await kit_commands.find(client, number))["id"], key)
+
+    _show(client, terminal.run(run()), watch=watch, as_json=as_json)
+
+
+@kit.command("cancel")
+def kit_cancel(number: Number, key: Key = None, as_json: AsJson = False, server: ServerUrl = "", token: Token = "") -> None:
+    """End everything of a kit that has not ended."""
+    client = _client(server, token)
+
+    async def run() -> dict[str, Any]:
+        return await kit_commands.cancel(client, (await kit_commands.find(client, number))["id"], key)
+
+    _show(client, terminal.run(run()), as_json=as_json)
+
+
+@kit.command("watch")
+def kit_watch(
+    number: Number, timeout: Timeout = None, as_json: AsJson = False, server: ServerUrl = "", token: Token = ""
+) -> None:
+    """Show a kit's progress until it has ended; the exit code is 0 only if it succeeded."""
+    client = _client(server, token)
+    _show(client, terminal.run(kit_commands.find(client, number)), watch=True, timeout=timeout, as_json=as_json)
+
+
+def _show(
+    client: Client,
+    found: dict[str, Any],
+    *,
+    is_told: bool = True,
+    watch: bool = False,
+    timeout: float | None = None,
+    as_json: bool = False,
+) -> None:
+    """Tell of the kit, or watch it first; then the exit code is 0 only if it succeeded. JSON is alone on standard output."""
+    if watch:
+        found = terminal.run(kit_commands.watch(client, errors if as_json else console, found["id"], timeout))
+    elif is_told and not as_json:
+        console.print(f"Kit {found['number']} is {found['status']}.", highlight=False)
+    if as_json:
+        print(orjson.dumps(found).decode())  # noqa: T201
+    if watch and found["status"] != "SUCCEEDED":
+        raise typer.Exit(1)
+
+
+def _client(server: str, token: str) -> Client:
+    settings = terminal.settings()
+    return Client(server or settings.base_url, token or demo_token(settings, "ada", TOKEN_LIFETIME))

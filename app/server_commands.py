@@ -1,0 +1,109 @@
+"""The commands that are a server or open its data: serving, migrating, proving the state, and the demo."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import kit_commands, terminal
+from app.client import Client, ServerRefused
+from app.container import Container, migrate_database, open_database
+from app.identity import demo_token
+from app.server import serve as run_server
+from app.settings import Settings
+from app.settings_table import settings_page
+from app.terminal import console
+from gql.limits import Limits
+from gql.schema import build_schema
+from persistence.migrate import newest_revision
+from persistence.rebuild import rebuild
+
+app = typer.Typer()
+INTERRUPTED = 130
+TOKEN_LIFETIME = timedelta(days=1)
+
+
+@app.command()
+def serve() -> None:
+    """Serve the API and run attempts, until Ctrl-C (ends the attempts) or SIGTERM (leaves them to the next server)."""
+    if terminal.run(run_server(terminal.settings())):
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    terminal.run(migrate_database(terminal.settings()))
+    console.print(f"The database is at revision {newest_revision()}.")
+
+
+@app.command("rebuild-projection")
+def rebuild_projection(
+    fix: Annotated[bool, typer.Option("--fix", help="Write the rebuilt rows where they differ.")] = False,
+) -> None:
+    """Fold every kit's events again and compare with the stored state; also proves versions dense and single."""
+    settings = terminal.settings()
+
+    async def run() -> int:
+        async with open_database(settings) as database:
+            report = await rebuild(database, fix=fix, progress=lambda done: console.print(f"{done} kits", end="\r"))
+        for difference in report.differences[:100]:
+            console.print(difference, markup=False, highlight=False)
+        verdict = "repaired" if fix and report.differences else "found"
+        console.print(f"{report.kits} kits, {report.events} events, {len(report.differences)} differences {verdict}.")
+        return 1 if report.differences and not fix else 0
+
+    raise typer.Exit(terminal.run(run()))
+
+
+@app.command("export-schema")
+def export_schema(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("schema.graphql")) -> None:
+    """Write the GraphQL schema as SDL."""
+    path.write_text(build_schema(Limits()).as_str() + "\n", encoding="utf-8")
+
+
+@app.command("export-settings")
+def export_settings(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("docs/settings.md")) -> None:
+    """Write the table of all settings as Markdown."""
+    path.write_text(settings_page(), encoding="utf-8")
+
+
+@app.command()
+def demo(
+    serve: Annotated[bool, typer.Option("--serve", help="Start a server for it, and go on serving.")] = False,
+) -> None:
+    """Watch the demo kit that suits this machine; it is created and started where no earlier run has left a good one."""
+    settings = terminal.settings(usual_level="WARNING")
+    if not serve:
+        status = terminal.run(_demo(settings))
+        raise typer.Exit(0 if status == "SUCCEEDED" else 1)
+    if terminal.run(run_server(settings, _demo_beside)):
+        raise typer.Exit(INTERRUPTED)
+
+
+async def _demo_beside(container: Container) -> None:
+    url = container.settings.base_url
+    _welcome(container)
+    try:
+        status = await _demo(container.settings)
+    except ServerRefused as error:
+        terminal.tell(error)
+        status = "not to be had"
+    console.print(
+        f"The demo kit is {status}. GraphiQL: {url}/graphql (Ctrl-C stops PLOG; the data stays)", highlight=False, soft_wrap=True
+    )
+
+
+async def _demo(settings: Settings) -> str:
+    client = Client(settings.base_url, demo_token(settings, "ada", TOKEN_LIFETIME))
+    status = await kit_commands.run_demo_kit(client, console)
+    if status != "SUCCEEDED":
+        console.print("Its log tells why (GraphiQL: jobLog).", style="yellow")
+    return status
+
+
+def _welcome(container: Container) -> None:
+    console.print(f"GraphiQL      {container.settings.base_url}/graphql", highlight=False)
+    for place, user in enumerate(() if container.issuer is None else container.issuer.users):
+        console.print(f"{'' if place else 'Demo users':<14}{user.username:<6} {user.name}", highlight=False)
