@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from steps.narration import Narration
+
 MAX_LINE_BYTES = 64 * 1024
 MAX_MESSAGE = 2000
 
@@ -81,12 +83,14 @@ class Reports:
     """Appends reports to the file that the shim reads.
 
     Each report is one line, written by one `write` and synced, so that a line is there whole or not at all and survives a crash
-    of the machine. Values that JSON or a database can't hold are made to fit: NaN and infinities become null, numpy scalars
-    plain numbers, NUL and lone surrogates a question mark. A line over 64 KiB is a ValueError.
+    of the machine; standard output then says the same in plain words. Values that JSON or a database can't hold are made to fit:
+    NaN and infinities become null, numpy scalars plain numbers, NUL and lone surrogates a question mark. A line over 64 KiB is a
+    ValueError.
     """
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._narration = Narration()
 
     @classmethod
     def from_environment(cls) -> "Reports":
@@ -154,6 +158,7 @@ class Reports:
         if os.write(self._descriptor, line) != len(line):
             raise OSError("a report was written in part only: is the disk full?")
         os.fsync(self._descriptor)
+        self._narration.tell(document)
 
 
 def plain(value: Any) -> Any:

@@ -48,6 +48,31 @@ def test_each_report_is_the_line_of_the_contract(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_reported_is_told_in_plain_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reports = Reports(tmp_path / "r")
+    reports.running("evaluate")
+    for index in range(40):
+        reports.point("evaluate", {"index": index, "error": "no\nroot" if index == 5 else None}, index / 80)
+    reports.note({"rows": 3, "share": 0.25, "first": [1, 2]}, task="evaluate")
+    reports.note({"first": [1, 2]})
+    reports.trial("search", {"number": 4, "state": "COMPLETE", "value": 0.987654321, "parameters": {}}, 0.5)
+    reports.artifact("data.parquet", "application/x", task="evaluate")
+    reports.succeeded("evaluate")
+    reports.failed("check", "no deck")
+    told = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert told == [
+        "evaluate begins",
+        "evaluate: point 5 failed: no root",
+        *[f"evaluate: {percent} %" for percent in (10, 20, 30, 40)],
+        "evaluate: rows 3, share 0.25",
+        "search: trial number 4, state COMPLETE, value 0.987654",
+        "search: 50 %",
+        "evaluate: data.parquet is finished",
+        "evaluate is done",
+        "check failed: no deck",
+    ]
+
+
 def test_a_task_ends_as_its_block_does(tmp_path: Path) -> None:
     reports = Reports(tmp_path / "r")
     with reports.task("a"):
