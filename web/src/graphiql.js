@@ -24,7 +24,7 @@ function socketUrl(path) {
   return url.href;
 }
 
-/** {endpoint, subscriptions, headers, tabs: [{query, variables}]}; see app/graphiql.py. */
+/** {endpoint, subscriptions, headers, notice, tabs: [{query, variables}]}; see app/graphiql.py. */
 async function loadConfig() {
   const response = await fetch('/graphiql/config.json', { cache: 'no-store' });
   if (!response.ok) throw new Error(`The server answered ${response.status} to GET /graphiql/config.json`);
@@ -32,7 +32,8 @@ async function loadConfig() {
 }
 
 async function start() {
-  const { endpoint, subscriptions, headers, tabs } = await loadConfig();
+  const { endpoint, subscriptions, headers, notice, tabs } = await loadConfig();
+  document.getElementById('notice').textContent = notice;
   const fetcher = createGraphiQLFetcher({
     url: endpoint,
     subscriptionUrl: socketUrl(subscriptions),
