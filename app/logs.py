@@ -6,7 +6,6 @@ variables of operations are in none.
 
 import json
 import logging
-import logging.config
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -18,6 +17,7 @@ import orjson
 
 from app.settings import LogSettings
 
+OWN_LOGGERS = ("adapters", "app", "controllers", "domain", "gql", "persistence", "plog", "resolvers")
 FOREIGN_FIELDS = frozenset({"color_message"})
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"} | FOREIGN_FIELDS
 
@@ -89,10 +89,10 @@ def configure_logging(settings: LogSettings, usual_level: str) -> None:
     handler = StandardError()
     text = TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if settings.json_lines else text)
-    level = settings.level if "level" in settings.model_fields_set else usual_level
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in ("uvicorn", "httpx", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # Libraries write what they send and receive at DEBUG, tokens and values of queries too: the level is for PLOG's own.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(settings.level if "level" in settings.model_fields_set else usual_level)
 
 
 def _shown(value: object) -> str:

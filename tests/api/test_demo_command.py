@@ -1,0 +1,67 @@
+"""`plog demo`: whatever an earlier run has left, there is a demo kit to watch, and what goes wrong beside a server is told."""
+
+import asyncio
+import io
+import logging
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from app import kit_commands
+from app.client import Client
+from app.container import Container
+from app.server import serve
+from app.settings import Settings
+from tests.api.in_process import Plog
+from tests.waiting import eventually
+
+
+async def demo(plog: Plog, number: int) -> str:
+    """What `plog demo` prints while kit `number` is the one it watches; that kit is cancelled once it was started."""
+    output = io.StringIO()
+    running = asyncio.create_task(kit_commands.run_demo_kit(Client(plog.url, plog.token()), Console(file=output, width=200)))
+    try:
+
+        async def is_started() -> bool:
+            return bool((await plog.ask(f"{{ kitByNumber(number: {number}) {{ isStarted }} }}"))["kitByNumber"]["isStarted"])
+
+        await eventually(lambda: "Kit" in output.getvalue())
+        await eventually(is_started)
+        kit = (await plog.ask(f"{{ kitByNumber(number: {number}) {{ id }} }}"))["kitByNumber"]
+        await plog.command("kitCancel", kit)
+        assert await running == "CANCELLED"
+    finally:
+        running.cancel()
+    return output.getvalue()
+
+
+async def test_a_kit_that_did_not_succeed_is_followed_by_another(plog: Plog) -> None:
+    assert "Demo kit 1" in await demo(plog, 1)
+    again = await demo(plog, 2)
+    assert "is CANCELLED from an earlier run" in again and "Demo kit 2" in again
+
+
+async def test_a_kit_that_was_never_started_is_started(plog: Plog) -> None:
+    document, _ = kit_commands.demo_document()
+    await kit_commands.create(Client(plog.url, plog.token()), document)
+    assert "is PENDING from an earlier run" in await demo(plog, 1)
+
+
+async def test_what_fails_beside_a_server_is_told_and_the_server_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing(_: Container) -> None:
+        raise RuntimeError("no luck")
+
+    caplog.set_level(logging.INFO)
+    settings: dict[str, Any] = {"home": tmp_path, "port": 0, "runner": {"capacity": 0}}
+    serving = asyncio.create_task(serve(Settings(**settings), failing))
+    await eventually(lambda: "no luck" in caplog.text)
+    assert "DEMO SIGN-IN IS ON" in caplog.text
+    await asyncio.sleep(0.2)
+    assert not serving.done()
+    signal.raise_signal(signal.SIGTERM)
+    assert await serving is False
