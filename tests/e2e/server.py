@@ -70,9 +70,13 @@ class PlogServer:
         )
 
     async def start(self) -> None:
-        """Start the server and wait until it is ready."""
+        """Start the server and wait until it is ready; one that does not get ready is ended."""
         await asyncio.to_thread(self._spawn)
-        await eventually(self._is_ready, deadline=60)
+        try:
+            await eventually(self._is_ready, deadline=60)
+        except AssertionError:
+            await self.stop()
+            raise
 
     def _spawn(self) -> None:
         with self.log.open("ab") as log:
