@@ -256,16 +256,15 @@ class JobReconciler:
 
     async def _clear_away(self, keys: Collection[AttemptKey]) -> None:
         """End and remove what is here of attempts that this runner has no claim to any more."""
-        left = [key for key in keys if key not in self._under_way]
-        if left:
-            observations = await self._runner.observe(left)
-            await self._attend({key: self._remove(key, seen) for key, seen in observations.items()})
+        await self._attend({key: self._remove(key) for key in keys if key not in self._under_way})
 
-    async def _remove(self, key: AttemptKey, seen: Observation) -> None:
-        if seen.presence is Presence.ALIVE:
-            await self._runner.end(key, EndReason.CANCELLED, 0.0)
-        else:
-            await self._runner.forget(key)
+    async def _remove(self, key: AttemptKey) -> None:
+        """Removed before it is looked at, as looking makes the runner send reports that are left, and nobody wants these."""
+        await self._runner.forget(key)
+        if key in await self._runner.present():
+            seen = (await self._runner.observe([key]))[key]
+            if seen.presence is Presence.ALIVE:
+                await self._runner.end(key, EndReason.CANCELLED, 0.0)
 
     async def _launch(self, claim: Claim, kit: Kit, job: Job) -> None:
         memory = self._memory(claim.key)

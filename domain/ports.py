@@ -57,7 +57,7 @@ class Runner(Protocol):
         ...
 
     async def forget(self, key: AttemptKey) -> None:
-        """Remove what is left of an attempt that has ended."""
+        """Remove what is left of an attempt that has ended, unsent reports too; a no-op while anything of it runs."""
         ...
 
 

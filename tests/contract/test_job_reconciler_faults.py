@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pytest
 
 from domain import commands
-from domain.attempt import Cause
+from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import Unavailable
-from domain.runner import EndReason
+from domain.runner import EndReason, Observation
 from domain.status import Status
 from persistence.unit_of_work import Database
 from tests.contract.reconciler_house import House, finish_all
@@ -111,6 +112,38 @@ async def test_a_cancelled_attempt_that_ended_is_settled_without_reports_that_do
     attempt = (await house.kit(kit.id)).jobs[0].attempt
     assert (attempt.status, attempt.cause) == (Status.CANCELLED, Cause.CANCELLED)
     assert "2 of its 3 reports" in attempt.message
+
+
+class SendingRunner(FakeRunner):
+    """As soon as it is asked for an attempt that has ended, it tries once more to send the reports, and is busy with that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.busy: set[AttemptKey] = set()
+
+    async def observe(self, keys: Sequence[AttemptKey]) -> Mapping[AttemptKey, Observation]:
+        self.busy = {key for key in keys if key in self.attempts and self.attempts[key].ending is not None}
+        return await super().observe(keys)
+
+    async def forget(self, key: AttemptKey) -> None:
+        if key not in self.busy:
+            await super().forget(key)
+
+
+async def test_reports_that_nobody_wants_any_more_keep_nothing_here(database: Database) -> None:
+    runner = SendingRunner()
+    house = House(database, runner)
+    kit = await house.new_kit()
+    await house.rounds()
+    key = kit.jobs[0].attempt.key
+    house.runner.finish(key, reports=3)
+    await house.decide(
+        kit.id, partial(commands.settle_attempt, job_id=key.job_id, number=1, ending=Ending(exit_code=1, reports=0))
+    )
+    await house.rounds()
+    runner.busy.clear()
+    await house.rounds()
+    assert not runner.attempts
 
 
 async def test_an_interrupt_does_not_wait_for_a_round_to_ask_attempts_to_end(database: Database) -> None:
