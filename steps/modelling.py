@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from domain.training import Algorithm, Missing, MlOptions, Scaler, Value
 from steps.reports import StepFailed
-from steps.training_data import Inputs, Matrix, Whole
+from steps.training_data import Inputs, Integers, Matrix
 
 CRITERION = "mean R² over the responses"
 SHOWN_RESPONSES = 50
@@ -119,7 +119,9 @@ def mean_r2(scores: Scores) -> float:
     return float(np.mean([each["r2"] for each in scores.values()]))
 
 
-def cross_validated_r2(model: Pipeline, features: pd.DataFrame, measured: Matrix, folds: list[tuple[Whole, Whole]]) -> float:
+def cross_validated_r2(
+    model: Pipeline, features: pd.DataFrame, measured: Matrix, folds: list[tuple[Integers, Integers]]
+) -> float:
     """Mean R² over the responses of predictions made for each row by a model that has not seen its fold.
 
     All folds are pooled before R² is taken, because R² within a fold of few rows is mostly noise.

@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
 from domain.training import Missing, MlOptions, Outliers
 from steps.reports import StepFailed
-from steps.training_data import DATA_FILE, Dataset, Matrix, Whole
+from steps.training_data import DATA_FILE, Dataset, Integers, Matrix
 
 SPLIT_FILE = "split.json"
 MIN_TRAINING_ROWS = 5
@@ -80,7 +80,7 @@ def split_rows(data: Dataset, options: MlOptions) -> Split:
     return split
 
 
-def folds_of(data: Dataset, rows: Sequence[int], folds: int, seed: int) -> list[tuple[Whole, Whole]]:
+def folds_of(data: Dataset, rows: Sequence[int], folds: int, seed: int) -> list[tuple[Integers, Integers]]:
     """The folds of a cross-validation over `rows`: positions within them to train on and to predict.
 
     All rows of a point are in the same fold. StepFailed where there are fewer points than folds.

@@ -25,7 +25,7 @@ DATA_FILE = "data.parquet"
 ROLES_KEY = b"plog"
 
 Matrix = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,13 @@ class Dataset:
         """The responses of the rows named, shape (rows, responses)."""
         return self.rows.loc[list(indices), list(self.responses)].to_numpy(np.float64)
 
-    def groups(self, indices: Sequence[int]) -> Whole:
+    def groups(self, indices: Sequence[int]) -> Integers:
         """A number for each row named, the same for rows of one point, whose inputs are the same in whatever deck.
 
         A model that has seen one row of a point has been told the answer for the others, or most of it.
         """
         point = [name for name in self.inputs.names if name != self.deck]
-        groups: Whole = self.features(indices).groupby(point, dropna=False, sort=False).ngroup().to_numpy().astype(np.int64)
+        groups: Integers = self.features(indices).groupby(point, dropna=False, sort=False).ngroup().to_numpy().astype(np.int64)
         return groups
 
     def duplicated(self, indices: Sequence[int]) -> int:
