@@ -24,7 +24,7 @@ class SharedRead(Generic[Value]):
 
     async def __call__(self) -> Value:
         """What is there now or a little later."""
-        if self._next is None:
+        if self._next is None or self._next.done():
             self._next = asyncio.create_task(self._run())
             self._next.add_done_callback(_retrieve)
         return await asyncio.shield(self._next)

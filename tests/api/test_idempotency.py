@@ -99,8 +99,8 @@ async def test_a_failed_first_use_frees_the_key(plog: Plog) -> None:
     job = kit["jobs"][1]
     too_soon = await plog.answer(job_command("jobStart"), id=job["id"], key="job")
     assert too_soon["__typename"] == "IllegalTransition"
-    conflict = await plog.command("kitStart", kit, key="start", expected=0)
-    assert conflict["__typename"] == "VersionConflict"
+    refused = await plog.command("kitStart", kit, key="start", expected=kit["version"] + 1)
+    assert refused["__typename"] == "ValidationFailed"
     unknown = await plog.answer(kit_command("kitStart"), id="S2l0Ojk5OQ", key="start")
     assert unknown["__typename"] == "NotFound"
     assert (await plog.command("kitStart", kit, key="start"))["__typename"] == "KitCommandPayload"
