@@ -20,17 +20,17 @@ LONGEST_PAUSE_SECONDS = 15.0
 PATIENCE_SECONDS = 300.0
 
 REFUSED = "... on UserError { code message } ... on ValidationFailed { problems { field message } }"
-CREATE = f"""mutation ($input: KitInput!, $key: String) {{ kitCreate(input: $input, idempotencyKey: $key) {{
+CREATE = f"""mutation KitCreate($input: KitInput!, $key: String) {{ kitCreate(input: $input, idempotencyKey: $key) {{
   ... on KitCreatePayload {{ kit {{ id number name status }} }} {REFUSED} }} }}"""
-START = f"""mutation ($id: ID!, $key: String) {{ kitStart(id: $id, idempotencyKey: $key) {{
+START = f"""mutation KitStart($id: ID!, $key: String) {{ kitStart(id: $id, idempotencyKey: $key) {{
   ... on KitCommandPayload {{ kit {{ id number name status }} }} {REFUSED} }} }}"""
-CANCEL = f"""mutation ($id: ID!, $key: String) {{ kitCancel(id: $id, idempotencyKey: $key) {{
+CANCEL = f"""mutation KitCancel($id: ID!, $key: String) {{ kitCancel(id: $id, idempotencyKey: $key) {{
   ... on KitCommandPayload {{ kit {{ id number name status }} }} {REFUSED} }} }}"""
-LATEST = """query ($name: String!, $owner: String!) {
+LATEST = """query LatestKit($name: String!, $owner: String!) {
   kits(first: 1, filter: {namePrefix: $name, owner: $owner}) { nodes { id number name status } }
 }"""
-FIND = "query ($number: Int!) { kitByNumber(number: $number) { id number name status } }"
-WATCH = """subscription ($id: ID!) { kitState(id: $id) { kit {
+FIND = "query FindKit($number: Int!) { kitByNumber(number: $number) { id number name status } }"
+WATCH = """subscription WatchKit($id: ID!) { kitState(id: $id) { kit {
   id number name status percent
   jobs { type status percent attempt { number cause message } tasks { name status percent } }
 } } }"""
@@ -113,7 +113,7 @@ async def run_demo_kit(client: Client, console: Console) -> str:
 
 async def _latest(client: Client, name: str) -> dict[str, Any] | None:
     """The newest kit of that name among the caller's own."""
-    subject = (await client.run("{ viewer { subject } }"))["viewer"]["subject"]
+    subject = (await client.run("query WhoAmI { viewer { subject } }"))["viewer"]["subject"]
     found = (await client.run(LATEST, name=name, owner=subject))["kits"]["nodes"]
     return found[0] if found and found[0]["name"] == name else None
 

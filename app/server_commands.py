@@ -98,7 +98,7 @@ async def _demo_beside(container: Container) -> None:
 async def _demo(settings: Settings) -> str:
     client = Client(settings.base_url, demo_token(settings, "ada", TOKEN_LIFETIME))
     status = await kit_commands.run_demo_kit(client, console)
-    if status != "SUCCEEDED":
+    if status == "FAILED":
         console.print("Its log tells why (GraphiQL: jobLog).", style="yellow")
     return status
 
