@@ -174,7 +174,14 @@ async def test_ctrl_c_is_no_success(server: PlogServer, document: str) -> None:
 def watching(server: PlogServer) -> "subprocess.Popen[str]":
     """`plog kit watch 1`, whose output is read while it runs."""
     command = [str(PLOG), "kit", "watch", "1"]
-    return subprocess.Popen(command, env=server.environment, cwd=server.home, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=server.environment, cwd=server.home, stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    )
+
+
+def hear_ctrl_c() -> None:
+    """Tests that run in the background of a script inherit that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def test_what_is_wrong_with_a_kit_is_told_field_by_field(server: PlogServer, tmp_path: Path) -> None:

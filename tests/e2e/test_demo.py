@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pandas as pd
 import pytest
 import skops.io
 
+from app.settings import ROOT
+from domain.job_type import JobType
 from tests.e2e.server import CANCEL_JOB, PlogServer, demo_document
 from tests.services import require_program
 from tests.waiting import eventually
@@ -66,13 +69,28 @@ async def test_the_demo_kit_succeeds(server: PlogServer, name: str, capsys: pyte
         print(f"\n{name}: {info['rows']} rows, untuned mean R² {metrics['meanR2']:.4f}; {card['registered']['reason']}")
 
 
+def finding_tests(file: Path) -> Path:
+    """A template of the built-in steps that find modules of the checkout, which are not installed."""
+    sections = [
+        f"""[finding-tests.{job_type}]
+command = [{json.dumps(sys.executable)}, "-P", "-m", "steps.{job_type.lower()}"]
+environment = {{PYTHONPATH = {json.dumps(str(ROOT))}}}
+"""
+        for job_type in JobType
+    ]
+    file.write_text("".join(sections))
+    return file
+
+
 @pytest.mark.timeout(300)
 async def test_a_kit_of_a_named_function_succeeds(tmp_path: Path) -> None:
-    made = PlogServer(tmp_path / "plog", {"STEPS__FUNCTIONS": json.dumps({"ring": "tests.e2e.named_functions:ring"})})
+    settings = {"STEPS__FUNCTIONS": json.dumps({"ring": "tests.e2e.named_functions:ring"})}
+    made = PlogServer(tmp_path / "plog", {**settings, "STEPS__TEMPLATES": str(finding_tests(tmp_path / "templates.toml"))})
     await made.start()
     try:
         document = demo_document("spice")
         definition = document["definition"]
+        definition["template"] = "finding-tests"
         definition["deck"] = {"kind": "FUNCTION", "responses": ["delay", "power"]}
         definition["design"] = {
             "method": "LATIN_HYPERCUBE",
