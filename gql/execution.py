@@ -99,6 +99,8 @@ class Answer:
 class EventExecutor(StrawberryGraphQLCoreExecutionContext):
     """Executes each event of a subscription with fresh loaders, and once for all who see it alike (`gql.sharing`)."""
 
+    shared_key: Hashable | None = None
+
     @cached_property
     def shape(self) -> Hashable | None:
         """What the operation has in common with others that may share its results; None where it shares none."""
@@ -112,8 +114,6 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
         executor.context_value = self.context_value.fresh()
         executor.shared_key = None if shape is None else (shown, self.context_value.visibility, shape)
         return executor
-
-    shared_key: Hashable | None = None
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         """The result, or an awaitable of it."""
