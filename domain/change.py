@@ -5,13 +5,14 @@ whole or not at all, guarded by the revision that the decision was made on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.attempt import Attempt, AttemptKey
 from domain.event import RECORDING, Event, EventKind
+from domain.evolve import evolve
 from domain.job import Job
 from domain.kit import Kit
 from domain.projection import apply
@@ -62,16 +63,16 @@ class Change:
 
     def consume(self, job_id: UUID, sequence: int) -> None:
         """Use up a report's number without an event."""
-        self._replace(replace(self.job(job_id), last_sequence=sequence))
+        self._replace(evolve(self.job(job_id), last_sequence=sequence))
 
     def coalesce(self, job_id: UUID, task_name: str, sequence: int, progress: float) -> None:
         """Use up the number of a report of progress, and keep the progress for the task's next event."""
         job = self.job(job_id)
-        tasks = (replace(each, coalesced_progress=progress) if each.name == task_name else each for each in job.tasks)
-        self._replace(replace(job, last_sequence=sequence, tasks=tuple(tasks)))
+        tasks = (evolve(each, coalesced_progress=progress) if each.name == task_name else each for each in job.tasks)
+        self._replace(evolve(job, last_sequence=sequence, tasks=tuple(tasks)))
 
     def _replace(self, job: Job) -> None:
-        self.kit = replace(self.kit, jobs=tuple(job if each.id == job.id else each for each in self.kit.jobs))
+        self.kit = evolve(self.kit, jobs=tuple(job if each.id == job.id else each for each in self.kit.jobs))
 
     def move_job(self, job_id: UUID, status: Status, metadata: Mapping[str, Any] | None = None) -> None:
         """Take a job's current attempt to `status`; IllegalTransition where the table has no such step."""
@@ -111,7 +112,7 @@ class Change:
 
     def recorded(self, at: datetime) -> "Change":
         """The same change with the database's time in place of `RECORDING`."""
-        events = [replace(event, recorded_at=at) for event in self.events]
+        events = [evolve(event, recorded_at=at) for event in self.events]
         attempts = {key: _stamp_attempt(attempt, at) for key, attempt in self.attempts.items()}
         return Change(self.before, self.recorded_kit(at), self.actor, events, attempts)
 
@@ -119,23 +120,23 @@ class Change:
         """The kit alone as it is stored: with the database's time in place of `RECORDING`, one revision further."""
         names = ("updated_at", "status_changed_at", "started_at", "ended_at", "archived_at")
         jobs = tuple(_stamp_job(job, at) if job.updated_at is RECORDING else job for job in self.kit.jobs)
-        return replace(self.kit, **_stamps(self.kit, names, at), jobs=jobs, revision=self.before.revision + 1)
+        return evolve(self.kit, **_stamps(self.kit, names, at), jobs=jobs, revision=self.before.revision + 1)
 
 
 def _stamp_job(job: Job, at: datetime) -> Job:
     attempt = _stamp_attempt(job.attempt, at)
     tasks = tuple(_stamp_task(task, at) if task.updated_at is RECORDING else task for task in job.tasks)
-    return replace(job, **_stamps(job, ("created_at", "updated_at"), at), attempt=attempt, tasks=tasks)
+    return evolve(job, **_stamps(job, ("created_at", "updated_at"), at), attempt=attempt, tasks=tasks)
 
 
 def _stamp_attempt(attempt: Attempt, at: datetime) -> Attempt:
     stamps = _stamps(attempt, ("created_at", "started_at", "ended_at"), at)
-    return replace(attempt, **stamps) if stamps else attempt
+    return evolve(attempt, **stamps) if stamps else attempt
 
 
 def _stamp_task(task: Task, at: datetime) -> Task:
     names = ("created_at", "updated_at", "started_at", "ended_at", "progressed_at")
-    return replace(task, **_stamps(task, names, at))
+    return evolve(task, **_stamps(task, names, at))
 
 
 def _stamps(thing: object, names: Sequence[str], at: datetime) -> dict[str, Any]:

@@ -65,4 +65,7 @@ class Job:
 
     def task(self, name: str) -> Task | None:
         """The task of that name."""
-        return next((task for task in self.tasks if task.name == name), None)
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        return None

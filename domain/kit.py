@@ -73,7 +73,10 @@ class Kit:
 
     def job(self, job_id: UUID) -> Job | None:
         """The job of that id."""
-        return next((job for job in self.jobs if job.id == job_id), None)
+        for job in self.jobs:
+            if job.id == job_id:
+                return job
+        return None
 
     def job_of(self, job_type: JobType) -> Job:
         """The job of that type."""

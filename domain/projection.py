@@ -5,12 +5,12 @@ a time folds the history up to that time: all three agree by construction.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
 from uuid import UUID
 
 from domain.attempt import Attempt, Cause
 from domain.event import Event, EventKind
+from domain.evolve import evolve
 from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit, KitIdentity, derived_status
@@ -56,25 +56,25 @@ def apply(kit: Kit, event: Event) -> Kit:
     if event.kit_id != kit.id or event.version != kit.version + 1:
         raise BrokenHistory(f"kit {kit.id} at version {kit.version} can't take event {event.kit_id}/{event.version}")
     if event.job_id is None:
-        return _apply_command(replace(kit, version=event.version, updated_at=event.recorded_at), event)
+        return _apply_command(evolve(kit, version=event.version, updated_at=event.recorded_at), event)
     job = kit.job(event.job_id)
     if job is None:
         jobs = (*kit.jobs, _new_job(kit, event.job_id, event))
     else:
         changed = _apply_to_job(job, event)
         jobs = tuple(changed if each is job else each for each in kit.jobs)
-    kit = replace(kit, version=event.version, updated_at=event.recorded_at, jobs=jobs)
+    kit = evolve(kit, version=event.version, updated_at=event.recorded_at, jobs=jobs)
     return _derive(kit, event) if event.kind is EventKind.STATUS and event.task is None else kit
 
 
 def _apply_command(kit: Kit, event: Event) -> Kit:
     match event.kind:
         case EventKind.CREATED:
-            return replace(kit, status_changed_at=event.recorded_at, status_version=event.version)
+            return evolve(kit, status_changed_at=event.recorded_at, status_version=event.version)
         case EventKind.STARTED:
-            return replace(kit, is_started=True)
+            return evolve(kit, is_started=True)
         case EventKind.ARCHIVED:
-            return replace(kit, archived_at=event.recorded_at)
+            return evolve(kit, archived_at=event.recorded_at)
         case EventKind.CANCELLED:
             return kit
     raise BrokenHistory(f"kit {kit.id}, version {event.version}: {event.kind} is not a kit's event")
@@ -84,12 +84,12 @@ def _derive(kit: Kit, event: Event) -> Kit:
     statuses = [job.status for job in kit.jobs]
     status = derived_status(statuses)
     if status is not kit.status:
-        kit = replace(kit, status=status, status_version=event.version, status_changed_at=event.recorded_at)
+        kit = evolve(kit, status=status, status_version=event.version, status_changed_at=event.recorded_at)
     if event.status is Status.RUNNING and kit.started_at is None:
-        kit = replace(kit, started_at=event.recorded_at)
+        kit = evolve(kit, started_at=event.recorded_at)
     is_over = status in ENDED and not any(job.status in (Status.QUEUED, Status.RUNNING) for job in kit.jobs)
     if is_over != (kit.ended_at is not None):
-        kit = replace(kit, ended_at=event.recorded_at if is_over else None)
+        kit = evolve(kit, ended_at=event.recorded_at if is_over else None)
     return kit
 
 
@@ -112,7 +112,7 @@ def _new_job(kit: Kit, job_id: UUID, event: Event) -> Job:
 
 
 def _apply_to_job(job: Job, event: Event) -> Job:
-    job = replace(
+    job = evolve(
         job,
         version=event.version,
         updated_at=event.recorded_at,
@@ -125,9 +125,9 @@ def _apply_to_job(job: Job, event: Event) -> Job:
         case EventKind.STATUS:
             return _apply_job_status(job, event)
         case EventKind.CANCEL_REQUESTED:
-            return replace(job, cancel_requested=True, status_version=event.version)
+            return evolve(job, cancel_requested=True, status_version=event.version)
         case EventKind.NOTE:
-            return replace(job, metadata={**job.metadata, **event.metadata})
+            return evolve(job, metadata={**job.metadata, **event.metadata})
         case EventKind.ARTIFACT:
             return job
     raise BrokenHistory(f"kit {job.kit_id}, version {event.version}: {event.kind} is not a job's event")
@@ -139,7 +139,7 @@ def _apply_job_status(job: Job, event: Event) -> Job:
         attempt = Attempt(
             job_id=job.id, number=_require(event.attempt, event), status=status, version=event.version, created_at=at
         )
-        return replace(
+        return evolve(
             job,
             attempt=attempt,
             status_version=event.version,
@@ -148,7 +148,7 @@ def _apply_job_status(job: Job, event: Event) -> Job:
             metadata={},
         )
     details = event.metadata
-    attempt = replace(
+    attempt = evolve(
         job.attempt,
         status=status,
         version=event.version,
@@ -158,7 +158,7 @@ def _apply_job_status(job: Job, event: Event) -> Job:
         message=details.get("message", ""),
         exit_code=details.get("exitCode"),
     )
-    return replace(
+    return evolve(
         job,
         attempt=attempt,
         status_version=event.version,
@@ -199,7 +199,7 @@ def _new_task(job: Job, name: str, event: Event) -> Task:
 def _apply_to_task(task: Task, event: Event) -> Task:
     at = event.recorded_at
     is_running = Status.RUNNING in (task.status, event.status)
-    task = replace(
+    task = evolve(
         task,
         version=event.version,
         updated_at=at,
@@ -208,14 +208,14 @@ def _apply_to_task(task: Task, event: Event) -> Task:
         coalesced_progress=None,
     )
     if event.kind is EventKind.NOTE:
-        return replace(task, metadata={**task.metadata, **event.metadata})
+        return evolve(task, metadata={**task.metadata, **event.metadata})
     if event.kind is not EventKind.STATUS:
         return task
     status = Status(_require(event.status, event))
-    task = replace(task, status=status, status_version=event.version)
+    task = evolve(task, status=status, status_version=event.version)
     if status is Status.PENDING:
-        return replace(task, progress=0.0, started_at=None, ended_at=None, progressed_at=None, metadata=event.metadata)
-    return replace(
+        return evolve(task, progress=0.0, started_at=None, ended_at=None, progressed_at=None, metadata=event.metadata)
+    return evolve(
         task,
         progress=1.0 if status is Status.SUCCEEDED else task.progress,
         started_at=task.started_at or (None if status is Status.CANCELLED else at),

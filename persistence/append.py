@@ -8,7 +8,6 @@ under the lock and never runs backwards within a kit.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.attempt import Attempt, AttemptKey
 from domain.change import Change
 from domain.event import RECORDING
+from domain.evolve import evolve
 from domain.kit import Kit
 from persistence import rows, tables
 from persistence.dialect import POSTGRESQL, Instant, among, encoded, insert_into
@@ -64,7 +64,7 @@ async def write_state(connection: AsyncConnection, kit: Kit, attempts: Mapping[A
     for table in STATES:
         await connection.execute(table.delete().where(table.c.kit_id == kit.id))
     values = {**rows.kit_state_row(kit), "revision": time.time_ns() // 1000}
-    everything = Change(before=replace(kit, jobs=()), kit=kit, actor="", attempts=dict(attempts))
+    everything = Change(before=evolve(kit, jobs=()), kit=kit, actor="", attempts=dict(attempts))
     statement = insert_into(connection, state).values(values)
     updated = {**values, "revision": state.c.revision + 1}
     await connection.execute(statement.on_conflict_do_update(index_elements=[state.c.kit_id], set_=updated))

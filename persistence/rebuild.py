@@ -4,10 +4,11 @@ The order of numbers is checked on the way: versions of a kit are dense and sing
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from domain.change import Change
+from domain.evolve import evolve
 from domain.kit import Kit, KitIdentity
 from domain.projection import BrokenHistory, empty_kit
 from domain.task import Task
@@ -85,10 +86,10 @@ def _with_what_made_no_event(kit: Kit, stored: Kit) -> Kit:
     for job in kit.jobs:
         other = stored.job(job.id)
         if other is not None and other.attempt.number == job.attempt.number:
-            tasks = (replace(task, coalesced_progress=_kept_progress(task, other.task(task.name))) for task in job.tasks)
-            job = replace(job, last_sequence=max(job.last_sequence, other.last_sequence), tasks=tuple(tasks))
+            tasks = (evolve(task, coalesced_progress=_kept_progress(task, other.task(task.name))) for task in job.tasks)
+            job = evolve(job, last_sequence=max(job.last_sequence, other.last_sequence), tasks=tuple(tasks))
         jobs.append(job)
-    return replace(kit, jobs=tuple(jobs))
+    return evolve(kit, jobs=tuple(jobs))
 
 
 def _kept_progress(task: Task, stored: Task | None) -> float | None:
