@@ -25,7 +25,7 @@ from resolvers.idempotency import Idempotency
 from resolvers.report_batch import ReportBatch, Submission
 
 log = logging.getLogger(__name__)
-MAX_BATCH = 2_000
+MAX_BATCH = 256  # one batch of all that waits would leave the other flusher idle, and this one while the database works
 OPTIMISTIC_ROUNDS = 3
 FLUSHERS = 2  # while the database stores one batch, the next one is judged
 MAX_KITS_REMEMBERED = 2_000
