@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("app", "gql", "resolvers", "controllers", "domain", "persistence", "adapters", "steps")
+ROOMS = ("app", "gql", "resolvers", "controllers", "domain", "persistence", "adapters", "steps", "outbound")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

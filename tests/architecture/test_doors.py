@@ -55,6 +55,9 @@ def test_doors_are_closed_as_things_are(rooms: Path) -> None:
         ("steps", "persistence.engine"),
         ("steps", "adapters.bus.memory"),
         ("steps", "resolvers.services"),
+        ("resolvers", "outbound.guarded_http"),
+        ("outbound", "adapters.signed_urls"),
+        ("outbound", "steps.reports"),
     ],
 )
 def test_forbidden_import_is_found(rooms: Path, where: str, forbidden: str) -> None:

@@ -337,6 +337,23 @@ def test_a_name_is_looked_up_once_and_its_address_used(monkeypatch: pytest.Monke
         assert asked == ["/a.csv"]
 
 
+def test_of_several_addresses_the_next_is_tried_and_one_that_is_forbidden_refuses_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    with site() as (address, asked):
+        port = int(address.rpartition(":")[2])
+
+        def resolving_to(*addresses: str) -> None:
+            found = [(2, 1, 6, "", (each, port)) for each in addresses]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+        resolving_to("127.0.0.2", "127.0.0.1")  # nobody listens on the first
+        assert remote_source.fetch(f"http://decks.example:{port}/a.csv", allows_private=True) == ("a.csv", GOOD)
+        asked.clear()
+        resolving_to("127.0.0.1", "169.254.169.254")
+        with pytest.raises(StepFailed, match="metadata"):
+            remote_source.fetch(f"http://decks.example:{port}/a.csv", allows_private=True)
+        assert asked == []
+
+
 def test_what_is_too_large_is_not_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_source, "MAX_TOTAL_BYTES", 100_000)
     with site() as (address, _), pytest.raises(StepFailed, match="larger than"):

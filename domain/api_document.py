@@ -1,0 +1,120 @@
+"""What an OpenAPI document says about an API, whichever version of the format it is written in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.endpoint import Endpoint
+
+
+class SecurityKind(StrEnum):
+    """How an API wants its callers to identify themselves."""
+
+    BASIC = "BASIC"
+    BEARER = "BEARER"
+    API_KEY = "API_KEY"
+    OAUTH2 = "OAUTH2"
+    OPEN_ID_CONNECT = "OPEN_ID_CONNECT"
+    OTHER = "OTHER"
+
+
+class OAuthGrant(StrEnum):
+    """The flows of OAuth 2 by their names in OpenAPI 3."""
+
+    CLIENT_CREDENTIALS = "CLIENT_CREDENTIALS"
+    PASSWORD = "PASSWORD"
+    AUTHORIZATION_CODE = "AUTHORIZATION_CODE"
+    IMPLICIT = "IMPLICIT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthFlow:
+    """One way to a token; `token_url` is absolute, empty where the flow has none."""
+
+    grant: OAuthGrant
+    token_url: str = ""
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityScheme:
+    """One way to identify oneself.
+
+    `parameter` and `location` (`header`, `query`, `cookie`) are an API key's; `flows` are OAuth 2's; `discovery_url` is OpenID
+    Connect's. `scheme` is the HTTP authentication scheme or type as the document has it.
+    """
+
+    name: str
+    kind: SecurityKind
+    scheme: str = ""
+    description: str = ""
+    location: str = ""
+    parameter: str = ""
+    flows: tuple[OAuthFlow, ...] = ()
+    discovery_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """A group of endpoints."""
+
+    name: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiDocument:
+    """An analysed document.
+
+    `dialect` is the format with its version, as in `OpenAPI 3.1.0`. `servers` are absolute addresses, the document's first choice
+    first. `problems` say in a sentence each what of the document could not be read; all else of it was.
+    """
+
+    dialect: str
+    title: str
+    version: str
+    description: str
+    servers: tuple[str, ...]
+    tags: tuple[Tag, ...]
+    endpoints: tuple[Endpoint, ...]
+    security_schemes: tuple[SecurityScheme, ...]
+    problems: tuple[str, ...]
+
+    def endpoint(self, key: str) -> Endpoint | None:
+        """The endpoint of that method and path."""
+        return next((endpoint for endpoint in self.endpoints if endpoint.key == key), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """How a document differs from an earlier one, by the endpoints' keys, in the order of the document that has them."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.added or self.removed or self.changed)
+
+
+def drift(before: Iterable[Endpoint], after: Iterable[Endpoint]) -> Drift:
+    """What came, went and changed. Words (summaries, descriptions, tags) are no change: a request stays right under them."""
+    old = {endpoint.key: endpoint for endpoint in before}
+    new = {endpoint.key: endpoint for endpoint in after}
+    return Drift(
+        added=tuple(key for key in new if key not in old),
+        removed=tuple(key for key in old if key not in new),
+        changed=tuple(key for key in new if key in old and _request(old[key]) != _request(new[key])),
+    )
+
+
+def _request(endpoint: Endpoint) -> tuple[object, ...]:
+    """What a caller has to know to make a right request."""
+    parameters = {
+        (each.location, each.name): (each.is_required, each.schema, each.style, each.explode, each.media_type)
+        for each in endpoint.parameters
+    }
+    bodies = {each.media_type: (each.is_required, each.schema) for each in endpoint.bodies}
+    return parameters, bodies, endpoint.security, endpoint.servers

@@ -1,0 +1,105 @@
+"""What can be called: one method on one path of an API, as its OpenAPI document describes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Schema = Mapping[str, Any] | bool
+"""A JSON Schema as the document writes it, in its dialect, references included; true and false stand for any and no value."""
+
+
+class Method(StrEnum):
+    """The HTTP methods that an OpenAPI document can describe."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+    OPTIONS = "OPTIONS"
+    TRACE = "TRACE"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+SAFE = frozenset({Method.GET, Method.HEAD, Method.OPTIONS, Method.TRACE})
+"""Methods that by RFC 9110, section 9.2.1, change nothing on the server."""
+
+
+class ParameterLocation(StrEnum):
+    """Where a request carries a parameter."""
+
+    PATH = "PATH"
+    QUERY = "QUERY"
+    HEADER = "HEADER"
+    COOKIE = "COOKIE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of an endpoint.
+
+    `examples` are the document's own values, the best first: the parameter's, then its schema's, then the default. `style` and
+    `explode` say how lists and objects are written, as in OpenAPI 3; `media_type` is set where the value is a document in itself.
+    """
+
+    name: str
+    location: ParameterLocation
+    is_required: bool
+    schema: Schema
+    description: str = ""
+    examples: tuple[Any, ...] = ()
+    style: str = "simple"
+    explode: bool = False
+    media_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBody:
+    """One form in which an endpoint takes its body; `examples` as of a parameter."""
+
+    media_type: str
+    is_required: bool
+    schema: Schema
+    examples: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What an endpoint may answer: `status` is three digits, a class as in `2XX`, or `default`."""
+
+    status: str
+    description: str = ""
+    media_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One operation.
+
+    `security` lists the alternatives, each the names of the schemes that it needs together: none at all is open to everybody, and
+    so is an empty alternative. `servers` are set where they differ from the document's.
+    """
+
+    method: Method
+    path: str
+    operation_id: str = ""
+    summary: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    is_deprecated: bool = False
+    parameters: tuple[Parameter, ...] = ()
+    bodies: tuple[RequestBody, ...] = ()
+    responses: tuple[Response, ...] = ()
+    security: tuple[tuple[str, ...], ...] = ()
+    servers: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What the endpoint is called within its document: method and path."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether calling it changes nothing."""
+        return self.method in SAFE

@@ -1,0 +1,34 @@
+"""Following the references of a JSON document within itself (RFC 6901, as URI fragments)."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+
+class Unresolvable(Exception):
+    """A reference leads nowhere, out of the document or back to itself; the message says which."""
+
+
+def resolve(document: Any, value: Any) -> Any:
+    """The value, or where it is an object with `$ref` what that leads to, however many references lie between."""
+    seen: set[str] = set()
+    while isinstance(value, Mapping) and isinstance(pointer := value.get("$ref"), str):
+        if pointer in seen:
+            raise Unresolvable(f"the reference {pointer!r} leads back to itself")
+        seen.add(pointer)
+        value = _at(document, pointer)
+    return value
+
+
+def _at(document: Any, pointer: str) -> Any:
+    if not pointer.startswith("#"):
+        raise Unresolvable(f"the reference {pointer!r} leads out of the document and is not followed")
+    for part in unquote(pointer[1:]).split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(document, Mapping) and key in document:
+            document = document[key]
+        elif isinstance(document, list) and key.isdecimal() and key.isascii() and len(key) < 10 and int(key) < len(document):
+            document = document[int(key)]
+        else:
+            raise Unresolvable(f"the reference {pointer!r} leads nowhere")
+    return document

@@ -1,0 +1,311 @@
+"""Reading OpenAPI documents: Swagger 2.0, OpenAPI 3.0 and 3.1 become the same `ApiDocument`.
+
+Sources: the OpenAPI specifications 2.0, 3.0.4 and 3.1.1. A document from the wild is rarely without fault: what can't be read is
+left out and named in `problems`, everything else stands. Only references inside the document are followed.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from domain.api_document import ApiDocument, OAuthFlow, OAuthGrant, SecurityKind, SecurityScheme, Tag
+from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation, RequestBody, Response
+from domain.errors import ValidationFailed
+from domain.json_pointer import Unresolvable, resolve
+from domain.swagger2 import as_openapi3
+
+MAX_ENDPOINTS = 20_000
+MAX_PROBLEMS = 100
+MAX_NAME = 500
+MAX_DESCRIPTION = 10_000
+METHODS = {method.lower(): method for method in Method}
+FORM_STYLED = frozenset({ParameterLocation.QUERY, ParameterLocation.COOKIE})
+STATUS = re.compile("[1-5](?:[0-9][0-9]|XX)|default")
+VARIABLE = re.compile(r"\{([^{}]*)\}")
+GRANTS = {
+    "clientCredentials": OAuthGrant.CLIENT_CREDENTIALS,
+    "password": OAuthGrant.PASSWORD,
+    "authorizationCode": OAuthGrant.AUTHORIZATION_CODE,
+    "implicit": OAuthGrant.IMPLICIT,
+}
+KINDS = {
+    ("http", "basic"): SecurityKind.BASIC,
+    ("http", "bearer"): SecurityKind.BEARER,
+    ("apiKey", ""): SecurityKind.API_KEY,
+    ("oauth2", ""): SecurityKind.OAUTH2,
+    ("openIdConnect", ""): SecurityKind.OPEN_ID_CONNECT,
+}
+Json = Mapping[str, Any]
+
+
+def is_openapi(raw: object) -> bool:
+    """Whether a parsed document says of itself that it is one of these, of whatever version."""
+    return isinstance(raw, Mapping) and any(isinstance(raw.get(key), str | float | int) for key in ("openapi", "swagger"))
+
+
+def read_openapi(raw: Json, url: str) -> ApiDocument:
+    """What the document found at `url` says; `ValidationFailed` of the field `url` where it is of no version known."""
+    if str(raw.get("swagger", "")).startswith("2"):
+        return _Reader(as_openapi3(raw, url), url).read("Swagger 2.0")
+    if str(raw.get("openapi", "")).startswith("3"):
+        return _Reader(raw, url).read(f"OpenAPI {_text(str(raw['openapi']), 20)}")
+    version = str(raw.get("openapi", raw.get("swagger", "")))[:50]
+    raise ValidationFailed.of("url", f"{url} is of version {version!r}; Swagger 2.0, OpenAPI 3.0 and 3.1 are read")
+
+
+class _Reader:
+    """Walks one document and notes on the way what it could not read."""
+
+    def __init__(self, raw: Json, url: str) -> None:
+        self._raw = raw
+        self._url = url
+        self._problems: list[str] = []
+
+    def read(self, dialect: str) -> ApiDocument:
+        info = self._object(self._raw.get("info"), "info")
+        servers = self._servers(self._raw.get("servers"), "servers") or (urljoin(self._url, "/"),)
+        components = self._object(self._raw.get("components"), "components")
+        schemes = self._object(components.get("securitySchemes"), "security schemes")
+        return ApiDocument(
+            dialect=dialect,
+            title=_text(info.get("title"), MAX_NAME),
+            version=_text(str(info.get("version", "")), MAX_NAME),
+            description=_text(info.get("description"), MAX_DESCRIPTION),
+            servers=servers,
+            endpoints=tuple(self._endpoints(servers)),
+            tags=tuple(self._tags()),
+            security_schemes=tuple(self._security_scheme(str(name), given) for name, given in schemes.items()),
+            problems=tuple(self._problems),
+        )
+
+    def _problem(self, where: str, message: str) -> None:
+        sentence = _text(f"{where}: {message}.", MAX_NAME)
+        if len(self._problems) < MAX_PROBLEMS and sentence not in self._problems:
+            self._problems.append(sentence)
+
+    def _object(self, value: object, where: str) -> Json:
+        """The object, references followed; empty where it is missing or something else."""
+        try:
+            found = resolve(self._raw, value)
+        except Unresolvable as problem:
+            self._problem(where, str(problem))
+            return {}
+        if found is not None and not isinstance(found, Mapping):
+            self._problem(where, "is no object")
+        return found if isinstance(found, Mapping) else {}
+
+    def _items(self, value: object, where: str) -> Sequence[Any]:
+        """The list; empty where it is missing or something else."""
+        if value is not None and not isinstance(value, list):
+            self._problem(where, "is no list")
+        return value if isinstance(value, list) else ()
+
+    def _servers(self, given: object, where: str) -> tuple[str, ...]:
+        found: list[str] = []
+        for each in self._items(given, where):
+            server = self._object(each, where)
+            template = server.get("url")
+            if not isinstance(template, str):
+                self._problem(where, "a server has no address")
+                continue
+            address = _joined(self._url, self._filled_in(template, server, where))
+            if address is None:
+                self._problem(where, f"{template!r} is no http address")
+            else:
+                found.append(_text(address, MAX_NAME))
+        return tuple(dict.fromkeys(found))
+
+    def _filled_in(self, template: str, server: Json, where: str) -> str:
+        """The address with the default of each variable in it."""
+        variables = self._object(server.get("variables"), where)
+        parts = VARIABLE.split(template)
+        for place in range(1, len(parts), 2):
+            given = self._object(variables.get(parts[place]), where)
+            choices = [given.get("default"), *self._items(given.get("enum"), where)]
+            chosen = next((str(each) for each in choices if isinstance(each, str | int)), None)
+            if chosen is None:
+                self._problem(where, f"the variable {parts[place]!r} has no default")
+            parts[place] = chosen or ""
+        return "".join(parts)
+
+    def _endpoints(self, servers: tuple[str, ...]) -> Iterator[Endpoint]:
+        count = 0
+        for path, given in self._object(self._raw.get("paths"), "paths").items():
+            name = str(path)
+            if name.startswith("x-"):
+                continue
+            if not name.startswith("/") or len(name) > MAX_NAME:
+                self._problem(f"path {name!r}", f"does not begin with / or is longer than {MAX_NAME} characters")
+                continue
+            item = self._object(given, name)
+            for key, method in METHODS.items():
+                if key in item:
+                    count += 1
+                    if count > MAX_ENDPOINTS:
+                        self._problem("paths", f"only the first {MAX_ENDPOINTS} endpoints are read")
+                        return
+                    yield self._endpoint(_text(name, MAX_NAME), method, item, servers)
+
+    def _endpoint(self, path: str, method: Method, item: Json, servers: tuple[str, ...]) -> Endpoint:
+        where = f"{method} {path}"
+        operation = self._object(item.get(method.lower()), where)
+        own = self._servers(operation.get("servers") or item.get("servers"), f"{where}, servers")
+        security = operation["security"] if "security" in operation else self._raw.get("security")
+        tags = [tag for tag in self._items(operation.get("tags"), f"{where}, tags") if isinstance(tag, str)]
+        return Endpoint(
+            method=method,
+            path=path,
+            operation_id=_text(operation.get("operationId"), MAX_NAME),
+            summary=_text(operation.get("summary") or item.get("summary"), MAX_NAME),
+            description=_text(operation.get("description") or item.get("description"), MAX_DESCRIPTION),
+            tags=tuple(dict.fromkeys(_text(tag, MAX_NAME) for tag in tags)),
+            is_deprecated=operation.get("deprecated") is True,
+            parameters=tuple(self._parameters(path, item, operation, where)),
+            bodies=tuple(self._bodies(operation, f"{where}, body")),
+            responses=tuple(self._responses(operation, f"{where}, responses")),
+            security=tuple(
+                tuple(_text(str(name), MAX_NAME) for name in each)
+                for each in self._items(security, f"{where}, security")
+                if isinstance(each, Mapping)
+            ),
+            servers=own if own != servers else (),
+        )
+
+    def _parameters(self, path: str, item: Json, operation: Json, where: str) -> Iterator[Parameter]:
+        """The path's parameters and the operation's, which take the place of those with the same name and location."""
+        found: dict[tuple[str, str], Parameter] = {}
+        for level in (item, operation):
+            for number, each in enumerate(self._items(level.get("parameters"), f"{where}, parameters"), 1):
+                given = self._object(each, f"{where}, parameter {number}")
+                name, place = given.get("name"), str(given.get("in", "")).upper()
+                if not isinstance(name, str) or place not in ParameterLocation.__members__:
+                    self._problem(f"{where}, parameter {number}", "has no name or no place that is known")
+                elif place == "PATH" and f"{{{name}}}" not in path:
+                    self._problem(f"{where}, parameter {name!r}", "is not in the path")
+                else:
+                    parameter = self._parameter(given, ParameterLocation(place), f"{where}, parameter {name!r}")
+                    found[name, place] = parameter
+        yield from found.values()
+        for name in dict.fromkeys(VARIABLE.findall(path)):
+            if (name, "PATH") not in found:
+                self._problem(f"{where}, parameter {name!r}", "is in the path and not described; it is taken for a text")
+                yield Parameter(name=name, location=ParameterLocation.PATH, is_required=True, schema={"type": "string"})
+
+    def _parameter(self, given: Json, location: ParameterLocation, where: str) -> Parameter:
+        media_type, holder = None, given
+        content = {} if "schema" in given else self._object(given.get("content"), where)
+        if content:
+            media_type = str(next(iter(content)))
+            holder = self._object(content[media_type], where)
+        style = given.get("style")
+        style = style if isinstance(style, str) else "form" if location in FORM_STYLED else "simple"
+        explode = given.get("explode")
+        return Parameter(
+            name=_text(given["name"], MAX_NAME),
+            location=location,
+            is_required=given.get("required") is True or location is ParameterLocation.PATH,
+            schema=self._schema(holder, where),
+            description=_text(given.get("description"), MAX_DESCRIPTION),
+            examples=self._examples(holder, where),
+            style=_text(style, MAX_NAME),
+            explode=explode if isinstance(explode, bool) else style == "form",
+            media_type=media_type,
+        )
+
+    def _bodies(self, operation: Json, where: str) -> Iterator[RequestBody]:
+        body = self._object(operation.get("requestBody"), where)
+        for media_type, given in self._object(body.get("content"), where).items():
+            content = self._object(given, f"{where} {media_type}")
+            yield RequestBody(
+                media_type=_text(str(media_type), MAX_NAME),
+                is_required=body.get("required") is True,
+                schema=self._schema(content, where),
+                examples=self._examples(content, where),
+            )
+
+    def _schema(self, holder: Json, where: str) -> Json | bool:
+        """The schema as it stands, for its references to be followed when it is used; true where there is none."""
+        given = holder.get("schema", True)
+        if not isinstance(given, Mapping | bool):
+            self._problem(where, "the schema is no object")
+            return True
+        return given
+
+    def _examples(self, holder: Json, where: str) -> tuple[Any, ...]:
+        found = [holder["example"]] if "example" in holder else []
+        for each in self._object(holder.get("examples"), where).values():
+            example = self._object(each, where)
+            if "value" in example:
+                found.append(example["value"])
+        schema = holder.get("schema")
+        given = self._object(schema, where) if isinstance(schema, Mapping) else {}
+        listed = given.get("examples")
+        found += [given["example"]] if "example" in given else []
+        found += listed if isinstance(listed, list) else []
+        return (*found, given["default"]) if "default" in given else tuple(found)
+
+    def _responses(self, operation: Json, where: str) -> Iterator[Response]:
+        for key, given in self._object(operation.get("responses"), where).items():
+            status = str(key)
+            if STATUS.fullmatch(status):
+                response = self._object(given, f"{where}, {status}")
+                content = self._object(response.get("content"), f"{where}, {status}")
+                yield Response(
+                    status=status,
+                    description=_text(response.get("description"), MAX_DESCRIPTION),
+                    media_types=tuple(_text(str(each), MAX_NAME) for each in content),
+                )
+            elif not status.startswith("x-"):
+                self._problem(where, f"{status!r} is no status")
+
+    def _tags(self) -> Iterator[Tag]:
+        for each in self._items(self._raw.get("tags"), "tags"):
+            tag = self._object(each, "tags")
+            if isinstance(tag.get("name"), str):
+                yield Tag(name=_text(tag["name"], MAX_NAME), description=_text(tag.get("description"), MAX_DESCRIPTION))
+
+    def _security_scheme(self, name: str, raw: object) -> SecurityScheme:
+        given = self._object(raw, f"security scheme {name!r}")
+        kind, scheme = str(given.get("type", "")), str(given.get("scheme", "")).lower()
+        flows = self._object(given.get("flows"), f"security scheme {name!r}") if kind == "oauth2" else {}
+        return SecurityScheme(
+            name=_text(name, MAX_NAME),
+            kind=KINDS.get((kind, scheme if kind == "http" else ""), SecurityKind.OTHER),
+            scheme=_text(scheme or kind, MAX_NAME),
+            description=_text(given.get("description"), MAX_DESCRIPTION),
+            location=_text(given.get("in"), MAX_NAME),
+            parameter=_text(given.get("name"), MAX_NAME),
+            flows=tuple(
+                self._flow(grant, self._object(each, f"security scheme {name!r}"))
+                for grant, each in flows.items()
+                if grant in GRANTS
+            ),
+            discovery_url=_joined(self._url, _text(given.get("openIdConnectUrl"), MAX_NAME) or None) or "",
+        )
+
+    def _flow(self, grant: str, given: Json) -> OAuthFlow:
+        scopes = given.get("scopes")
+        return OAuthFlow(
+            grant=GRANTS[grant],
+            token_url=_joined(self._url, _text(given.get("tokenUrl"), MAX_NAME) or None) or "",
+            scopes=tuple(_text(str(scope), MAX_NAME) for scope in scopes) if isinstance(scopes, Mapping) else (),
+        )
+
+
+def _joined(base: str, address: str | None) -> str | None:
+    """The absolute address; None where it is none of http."""
+    if address is None:
+        return None
+    try:
+        joined = urljoin(base, address)
+        parts = urlsplit(joined)
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return None
+    return joined if is_http else None
+
+
+def _text(value: object, most: int) -> str:
+    """The text as every database can hold it: NUL and lone surrogates become U+FFFD, what is too long is cut."""
+    return re.sub("[\x00\ud800-\udfff]", "\ufffd", value[:most]) if isinstance(value, str) else ""

@@ -1,0 +1,130 @@
+"""Fetching one http(s) address that a user typed, without being sent where the user must not reach."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterable, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from domain.remote_address import address_problem
+
+MAX_REDIRECTS = 5
+IDLE_SECONDS = 30.0
+
+
+class FetchFailed(Exception):
+    """The address can't or must not be fetched; the message says why, naming the address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one fetch may reach and take: redirects, addresses of names and time included."""
+
+    allows_private: bool
+    max_bytes: int
+    max_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back: `url` is where the redirects ended, `encoding` the content coding that `content` is still in."""
+
+    url: str
+    status: int
+    reason: str
+    media_type: str
+    encoding: str
+    content: bytes
+
+
+async def fetch(url: str, limits: Limits, *, accept: str = "*/*") -> Answer:
+    """The answer to GET of `url`, whatever its status; `FetchFailed` where there is none.
+
+    Redirects are followed here, each checked as the first address was. A connection goes to the very address that was checked, so
+    that a name can't change its mind in between. Content is asked for as it is; one that comes compressed all the same is not
+    unpacked.
+    """
+    try:
+        async with asyncio.timeout(limits.max_seconds):  # of everything, as a server may send a byte now and then for days
+            return await _fetch(url, limits, accept)
+    except TimeoutError:
+        raise FetchFailed(f"{url} was not complete after {limits.max_seconds:g} s") from None
+
+
+async def _fetch(url: str, limits: Limits, accept: str) -> Answer:
+    # No proxy from the environment: it would resolve the name again, and elsewhere.
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=IDLE_SECONDS) as client:
+        for _ in range(MAX_REDIRECTS + 1):
+            target = _target(url)
+            addresses = await _checked_addresses(target, allows_private=limits.allows_private)
+            try:
+                response = await _send(client, target, addresses, accept)
+                try:
+                    if not response.has_redirect_location:
+                        return await _answer(response, url, limits.max_bytes)
+                    url = str(target.join(response.headers["location"]))
+                finally:
+                    await response.aclose()
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                raise FetchFailed(f"{url} can't be fetched: {error or type(error).__name__}") from error
+    raise FetchFailed(f"{url} redirects more than {MAX_REDIRECTS} times")
+
+
+def _target(url: str) -> httpx.URL:
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise FetchFailed(f"{url!r} is not a valid address") from error
+    if target.scheme not in ("http", "https") or not target.host or target.userinfo:
+        raise FetchFailed(f"{url!r} is not fetched: only http and https without a user are")
+    return target
+
+
+async def _checked_addresses(target: httpx.URL, *, allows_private: bool) -> list[str]:
+    """All addresses of the host; one that must not be reached refuses them all."""
+    port = target.port or (443 if target.scheme == "https" else 80)
+    try:
+        found = await asyncio.to_thread(socket.getaddrinfo, target.host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise FetchFailed(f"the host {target.host!r} can't be found: {error}") from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for address in addresses:
+        if problem := address_problem(address, allows_private=allows_private):
+            raise FetchFailed(f"{target.host} ({address}) {problem}")
+    return addresses
+
+
+async def _send(client: httpx.AsyncClient, target: httpx.URL, addresses: Sequence[str], accept: str) -> httpx.Response:
+    """The answer of the first address that takes the connection, its content still to come."""
+    headers = {"Host": target.netloc.decode("ascii"), "Accept": accept, "Accept-Encoding": "identity", "User-Agent": "plog"}
+    name = target.raw_host.decode("ascii")
+    for place, address in enumerate(addresses, 1):
+        request = client.build_request("GET", target.copy_with(host=address), headers=headers, extensions={"sni_hostname": name})
+        try:
+            return await client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if place == len(addresses):
+                raise
+    raise FetchFailed(f"the host {target.host!r} has no address")
+
+
+async def _answer(response: httpx.Response, url: str, max_bytes: int) -> Answer:
+    return Answer(
+        url=url,
+        status=response.status_code,
+        reason=response.reason_phrase,
+        media_type=response.headers.get("content-type", "").partition(";")[0].strip().lower(),
+        encoding=response.headers.get("content-encoding", "identity").strip().lower(),
+        content=await limited(response.aiter_raw(), url, max_bytes),
+    )
+
+
+async def limited(chunks: AsyncIterable[bytes], url: str, max_bytes: int) -> bytes:
+    """All chunks as one; `FetchFailed` as soon as they are too many."""
+    content = bytearray()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > max_bytes:
+            raise FetchFailed(f"{url} is larger than {max_bytes} bytes")
+    return bytes(content)
