@@ -1,8 +1,9 @@
 """What an OpenAPI document says about an API, whichever version of the format it is written in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from domain.endpoint import Endpoint
 
@@ -83,6 +84,39 @@ class ApiDocument:
     def endpoint(self, key: str) -> Endpoint | None:
         """The endpoint of that method and path."""
         return next((endpoint for endpoint in self.endpoints if endpoint.key == key), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedAddress:
+    """An address at which a document was looked for; `outcome` goes on from it, as in `answers 404 Not Found`."""
+
+    url: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedAddress:
+    """One of several documents that a page offers."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDocument:
+    """An OpenAPI document as it was found.
+
+    `content` is its text in UTF-8, `raw` what that says. `strategy` tells how it was found, `tried` all addresses up to its own,
+    which is `url`. `choices` are the documents that the page offers, where it offers several.
+    """
+
+    url: str
+    strategy: str
+    media_type: str
+    content: bytes
+    raw: Mapping[str, Any]
+    tried: tuple[TriedAddress, ...]
+    choices: tuple[NamedAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,110 @@
+"""Finding an OpenAPI document from any address of an API: the document's own, its documentation page's, or just its base."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.documents.reading import MAX_BYTES, Unreadable, text_of
+from adapters.documents.strategies import Place, Strategy, SwaggerUi, SwaggerUiSetUp, WellKnownPaths, direct
+from domain.api_document import FoundDocument, NamedAddress, TriedAddress
+from domain.errors import ValidationFailed
+from outbound.guarded_http import Answer, FetchFailed, Limits, fetch
+
+MAX_FETCHES = 60
+MAX_SHOWN = 20
+ACCEPT = "application/vnd.oai.openapi+json, application/json, application/yaml, text/html;q=0.9, */*;q=0.8"
+NEXT: dict[str, tuple[Strategy, ...]] = {
+    "direct": (SwaggerUi(), WellKnownPaths()),
+    "Swagger UI": (SwaggerUi(), SwaggerUiSetUp()),
+    "well-known paths": (SwaggerUi(),),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lead:
+    """A place to look at, how one came to it, and what else was offered beside it."""
+
+    place: Place
+    strategy: str
+    depth: int
+    choices: tuple[NamedAddress, ...] = ()
+
+
+class DocumentFinder:
+    """Looks for documents over http(s), guarded."""
+
+    def __init__(self, *, allows_private: bool, max_seconds: float) -> None:
+        self._allows_private = allows_private
+        self._max_seconds = max_seconds
+
+    async def find(self, url: str) -> FoundDocument:
+        """The document that `url` is or leads to; `ValidationFailed` of `url` lists what was tried and what answered."""
+        deadline = time.monotonic() + self._max_seconds
+        leads = deque([_Lead(place=Place(url=url), strategy="direct", depth=0)])
+        tried: dict[str, str] = {}
+        while leads and len(tried) < MAX_FETCHES and (left := deadline - time.monotonic()) > 0:
+            lead = leads.popleft()
+            if lead.place.url in tried:
+                continue
+            limits = Limits(allows_private=self._allows_private, max_bytes=MAX_BYTES, max_seconds=left)
+            try:
+                answer = await fetch(lead.place.url, limits, accept=ACCEPT)
+            except FetchFailed as error:
+                tried[lead.place.url] = f"was not fetched: {error}"
+                continue
+            document, outcome = await asyncio.to_thread(_read, answer)
+            tried[lead.place.url] = outcome
+            if document is not None:
+                return await asyncio.to_thread(_found, document, answer, lead, tried)
+            _follow(leads, lead, answer)
+        raise ValidationFailed.of("url", _not_found(url, tried))
+
+
+def _read(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
+    """The document, or None, and what the answer was."""
+    said = f"answers {answer.status} {answer.reason}".rstrip()
+    if not 200 <= answer.status < 300:
+        return None, said
+    try:
+        return direct(answer), f"{said} with the document"
+    except Unreadable as problem:
+        return None, f"{said}, which {problem}"
+
+
+def _found(document: Mapping[str, Any], answer: Answer, lead: _Lead, tried: Mapping[str, str]) -> FoundDocument:
+    text = text_of(answer)
+    return FoundDocument(
+        url=answer.url,
+        strategy=lead.strategy,
+        media_type="application/json" if text.lstrip().startswith("{") else "application/yaml",
+        content=text.encode("utf-8", "surrogatepass"),
+        raw=document,
+        tried=tuple(TriedAddress(url=url, outcome=outcome) for url, outcome in tried.items()),
+        choices=lead.choices,
+    )
+
+
+def _follow(leads: deque[_Lead], lead: _Lead, answer: Answer) -> None:
+    """Put what the answer leads to before all else, and what may be tried in any case behind it."""
+    if lead.depth == 3:
+        return
+    for strategy in NEXT[lead.strategy]:
+        is_guess = isinstance(strategy, WellKnownPaths)
+        if not is_guess and not 200 <= answer.status < 300:
+            continue
+        places = strategy.places(lead.place.url, answer)
+        choices = tuple(NamedAddress(name=place.name, url=place.url) for place in places if place.name)
+        found = [_Lead(place=each, strategy=strategy.name, depth=lead.depth + 1, choices=choices) for each in places]
+        if is_guess:
+            leads.extend(found)
+        else:
+            leads.extendleft(reversed(found))
+
+
+def _not_found(url: str, tried: Mapping[str, str]) -> str:
+    shown = [f"{each} {outcome}" for each, outcome in list(tried.items())[:MAX_SHOWN]]
+    rest = f"; and {len(tried) - MAX_SHOWN} more" if len(tried) > MAX_SHOWN else ""
+    return f"no OpenAPI document was found from {url}: {'; '.join(shown)}{rest}"

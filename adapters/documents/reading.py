@@ -1,0 +1,118 @@
+"""From bytes as a server sent them to a JSON document: compression, character encodings, JSON and YAML."""
+
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import yaml
+
+from outbound.guarded_http import Answer
+
+MAX_BYTES = 64_000_000
+MAX_NODES = 5_000_000
+MAX_DEPTH = 200
+GZIP = b"\x1f\x8b"
+
+
+class Unreadable(Exception):
+    """The content is no document; the message says why, to go on from "the answer …"."""
+
+
+def text_of(answer: Answer) -> str:
+    """The answer's content as text; `Unreadable` where it is none, or too large when unpacked."""
+    content = answer.content
+    if answer.encoding in ("gzip", "x-gzip", "deflate") or content.startswith(GZIP):
+        content = _unpacked(content)
+    elif answer.encoding != "identity":
+        raise Unreadable(f"is compressed as {answer.encoding[:50]!r}, which was not asked for")
+    try:
+        return content.decode(json.detect_encoding(content)).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"is no text in UTF-8, UTF-16 or UTF-32: {error.reason}") from None
+
+
+def _unpacked(content: bytes) -> bytes:
+    """What gzip or zlib has packed, and no more than may be unpacked."""
+    unpacker = zlib.decompressobj(47)  # either header
+    try:
+        found = unpacker.decompress(content, MAX_BYTES)
+    except zlib.error as error:
+        raise Unreadable(f"is not packed as it says: {error}") from None
+    if unpacker.unconsumed_tail:
+        raise Unreadable(f"is larger than {MAX_BYTES} bytes when unpacked")
+    if not unpacker.eof:
+        raise Unreadable("is packed, and ends before its end")
+    return found
+
+
+def document_of(text: str) -> Mapping[str, Any]:
+    """The JSON or YAML object that the text is; `Unreadable` where it is none."""
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        if text.lstrip().startswith(("{", "[")):
+            raise Unreadable(f"is no JSON: {error}") from None
+        document = _yaml(text)
+    if not isinstance(document, Mapping):
+        raise Unreadable("is no JSON or YAML object")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+class _Loader(yaml.CSafeLoader):  # type: ignore[misc]
+    """Builds what JSON has, by the core schema of YAML 1.2: dates stay text, and so do `yes`, `on` and `1:30`."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as the base class has it
+
+
+for _tag, _pattern, _first in (
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", "[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+", list("-+0123456789")),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("merge", "<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def _yaml(text: str) -> Any:
+    if not re.search(r"^\s*[^\s<{\[#][^\n]*:", text, re.MULTILINE):  # no key anywhere: most often a page
+        raise Unreadable("is neither JSON nor YAML")
+    try:
+        loaded = yaml.load(text, _Loader)
+        return _Plain().of(loaded)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}" if mark is not None else ""
+        raise Unreadable(f"is neither JSON nor YAML{place}: {getattr(error, 'problem', None) or error}") from None
+    except (RecursionError, ValueError) as error:
+        raise Unreadable(f"is no YAML that can be read: {error}") from None
+
+
+class _Plain:
+    """What YAML has built as JSON has it: names are text, aliases are copies, and not without end."""
+
+    def __init__(self) -> None:
+        self._left = MAX_NODES
+
+    def of(self, value: Any, depth: int = MAX_DEPTH) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise Unreadable(f"has more than {MAX_NODES} values when its aliases are written out")
+        if depth < 0:
+            raise Unreadable(f"is nested more than {MAX_DEPTH} levels deep")
+        if isinstance(value, dict):
+            return {_name(key): self.of(each, depth - 1) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.of(each, depth - 1) for each in value]
+        return value if value is None or isinstance(value, str | bool | int | float) else str(value)
+
+
+def _name(key: Any) -> str:
+    """A key as JSON writes it: `200` and `true` are texts there."""
+    return key if isinstance(key, str) else json.dumps(key) if isinstance(key, bool | int | float) else str(key)

@@ -1,0 +1,296 @@
+"""Finding OpenAPI documents: one table of the pages and documents that are out there, served by a real server."""
+
+import asyncio
+import gzip
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.documents import finder as finder_module
+from adapters.documents import reading
+from adapters.documents.finder import DocumentFinder
+from adapters.documents.reading import Unreadable, document_of
+from domain.api_document import FoundDocument
+from domain.errors import ValidationFailed
+from domain.openapi import read_openapi
+from outbound.guarded_http import Answer
+
+API: dict[str, Any] = {"openapi": "3.1.0", "info": {"title": "Größe 尺寸", "version": "1"}, "paths": {"/größe": {"get": {}}}}
+JSON = json.dumps(API, ensure_ascii=False).encode()
+OTHER = json.dumps({**API, "info": {"title": "Other", "version": "2"}}).encode()
+YAML = """openapi: 3.0.3
+info: {title: "Größe 尺寸", version: 2024-01-05}
+paths:
+  /größe:
+    get: {responses: {200: {description: &same yes}, 404: {description: *same}}}
+""".encode()
+SWAGGER = b'{"swagger": "2.0", "info": {"title": "Old", "version": "1"}, "host": "old.test", "paths": {"/a": {"get": {}}}}'
+PAGE = "<!DOCTYPE html>\n<html><head><title>API</title></head><body><div id='swagger-ui'></div>{}</body></html>"
+INITIALIZER = """window.onload = function() {
+  //<editor-fold desc="Changeable Configuration Block">
+  window.ui = SwaggerUIBundle({ %s, "layout": "StandaloneLayout", dom_id: '#swagger-ui', deepLinking: true,
+    presets: [SwaggerUIBundle.presets.apis], plugins: [SwaggerUIBundle.plugins.DownloadUrl] });
+};"""
+FASTAPI = """
+<script src="https://cdn.test/swagger-ui-bundle.js"></script>
+<script>
+const ui = SwaggerUIBundle({
+    url: '/openapi.json',
+    "dom_id": "#swagger-ui", "layout": "BaseLayout", "deepLinking": true,
+    oauth2RedirectUrl: window.location.origin + '/docs/oauth2-redirect',
+    presets: [SwaggerUIBundle.presets.apis, SwaggerUIBundle.SwaggerUIStandalonePreset],
+})
+</script>"""
+SWASHBUCKLE = r"""<script>
+var configObject = JSON.parse('{"urls":[{"url":"/swagger/v1/swagger.json","name":"Shop \"one\""}],"deepLinking":false}');
+</script>"""
+SCRIPT = '<script src="./swagger-ui-bundle.js"></script><script src="swagger-initializer.js"></script>'
+TWO = """url: "", urls: [ { url: "/one.json", name: "One" }, { "name": "Two", "url": "two.json" } ], 'urls.primaryName': "Two" """
+
+
+@dataclass
+class Site:
+    """What is answered at which path, and what was asked for."""
+
+    pages: dict[str, Any]
+    asked: list[str] = field(default_factory=list)
+    address: str = ""
+
+    def find(self, path: str, **named: Any) -> FoundDocument:
+        finder = DocumentFinder(allows_private=True, max_seconds=named.pop("max_seconds", 10.0))
+        return asyncio.run(finder.find(self.address + path))
+
+    def refusal(self, path: str, **named: Any) -> str:
+        with pytest.raises(ValidationFailed) as caught:
+            self.find(path, **named)
+        assert [problem.field for problem in caught.value.problems] == ["url"]
+        return caught.value.message
+
+
+@contextmanager
+def serving(pages: dict[str, Any]) -> Iterator[Site]:
+    site = Site(pages)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            site.asked.append(self.path)
+            given = site.pages.get(self.path.partition("?")[0], site.pages.get("*", 404))
+            if isinstance(given, int):
+                given = (given, {}, b"")
+            status, headers, body = given if isinstance(given, tuple) else (200, {}, given)
+            body = body.encode() if isinstance(body, str) else body
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        site.address = f"http://localhost:{server.server_port}"
+        try:
+            yield site
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+KINDS: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    # kind: what is served, where the user points, where the document is, by which strategy
+    "OpenAPI 3.1, JSON": ({"/o.json": JSON}, "/o.json", "/o.json", "direct"),
+    "OpenAPI 3.0, YAML": ({"/o.yaml": YAML}, "/o.yaml", "/o.yaml", "direct"),
+    "Swagger 2.0": ({"/s.json": SWAGGER}, "/s.json", "/s.json", "direct"),
+    "a BOM": ({"/o": b"\xef\xbb\xbf" + JSON}, "/o", "/o", "direct"),
+    "UTF-16 with BOM": ({"/o": JSON.decode().encode("utf-16")}, "/o", "/o", "direct"),
+    "UTF-16 without BOM": ({"/o": JSON.decode().encode("utf-16-le")}, "/o", "/o", "direct"),
+    "UTF-16, YAML": ({"/o": YAML.decode().encode("utf-16")}, "/o", "/o", "direct"),
+    "UTF-32": ({"/o": JSON.decode().encode("utf-32")}, "/o", "/o", "direct"),
+    "gzip as coding": ({"/o": (200, {"Content-Encoding": "gzip"}, gzip.compress(JSON))}, "/o", "/o", "direct"),
+    "gzip as file": ({"/o.json.gz": gzip.compress(YAML)}, "/o.json.gz", "/o.json.gz", "direct"),
+    "a wrong content type": ({"/o": (200, {"Content-Type": "image/png"}, JSON)}, "/o", "/o", "direct"),
+    "a redirect": ({"/a": (302, {"Location": "/b/o.json"}, b""), "/b/o.json": JSON}, "/a", "/b/o.json", "direct"),
+    "FastAPI": ({"/docs": PAGE.format(FASTAPI), "/openapi.json": JSON}, "/docs", "/openapi.json", "Swagger UI"),
+    "initializer with url": (
+        {"/ui/": PAGE.format(SCRIPT), "/ui/swagger-initializer.js": INITIALIZER % "url: '../o.json'", "/o.json": JSON},
+        "/ui/",
+        "/o.json",
+        "Swagger UI",
+    ),
+    "several urls, with a primary one": (
+        {"/": PAGE.format(SCRIPT), "/swagger-initializer.js": INITIALIZER % TWO, "/one.json": OTHER, "/two.json": JSON},
+        "/",
+        "/two.json",
+        "Swagger UI",
+    ),
+    "several urls, one chosen": (
+        {"/": PAGE.format(f"<script>{INITIALIZER % TWO}</script>"), "/one.json": JSON, "/two.json": OTHER},
+        "/?urls.primaryName=One",
+        "/one.json",
+        "Swagger UI",
+    ),
+    "springdoc": (
+        {
+            "/swagger-ui/index.html": PAGE.format(SCRIPT),
+            "/swagger-ui/swagger-initializer.js": INITIALIZER % '"configUrl" : "/v3/api-docs/swagger-config", url: ""',
+            "/v3/api-docs/swagger-config": '{"configUrl":"/v3/api-docs/swagger-config","url":"/v3/api-docs","validatorUrl":""}',
+            "/v3/api-docs": JSON,
+        },
+        "/swagger-ui/index.html",
+        "/v3/api-docs",
+        "Swagger UI",
+    ),
+    "springdoc with groups": (
+        {
+            "/swagger-ui/index.html": PAGE.format(SCRIPT),
+            "/swagger-ui/swagger-initializer.js": INITIALIZER % '"configUrl" : "/v3/api-docs/swagger-config"',
+            "/v3/api-docs/swagger-config": '{"urls":[{"url":"/v3/api-docs/shop","name":"shop"},{"url":"/x","name":"x"}]}',
+            "/v3/api-docs/shop": JSON,
+        },
+        "/swagger-ui/index.html",
+        "/v3/api-docs/shop",
+        "Swagger UI",
+    ),
+    "Swashbuckle": (
+        {"/swagger/index.html": PAGE.format(SWASHBUCKLE), "/swagger/v1/swagger.json": JSON},
+        "/swagger/index.html",
+        "/swagger/v1/swagger.json",
+        "Swagger UI",
+    ),
+    "url in the page's address": ({"/ui": PAGE.format(""), "/o.json": JSON}, "/ui?url=/o.json", "/o.json", "Swagger UI"),
+    "ReDoc": ({"/redoc": PAGE.format('<redoc spec-url="o.json"></redoc>'), "/o.json": JSON}, "/redoc", "/o.json", "Swagger UI"),
+    "an API's base": ({"/api/v3/api-docs": JSON}, "/api", "/api/v3/api-docs", "well-known paths"),
+    "a page without a document": (
+        {"/": PAGE.format("<h1>Shop</h1>"), "/swagger.json": JSON},
+        "/",
+        "/swagger.json",
+        "well-known paths",
+    ),
+    "a page at a well-known path": ({"/docs": PAGE.format(FASTAPI), "/openapi.json": 404, "/o": 404}, "/", "", ""),
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (_, _, found, _) in KINDS.items() if found])
+def test_kinds_of_documents_and_pages(kind: str) -> None:
+    pages, asked, found, strategy = KINDS[kind]
+    with serving(pages) as site:
+        document = site.find(asked)
+        assert document.url == site.address + found
+        assert document.strategy == strategy
+        assert document.tried[-1].outcome == "answers 200 OK with the document"
+    read = read_openapi(document.raw, document.url)
+    assert read.title == ("Old" if kind == "Swagger 2.0" else "Größe 尺寸")
+    assert read.problems == ()
+    assert document_of(document.content.decode()) == document.raw
+
+
+def test_of_several_documents_all_are_named() -> None:
+    pages, asked, _, _ = KINDS["several urls, with a primary one"]
+    with serving(pages) as site:
+        assert {choice.name: choice.url.removeprefix(site.address) for choice in site.find(asked).choices} == {
+            "Two": "/two.json",
+            "One": "/one.json",
+        }
+
+
+def test_yaml_is_what_json_would_be() -> None:
+    document = document_of(YAML.decode())
+    assert document["info"]["version"] == "2024-01-05"
+    assert document["paths"]["/größe"]["get"]["responses"] == {"200": {"description": "yes"}, "404": {"description": "yes"}}
+
+
+def test_where_nothing_is_found_all_that_was_tried_is_said() -> None:
+    with serving({"/": PAGE.format(FASTAPI), "/openapi.json": (500, {}, b"oops"), "/swagger.json": b"[1]"}) as site:
+        message = site.refusal("/")
+    assert f"{site.address}/openapi.json answers 500" in message
+    assert f"{site.address}/swagger.json answers 200 OK, which is no JSON or YAML object" in message
+    assert f"{site.address}/v3/api-docs answers 404" in message
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "is no JSON: Expecting property name"),
+        (b"a: [1, 2", "is neither JSON nor YAML at line"),
+        (b'{"a": 1}', "is a document, but none of OpenAPI"),
+        (b'{"openapi": NaN}', "is no JSON: NaN is no number"),
+        (b"\xff\xfa\x00", "is no text"),
+        (b"\x1f\x8bnot really", "is not packed as it says"),
+        (gzip.compress(JSON)[:-12], "ends before its end"),
+        (b"a: &a [*a]\nopenapi: 3", "nested more than"),
+        (b"openapi: 3\nx: " + b"[" * 5000, "YAML"),
+        (b'{"openapi":"3.0.0","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "is no JSON"),
+        (b"", "is neither JSON nor YAML"),
+    ],
+)
+def test_garbage_is_named(body: bytes, reason: str) -> None:
+    with serving({"/o": body}) as site:
+        assert reason in site.refusal("/o")
+
+
+def test_aliases_are_not_written_out_without_end() -> None:
+    laughs = "a0: &a0 [ha,ha,ha,ha,ha,ha,ha,ha,ha,ha]\n" + "".join(
+        f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+    )
+    with pytest.raises(Unreadable, match="aliases"):
+        document_of(laughs + "openapi: 3.0.0")
+
+
+def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_BYTES", 100_000)
+    with serving({"/o": gzip.compress(b" " * 10_000_000)}) as site:
+        assert "is larger than 100000 bytes when unpacked" in site.refusal("/o")
+
+
+def test_a_page_that_leads_on_for_ever_is_left() -> None:
+    with serving({"*": PAGE.format("<script>SwaggerUIBundle({url: 'deeper/'})</script>")}) as site:
+        assert "no OpenAPI document was found" in site.refusal("/")
+        assert len(site.asked) <= finder_module.MAX_FETCHES
+
+
+def test_a_site_that_redirects_for_ever_or_does_not_answer_is_left_at_once() -> None:
+    with serving({"*": (302, {"Location": "/again"}, b"")}) as site:
+        assert "redirects more than" in site.refusal("/")
+    assert "can't be fetched" in Site({}, address="http://127.0.0.1:1").refusal("/")
+
+
+def test_neither_a_page_nor_a_redirect_leads_where_nobody_may_go() -> None:
+    page = PAGE.format("<script>SwaggerUIBundle({url: 'http://169.254.169.254/latest/openapi.json'})</script>")
+    with serving({"/ui": page, "/r": (307, {"Location": "http://[fe80::1]/o.json"}, b"")}) as site:
+        assert "metadata address" in site.refusal("/ui")
+        assert "link-local" in site.refusal("/r")
+        with pytest.raises(ValidationFailed, match="private address"):
+            asyncio.run(DocumentFinder(allows_private=False, max_seconds=10).find(site.address + "/ui"))
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    try:
+        text = reading.text_of(Answer(url="u", status=200, reason="", media_type="", encoding="identity", content=content))
+        document_of(text)
+    except Unreadable:
+        pass
+
+
+@pytest.mark.parametrize("text", ["yes", "on", "1:30", "010", "089", "2024-01-05", "0o7", ".inf", "1_000"])
+def test_what_yaml_1_2_takes_for_text_is_text(text: str) -> None:
+    assert document_of(f"a: {text}") == {"a": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("~", None), ("", None), ("true", True), ("-7", -7), ("0x1f", 31), ("1e3", 1000.0), (".5", 0.5)]
+)
+def test_what_yaml_1_2_takes_for_something_else_is_that(text: str, value: object) -> None:
+    assert document_of(f"a: {text}") == {"a": value}
