@@ -18,6 +18,7 @@ import httpx
 from adapters.artifacts import Artifacts, InvalidArtifactsUrl, open_artifacts
 from adapters.bus.memory import MemoryBus
 from adapters.bus.redis import RedisBus
+from adapters.documents.finder import DocumentFinder
 from adapters.identity.attempt_tokens import SignedAttemptTokens
 from adapters.identity.local_issuer import LocalIssuer
 from adapters.identity.verifier import VerifierByType
@@ -190,6 +191,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             database=database,
             bus=bus,
             artifacts=artifacts,
+            documents=DocumentFinder(
+                allows_private=settings.targets.allow_private_addresses, max_seconds=settings.targets.analysis_seconds
+            ),
             attempt_tokens=tokens,
             url_signer=signed_urls,
             reports=intake,

@@ -151,6 +151,16 @@ class StepsSettings(Group):
     )
 
 
+class TargetsSettings(Group):
+    """The APIs that are tested."""
+
+    allow_private_addresses: bool = Field(
+        True,
+        description="Whether targets may have private and loopback addresses; link-local and metadata addresses never are.",
+    )
+    analysis_seconds: float = Field(60, gt=0, le=600, description="How long `targetAnalyze` may look for a document.")
+
+
 class SchedulerSettings(Group):
     """The interval of each controller."""
 
@@ -196,6 +206,7 @@ class Settings(BaseSettings):
     artifacts: ArtifactSettings = Field(default_factory=lambda: ArtifactSettings())
     runner: RunnerSettings = Field(default_factory=lambda: RunnerSettings())
     steps: StepsSettings = Field(default_factory=lambda: StepsSettings())
+    targets: TargetsSettings = Field(default_factory=lambda: TargetsSettings())
     scheduler: SchedulerSettings = Field(default_factory=lambda: SchedulerSettings())
     server: ServerSettings = Field(default_factory=lambda: ServerSettings())
     log: LogSettings = Field(default_factory=lambda: LogSettings())

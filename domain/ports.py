@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.actor import Actor, Worker
+from domain.api_document import FoundDocument
 from domain.attempt import AttemptKey
 from domain.live import Gap, Notice, Topic
 from domain.runner import EndReason, LaunchOrder, LogChunk, Observation
@@ -140,4 +141,16 @@ class UrlSigner(Protocol):
 
     def sign(self, method: str, path: str, expires_at: datetime) -> str:
         """The query string that makes `path` valid for `method` until then."""
+        ...
+
+
+class ApiDocuments(Protocol):
+    """Finds the OpenAPI documents of APIs."""
+
+    async def find(self, url: str) -> FoundDocument:
+        """The document that `url` is or leads to; some seconds may pass.
+
+        `ValidationFailed` of the field `url` where there is none or it must not be reached; it lists what was tried and what
+        answered.
+        """
         ...

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from domain.endpoint import Method
 from domain.event import EventKind
 from domain.job_type import JobType
 from domain.kit import ProductLine
@@ -82,4 +83,54 @@ class EventQuery:
     job_type: JobType | None = None
     task: str | None = None
     attempt: int | None = None
+    first: int = 50
+
+
+class NamedOrder(StrEnum):
+    """What projects and targets are sorted by; equal ones by number."""
+
+    NUMBER = "NUMBER"
+    NAME = "NAME"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectQuery:
+    """Which projects, in which order. `after` is the sort value and number of the last one seen."""
+
+    name_prefix: str | None = None
+    owner: str | None = None
+    is_archived: bool | None = False
+    order: NamedOrder = NamedOrder.NUMBER
+    is_descending: bool = True
+    after: tuple[int | str, int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetQuery:
+    """Which targets, in which order; the rest as of projects."""
+
+    project_id: int | None = None
+    name_prefix: str | None = None
+    is_archived: bool | None = False
+    order: NamedOrder = NamedOrder.NUMBER
+    is_descending: bool = True
+    after: tuple[int | str, int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointQuery:
+    """Which endpoints of one analysis, in the document's order, after the place `after` (from 1).
+
+    `search` is a part, in any case, of an endpoint's method and path, summary, operation id or tag.
+    """
+
+    target_id: int
+    analysis: int
+    methods: frozenset[Method] = frozenset()
+    tag: str | None = None
+    search: str | None = None
+    is_deprecated: bool | None = None
+    after: int = 0
     first: int = 50

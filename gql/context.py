@@ -17,12 +17,16 @@ from domain.deck_request import DeckRequest
 from domain.event import Event
 from domain.job import Job
 from domain.kit import Kit
+from domain.project import Project
 from domain.query import EventQuery, Page
+from domain.target import Target
 from domain.visibility import Visibility
 from gql.sharing import SharedResults
 from resolvers import artifact as artifacts
 from resolvers import job as jobs
 from resolvers import kit as kits
+from resolvers import project as projects
+from resolvers import target as targets
 from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
 from resolvers.live import LiveKits
@@ -47,6 +51,12 @@ class Loaders:
         )
         self.deck_request_by_id: DataLoader[int, DeckRequest | None] = DataLoader(
             load_fn=_found(lambda keys: jobs.find_deck_requests(services, actor, keys))
+        )
+        self.project_by_id: DataLoader[int, Project | None] = DataLoader(
+            load_fn=_found(lambda keys: projects.find_projects(services, actor, keys))
+        )
+        self.target_by_id: DataLoader[int, Target | None] = DataLoader(
+            load_fn=_found(lambda keys: targets.find_targets(services, actor, keys))
         )
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
             load_fn=lambda queries: kits.events_of_kits(services, queries)

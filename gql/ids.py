@@ -22,6 +22,9 @@ _KEYS = {
     "Artifact": _UUID,
     "DeckRequest": _NUMBER,
     "StepTemplate": "[^:]+",
+    "Project": _NUMBER,
+    "Target": _NUMBER,
+    "Endpoint": f"{_NUMBER}:{_NUMBER}:{_NUMBER}",
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
 
@@ -60,6 +63,16 @@ def request_number(text: str) -> int:
 def job_uuid(text: str) -> UUID:
     """The UUID of the job with that id; NotFound where it is no job's."""
     return UUID(_key("Job", text)[0])
+
+
+def project_number(text: str) -> int:
+    """The number of the project with that id."""
+    return _integer("Project", text)
+
+
+def target_number(text: str) -> int:
+    """The number of the target with that id."""
+    return _integer("Target", text)
 
 
 def found(decode: Callable[[str], Key], text: str) -> Key | None:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    text,
     true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -203,3 +204,10 @@ def first_of_each(
 def insert_into(connection: AsyncConnection, table: Table) -> Any:
     """An INSERT that can say ON CONFLICT: the same clause in both dialects, in two classes."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+async def clock(connection: AsyncConnection) -> datetime:
+    """The database's clock as it is now, not as it was when the transaction began."""
+    if connection.dialect.name == "postgresql":
+        return (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()  # type: ignore[no-any-return]
+    return datetime.now(UTC)

@@ -6,10 +6,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-APPEND_ONLY = ("kit_event",)
+APPEND_ONLY = ("kit_event", "project_version", "target_version", "target_analysis", "endpoint", "endpoint_tag")
 
 
 class DatabaseOutdated(Exception):
@@ -64,12 +64,13 @@ async def upgrade(engine: AsyncEngine, *, revision: str = "head", app_role: str 
 def _grant(connection: Connection, role: str) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
     schema = connection.dialect.identifier_preparer.quote(str(connection.scalar(text("SELECT current_schema()"))))
+    present = set(inspect(connection).get_table_names())
     everything = f"IN SCHEMA {schema} TO {quoted}"
     for statement in (
         f"GRANT USAGE ON SCHEMA {schema} TO {quoted}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES {everything}",
         f"GRANT USAGE ON ALL SEQUENCES {everything}",
-        *(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {quoted}" for table in APPEND_ONLY),
+        *(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {quoted}" for table in APPEND_ONLY if table in present),
         f"""DO $$ DECLARE part regclass; BEGIN
             FOR part IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'kit_event'::regclass LOOP
                 EXECUTE format('REVOKE ALL ON %s FROM {quoted}', part);

@@ -206,3 +206,103 @@ log_chunk = Table(
     Column("recorded_at", Instant, nullable=False),
     comment="The output of attempts, in pieces; `start` is the byte offset of each",
 )
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("members", Document),
+    Column("owner", Name, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("archived_at", Instant),
+    comment="The current state of each project of load tests",
+)
+
+project_version = Table(
+    "project_version",
+    metadata,
+    Column("project_id", Integer, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("members", Document),
+    Column("archived_at", Instant),
+    Column("actor", Name, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    comment="What each project was, and who made it so; append-only",
+)
+
+target = Table(
+    "target",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("analysis", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("archived_at", Instant),
+    comment="The current state of each target; `analysis` is the number of its latest analysis, 0 for none",
+)
+
+target_version = Table(
+    "target_version",
+    metadata,
+    Column("target_id", Integer, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("analysis", Integer, nullable=False),
+    Column("archived_at", Instant),
+    Column("actor", Name, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    comment="What each target was, and who made it so; append-only",
+)
+
+target_analysis = Table(
+    "target_analysis",
+    metadata,
+    Column("target_id", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("actor", Name, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("document_url", Text, nullable=False),
+    Column("strategy", Name, nullable=False),
+    Column("media_type", Name, nullable=False),
+    Column("sha256", Name, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("endpoint_count", Integer, nullable=False),
+    Column("details", Document),
+    comment="What each look at a target's document found; append-only",
+)
+
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("target_id", Integer, primary_key=True),
+    Column("analysis", Integer, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("method", Name, nullable=False),
+    Column("path", Name, nullable=False),
+    Column("is_deprecated", Boolean, nullable=False),
+    Column("search", Text, nullable=False),
+    Column("operation", Document),
+    comment="The endpoints of each analysis, in the document's order; append-only",
+)
+
+endpoint_tag = Table(
+    "endpoint_tag",
+    metadata,
+    Column("target_id", Integer, primary_key=True),
+    Column("analysis", Integer, primary_key=True),
+    Column("tag", Name, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    comment="The endpoints of each tag; append-only",
+)

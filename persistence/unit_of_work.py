@@ -15,6 +15,8 @@ from persistence.repositories.event import EventRepository
 from persistence.repositories.idempotency_key import IdempotencyKeyRepository
 from persistence.repositories.kit import KitRepository
 from persistence.repositories.log import LogRepository
+from persistence.repositories.project import ProjectRepository
+from persistence.repositories.target import TargetRepository
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
 
@@ -31,6 +33,8 @@ class UnitOfWork:
         self.deck_requests = DeckRequestRepository(connection)
         self.idempotency_keys = IdempotencyKeyRepository(connection)
         self.logs = LogRepository(connection)
+        self.projects = ProjectRepository(connection)
+        self.targets = TargetRepository(connection)
 
 
 class Database:

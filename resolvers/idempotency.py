@@ -41,6 +41,11 @@ class Idempotency:
             raise IdempotencyKeyReused(self.key)
         return record.outcome
 
+    async def is_used(self, work: UnitOfWork) -> bool:
+        """Whether the key was used before with the same input: for commands that do much before they write."""
+        record = await work.idempotency_keys.find(self.person, self.mutation, self.key)
+        return record is not None and record.input_hash == self.input_hash
+
     async def complete(self, work: UnitOfWork, outcome: Mapping[str, Any]) -> None:
         """Record what the mutation changed, in its own transaction."""
         await work.idempotency_keys.complete(self.person, self.mutation, self.key, outcome)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from domain.ports import ArtifactStore, AttemptTokens, Bus, UrlSigner
+from domain.ports import ApiDocuments, ArtifactStore, AttemptTokens, Bus, UrlSigner
 from domain.step_template import StepTemplate
 from domain.storage import Database
 from resolvers.report_intake import ReportIntake
@@ -28,6 +28,7 @@ class Services:
     database: Database
     bus: Bus
     artifacts: ArtifactStore
+    documents: ApiDocuments
     attempt_tokens: AttemptTokens
     url_signer: UrlSigner
     reports: ReportIntake

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from adapters.bus.memory import MemoryBus
+from adapters.documents.finder import DocumentFinder
 from domain.actor import Worker
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import Unavailable
@@ -225,6 +226,7 @@ def fake_services(database: Database, **values: object) -> Services:
         database=database,
         bus=bus,
         artifacts=artifacts,
+        documents=DocumentFinder(allows_private=True, max_seconds=10),
         attempt_tokens=signer,
         url_signer=signer,
         reports=ReportIntake(database, bus, artifacts),

@@ -4,8 +4,9 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
+import orjson
 import yaml
 
 from outbound.guarded_http import Answer
@@ -48,20 +49,20 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def document_of(text: str) -> Mapping[str, Any]:
-    """The JSON or YAML object that the text is; `Unreadable` where it is none."""
+    """The JSON or YAML object that the text is; `Unreadable` where it is none, or one that can't be written again."""
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        document = orjson.loads(text)
+    except ValueError as error:
         if text.lstrip().startswith(("{", "[")):
             raise Unreadable(f"is no JSON: {error}") from None
         document = _yaml(text)
     if not isinstance(document, Mapping):
         raise Unreadable("is no JSON or YAML object")
+    try:
+        orjson.dumps(document)
+    except TypeError as error:
+        raise Unreadable(f"is nested too deeply or holds text that is none: {error}") from None
     return document
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 class _Loader(yaml.CSafeLoader):  # type: ignore[misc]
@@ -90,7 +91,7 @@ def _yaml(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark is not None else ""
         raise Unreadable(f"is neither JSON nor YAML{place}: {getattr(error, 'problem', None) or error}") from None
-    except (RecursionError, ValueError) as error:
+    except (RecursionError, ValueError, OverflowError) as error:
         raise Unreadable(f"is no YAML that can be read: {error}") from None
 
 
@@ -110,6 +111,8 @@ class _Plain:
             return {_name(key): self.of(each, depth - 1) for key, each in value.items()}
         if isinstance(value, list):
             return [self.of(each, depth - 1) for each in value]
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return float(value)
         return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 

@@ -9,20 +9,24 @@ import strawberry
 from domain.attempt import AttemptKey
 from domain.errors import NotFound, ValidationFailed
 from domain.job import Job as DomainJob
-from domain.query import EventQuery
+from domain.query import EndpointQuery, EventQuery
 from gql import ids
 from gql.context import Context, Info
 from gql.types.artifact import Artifact
 from gql.types.attempt import Attempt
 from gql.types.deck_request import DeckRequest
+from gql.types.endpoint import Endpoint
 from gql.types.job import Job
 from gql.types.kit import Kit
 from gql.types.kit_event import KitEvent
 from gql.types.node import Node
+from gql.types.project import Project
 from gql.types.step_template import StepTemplate
+from gql.types.target import Target
 from gql.types.task import Task
 from gql.types.viewer import Viewer
 from resolvers.authorisation import require_person
+from resolvers.target import list_endpoints
 
 MAX_IDS = 100
 
@@ -106,6 +110,23 @@ async def _step_template(context: Context, name: str) -> StepTemplate | None:
     return None if template is None else StepTemplate.of(template)
 
 
+async def _project(context: Context, number: str) -> Project | None:
+    project = await context.loaders.project_by_id.load(int(number))
+    return None if project is None else Project.of(project)
+
+
+async def _target(context: Context, number: str) -> Target | None:
+    target = await context.loaders.target_by_id.load(int(number))
+    return None if target is None else Target.of(target)
+
+
+async def _endpoint(context: Context, target: str, analysis: str, place: str) -> Endpoint | None:
+    query = EndpointQuery(target_id=int(target), analysis=int(analysis), after=int(place) - 1, first=1)
+    page = await list_endpoints(context.services, context.actor, query)
+    found = (each for at, each in page.items if at == int(place))
+    return next((Endpoint.of(int(target), int(analysis), int(place), each) for each in found), None)
+
+
 FINDERS: dict[str, Any] = {
     "Kit": _kit,
     "Job": _job,
@@ -115,4 +136,7 @@ FINDERS: dict[str, Any] = {
     "Artifact": _artifact,
     "DeckRequest": _deck_request,
     "StepTemplate": _step_template,
+    "Project": _project,
+    "Target": _target,
+    "Endpoint": _endpoint,
 }

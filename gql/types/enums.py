@@ -2,12 +2,17 @@
 
 import strawberry
 
+from domain.api_document import OAuthGrant as OAuthGrant
+from domain.api_document import SecurityKind as SecurityKind
 from domain.attempt import Cause as Cause
+from domain.endpoint import Method as Method
+from domain.endpoint import ParameterLocation as ParameterLocation
 from domain.event import EventKind as EventKind
 from domain.job_type import JobType as JobType
 from domain.kit import ProductLine as ProductLine
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
+from domain.query import NamedOrder as NamedOrder
 from domain.report import ReportState as ReportState
 from domain.status import Status as Status
 
@@ -74,4 +79,35 @@ strawberry.enum(
         "recorded at most once a second; what comes sooner is merged into one event when the second is over, or into the task's "
         "next event before. An artifact that the attempt has already is no second one. `REFUSED`: see `code` and `message`."
     ),
+)
+strawberry.enum(
+    NamedOrder,
+    name="NamedOrder",
+    description="What a list is sorted by: `NUMBER` (the order of creation), `NAME` (character by character).",
+)
+strawberry.enum(
+    Method,
+    name="Method",
+    description=(
+        "An HTTP method. `GET HEAD OPTIONS TRACE` change nothing on the server; `POST PUT PATCH DELETE` may, and are called in "
+        "load tests only where a scenario says so."
+    ),
+)
+strawberry.enum(
+    ParameterLocation,
+    name="ParameterLocation",
+    description="Where a request carries a parameter: in its `PATH`, its `QUERY`, a `HEADER` or a `COOKIE`.",
+)
+strawberry.enum(
+    SecurityKind,
+    name="SecurityKind",
+    description=(
+        "How an API wants its callers to identify themselves. `BASIC`, `BEARER`: HTTP authentication. `API_KEY`: a key in a "
+        "header, the query or a cookie. `OAUTH2`, `OPEN_ID_CONNECT`: a token that is fetched first. `OTHER`: anything else."
+    ),
+)
+strawberry.enum(
+    OAuthGrant,
+    name="OAuthGrant",
+    description="A flow of OAuth 2: `CLIENT_CREDENTIALS`, `PASSWORD`, `AUTHORIZATION_CODE` or `IMPLICIT`.",
 )

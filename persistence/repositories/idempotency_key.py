@@ -26,9 +26,12 @@ class IdempotencyKeyRepository(IdempotencyKeyStore):
         statement = insert_into(self._connection, KEY).values(values).on_conflict_do_nothing().returning(literal(1))
         if (await self._connection.execute(statement)).scalar_one_or_none() is not None:
             return None
+        return await self.find(person, mutation, key)
+
+    async def find(self, person: str, mutation: str, key: str) -> KeyRecord | None:
         query = select(KEY.c.input_hash, KEY.c.outcome).where(self._is(person, mutation, key))
-        row = (await self._connection.execute(query)).one()
-        return KeyRecord(row.input_hash, row.outcome)
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else KeyRecord(row.input_hash, row.outcome)
 
     async def complete(self, person: str, mutation: str, key: str, outcome: Mapping[str, Any]) -> None:
         await self._connection.execute(KEY.update().where(self._is(person, mutation, key)).values(outcome=outcome))

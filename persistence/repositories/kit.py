@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.change import Change
@@ -20,7 +20,8 @@ from domain.task import Task
 from domain.visibility import EVERYTHING, Visibility
 from persistence import rows, tables
 from persistence.append import append
-from persistence.dialect import among
+from persistence.dialect import among, clock
+from persistence.listing import begins_with, from_place, is_archived
 
 KIT, STATE, JOB, ATTEMPT, TASK = (
     tables.kit,
@@ -44,25 +45,6 @@ JOB_SORT_COLUMNS: Mapping[JobOrder, ColumnElement[Any]] = {
 def is_visible(visibility: Visibility) -> ColumnElement[bool]:
     """The condition on `kit` under which a kit exists for the caller."""
     return KIT.c.product_line.in_(sorted(visibility.product_lines))
-
-
-def _is_archived(wanted: bool | None) -> list[ColumnElement[bool]]:
-    if wanted is None:
-        return []
-    return [STATE.c.archived_at.is_not(None) if wanted else STATE.c.archived_at.is_(None)]
-
-
-def _from_place(
-    selected: Select[Any], order: Sequence[tuple[ColumnElement[Any], bool]], after: Sequence[Any] | None
-) -> Select[Any]:
-    """What is selected in an order by these columns (descending where True), without what stands up to the place `after`."""
-    if after is not None:
-        follows: ColumnElement[bool] = false()
-        for (column, is_descending), value in reversed(list(zip(order, after, strict=True))):
-            last = literal(value, column.type)
-            follows = or_(column < last if is_descending else column > last, and_(column == last, follows))
-        selected = selected.where(follows)
-    return selected.order_by(*(column.desc() if is_descending else column.asc() for column, is_descending in order))
 
 
 class KitRepository(KitStore):
@@ -96,7 +78,7 @@ class KitRepository(KitStore):
             JOB.join(KIT, KIT.c.id == JOB.c.kit_id).join(STATE, STATE.c.kit_id == JOB.c.kit_id)
         )
         selected = selected.where(is_visible(visibility), *self._job_conditions(query))
-        found = (await self._connection.execute(_from_place(selected, order, query.after).limit(query.first + 1))).all()
+        found = (await self._connection.execute(from_place(selected, order, query.after).limit(query.first + 1))).all()
         jobs = {job.id: job for job in await self.jobs_of(sorted({row.kit_id for row in found}))}
         return Page([jobs[row.job_id] for row in found[: query.first]], has_more=len(found) > query.first)
 
@@ -124,9 +106,7 @@ class KitRepository(KitStore):
         return None if row is None else KitIdentity(**row)
 
     async def now(self) -> datetime:
-        if self._dialect == "postgresql":
-            return (await self._connection.execute(text("SELECT clock_timestamp()"))).scalar_one()  # type: ignore[no-any-return]
-        return datetime.now(UTC)
+        return await clock(self._connection)
 
     async def add(self, identity: KitIdentity) -> Kit:
         at = await self.now()
@@ -150,16 +130,14 @@ class KitRepository(KitStore):
         """The columns of what comes from the query's place on, in its order."""
         order = [(SORT_COLUMNS[query.order], query.is_descending), (KIT.c.id, query.is_descending)]
         selected = select(*columns).join_from(KIT, STATE, STATE.c.kit_id == KIT.c.id)
-        return _from_place(selected.where(is_visible(visibility), *self._conditions(query)), order, query.after)
+        return from_place(selected.where(is_visible(visibility), *self._conditions(query)), order, query.after)
 
     def _conditions(self, query: KitQuery) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
         if query.statuses:
             conditions.append(STATE.c.status.in_(sorted(query.statuses)))
         if query.name_prefix:
-            conditions.append(KIT.c.name.startswith(query.name_prefix, autoescape=True))
-            # SQLite's LIKE takes upper and lower case for the same.
-            conditions.append(func.substr(KIT.c.name, 1, len(query.name_prefix)) == query.name_prefix)
+            conditions += begins_with(KIT.c.name, query.name_prefix)
         if query.owner is not None:
             conditions.append(KIT.c.owner == query.owner)
         if query.product_line is not None:
@@ -168,7 +146,7 @@ class KitRepository(KitStore):
             conditions.append(KIT.c.created_at >= query.created_from)
         if query.created_to is not None:
             conditions.append(KIT.c.created_at < query.created_to)
-        return conditions + _is_archived(query.is_archived)
+        return conditions + is_archived(STATE.c.archived_at, query.is_archived)
 
     def _job_conditions(self, query: JobQuery) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
@@ -182,7 +160,7 @@ class KitRepository(KitStore):
             conditions.append(JOB.c.updated_at >= query.updated_from)
         if query.updated_to is not None:
             conditions.append(JOB.c.updated_at < query.updated_to)
-        return conditions + _is_archived(query.is_archived)
+        return conditions + is_archived(STATE.c.archived_at, query.is_archived)
 
     @staticmethod
     def _kits() -> Select[Any]:

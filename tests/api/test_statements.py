@@ -7,7 +7,9 @@ import pytest
 
 from domain.artifact import Artifact
 from domain.attempt import AttemptKey
+from domain.project import ProjectDefinition
 from domain.runner import LogChunk
+from domain.target import TargetDefinition
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.statements import statements
 
@@ -103,3 +105,18 @@ async def test_a_page_costs_the_same_however_long_the_histories_are(plog: Plog) 
     await plog.ask(REPORT, plog.worker(kit), reports=notes)
     after, data = await cost(plog, query, first=10)
     assert (after, len(data["kits"]["nodes"])) == (before, 1)
+
+
+TARGETS = "query ($first: Int!) { targets(first: $first) { totalCount nodes { name project { name } analysis { title } } } }"
+
+
+@BOTH_DATABASES
+async def test_ten_targets_cost_as_many_statements_as_one(plog: Plog) -> None:
+    async with plog.container.services.database.transaction() as work:
+        for number in range(10):
+            project = await work.projects.add(ProjectDefinition(name=f"p{number}"), "ada")
+            await work.targets.add(project.id, TargetDefinition(name="t", url="http://x.test"), "ada")
+    one, few = await cost(plog, TARGETS, first=1)
+    ten, many = await cost(plog, TARGETS, first=10)
+    assert (len(few["targets"]["nodes"]), len(many["targets"]["nodes"])) == (1, 10)
+    assert one == ten

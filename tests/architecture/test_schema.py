@@ -30,24 +30,46 @@ OWN_TYPES = [
     each for name, each in sorted(GRAPHQL.type_map.items()) if not name.startswith("__") and not is_specified_scalar_type(each)
 ]
 MOST_ON_A_PAGE = 100
+WITHOUT_A_VERSION = {"kitCreate", "taskReport", "projectCreate", "targetAdd"}
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
 RESOLVED_FIELDS = {
     "Kit": {"events"},
     "Job": {"kit", "attempts", "artifacts", "deckRequest", "log"},
     "Task": set(),
 }
-# What is shown whole, because it is as long as the kit's definition or the settings make it and no longer.
+# What is shown whole: as long as a kit's or project's definition, an OpenAPI document or the settings make it, and no longer.
 LISTS_WITHOUT_PAGES = {
     "Artifact.inputIds",
+    "Drift.added",
+    "Drift.changed",
+    "Drift.removed",
+    "Endpoint.bodies",
+    "Endpoint.parameters",
+    "Endpoint.responses",
+    "Endpoint.security",
+    "Endpoint.servers",
+    "Endpoint.tags",
+    "EndpointResponse.mediaTypes",
     "Job.artifacts",
     "Job.tasks",
     "Kit.jobs",
     "KitListFrame.changed",
     "KitListFrame.order",
+    "OAuthFlow.scopes",
+    "Parameter.examples",
+    "Project.members",
     "Query.nodes",
     "Query.stepTemplates",
+    "RequestBody.examples",
+    "SecurityScheme.flows",
     "Step.tasks",
     "StepTemplate.steps",
+    "TargetAnalysis.choices",
+    "TargetAnalysis.problems",
+    "TargetAnalysis.securitySchemes",
+    "TargetAnalysis.servers",
+    "TargetAnalysis.tags",
+    "TargetAnalysis.tried",
     "TaskReportPayload.results",
     "ValidationFailed.problems",
     "Viewer.groups",
@@ -109,9 +131,9 @@ def test_every_mutation_takes_an_idempotency_key_and_says_first_what_it_is_about
     assert GRAPHQL.mutation_type is not None
     for name, field in GRAPHQL.mutation_type.fields.items():
         assert str(field.args["idempotencyKey"].type) == "String", name
-        noun = next(noun for noun in ("kit", "job", "task") if name.startswith(noun))
+        noun = next(noun for noun in ("kit", "job", "task", "project", "target") if name.startswith(noun))
         assert name.removeprefix(noun)[:1].isupper(), name
-        assert name == "kitCreate" or name == "taskReport" or "expectedVersion" in field.args, name
+        assert name in WITHOUT_A_VERSION or "expectedVersion" in field.args, name
 
 
 def test_every_typed_error_has_a_code_and_a_message() -> None:

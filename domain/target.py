@@ -1,0 +1,88 @@
+"""Targets: the APIs that a project tests, each with what its OpenAPI document said whenever it was analysed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from domain.api_document import ApiDocument, Drift, NamedAddress, TriedAddress
+from domain.validation import Problems
+
+MAX_NAME = 200
+MAX_URL = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetDefinition:
+    """What people say of a target: `url` is any address of its API from which the OpenAPI document can be found."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetAnalysis:
+    """What one look at a target's document found.
+
+    `number` counts a target's analyses from 1. `url` was asked for, `document_url` is where the document was, found by `strategy`
+    after `tried`. `api` is the document without its endpoints, which are stored by themselves; `sha256` and `size` (bytes) are
+    those of its text. `drift` is against the analysis before.
+    """
+
+    target_id: int
+    number: int
+    actor: str
+    recorded_at: datetime
+    url: str
+    document_url: str
+    strategy: str
+    media_type: str
+    sha256: str
+    size: int
+    endpoint_count: int
+    api: ApiDocument
+    drift: Drift
+    tried: tuple[TriedAddress, ...] = ()
+    choices: tuple[NamedAddress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The current state of one target; `analysis` is the latest."""
+
+    id: int
+    project_id: int
+    definition: TargetDefinition
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None = None
+    analysis: TargetAnalysis | None = None
+
+
+def target_definition(given: Mapping[str, Any]) -> TargetDefinition:
+    """The definition that an input document says; the name is the address's host where none is given."""
+    problems = Problems("input.")
+    url = problems.text(given, "url", most=MAX_URL).strip()
+    host = _host(url)
+    if url and host is None:
+        problems.add("url", "must be an http or https address without a user")
+    name = problems.text(given, "name", host or "", most=MAX_NAME).strip()
+    problems.check()
+    return TargetDefinition(name=name, url=url)
+
+
+def _host(url: str) -> str | None:
+    """Host and port of an http address; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        is_fit = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return None
+    return parts.netloc[:MAX_NAME] if is_fit else None
+
+
+def document_location(sha256: str) -> str:
+    """Where the text of the document with that checksum is kept in the artifact store."""
+    return f"documents/{sha256}"

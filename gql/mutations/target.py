@@ -1,0 +1,97 @@
+"""What people do with targets."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import strawberry
+
+from domain import target as domain
+from domain.errors import UserError
+from gql import errors, ids
+from gql.context import Info
+from gql.mutations.kit import IdempotencyKey
+from gql.mutations.project import ExpectedVersion
+from gql.types.target import Target, TargetInput
+from resolvers import target as targets
+
+TargetId = Annotated[strawberry.ID, strawberry.argument(description="The target's id.")]
+GivenTarget = Annotated[TargetInput, strawberry.argument(description="The target.")]
+
+
+@strawberry.type(description="The target was added, changed or analysed.")
+class TargetPayload:
+    target: Target = strawberry.field(description="The target as it now is.")
+
+
+TargetAnswer = Annotated[
+    TargetPayload
+    | errors.ValidationFailed
+    | errors.NotFound
+    | errors.IllegalTransition
+    | errors.VersionConflict
+    | errors.IdempotencyKeyReused
+    | errors.PermissionDenied,
+    strawberry.union("TargetAnswer", description="The target as it now is, or why the command was refused."),
+]
+
+
+@strawberry.type
+class TargetMutation:
+    @strawberry.mutation(description="Add an API to a project. Nothing is fetched yet: `targetAnalyze` finds its document.")
+    async def target_add(
+        self,
+        info: Info,
+        project_id: Annotated[strawberry.ID, strawberry.argument(description="The project's id.")],
+        input: GivenTarget,
+        idempotency_key: IdempotencyKey = None,
+    ) -> TargetAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: targets.add_target(services, actor, ids.project_number(project_id), input.document(), idempotency_key)
+        )
+
+    @strawberry.mutation(description="Give the target another name or address. Its last analysis stays until the next.")
+    async def target_update(
+        self,
+        info: Info,
+        id: TargetId,
+        input: GivenTarget,
+        expected_version: ExpectedVersion = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> TargetAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: targets.update_target(
+                services, actor, ids.target_number(id), input.document(), expected_version, idempotency_key
+            )
+        )
+
+    @strawberry.mutation(
+        description=(
+            "Find and read the target's OpenAPI document now: at its address, through a Swagger UI page there, or at well-known "
+            "paths below it. Takes seconds. An error says what was tried and what answered; the last analysis then stays."
+        )
+    )
+    async def target_analyze(
+        self, info: Info, id: TargetId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
+    ) -> TargetAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: targets.analyze_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
+        )
+
+    @strawberry.mutation(description="Take the target out of the lists. Its analyses stay, its name is free again.")
+    async def target_archive(
+        self, info: Info, id: TargetId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
+    ) -> TargetAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: targets.archive_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
+        )
+
+
+async def _answer(command: Callable[[], Awaitable[domain.Target]]) -> Any:
+    try:
+        return TargetPayload(target=Target.of(await command()))
+    except UserError as error:
+        return errors.union_member(error)

@@ -1,0 +1,215 @@
+"""Targets: the APIs that projects test, and what their documents say."""
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+from domain import api_document
+from domain import target as domain
+from domain.query import NamedOrder, Page, TargetQuery
+from gql import ids
+from gql.context import Info
+from gql.types.connection import Connection, checked_first, checked_text, page_parts
+from gql.types.enums import OAuthGrant, SecurityKind
+from gql.types.node import Node
+from gql.types.project import Project, named_cursor, named_place
+from resolvers import target as targets
+
+
+@strawberry.type(description="A flow of OAuth 2.")
+class OAuthFlow:
+    grant: OAuthGrant = strawberry.field(description="Which one.")
+    token_url: str = strawberry.field(description="Where tokens come from; empty where the document does not say.")
+    scopes: list[str] = strawberry.field(description="The scopes that can be asked for.")
+
+
+@strawberry.type(description="A way to identify oneself to an API.")
+class SecurityScheme:
+    name: str = strawberry.field(description="Its name in the document, as endpoints' `security` quotes it.")
+    kind: SecurityKind = strawberry.field(description="What it is.")
+    scheme: str = strawberry.field(description="The HTTP authentication scheme or the type, as the document has it.")
+    description: str = strawberry.field(description="What the document says of it.")
+    location: str = strawberry.field(description="Of an API key: `header`, `query` or `cookie`.")
+    parameter: str = strawberry.field(description="Of an API key: the name of the header, parameter or cookie.")
+    flows: list[OAuthFlow] = strawberry.field(description="Of OAuth 2: the ways to a token.")
+    discovery_url: str = strawberry.field(description="Of OpenID Connect: where its configuration is.")
+
+
+@strawberry.type(description="A group of endpoints.")
+class Tag:
+    name: str = strawberry.field(description="Its name.")
+    description: str = strawberry.field(description="What the document says of it.")
+
+
+@strawberry.type(description="An address at which a document was looked for.")
+class TriedAddress:
+    url: str = strawberry.field(description="The address.")
+    outcome: str = strawberry.field(description="What came of it, as in `answers 404 Not Found`.")
+
+
+@strawberry.type(description="One of several documents that a page offers.")
+class NamedAddress:
+    name: str = strawberry.field(description="Its name on the page.")
+    url: str = strawberry.field(description="Its address: make it the target's to analyse this one.")
+
+
+@strawberry.type(description="How a document differs from that of the analysis before. Endpoints are named as in `GET /pets`.")
+class Drift:
+    added: list[str] = strawberry.field(description="Endpoints that are new.")
+    removed: list[str] = strawberry.field(description="Endpoints that are gone.")
+    changed: list[str] = strawberry.field(description="Endpoints that want other requests; other words are no change.")
+
+
+@strawberry.type(description="What a target's OpenAPI document said when it was analysed.")
+class TargetAnalysis:
+    number: int = strawberry.field(description="Counts the target's analyses from 1.")
+    analyzed_at: datetime = strawberry.field(description="When it was made.")
+    actor: str = strawberry.field(description="The subject of the person who asked for it.")
+    url: str = strawberry.field(description="The address that was asked.")
+    document_url: str = strawberry.field(description="Where the document was.")
+    strategy: str = strawberry.field(description="How it was found: `direct`, `Swagger UI` or `well-known paths`.")
+    tried: list[TriedAddress] = strawberry.field(description="All addresses that were tried, in order, the document's last.")
+    choices: list[NamedAddress] = strawberry.field(description="The documents that the page offers, where it offers several.")
+    dialect: str = strawberry.field(description="The format, as in `OpenAPI 3.1.0`.")
+    title: str = strawberry.field(description="The API's title.")
+    api_version: str = strawberry.field(description="The API's own version.")
+    description: str = strawberry.field(description="What the API is for.")
+    servers: list[str] = strawberry.field(description="Where the API is served, the document's first choice first.")
+    tags: list[Tag] = strawberry.field(description="The groups that the document describes.")
+    security_schemes: list[SecurityScheme] = strawberry.field(description="The ways to identify oneself.")
+    problems: list[str] = strawberry.field(description="What of the document could not be read, in a sentence each.")
+    endpoint_count: int = strawberry.field(description="How many endpoints it has.")
+    sha256: str = strawberry.field(description="The SHA-256 checksum of the document's text in UTF-8.")
+    size: float = strawberry.field(description="The size of that text in bytes; a whole number.")
+    drift: Drift = strawberry.field(description="Against the analysis before; nothing for the first.")
+
+    @classmethod
+    def of(cls, analysis: domain.TargetAnalysis) -> "TargetAnalysis":
+        """The type for an analysis of the domain."""
+        api = analysis.api
+        return cls(
+            number=analysis.number,
+            analyzed_at=analysis.recorded_at,
+            actor=analysis.actor,
+            url=analysis.url,
+            document_url=analysis.document_url,
+            strategy=analysis.strategy,
+            tried=[TriedAddress(url=each.url, outcome=each.outcome) for each in analysis.tried],
+            choices=[NamedAddress(name=each.name, url=each.url) for each in analysis.choices],
+            dialect=api.dialect,
+            title=api.title,
+            api_version=api.version,
+            description=api.description,
+            servers=list(api.servers),
+            tags=[Tag(name=each.name, description=each.description) for each in api.tags],
+            security_schemes=[_security_scheme(each) for each in api.security_schemes],
+            problems=list(api.problems),
+            endpoint_count=analysis.endpoint_count,
+            sha256=analysis.sha256,
+            size=analysis.size,
+            drift=Drift(
+                added=list(analysis.drift.added), removed=list(analysis.drift.removed), changed=list(analysis.drift.changed)
+            ),
+        )
+
+
+def _security_scheme(scheme: api_document.SecurityScheme) -> SecurityScheme:
+    return SecurityScheme(
+        name=scheme.name,
+        kind=scheme.kind,
+        scheme=scheme.scheme,
+        description=scheme.description,
+        location=scheme.location,
+        parameter=scheme.parameter,
+        flows=[OAuthFlow(grant=each.grant, token_url=each.token_url, scopes=list(each.scopes)) for each in scheme.flows],
+        discovery_url=scheme.discovery_url,
+    )
+
+
+@strawberry.type(description="An API that a project tests.")
+class Target(Node):
+    number: int = strawberry.field(description="The short number that people quote.")
+    name: str = strawberry.field(description="Its name; no other target of the project that is not archived has it.")
+    url: str = strawberry.field(description="The address from which its OpenAPI document is found.")
+    version: int = strawberry.field(description="Grows by one with each change and each analysis.")
+    created_at: datetime = strawberry.field(description="When it was added.")
+    updated_at: datetime = strawberry.field(description="When it was last changed or analysed.")
+    archived_at: datetime | None = strawberry.field(description="When it was taken out of the lists.")
+    analysis: TargetAnalysis | None = strawberry.field(
+        description="What its document said last, but its endpoints, which `endpoints` lists; null before `targetAnalyze`."
+    )
+    project_id: strawberry.Private[int]
+
+    @strawberry.field(description="The project that it belongs to.")
+    async def project(self, info: Info) -> Project | None:
+        project = await info.context.loaders.project_by_id.load(self.project_id)
+        return None if project is None else Project.of(project)
+
+    @classmethod
+    def of(cls, target: domain.Target) -> "Target":
+        """The type for a target of the domain."""
+        return cls(
+            id=strawberry.ID(ids.encode("Target", target.id)),
+            number=target.id,
+            name=target.definition.name,
+            url=target.definition.url,
+            version=target.version,
+            created_at=target.created_at,
+            updated_at=target.updated_at,
+            archived_at=target.archived_at,
+            analysis=None if target.analysis is None else TargetAnalysis.of(target.analysis),
+            project_id=target.project_id,
+        )
+
+
+@strawberry.input(description="A target as people define it.")
+class TargetInput:
+    url: str = strawberry.field(
+        description="Any http(s) address of the API: its OpenAPI document's, its documentation page's, or just its base."
+    )
+    name: str | None = strawberry.field(default=None, description="Its name, at most 200 characters; else the address's host.")
+
+    def document(self) -> dict[str, Any]:
+        """The input as the domain reads it."""
+        return {"url": self.url, "name": self.name}
+
+
+@strawberry.input(description="Which targets. What is left out does not restrict; archived ones are left out unless asked for.")
+class TargetFilter:
+    project_id: strawberry.ID | None = strawberry.field(default=None, description="Of the project with this id.")
+    name_prefix: str | None = strawberry.field(default=None, description="Whose name begins so, letter by letter.")
+    is_archived: bool | None = strawberry.field(default=False, description="Archived or not; null for both.")
+
+
+@strawberry.type(description="A page of targets.")
+class TargetConnection(Connection[Target]):
+    query: strawberry.Private[TargetQuery]
+
+    @strawberry.field(description="How many targets the filter has in all; costs a count.")
+    async def total_count(self, info: Info) -> int:
+        return await targets.count_targets(info.context.services, info.context.actor, self.query)
+
+    @classmethod
+    def of(cls, page: Page[domain.Target], query: TargetQuery, after: str | None) -> "TargetConnection":
+        """The connection for a page of targets."""
+        cursors = [named_cursor("target", query.order, each.definition.name, each.id) for each in page.items]
+        nodes = [Target.of(each) for each in page.items]
+        return cls(query=query, **page_parts(nodes, cursors, has_more=page.has_more, after=after))
+
+
+def target_query(
+    chosen: TargetFilter | None, order: NamedOrder, is_descending: bool, first: int, after: str | None
+) -> TargetQuery:
+    """The domain's query for a filter as sent; a project that does not exist has no targets."""
+    chosen = chosen or TargetFilter()
+    project = None if chosen.project_id is None else ids.found(ids.project_number, chosen.project_id) or 0
+    return TargetQuery(
+        project_id=project,
+        name_prefix=checked_text("filter.namePrefix", chosen.name_prefix),
+        is_archived=chosen.is_archived,
+        order=order,
+        is_descending=is_descending,
+        after=named_place("target", order, after),
+        first=checked_first(first),
+    )

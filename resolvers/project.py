@@ -1,0 +1,102 @@
+"""What people do with projects of load tests."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from domain.actor import Actor
+from domain.project import Project, project_definition
+from domain.query import Page, ProjectQuery
+from domain.storage import UnitOfWork
+from resolvers.authorisation import require_person
+from resolvers.idempotency import Idempotency
+from resolvers.services import Services
+from resolvers.versioned import Command, known, run
+
+log = logging.getLogger(__name__)
+
+
+async def create_project(
+    services: Services, actor: Actor, document: Mapping[str, Any], idempotency_key: str | None = None
+) -> Project:
+    """Record a new project; its creator owns it."""
+    person = require_person(actor)
+    definition = project_definition(document)
+    idempotency = Idempotency.of(person.subject, "projectCreate", idempotency_key, document)
+    async with services.database.transaction() as work:
+        if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+            return await read_project(work, outcome["project"])
+        project = await work.projects.add(definition, person.subject)
+        if idempotency is not None:
+            await idempotency.complete(work, {"project": project.id})
+    log.info("projectCreate", extra={"project": project.id, "subject": person.subject})
+    return project
+
+
+async def update_project(
+    services: Services,
+    actor: Actor,
+    project_id: int,
+    document: Mapping[str, Any],
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
+) -> Project:
+    """Give the project another definition, as its next version."""
+    definition = project_definition(document)
+
+    async def update(work: UnitOfWork, project: Project, subject: str) -> Project | None:
+        return await work.projects.change(project, definition, subject)
+
+    command = _command("projectUpdate", project_id, expected_version, idempotency_key, {"input": document})
+    return await run(services, actor, command, read_project, update)
+
+
+async def archive_project(
+    services: Services, actor: Actor, project_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+) -> Project:
+    """Take the project out of the lists; its history stays, and its name is free again."""
+
+    async def archive(work: UnitOfWork, project: Project, subject: str) -> Project | None:
+        return await work.projects.change(project, project.definition, subject, is_archived=True)
+
+    command = _command("projectArchive", project_id, expected_version, idempotency_key)
+    return await run(services, actor, command, read_project, archive)
+
+
+def _command(
+    mutation: str, project_id: int, expected_version: int | None, key: str | None, given: Mapping[str, Any] | None = None
+) -> Command:
+    return Command(
+        mutation=mutation,
+        kind="project",
+        number=project_id,
+        expected_version=expected_version,
+        idempotency_key=key,
+        given=given or {},
+    )
+
+
+async def read_project(work: UnitOfWork, project_id: int) -> Project:
+    """The project of that id; `NotFound` where there is none."""
+    return known(await work.projects.get_many([project_id]), "project", project_id)
+
+
+async def find_projects(services: Services, actor: Actor, ids: list[int]) -> dict[int, Project]:
+    """The projects of these ids."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.projects.get_many(ids)
+
+
+async def list_projects(services: Services, actor: Actor, query: ProjectQuery) -> Page[Project]:
+    """A page of projects."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.projects.page(query)
+
+
+async def count_projects(services: Services, actor: Actor, query: ProjectQuery) -> int:
+    """How many projects the query has in all."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.projects.count(query)

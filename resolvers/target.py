@@ -1,0 +1,184 @@
+"""What people do with targets: add them to a project, analyse their OpenAPI documents, look at their endpoints."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from domain.actor import Actor
+from domain.api_document import ApiDocument, FoundDocument, drift
+from domain.endpoint import Endpoint
+from domain.errors import IllegalTransition
+from domain.openapi import read_openapi
+from domain.query import EndpointQuery, Page, TargetQuery
+from domain.storage import UnitOfWork
+from domain.target import Target, TargetAnalysis, document_location, target_definition
+from resolvers.authorisation import require_person
+from resolvers.idempotency import Idempotency
+from resolvers.project import read_project
+from resolvers.services import Services
+from resolvers.upload import take_in
+from resolvers.versioned import Command, known, run
+
+log = logging.getLogger(__name__)
+
+
+async def add_target(
+    services: Services, actor: Actor, project_id: int, document: Mapping[str, Any], idempotency_key: str | None = None
+) -> Target:
+    """Record a new target of a project; nothing of it is fetched yet."""
+    person = require_person(actor)
+    definition = target_definition(document)
+    given = {"project": project_id, "input": document}
+    idempotency = Idempotency.of(person.subject, "targetAdd", idempotency_key, given)
+    async with services.database.transaction() as work:
+        if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+            return await read_target(work, outcome["target"])
+        project = await read_project(work, project_id)
+        if project.archived_at is not None:
+            raise IllegalTransition(f"Project {project_id}", "ARCHIVED", "targetAdd", f"Project {project_id} is archived.")
+        target = await work.targets.add(project_id, definition, person.subject)
+        if idempotency is not None:
+            await idempotency.complete(work, {"target": target.id})
+    log.info("targetAdd", extra={"target": target.id, "project": project_id, "subject": person.subject})
+    return target
+
+
+async def update_target(
+    services: Services,
+    actor: Actor,
+    target_id: int,
+    document: Mapping[str, Any],
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
+) -> Target:
+    """Give the target another name or address, as its next version; the last analysis stays until the next."""
+    definition = target_definition(document)
+
+    async def update(work: UnitOfWork, target: Target, subject: str) -> Target | None:
+        return await work.targets.change(target, definition, subject)
+
+    command = _command("targetUpdate", target_id, expected_version, idempotency_key, {"input": document})
+    return await run(services, actor, command, read_target, update)
+
+
+async def archive_target(
+    services: Services, actor: Actor, target_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+) -> Target:
+    """Take the target out of the lists; its analyses stay, and its name is free again."""
+
+    async def archive(work: UnitOfWork, target: Target, subject: str) -> Target | None:
+        return await work.targets.change(target, target.definition, subject, is_archived=True)
+
+    command = _command("targetArchive", target_id, expected_version, idempotency_key)
+    return await run(services, actor, command, read_target, archive)
+
+
+async def analyze_target(
+    services: Services, actor: Actor, target_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+) -> Target:
+    """Find and read the target's OpenAPI document now, and keep what it says as the target's next analysis.
+
+    Nothing is kept where no document is found. Its text is in the artifact store before the database names it. No transaction is
+    open while it is fetched, so a repeat of the command is looked for before.
+    """
+    person = require_person(actor)
+    command = _command("targetAnalyze", target_id, expected_version, idempotency_key)
+    idempotency = command.idempotency(person.subject)
+    async with services.database.snapshot() as work:
+        seen = await read_target(work, target_id)
+        if idempotency is not None and await idempotency.is_used(work):
+            return seen
+        command.check(seen)
+    found = await services.documents.find(seen.definition.url)
+    api = await asyncio.to_thread(read_openapi, found.raw, found.url)
+    sha256 = hashlib.sha256(found.content).hexdigest()
+    await take_in(services, document_location(sha256), sha256, len(found.content), 0, _once(found.content))
+
+    async def record(work: UnitOfWork, target: Target, subject: str) -> Target | None:
+        before = None if target.analysis is None else await work.targets.all_endpoints(target_id, target.analysis.number)
+        analysis = _analysis(target, seen.definition.url, subject, found, sha256, api, before)
+        return await work.targets.add_analysis(target, analysis, api.endpoints)
+
+    return await run(services, actor, command, read_target, record)
+
+
+def _analysis(
+    target: Target,
+    url: str,
+    subject: str,
+    found: FoundDocument,
+    sha256: str,
+    api: ApiDocument,
+    before: Sequence[Endpoint] | None,
+) -> TargetAnalysis:
+    return TargetAnalysis(
+        target_id=target.id,
+        number=1 if target.analysis is None else target.analysis.number + 1,
+        actor=subject,
+        recorded_at=datetime.now(UTC),
+        url=url,
+        document_url=found.url,
+        strategy=found.strategy,
+        media_type=found.media_type,
+        sha256=sha256,
+        size=len(found.content),
+        endpoint_count=len(api.endpoints),
+        api=replace(api, endpoints=()),
+        drift=drift(api.endpoints if before is None else before, api.endpoints),
+        tried=found.tried,
+        choices=found.choices,
+    )
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _command(
+    mutation: str, target_id: int, expected_version: int | None, key: str | None, given: Mapping[str, Any] | None = None
+) -> Command:
+    return Command(
+        mutation=mutation,
+        kind="target",
+        number=target_id,
+        expected_version=expected_version,
+        idempotency_key=key,
+        given=given or {},
+    )
+
+
+async def read_target(work: UnitOfWork, target_id: int) -> Target:
+    """The target of that id; `NotFound` where there is none."""
+    return known(await work.targets.get_many([target_id]), "target", target_id)
+
+
+async def find_targets(services: Services, actor: Actor, ids: list[int]) -> dict[int, Target]:
+    """The targets of these ids."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.targets.get_many(ids)
+
+
+async def list_targets(services: Services, actor: Actor, query: TargetQuery) -> Page[Target]:
+    """A page of targets."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.targets.page(query)
+
+
+async def count_targets(services: Services, actor: Actor, query: TargetQuery) -> int:
+    """How many targets the query has in all."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.targets.count(query)
+
+
+async def list_endpoints(services: Services, actor: Actor, query: EndpointQuery) -> Page[tuple[int, Endpoint]]:
+    """A page of the endpoints of one analysis, each with its place in the document."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.targets.endpoints(query)

@@ -1,0 +1,96 @@
+"""Commands on what is kept as one row with all its versions beside it: projects, targets."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from domain.actor import Actor
+from domain.errors import IllegalTransition, NotFound, ValidationFailed, VersionConflict
+from domain.project import Project
+from domain.storage import UnitOfWork
+from domain.target import Target
+from resolvers.authorisation import require_person
+from resolvers.idempotency import Idempotency
+from resolvers.services import Services
+
+log = logging.getLogger(__name__)
+Thing = TypeVar("Thing", Project, Target)
+Read = Callable[[UnitOfWork, int], Awaitable[Thing]]
+Write = Callable[[UnitOfWork, Thing, str], Awaitable[Thing | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A mutation as sent, about the thing of that kind (`project`) and number; `given` is what else came with it."""
+
+    mutation: str
+    kind: str
+    number: int
+    expected_version: int | None
+    idempotency_key: str | None
+    given: Mapping[str, Any]
+
+    @property
+    def thing(self) -> str:
+        """What the command is about, for people."""
+        return f"{self.kind.capitalize()} {self.number}"
+
+    def idempotency(self, person: str) -> Idempotency | None:
+        """Its key with its scope and all that it was sent with."""
+        given = {self.kind: self.number, "expectedVersion": self.expected_version, **self.given}
+        return Idempotency.of(person, self.mutation, self.idempotency_key, given)
+
+    def check(self, thing: Project | Target) -> None:
+        """Refuse what is archived, or was changed since the version that the caller has seen."""
+        if thing.archived_at is not None:
+            raise IllegalTransition(
+                self.thing, "ARCHIVED", self.mutation, f"{self.thing} is archived; nothing can be done with it."
+            )
+        expected = self.expected_version
+        if expected is None or expected == thing.version:
+            return
+        if not 1 <= expected < thing.version:
+            raise ValidationFailed.of("expectedVersion", f"{expected} is none of its versions, 1 to {thing.version}")
+        raise VersionConflict(self.thing, expected, thing.version)
+
+
+async def run(services: Services, actor: Actor, command: Command, read: Read[Thing], write: Write[Thing]) -> Thing:
+    """Let `write` store the thing's next version, again on a fresh read where another writer was faster; return it then.
+
+    A repeat of a command with its key returns the thing as it is now.
+    """
+    while True:
+        try:
+            changed = await _try(services, require_person(actor).subject, command, read, write)
+        except _Overtaken:
+            continue
+        log.info("%s", command.mutation, extra={command.kind: command.number, "version": changed.version})
+        return changed
+
+
+async def _try(services: Services, person: str, command: Command, read: Read[Thing], write: Write[Thing]) -> Thing:
+    idempotency = command.idempotency(person)
+    async with services.database.transaction() as work:
+        is_replay = idempotency is not None and await idempotency.replayed(work) is not None
+        thing = await read(work, command.number)
+        if is_replay:
+            return thing
+        command.check(thing)
+        changed = await write(work, thing, person)
+        if changed is None:
+            raise _Overtaken
+        if idempotency is not None:
+            await idempotency.complete(work, {command.kind: command.number})
+    return changed
+
+
+class _Overtaken(Exception):
+    """Another writer was faster; nothing was stored."""
+
+
+def known(found: Mapping[int, Thing], kind: str, number: int) -> Thing:
+    """The thing of that number; `NotFound` where it does not exist."""
+    if number not in found:
+        raise NotFound(kind, number)
+    return found[number]
