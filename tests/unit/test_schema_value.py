@@ -1,0 +1,242 @@
+"""Values made from schemas: they fit, they are the same each time, and no schema takes them without end."""
+
+import base64
+import re
+from contextlib import suppress
+from datetime import date, datetime
+from ipaddress import ip_address
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.pattern_text import Unmatchable, matching_text
+from domain.schema_value import FORMATS, LARGEST, MAX_VALUES, NoValue, SchemaValues
+
+DOCUMENT: dict[str, Any] = {
+    "components": {
+        "schemas": {
+            "Pet": {
+                "type": "object",
+                "required": ["name", "owner"],
+                "properties": {
+                    "id": {"type": "integer", "readOnly": True},
+                    "name": {"type": "string", "minLength": 3, "maxLength": 3},
+                    "owner": {"$ref": "#/components/schemas/Person"},
+                    "friend": {"$ref": "#/components/schemas/Pet"},
+                },
+            },
+            "Person": {
+                "allOf": [{"$ref": "#/components/schemas/Named"}, {"required": ["age"], "properties": {"age": {"minimum": 18}}}]
+            },
+            "Named": {"type": "object", "required": ["name"], "properties": {"name": {"example": "Ada"}}},
+            "Endless": {"type": "object", "required": ["more"], "properties": {"more": {"$ref": "#/components/schemas/Endless"}}},
+            "Tree": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}, "minItems": 0},
+            "Self": {"$ref": "#/components/schemas/Self"},
+            "AllSelf": {"allOf": [{"$ref": "#/components/schemas/AllSelf"}, {"$ref": "#/components/schemas/AllSelf"}]},
+        }
+    }
+}
+
+
+def make(schema: Any, *, seed: int = 1, fills_optional: bool = True) -> Any:
+    return SchemaValues(DOCUMENT, seed=seed, fills_optional=fills_optional).value(schema, "body")
+
+
+def ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def test_an_object_has_what_it_requires_and_if_wanted_the_rest() -> None:
+    whole = make(ref("Pet"))
+    assert set(whole) == {"name", "owner", "friend"} and len(whole["name"]) == 3, "what is read only is not sent"
+    assert whole["owner"]["name"] == "Ada" and whole["owner"]["age"] >= 18
+    assert set(make(ref("Pet"), fills_optional=False)) == {"name", "owner"}
+
+
+def test_the_same_seed_and_place_give_the_same_value() -> None:
+    values = SchemaValues(DOCUMENT, seed=1)
+    values.value({"type": "number"}, "something before")
+    assert values.value(ref("Pet"), "body") == make(ref("Pet"))
+    assert len({make({"type": "integer"}, seed=seed) for seed in range(20)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"const": 0}, 0),
+        ({"enum": [None, "a"]}, "a"),
+        ({"enum": [None]}, None),
+        ({"type": "string", "default": "d", "enum": ["d", "e"]}, "d"),
+        ({"example": None}, None),
+        ({"examples": ["x", "y"]}, "x"),
+        ({"type": ["null", "boolean"], "enum": [True]}, True),
+        ({"type": "null"}, None),
+        ({"oneOf": [{"type": "null"}, {"const": 5}]}, 5),
+        ({"oneOf": [False, ref("Endless"), ref("Missing"), {"const": 6}]}, 6),
+        ({"anyOf": [{"type": "null"}]}, None),
+        ({"oneOf": [{"properties": {"a": {"const": 1}}}], "properties": {"b": {"const": 2}}}, {"b": 2, "a": 1}),
+        ({"allOf": [{"minimum": 3}, {"minimum": 5, "maximum": 9}], "maximum": 5, "type": "integer"}, 5),
+        ({"allOf": [{"enum": [1, 2]}, {"enum": [2, 3]}]}, 2),
+        ({"allOf": [{"properties": {"a": {"minimum": 4}}}, {"properties": {"a": {"maximum": 4, "type": "integer"}}}]}, {"a": 4}),
+        ({"type": "integer", "minimum": 3, "exclusiveMinimum": True, "maximum": 4}, 4),
+        ({"type": "integer", "exclusiveMinimum": 3, "exclusiveMaximum": 5}, 4),
+        ({"type": "integer", "multipleOf": 7, "minimum": 8, "maximum": 20}, 14),
+        ({"type": "array", "items": {"const": 1}, "minItems": 3}, [1, 1, 1]),
+        ({"type": "array", "prefixItems": [{"const": 1}, {"const": 2}]}, [1, 2]),
+        ({"type": "array", "maxItems": 0}, []),
+        ({"type": "array", "uniqueItems": True, "minItems": 2, "items": {"enum": [1, 2]}, "maxItems": 2}, "set of 1 and 2"),
+        ({"required": ["a"], "additionalProperties": {"const": 1}}, {"a": 1}),
+        ({"type": "object", "minProperties": 2, "additionalProperties": {"const": 1}}, {"property1": 1, "property2": 1}),
+        (ref("Tree"), "a list"),
+    ],
+)  # fmt: skip
+def test_rules_are_kept(schema: dict[str, Any], expected: Any) -> None:
+    made = make(schema)
+    if expected == "set of 1 and 2":
+        assert sorted(made) == [1, 2]
+    elif expected == "a list":
+        assert isinstance(made, list)
+    else:
+        assert made == expected and type(made) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        (False, "allows no value"),
+        (ref("Endless"), "back to itself"),
+        (ref("Self"), "back to itself"),
+        (ref("AllSelf"), "back to itself"),
+        (ref("Missing"), "leads nowhere"),
+        ({"$ref": "http://elsewhere.test/#/x"}, "leads out of the document"),
+        ({"type": "integer", "minimum": 2, "maximum": 1}, "no number"),
+        ({"type": "array", "minItems": 10**9}, f"more than {MAX_VALUES} values"),
+        ({"type": "array", "minItems": 9000, "items": {"type": "array", "minItems": 9000}}, f"more than {MAX_VALUES} values"),
+        ({"type": "string", "minLength": 10**12}, "characters"),
+        ({"type": "array", "uniqueItems": True, "minItems": 3, "items": {"type": "boolean"}}, "different values"),
+        ({"oneOf": [False]}, "allows no value"),
+    ],
+)
+def test_where_nothing_fits_it_is_said_why(schema: Any, reason: str) -> None:
+    with pytest.raises(NoValue, match=reason):
+        make(schema)
+
+
+CHECKS: dict[str, Any] = {
+    "date-time": lambda text: datetime.fromisoformat(text),
+    "date": date.fromisoformat,
+    "ipv4": ip_address,
+    "ipv6": ip_address,
+    "uuid": UUID,
+    "byte": lambda text: base64.b64decode(text, validate=True),
+    "email": lambda text: re.fullmatch(r"\w+@example\.com", text)[0],  # type: ignore[index]
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_formats_are_what_they_are_called(form: str) -> None:
+    for seed in range(20):
+        text = make({"type": "string", "format": form}, seed=seed)
+        assert isinstance(text, str) and text
+        CHECKS.get(form, str)(text)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^[A-Z]{3}-\d{4}$",
+        r"a|b|cc",
+        r"^(?<year>\d{4})-(0[1-9]|1[0-2])$",
+        r"[^a-z]+",
+        r"\w+@\w+\.(com|org)",
+        r".{5,}",
+        r"^\S*$",
+        r"x?y*?",
+        "",
+    ],
+)
+def test_patterns_are_matched(pattern: str) -> None:
+    for seed in range(20):
+        assert re.fullmatch(pattern.replace("(?<", "(?P<"), matching_text(pattern, Random(seed)))
+
+
+@pytest.mark.parametrize("pattern", ["(", r"(?=a)b", r"(a)\1", r"\p{L}+", "((a{1000}){1000}){1000}", "a{1000000000}", r"\bx"])
+def test_patterns_that_can_not_be_walked_are_named_and_the_rest_of_the_rules_kept(pattern: str) -> None:
+    with pytest.raises(Unmatchable):
+        matching_text(pattern, Random(1))
+    values = SchemaValues({}, seed=1)
+    assert len(values.value({"type": "string", "pattern": pattern, "minLength": 20}, "q")) == 20
+    assert pattern[:100] in values.problems[0].encode().decode("unicode_escape")
+
+
+@given(st.integers(-1000, 1000), st.integers(0, 500), st.sampled_from([None, 1, 3, 0.5, 0.25]), st.booleans(), st.integers(0, 99))
+def test_numbers_are_within_their_bounds(low: int, width: int, step: float | None, is_whole: bool, seed: int) -> None:
+    schema: dict[str, Any] = {"type": "integer" if is_whole else "number", "minimum": low, "maximum": low + width}
+    if step is not None and not (is_whole and step < 1):
+        schema["multipleOf"] = step
+    try:
+        made = make(schema, seed=seed)
+    except NoValue:
+        assert "multipleOf" in schema and not any(number % schema["multipleOf"] == 0 for number in range(low, low + width + 1))
+        return
+    assert low <= made <= low + width
+    assert isinstance(made, int) or not is_whole
+    assert "multipleOf" not in schema or (made / schema["multipleOf"]).is_integer()
+
+
+@pytest.mark.parametrize("bound", [1e300, -1e300, 2**63, 10**400])
+def test_bounds_beyond_all_measure(bound: float) -> None:
+    for key in ("minimum", "maximum"):
+        try:
+            assert abs(make({"type": "integer", key: bound})) <= LARGEST + 100
+        except NoValue as problem:
+            assert "no number" in str(problem)
+
+
+TYPES = ["object", "array", "string", "integer", "number"]
+KEYWORDS = [
+    "$ref",
+    "a",
+    "allOf",
+    "anyOf",
+    "enum",
+    "exclusiveMinimum",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "multipleOf",
+    "oneOf",
+    "pattern",
+    "prefixItems",
+    "properties",
+    "required",
+    "type",
+]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.sampled_from(TYPES),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(KEYWORDS),
+            inner | st.just("#"),
+            max_size=4,
+        )
+    ),
+    max_leaves=25,
+)
+
+
+@given(ANYTHING, st.booleans())
+def test_any_schema_gives_a_value_or_says_why_not(schema: Any, fills_optional: bool) -> None:
+    document = schema if isinstance(schema, dict) else {}
+    with suppress(NoValue):
+        SchemaValues(document, seed=1, fills_optional=fills_optional).value(schema, "x")
