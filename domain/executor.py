@@ -13,7 +13,8 @@ from domain.validation import Problems
 
 DEFAULT_GRACE = 30.0
 DEFAULT_MAX_DURATION = 600.0
-SHORTEST = 0.001
+SHORTEST = 1.0
+SHORTEST_TIME_UNIT = 0.001
 MAX_STAGES = 100
 MAX_ITERATIONS = 1_000_000_000
 
@@ -183,7 +184,7 @@ def read_executor(problems: Problems, raw: Mapping[str, Any], limits: LoadLimits
 
 
 def _arrival_rate(problems: Problems, raw: Mapping[str, Any], kind: ExecutorKind, limits: LoadLimits) -> dict[str, Any]:
-    time_unit = problems.number(raw, "timeUnit", 1.0, SHORTEST, 86_400.0)
+    time_unit = problems.number(raw, "timeUnit", 1.0, SHORTEST_TIME_UNIT, 86_400.0)
     most = max(1, int(limits.rate * time_unit))
     vus = problems.integer(raw, "preAllocatedVUs", None, 1, limits.vus)
     max_vus = problems.integer(raw, "maxVUs", vus, 1, limits.vus)
