@@ -137,7 +137,7 @@ def test_k6_takes_every_executor_that_is_accepted(tmp_path: Path, executors: lis
     scenarios = {f"s{number}": executor.k6_options() for number, executor in enumerate(executors)}
     script = tmp_path / "script.js"
     script.write_text(f"export const options = {json.dumps({'scenarios': scenarios})};\nexport default function () {{}}\n")
-    command = [K6, "inspect", "--execution-requirements", script]  # without that option nothing is checked
+    command: list[str | Path] = [K6, "inspect", "--execution-requirements", script]  # without that option nothing is checked
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     read_back = {name: each["executor"] for name, each in json.loads(done.stdout)["scenarios"].items()}

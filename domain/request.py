@@ -1,0 +1,142 @@
+"""From an endpoint and the values of its parameters to the request that a load test sends.
+
+Source: OpenAPI 3.0.4, "Style Values" and "Style Examples"; percent-encoding by RFC 3986, header fields by RFC 9110.
+"""
+
+import json
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation
+from domain.errors import FieldProblem, ValidationFailed
+
+DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
+TOKEN = frozenset(f"!#$%&'*+-.^_`|~{string.ascii_letters}{string.digits}")
+PREFIXES = {"label": ".", "matrix": ";"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request: `name` is method and path with its parameters in braces, `headers` are in the order in which they are sent."""
+
+    name: str
+    method: Method
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
+
+
+def build_request(
+    endpoint: Endpoint,
+    server: str,
+    values: Mapping[tuple[ParameterLocation, str], Any],
+    headers: Mapping[str, str] | None = None,
+    body: str | None = None,
+    media_type: str | None = None,
+) -> Request:
+    """The request to `endpoint` at the base address `server`.
+
+    Args:
+        endpoint: what is called.
+        server: the base address; an endpoint with servers of its own is called at its first.
+        values: of parameters, as JSON, by place and name; those without a value are left out, which the path does not allow.
+        headers: what the user adds; they take the place of parameters and of the media type, whatever their case.
+        body: the body's text.
+        media_type: what the body is, as the document says; else `application/json`.
+
+    Raises:
+        ValidationFailed: with a path parameter that has no value, or a header that HTTP can't carry.
+    """
+    problems: list[FieldProblem] = []
+    path, query, sent, cookies = endpoint.path, [], dict[str, tuple[str, str]](), []
+    for parameter in endpoint.parameters:
+        key = (parameter.location, parameter.name)
+        if key not in values:
+            if parameter.location is ParameterLocation.PATH:
+                problems.append(FieldProblem(f"parameters.{parameter.name}", "has no value, and the path needs one"))
+            continue
+        value = _document(values[key]) if parameter.media_type else values[key]
+        match parameter.location:
+            case ParameterLocation.PATH:
+                path = path.replace(f"{{{parameter.name}}}", _in_path(parameter, value))
+            case ParameterLocation.QUERY:
+                query += list(_pairs(parameter, value))
+            case ParameterLocation.HEADER:
+                sent[parameter.name.lower()] = (parameter.name, _simple(parameter, value, _plain))
+            case ParameterLocation.COOKIE:
+                cookies += [f"{name}={text}" for name, text in _pairs(parameter, value)]
+    if cookies:
+        sent["cookie"] = ("Cookie", "; ".join(cookies))
+    if body is not None:
+        sent["content-type"] = ("Content-Type", media_type or "application/json")
+    for name, text in (headers or {}).items():
+        sent[name.lower()] = (name, text)
+    problems += _header_problems(sent.values())
+    if problems:
+        raise ValidationFailed(problems)
+    base = (endpoint.servers[0] if endpoint.servers else server).rstrip("/")
+    url = (
+        base + quote(path, safe="/%:@!$&'()*+,;=~") + ("?" + "&".join(f"{name}={text}" for name, text in query) if query else "")
+    )
+    return Request(name=endpoint.key, method=endpoint.method, url=url, headers=tuple(sent.values()), body=body)
+
+
+def _header_problems(headers: Any) -> Iterator[FieldProblem]:
+    for name, text in headers:
+        if not name or not TOKEN.issuperset(name):
+            yield FieldProblem(f"headers.{name[:100]}", "is no name of a header")
+        elif not all(" " <= character <= "~" or character == "\t" for character in text):
+            yield FieldProblem(f"headers.{name[:100]}", "may have printable ASCII characters alone")
+
+
+def _in_path(parameter: Parameter, value: Any) -> str:
+    prefix = PREFIXES.get(parameter.style, "")
+    if prefix == ";":
+        return "".join(f";{name}={text}" if text else f";{name}" for name, text in _pairs(parameter, value))
+    return prefix + _simple(parameter, value, _quoted, "." if prefix and parameter.explode else ",")
+
+
+def _simple(parameter: Parameter, value: Any, write: Any, delimiter: str = ",") -> str:
+    if isinstance(value, list):
+        return delimiter.join(write(each) for each in value)
+    if isinstance(value, Mapping):
+        joined = "=" if parameter.explode else delimiter
+        return delimiter.join(f"{write(name)}{joined}{write(each)}" for name, each in value.items())
+    return str(write(value))
+
+
+def _pairs(parameter: Parameter, value: Any) -> Iterator[tuple[str, str]]:
+    """A parameter of `form` and its relatives as names and values, encoded."""
+    name = _quoted(parameter.name)
+    delimiter = DELIMITERS.get(parameter.style, ",")
+    if isinstance(value, Mapping):
+        if parameter.style == "deepObject":
+            yield from ((f"{name}%5B{_quoted(key)}%5D", _quoted(each)) for key, each in value.items())
+        elif parameter.explode:
+            yield from ((_quoted(key), _quoted(each)) for key, each in value.items())
+        else:
+            yield name, delimiter.join(part for key, each in value.items() for part in (_quoted(key), _quoted(each)))
+    elif isinstance(value, list) and parameter.explode:
+        yield from ((name, _quoted(each)) for each in value)
+    elif isinstance(value, list):
+        yield name, delimiter.join(map(_quoted, value))
+    else:
+        yield name, _quoted(value)
+
+
+def _quoted(value: Any) -> str:
+    return quote(_plain(value), safe="")
+
+
+def _plain(value: Any) -> str:
+    """A value as text: as JSON, but a text without its quotes and nothing for null."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _document(value)
+
+
+def _document(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
