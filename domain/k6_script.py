@@ -58,8 +58,9 @@ export function run() {
 class ScriptScenario:
     """One scenario of a script.
 
-    `think_time` is the shortest and the longest pause after an iteration, in seconds. `response_time` is the most that
-    the percentile (0 to 100) of the response times may be, in milliseconds; `error_rate` the most of all requests, from 0 to 1, that may fail.
+    `think_time` is the shortest and the longest pause after an iteration, in seconds. `response_time` is the most that the
+    percentile (0 to 100) of the response times may be, in milliseconds; `error_rate` the most of all requests, from 0 to 1, that
+    may fail.
     """
 
     title: str
