@@ -28,6 +28,15 @@ async def test_the_first_use_decides(database: Database) -> None:
     assert await use(database, input_hash="other") == KeyRecord("h", {"kit": 1})
 
 
+async def test_a_use_is_found_without_taking_the_key(database: Database) -> None:
+    async with database.snapshot() as work:
+        assert await work.idempotency_keys.find("ada", "kitStart", "k") is None
+    assert await use(database) is None
+    async with database.snapshot() as work:
+        assert await work.idempotency_keys.find("ada", "kitStart", "k") == KeyRecord("h", {"kit": 1})
+        assert await work.idempotency_keys.find("bela", "kitStart", "k") is None
+
+
 @pytest.mark.parametrize(
     "scope", [("bela", "kitStart", "k"), ("ada", "kitCancel", "k"), ("ada", "kitStart", "K"), ("ada", "kitStart", "k ")]
 )
