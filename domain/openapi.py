@@ -5,7 +5,8 @@ left out and named in `problems`, everything else stands. Only references inside
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -16,6 +17,8 @@ from domain.json_pointer import Unresolvable, resolve
 from domain.swagger2 import as_openapi3
 
 MAX_ENDPOINTS = 20_000
+MAX_PARTS = 300_000  # parameters, bodies, responses, tags and examples of all endpoints: references can make few bytes many parts
+MAX_ITEMS = 500  # of one kind in one endpoint
 MAX_PROBLEMS = 100
 MAX_NAME = 500
 MAX_DESCRIPTION = 10_000
@@ -61,6 +64,7 @@ class _Reader:
         self._raw = raw
         self._url = url
         self._problems: list[str] = []
+        self._parts = 0
 
     def read(self, dialect: str) -> ApiDocument:
         info = self._object(self._raw.get("info"), "info")
@@ -96,10 +100,18 @@ class _Reader:
         return found if isinstance(found, Mapping) else {}
 
     def _items(self, value: object, where: str) -> Sequence[Any]:
-        """The list; empty where it is missing or something else."""
+        """The list; empty where it is missing or something else, and never without end."""
         if value is not None and not isinstance(value, list):
             self._problem(where, "is no list")
-        return value if isinstance(value, list) else ()
+        return self._few(value, where) if isinstance(value, list) else ()
+
+    def _few(self, values: Iterable[Any], where: str) -> list[Any]:
+        """The first of the values, as many as are read of one kind in one place."""
+        found = list(islice(values, MAX_ITEMS + 1))
+        if len(found) > MAX_ITEMS:
+            self._problem(where, f"only the first {MAX_ITEMS} are read")
+        self._parts += len(found)
+        return found[:MAX_ITEMS]
 
     def _servers(self, given: object, where: str) -> tuple[str, ...]:
         found: list[str] = []
@@ -142,8 +154,8 @@ class _Reader:
             for key, method in METHODS.items():
                 if key in item:
                     count += 1
-                    if count > MAX_ENDPOINTS:
-                        self._problem("paths", f"only the first {MAX_ENDPOINTS} endpoints are read")
+                    if count > MAX_ENDPOINTS or self._parts > MAX_PARTS:
+                        self._problem("paths", f"only the first {count - 1} endpoints are read")
                         return
                     yield self._endpoint(_text(name, MAX_NAME), method, item, servers)
 
@@ -165,7 +177,7 @@ class _Reader:
             bodies=tuple(self._bodies(operation, f"{where}, body")),
             responses=tuple(self._responses(operation, f"{where}, responses")),
             security=tuple(
-                tuple(_text(str(name), MAX_NAME) for name in each)
+                tuple(_text(str(name), MAX_NAME) for name in self._few(each, where))
                 for each in self._items(security, f"{where}, security")
                 if isinstance(each, Mapping)
             ),
@@ -215,7 +227,7 @@ class _Reader:
 
     def _bodies(self, operation: Json, where: str) -> Iterator[RequestBody]:
         body = self._object(operation.get("requestBody"), where)
-        for media_type, given in self._object(body.get("content"), where).items():
+        for media_type, given in self._few(self._object(body.get("content"), where).items(), where):
             content = self._object(given, f"{where} {media_type}")
             yield RequestBody(
                 media_type=_text(str(media_type), MAX_NAME),
@@ -234,7 +246,7 @@ class _Reader:
 
     def _examples(self, holder: Json, where: str) -> tuple[Any, ...]:
         found = [holder["example"]] if "example" in holder else []
-        for each in self._object(holder.get("examples"), where).values():
+        for each in self._few(self._object(holder.get("examples"), where).values(), where):
             example = self._object(each, where)
             if "value" in example:
                 found.append(example["value"])
@@ -242,11 +254,11 @@ class _Reader:
         given = self._object(schema, where) if isinstance(schema, Mapping) else {}
         listed = given.get("examples")
         found += [given["example"]] if "example" in given else []
-        found += listed if isinstance(listed, list) else []
+        found += self._items(listed, where) if isinstance(listed, list) else []
         return (*found, given["default"]) if "default" in given else tuple(found)
 
     def _responses(self, operation: Json, where: str) -> Iterator[Response]:
-        for key, given in self._object(operation.get("responses"), where).items():
+        for key, given in self._few(self._object(operation.get("responses"), where).items(), where):
             status = str(key)
             if STATUS.fullmatch(status):
                 response = self._object(given, f"{where}, {status}")
@@ -254,7 +266,7 @@ class _Reader:
                 yield Response(
                     status=status,
                     description=_text(response.get("description"), MAX_DESCRIPTION),
-                    media_types=tuple(_text(str(each), MAX_NAME) for each in content),
+                    media_types=tuple(_text(str(each), MAX_NAME) for each in self._few(content, where)),
                 )
             elif not status.startswith("x-"):
                 self._problem(where, f"{status!r} is no status")

@@ -59,7 +59,7 @@ class DocumentFinder:
             tried[lead.place.url] = outcome
             if document is not None:
                 return await asyncio.to_thread(_found, document, answer, lead, tried)
-            _follow(leads, lead, answer)
+            await asyncio.to_thread(_follow, leads, lead, answer)
         raise ValidationFailed.of("url", _not_found(url, tried))
 
 

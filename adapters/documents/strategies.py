@@ -1,9 +1,11 @@
 """Ways from what an address answers to an OpenAPI document; each is chosen by the answer itself."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import islice
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -12,12 +14,14 @@ from domain.openapi import is_openapi
 from outbound.guarded_http import Answer
 
 MAX_PLACES = 20
+MAX_PAGE = 200_000  # characters: whatever names a document does so near the page's beginning
+MAX_SCRIPT = 2_000_000
 STRING = r"""["'`]((?:[^"'`\\\n]|\\.)*)["'`]"""
 KEY = r"""(?<![\w$]){}\\?["']?\s*:\s*"""
 URL = re.compile(KEY.format("url") + STRING)
 CONFIG_URL = re.compile(KEY.format("configUrl") + STRING)
 PRIMARY_NAME = re.compile(KEY.format(r"urls\.primaryName\\?") + STRING)
-URLS = re.compile(KEY.format("urls") + r"\[(.*?)\]", re.DOTALL)
+URLS = re.compile(KEY.format("urls") + r"\[")
 NAMED = re.compile(r"\{([^{}]*)\}")
 NAME = re.compile(KEY.format("name") + STRING)
 SET_UP = re.compile("swagger|init|config|index", re.IGNORECASE)
@@ -68,14 +72,13 @@ class SwaggerUi:
         page = _Page.of(answer)
         if page is None:
             return []
-        base = urljoin(answer.url, page.base)
+        (base,) = _places(answer.url, [page.base]) or [Place(url=answer.url)]
         query = parse_qs(urlsplit(asked).query)
         chosen = query.get("urls.primaryName", [""])[0]
-        found = [Place(url=urljoin(base, each)) for name in ("configUrl", "url") for each in query.get(name, [])]
-        found += [Place(url=urljoin(base, each)) for each in page.documents]
+        found = _places(base.url, [*query.get("configUrl", []), *query.get("url", []), *page.documents])
         for script in page.scripts:
-            found += _named_in(script, base, chosen)
-        found += [Place(url=urljoin(base, each)) for each in page.sources if SET_UP.search(each)]
+            found += _named_in(script, base.url, chosen)
+        found += _places(base.url, [each for each in page.sources if SET_UP.search(each)])
         return list(dict.fromkeys(found))[:MAX_PLACES]
 
 
@@ -87,7 +90,7 @@ class SwaggerUiSetUp:
     def places(self, asked: str, answer: Answer) -> list[Place]:
         """The documents and configurations that it names; its addresses are relative to the page, which lies beside it."""
         try:
-            return _named_in(text_of(answer), answer.url, "")[:MAX_PLACES]
+            return _named_in(text_of(answer)[:MAX_SCRIPT], answer.url, "")[:MAX_PLACES]
         except Unreadable:
             return []
 
@@ -114,17 +117,28 @@ def direct(answer: Answer) -> Mapping[str, Any]:
 def _named_in(script: str, base: str, chosen: str) -> list[Place]:
     """What a set-up of Swagger UI names: of several `urls` first the one that is chosen, then the primary one."""
     several: list[Place] = []
-    for listed in URLS.finditer(script):
-        for entry in NAMED.findall(listed[1]):
+    rest = script
+    for listed in islice(URLS.finditer(script), MAX_PLACES):
+        entries = script[listed.end() : script.find("]", listed.end())]
+        rest = rest.replace(entries, "", 1)
+        for entry in NAMED.findall(entries):
             if url := URL.search(entry):
                 name = NAME.search(entry)
-                several.append(Place(url=urljoin(base, _plain(url[1])), name=_plain(name[1]) if name else ""))
+                several += _places(base, [url[1]], _plain(name[1]) if name else "")
     primary = PRIMARY_NAME.search(script)
     wanted = chosen or (_plain(primary[1]) if primary else "")
     several.sort(key=lambda place: place.name != wanted)
-    rest = URLS.sub("", script)
-    single = [Place(url=urljoin(base, _plain(match[1]))) for pattern in (CONFIG_URL, URL) for match in pattern.finditer(rest)]
-    return several + single
+    single = [match[1] for pattern in (CONFIG_URL, URL) for match in islice(pattern.finditer(rest), MAX_PLACES)]
+    return several + _places(base, single)
+
+
+def _places(base: str, addresses: Iterable[str], name: str = "") -> list[Place]:
+    """The places of these addresses, which may be relative to `base`; what is no address is left out."""
+    found = []
+    for address in addresses:
+        with suppress(ValueError):
+            found.append(Place(url=urljoin(base, _plain(address)), name=name))
+    return found
 
 
 def _plain(text: str) -> str:
@@ -147,10 +161,11 @@ class _Page:
             text = text_of(answer)
         except Unreadable:
             return None
-        if not re.match(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body)\b", text, re.IGNORECASE | re.DOTALL):
+        start = text[:MAX_PAGE].lower()
+        if not any(tag in start for tag in ("<!doctype html", "<html", "<head", "<body", "<script")):
             return None
         reader = _PageReader()
-        reader.feed(text)
+        reader.feed(text[:MAX_PAGE])
         return reader.page
 
 

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.api_document import ApiDocument, Drift, NamedAddress, TriedAddress
 from domain.endpoint import Endpoint
+from domain.errors import ValidationFailed
 from domain.query import EndpointQuery, NamedOrder, Page, TargetQuery
 from domain.storage import TargetStore
 from domain.target import Target, TargetAnalysis, TargetDefinition
@@ -31,6 +33,8 @@ DETAILS: dict[str, TypeAdapter[Any]] = {
     "choices": TypeAdapter(tuple[NamedAddress, ...]),
 }
 OPERATION = TypeAdapter(Endpoint)
+BATCH = 500
+MAX_OPERATIONS = 200_000_000  # references can make a small document large
 
 
 class TargetRepository(TargetStore):
@@ -76,12 +80,18 @@ class TargetRepository(TargetStore):
         analysis = replace(analysis, recorded_at=changed.updated_at)
         await self._connection.execute(ANALYSIS.insert().values(_analysis_values(analysis)))
         key = {"target_id": target.id, "analysis": analysis.number}
-        found = [{**key, **_endpoint_values(place, each)} for place, each in enumerate(endpoints, 1)]
-        tags = [{**key, "place": place, "tag": tag} for place, each in enumerate(endpoints, 1) for tag in each.tags]
-        if found:
-            await self._connection.execute(ENDPOINT.insert(), found)
-        if tags:
-            await self._connection.execute(TAG.insert(), tags)
+        left = MAX_OPERATIONS
+        for start in range(0, len(endpoints), BATCH):
+            batch = list(enumerate(endpoints[start : start + BATCH], start + 1))
+            rows = [{**key, **_endpoint_values(place, each)} for place, each in batch]
+            left -= sum(len(orjson.dumps(row["operation"])) for row in rows)
+            if left < 0:
+                raise ValidationFailed.of(
+                    "url", f"the document's endpoints take more than {MAX_OPERATIONS} bytes when written out"
+                )
+            await self._connection.execute(ENDPOINT.insert(), rows)
+            if tags := [{**key, "place": place, "tag": tag} for place, each in batch for tag in each.tags]:
+                await self._connection.execute(TAG.insert(), tags)
         return replace(changed, analysis=analysis)
 
     async def endpoints(self, query: EndpointQuery) -> Page[tuple[int, Endpoint]]:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from adapters.documents import finder as finder_module
 from adapters.documents import reading
 from adapters.documents.finder import DocumentFinder
 from adapters.documents.reading import Unreadable, document_of
+from adapters.documents.strategies import MAX_PLACES, SwaggerUi, SwaggerUiSetUp
 from domain.api_document import FoundDocument
 from domain.errors import ValidationFailed
 from domain.openapi import read_openapi
@@ -249,3 +251,40 @@ def test_what_yaml_1_2_takes_for_text_is_text(text: str) -> None:
 )
 def test_what_yaml_1_2_takes_for_something_else_is_that(text: str, value: object) -> None:
     assert document_of(f"a: {text}") == {"a": value}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<!---->",
+        "<!--",
+        "<script>",
+        "urls:[",
+        "urls:[{",
+        "url:'",
+        "url: \n",
+        "\n",
+        " ",
+        "{",
+        '{"a":',
+        "a: &a\n",
+        "- ",
+        "[",
+        "<a " + "x" * 50,
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "<!doctype html><script>", "openapi: 3\n"])
+@pytest.mark.timeout(60)
+def test_no_text_takes_time_out_of_proportion(prefix: str, piece: str) -> None:
+    text = prefix + piece * (300_000 // len(piece))
+    answer = Answer(url="http://x.test/", status=200, reason="", media_type="", encoding="identity", content=text.encode())
+    with suppress(Unreadable):
+        document_of(text)
+    for strategy in (SwaggerUi(), SwaggerUiSetUp()):
+        assert len(strategy.places("http://x.test/", answer)) <= MAX_PLACES
+
+
+def test_addresses_that_are_none_are_left_out() -> None:
+    page = PAGE.format("<base href='http://[x'><script>SwaggerUIBundle({url: 'http://[bad', configUrl: '/o.json'})</script>")
+    with serving({"/ui": page, "/o.json": JSON}) as site:
+        assert find(site, "/ui?url=http://[worse").url == site.address + "/o.json"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain import openapi
 from domain.api_document import ApiDocument, OAuthGrant, SecurityKind, drift
 from domain.endpoint import Endpoint, Method, ParameterLocation
 from domain.errors import ValidationFailed
@@ -304,3 +305,13 @@ def test_drift_names_what_came_went_and_changed() -> None:
 def test_every_method_is_read() -> None:
     raw = {"openapi": "3.1.0", "paths": {"/": {method.lower(): {} for method in Method}}}
     assert {endpoint.method for endpoint in read_openapi(raw, URL).endpoints} == set(Method)
+
+
+def test_references_do_not_make_few_bytes_many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openapi, "MAX_PARTS", 2000)
+    item = {"parameters": [{"name": f"p{n}", "in": "query"} for n in range(600)], "get": {}}
+    raw = {"openapi": "3.0.0", "paths": {"/": item} | {f"/{n}": {"$ref": "#/paths/~1"} for n in range(100)}}
+    document = read_openapi(raw, URL)
+    assert len(document.endpoints) == 4 and len(document.endpoints[0].parameters) == 500
+    assert "only the first 4 endpoints are read" in "".join(document.problems)
+    assert "only the first 500 are read" in document.problems[0]
