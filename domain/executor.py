@@ -175,6 +175,12 @@ def read_executor(problems: Problems, raw: Mapping[str, Any], limits: LoadLimits
         read["start"] = problems.integer(raw, "startVUs", 1, 0, limits.vus)
         read["graceful_ramp_down"] = problems.number(raw, "gracefulRampDown", DEFAULT_GRACE, 0.0, limits.seconds)
         read["stages"] = _stages(problems, raw, limits.vus, limits)
+    if (
+        kind is ExecutorKind.RAMPING_VUS
+        and problems.is_clean
+        and not max(read["start"], *(each.target for each in read["stages"]))
+    ):
+        problems.add("stages", "must reach at least one VU")
     if kind is ExecutorKind.SHARED_ITERATIONS and problems.is_clean and read["iterations"] < read["vus"]:
         problems.add("iterations", f"must be at least the {read['vus']} VUs that share them")
     executor = Executor(**read)

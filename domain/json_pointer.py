@@ -21,6 +21,8 @@ def resolve(document: Any, value: Any) -> Any:
 
 
 def _at(document: Any, pointer: str) -> Any:
+    if pointer.startswith("#") and not pointer.startswith("#/") and pointer != "#":
+        raise Unresolvable(f"the reference {pointer!r} is no path in the document")
     if not pointer.startswith("#"):
         raise Unresolvable(f"the reference {pointer!r} leads out of the document and is not followed")
     for part in unquote(pointer[1:]).split("/")[1:]:

@@ -47,10 +47,13 @@ class _Writer:
 
     def write(self, parsed: Any) -> None:
         for code, argument in parsed:
-            self._left -= 1
-            if self._left < 0:
-                raise Unmatchable(f"wants more than {MAX_LENGTH} characters")
+            self._spend()
             self._one(code, argument)
+
+    def _spend(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise Unmatchable(f"wants more than {MAX_LENGTH} characters")
 
     def _one(self, code: Any, argument: Any) -> None:
         if code is codes.LITERAL:
@@ -60,6 +63,7 @@ class _Writer:
         elif code in (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT):
             least, most, inner = argument
             for _ in range(self._random.randint(least, min(most, least + MOST_MORE))):
+                self._spend()
                 self.write(inner)
         elif code is codes.SUBPATTERN:
             self.write(argument[3])

@@ -141,6 +141,8 @@ class SchemaValues:
         more = rules.get("additionalProperties", True)
         missing = [name for name in required if name not in found and name not in properties]
         least = _count(rules.get("minProperties"), 0)
+        if least > MAX_VALUES:
+            raise NoValue(f"{place}: needs more than {MAX_VALUES} values")
         missing += [f"property{number}" for number in range(1, least - len(found) - len(missing) + 1)]
         for name in missing:
             found[name] = self._make(more, f"{place}.{name}", depth + 1)

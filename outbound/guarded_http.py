@@ -74,9 +74,12 @@ async def _fetch(url: str, limits: Limits, accept: str) -> Answer:
 def _target(url: str) -> httpx.URL:
     try:
         target = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise FetchFailed(f"{url!r} is not a valid address") from error
-    if target.scheme not in ("http", "https") or not target.host or target.userinfo:
+        is_named = bool(target.host)  # decodes an international name, which may be none
+    except (httpx.InvalidURL, ValueError) as error:
+        raise FetchFailed(f"{url[:500]!r} is not a valid address") from error
+    if target.port is not None and not 0 < target.port < 65_536:
+        raise FetchFailed(f"{url[:500]!r} has no valid port")
+    if target.scheme not in ("http", "https") or not is_named or target.userinfo:
         raise FetchFailed(f"{url!r} is not fetched: only http and https without a user are")
     return target
 

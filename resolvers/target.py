@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 from domain.actor import Actor
 from domain.api_document import ApiDocument, FoundDocument, drift
 from domain.endpoint import Endpoint
-from domain.errors import IllegalTransition
+from domain.errors import IllegalTransition, Unavailable, VersionConflict
 from domain.openapi import read_openapi
 from domain.query import EndpointQuery, Page, TargetQuery
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis, document_location, target_definition
+from domain.upload import UploadOffsetMismatch
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.project import read_project
@@ -24,6 +26,7 @@ from resolvers.upload import take_in
 from resolvers.versioned import Command, known, run
 
 log = logging.getLogger(__name__)
+STORING_ROUNDS = 100
 
 
 async def add_target(
@@ -96,9 +99,11 @@ async def analyze_target(
     found = await services.documents.find(seen.definition.url)
     api = await asyncio.to_thread(read_openapi, found.raw, found.url)
     sha256 = hashlib.sha256(found.content).hexdigest()
-    await take_in(services, document_location(sha256), sha256, len(found.content), 0, _once(found.content))
+    await _keep(services, sha256, found.content)
 
     async def record(work: UnitOfWork, target: Target, subject: str) -> Target | None:
+        if (target.definition, target.analysis) != (seen.definition, seen.analysis):
+            raise VersionConflict(f"Target {target_id}", seen.version, target.version)
         before = None if target.analysis is None else await work.targets.all_endpoints(target_id, target.analysis.number)
         analysis = _analysis(target, seen.definition.url, subject, found, sha256, api, before)
         return await work.targets.add_analysis(target, analysis, api.endpoints)
@@ -132,6 +137,17 @@ def _analysis(
         tried=found.tried,
         choices=found.choices,
     )
+
+
+async def _keep(services: Services, sha256: str, content: bytes) -> None:
+    """Have the text in the artifact store; others may be about to store the same, or have stopped in the middle."""
+    location = document_location(sha256)
+    for _ in range(STORING_ROUNDS):
+        offset = await services.artifacts.upload_offset(location)
+        with suppress(UploadOffsetMismatch):
+            await take_in(services, location, sha256, len(content), offset, _once(content[offset:]))
+            return
+    raise Unavailable("The document could not be stored, as others were storing it too. Trying again is safe.")
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

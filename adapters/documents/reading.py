@@ -77,7 +77,6 @@ for _tag, _pattern, _first in (
     ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
     ("int", "[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+", list("-+0123456789")),
     ("float", r"[-+]?(?:(?:[0-9]*\.[0-9]+|[0-9]+\.)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)", list("-+.0123456789")),
-    ("merge", "<<", ["<"]),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
@@ -88,14 +87,26 @@ def _yaml(text: str) -> Any:
     if len(text) > MAX_YAML:
         raise Unreadable(f"is longer than {MAX_YAML} characters, which only JSON may be")
     try:
-        loaded = yaml.load(text, _Loader)
-        return _Plain().of(loaded)
+        _check_depth(text)
+        return _Plain().of(yaml.load(text, _Loader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark is not None else ""
         raise Unreadable(f"is neither JSON nor YAML{place}: {getattr(error, 'problem', None) or error}") from None
-    except (RecursionError, ValueError, OverflowError) as error:
+    except (RecursionError, ArithmeticError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise Unreadable(f"is no YAML that can be read: {error}") from None
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what is nested too deeply before it is put together, which libyaml does on the processor's stack, unbounded."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise Unreadable(f"is nested more than {MAX_DEPTH} levels deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 class _Plain:
@@ -103,6 +114,7 @@ class _Plain:
 
     def __init__(self) -> None:
         self._left = MAX_NODES
+        self._text_left = MAX_BYTES
 
     def of(self, value: Any, depth: int = MAX_DEPTH) -> Any:
         self._left -= 1
@@ -114,6 +126,10 @@ class _Plain:
             return {_name(key): self.of(each, depth - 1) for key, each in value.items()}
         if isinstance(value, list):
             return [self.of(each, depth - 1) for each in value]
+        if isinstance(value, str):
+            self._text_left -= len(value)
+            if self._text_left < 0:
+                raise Unreadable(f"has more than {MAX_BYTES} characters when its aliases are written out")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return float(value)
         return value if value is None or isinstance(value, str | bool | int | float) else str(value)

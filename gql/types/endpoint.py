@@ -125,21 +125,21 @@ class EndpointConnection(Connection[Endpoint]):
     def of(cls, page: Page[tuple[int, domain.Endpoint]], query: EndpointQuery, after: str | None) -> "EndpointConnection":
         """The connection for a page of endpoints."""
         nodes = [Endpoint.of(query.target_id, query.analysis, place, each) for place, each in page.items]
-        cursors = [encode_cursor("endpoint", place) for place, _ in page.items]
+        cursors = [encode_cursor("endpoint", query.analysis, place) for place, _ in page.items]
         return cls(**page_parts(nodes, cursors, has_more=page.has_more, after=after))
 
 
 def endpoint_query(target_id: int, analysis: int, chosen: EndpointFilter | None, first: int, after: str | None) -> EndpointQuery:
-    """The domain's query for a filter as sent."""
+    """The domain's query for a filter as sent; a page after another is of the same analysis, whatever came since."""
     chosen = chosen or EndpointFilter()
-    place = decode_cursor("endpoint", after, int) or (0,)
+    latest, place = decode_cursor("endpoint", after, int, int) or (analysis, 0)
     return EndpointQuery(
         target_id=target_id,
-        analysis=analysis,
+        analysis=latest,
         methods=frozenset(chosen.methods or ()),
         tag=checked_text("filter.tag", chosen.tag),
         search=checked_text("filter.search", chosen.search),
         is_deprecated=chosen.is_deprecated,
-        after=place[0],
+        after=place,
         first=checked_first(first),
     )

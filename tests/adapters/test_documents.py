@@ -187,7 +187,7 @@ def test_where_nothing_is_found_all_that_was_tried_is_said() -> None:
         (b"\x1f\x8bnot really", "is not packed as it says"),
         (gzip.compress(JSON, mtime=0)[:-12], "ends before its end"),
         (b"a: &a [*a]\nopenapi: 3", "nested more than"),
-        (b"openapi: 3\nx: " + b"[" * 5000, "YAML"),
+        (b"openapi: 3\nx: " + b"[" * 5000, "nested more than"),
         (b'{"openapi":"3.0.0","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "is no JSON"),
         (b"", "is neither JSON nor YAML"),
     ],
@@ -288,3 +288,31 @@ def test_addresses_that_are_none_are_left_out() -> None:
     page = PAGE.format("<base href='http://[x'><script>SwaggerUIBundle({url: 'http://[bad', configUrl: '/o.json'})</script>")
     with serving({"/ui": page, "/o.json": JSON}) as site:
         assert find(site, "/ui?url=http://[worse").url == site.address + "/o.json"
+
+
+@pytest.mark.parametrize("text", ["a:\n " + "- " * 25_000 + "x", "a: " + "[" * 100_000, "a:\n" + " ? " * 10_000 + "x"])
+def test_a_depth_that_would_break_the_processors_stack_is_refused(text: str) -> None:
+    with pytest.raises(Unreadable):
+        document_of(text)
+
+
+@pytest.mark.parametrize("value", ["!!bool x", "!!timestamp x", "!!int ''", "!!float ''", "!!python/object:os.x {}"])
+def test_tags_that_do_not_fit_are_refused(value: str) -> None:
+    with pytest.raises(Unreadable):
+        document_of(f"a: {value}")
+
+
+def test_merges_and_aliases_are_not_written_out_without_end() -> None:
+    lines = ["a0: &a0 {x: 1}"] + [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 40)]
+    with pytest.raises(Unreadable):
+        document_of("\n".join(lines))
+    with pytest.raises(Unreadable, match="characters"):
+        document_of(f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 1000)}]")
+
+
+@pytest.mark.parametrize("lead", ["http://x.test:99999/", "http://xn--zzzzzzz-/", "http://[oops/x", "http://x.test:0/"])
+def test_leads_that_are_no_addresses_are_said_and_left(lead: str) -> None:
+    page = PAGE.format(f"<script>SwaggerUIBundle({{configUrl: '{lead}', url: '/o.json'}})</script>")
+    with serving({"/ui": page, "/o.json": JSON, "/r": (302, {"Location": lead}, b"")}) as site:
+        assert find(site, "/ui").url == site.address + "/o.json"
+        assert "was not fetched" in refusal(site, "/r")

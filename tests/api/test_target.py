@@ -1,8 +1,13 @@
 """Targets through the API: added, analysed, analysed again, their endpoints searched."""
 
+import asyncio
+import hashlib
 import json
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
+from domain.api_document import FoundDocument
 from domain.target import document_location
 from tests.api.hostile import fingerprint
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
@@ -184,3 +189,52 @@ async def test_bad_addresses_change_nothing(plog: Plog) -> None:
         assert [each["field"] for each in answer["problems"]] == ["input.url"], url
     assert (await plog.answer(ADD, project="nope", input={"url": "http://x.test"}))["code"] == "NOT_FOUND"
     assert await fingerprint(plog) == before
+
+
+@BOTH_DATABASES
+async def test_the_same_document_analysed_by_many_at_once_or_half_stored_before(plog: Plog) -> None:
+    project = await create(plog)
+    document = json.dumps({**API, "x-padding": "x" * 2_000_000}).encode()
+    sha256 = hashlib.sha256(document).hexdigest()
+
+    async def half() -> AsyncIterator[bytes]:
+        yield document[:10]
+
+    await plog.container.services.artifacts.append(document_location(sha256), 0, half())
+    with serving({"*": document}) as site:
+        targets = [await add(plog, f"{site.address}/{number}", f"t{number}", project) for number in range(6)]
+        answers = await asyncio.gather(*(plog.answer(ANALYZE, id=target["id"]) for target in targets))
+    assert [answer["target"]["analysis"]["sha256"] for answer in answers] == [sha256] * 6
+
+
+async def test_an_analysis_of_an_address_that_was_changed_meanwhile_is_refused(plog: Plog) -> None:
+    finder = plog.container.services.documents
+    with serving({"/old": json.dumps(API), "/new": json.dumps(API)}) as site:
+        target = await add(plog, site.address + "/old")
+        is_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+        async def slow(url: str) -> FoundDocument:
+            is_asked.set()
+            await may_answer.wait()
+            return await finder.find(url)
+
+        object.__setattr__(plog.container.services, "documents", SimpleNamespace(find=slow))
+        analysis = asyncio.create_task(plog.answer(ANALYZE, id=target["id"]))
+        await is_asked.wait()
+        await plog.answer(UPDATE, id=target["id"], input={"url": site.address + "/new"})
+        may_answer.set()
+        assert (await analysis)["code"] == "VERSION_CONFLICT"
+        assert (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["url"] == site.address + "/new"
+
+
+@BOTH_DATABASES
+async def test_pages_after_one_another_are_of_one_analysis(plog: Plog) -> None:
+    paths: dict[str, Any] = {f"/p{number}": {"get": {}} for number in range(4)}
+    with serving({"/o": json.dumps({**API, "paths": paths})}) as site:
+        target = await add(plog, site.address + "/o")
+        await plog.answer(ANALYZE, id=target["id"])
+        first = await plog.answer(ENDPOINTS, target=target["id"], first=2)
+        site.pages["/o"] = json.dumps({**API, "paths": {"/new": {"get": {}}, **paths}})
+        await plog.answer(ANALYZE, id=target["id"])
+    rest = await plog.answer(ENDPOINTS, target=target["id"], first=2, after=first["pageInfo"]["endCursor"])
+    assert [each["path"] for each in (*first["nodes"], *rest["nodes"])] == ["/p0", "/p1", "/p2", "/p3"]
