@@ -15,6 +15,7 @@ from outbound.guarded_http import Answer, FetchFailed, Limits, fetch
 
 MAX_FETCHES = 60
 MAX_SHOWN = 20
+MAX_DEPTH = 4  # a page at a well-known path, its initializer, a configuration, the document
 ACCEPT = "application/vnd.oai.openapi+json, application/json, application/yaml, text/html;q=0.9, */*;q=0.8"
 NEXT: dict[str, tuple[Strategy, ...]] = {
     "direct": (SwaggerUi(), WellKnownPaths()),
@@ -59,7 +60,7 @@ class DocumentFinder:
             tried[lead.place.url] = outcome
             if document is not None:
                 return await asyncio.to_thread(_found, document, answer, lead, tried)
-            await asyncio.to_thread(_follow, leads, lead, answer)
+            await asyncio.to_thread(_follow, leads, lead, url, answer)
         raise ValidationFailed.of("url", _not_found(url, tried))
 
 
@@ -87,15 +88,15 @@ def _found(document: Mapping[str, Any], answer: Answer, lead: _Lead, tried: Mapp
     )
 
 
-def _follow(leads: deque[_Lead], lead: _Lead, answer: Answer) -> None:
+def _follow(leads: deque[_Lead], lead: _Lead, asked: str, answer: Answer) -> None:
     """Put what the answer leads to before all else, and what may be tried in any case behind it."""
-    if lead.depth == 3:
+    if lead.depth == MAX_DEPTH:
         return
     for strategy in NEXT[lead.strategy]:
         is_guess = isinstance(strategy, WellKnownPaths)
         if not is_guess and not 200 <= answer.status < 300:
             continue
-        places = strategy.places(lead.place.url, answer)
+        places = strategy.places(asked, answer)
         choices = tuple(NamedAddress(name=place.name, url=place.url) for place in places if place.name)
         found = [_Lead(place=each, strategy=strategy.name, depth=lead.depth + 1, choices=choices) for each in places]
         if is_guess:

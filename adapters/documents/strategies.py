@@ -58,7 +58,7 @@ class Strategy(Protocol):
     name: str
 
     def places(self, asked: str, answer: Answer) -> list[Place]:
-        """Where to look next, the best place first, after `asked` was answered so; none where this way does not lead on."""
+        """Where to look next for what `asked` was asked for, the best place first; none where the answer does not lead on."""
         ...
 
 
@@ -74,10 +74,9 @@ class SwaggerUi:
             return []
         (base,) = _places(answer.url, [page.base]) or [Place(url=answer.url)]
         query = parse_qs(urlsplit(asked).query)
-        chosen = query.get("urls.primaryName", [""])[0]
         found = _places(base.url, [*query.get("configUrl", []), *query.get("url", []), *page.documents])
         for script in page.scripts:
-            found += _named_in(script, base.url, chosen)
+            found += _named_in(script, base.url, _chosen(asked))
         found += _places(base.url, [each for each in page.sources if SET_UP.search(each)])
         return list(dict.fromkeys(found))[:MAX_PLACES]
 
@@ -90,7 +89,7 @@ class SwaggerUiSetUp:
     def places(self, asked: str, answer: Answer) -> list[Place]:
         """The documents and configurations that it names; its addresses are relative to the page, which lies beside it."""
         try:
-            return _named_in(text_of(answer)[:MAX_SCRIPT], answer.url, "")[:MAX_PLACES]
+            return _named_in(text_of(answer)[:MAX_SCRIPT], answer.url, _chosen(asked))[:MAX_PLACES]
         except Unreadable:
             return []
 
@@ -130,6 +129,11 @@ def _named_in(script: str, base: str, chosen: str) -> list[Place]:
     several.sort(key=lambda place: place.name != wanted)
     single = [match[1] for pattern in (CONFIG_URL, URL) for match in islice(pattern.finditer(rest), MAX_PLACES)]
     return several + _places(base, single)
+
+
+def _chosen(asked: str) -> str:
+    """The name of the document that an address of Swagger UI chooses of several."""
+    return parse_qs(urlsplit(asked).query).get("urls.primaryName", [""])[0]
 
 
 def _places(base: str, addresses: Iterable[str], name: str = "") -> list[Place]:

@@ -120,6 +120,18 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "/v3/api-docs/shop",
         "Swagger UI",
     ),
+    "springdoc with groups, one chosen, from its base": (
+        {
+            "/swagger-ui/index.html": PAGE.format(SCRIPT),
+            "/swagger-ui/swagger-initializer.js": INITIALIZER % '"configUrl" : "/v3/api-docs/swagger-config"',
+            "/v3/api-docs/swagger-config": '{"urls":[{"url":"/x","name":"x"},{"url":"/v3/api-docs/shop","name":"shop"}]}',
+            "/v3/api-docs/shop": JSON,
+            "/x": OTHER,
+        },
+        "/?urls.primaryName=shop",
+        "/v3/api-docs/shop",
+        "Swagger UI",
+    ),
     "Swashbuckle": (
         {"/swagger/index.html": PAGE.format(SWASHBUCKLE), "/swagger/v1/swagger.json": JSON},
         "/swagger/index.html",
