@@ -40,9 +40,7 @@ async def add_target(
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
             return await read_target(work, outcome["target"])
-        project = await read_project(work, project_id)
-        if project.archived_at is not None:
-            raise IllegalTransition(f"Project {project_id}", "ARCHIVED", "targetAdd", f"Project {project_id} is archived.")
+        await _refuse_archived(work, project_id, "targetAdd")
         target = await work.targets.add(project_id, definition, person.subject)
         if idempotency is not None:
             await idempotency.complete(work, {"target": target.id})
@@ -62,6 +60,7 @@ async def update_target(
     definition = target_definition(document)
 
     async def update(work: UnitOfWork, target: Target, subject: str) -> Target | None:
+        await _refuse_archived(work, target.project_id, command.mutation)
         return await work.targets.change(target, definition, subject)
 
     command = _command("targetUpdate", target_id, expected_version, idempotency_key, {"input": document})
@@ -74,6 +73,7 @@ async def archive_target(
     """Take the target out of the lists; its analyses stay, and its name is free again."""
 
     async def archive(work: UnitOfWork, target: Target, subject: str) -> Target | None:
+        await _refuse_archived(work, target.project_id, command.mutation)
         return await work.targets.change(target, target.definition, subject, is_archived=True)
 
     command = _command("targetArchive", target_id, expected_version, idempotency_key)
@@ -96,6 +96,7 @@ async def analyze_target(
         if idempotency is not None and await idempotency.is_used(work):
             return seen
         command.check(seen)
+        await _refuse_archived(work, seen.project_id, command.mutation)
     found = await services.documents.find(seen.definition.url)
     api = await asyncio.to_thread(read_openapi, found.raw, found.url)
     sha256 = hashlib.sha256(found.content).hexdigest()
@@ -104,6 +105,7 @@ async def analyze_target(
     async def record(work: UnitOfWork, target: Target, subject: str) -> Target | None:
         if (target.definition, target.analysis) != (seen.definition, seen.analysis):
             raise VersionConflict(f"Target {target_id}", seen.version, target.version)
+        await _refuse_archived(work, target.project_id, command.mutation)
         before = None if target.analysis is None else await work.targets.all_endpoints(target_id, target.analysis.number)
         analysis = _analysis(target, seen.definition.url, subject, found, sha256, api, before)
         return await work.targets.add_analysis(target, analysis, api.endpoints)
@@ -137,6 +139,13 @@ def _analysis(
         tried=found.tried,
         choices=found.choices,
     )
+
+
+async def _refuse_archived(work: UnitOfWork, project_id: int, wanted: str) -> None:
+    """`IllegalTransition` where the project is archived, `NotFound` where there is none."""
+    project = await read_project(work, project_id)
+    if project.archived_at is not None:
+        raise IllegalTransition(f"Project {project_id}", "ARCHIVED", wanted, f"Project {project_id} is archived.")
 
 
 async def _keep(services: Services, sha256: str, content: bytes) -> None:

@@ -11,6 +11,7 @@ from domain.api_document import FoundDocument
 from domain.target import document_location
 from tests.api.hostile import fingerprint
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
+from tests.api.test_project import ARCHIVE as ARCHIVE_PROJECT
 from tests.api.test_project import create
 from tests.sites import serving
 
@@ -238,3 +239,15 @@ async def test_pages_after_one_another_are_of_one_analysis(plog: Plog) -> None:
         await plog.answer(ANALYZE, id=target["id"])
     rest = await plog.answer(ENDPOINTS, target=target["id"], first=2, after=first["pageInfo"]["endCursor"])
     assert [each["path"] for each in (*first["nodes"], *rest["nodes"])] == ["/p0", "/p1", "/p2", "/p3"]
+
+
+@BOTH_DATABASES
+async def test_targets_of_an_archived_project_stay_as_they_are(plog: Plog) -> None:
+    project = await create(plog)
+    target = await add(plog, "http://x.test", "t", project)
+    await plog.answer(ARCHIVE_PROJECT, id=project["id"])
+    for query, given in ((ARCHIVE, {}), (ANALYZE, {}), (UPDATE, {"input": {"url": "http://y.test"}})):
+        assert (await plog.answer(query, id=target["id"], **given))["code"] == "ILLEGAL_TRANSITION"
+    added = await plog.answer(ADD, project=project["id"], input={"url": "http://x.test"})
+    assert added["code"] == "ILLEGAL_TRANSITION"
+    assert (await plog.answer(LIST))["nodes"] == [target]
