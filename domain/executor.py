@@ -190,8 +190,12 @@ def read_executor(problems: Problems, raw: Mapping[str, Any], limits: LoadLimits
 
 
 def _arrival_rate(problems: Problems, raw: Mapping[str, Any], kind: ExecutorKind, limits: LoadLimits) -> dict[str, Any]:
-    time_unit = problems.number(raw, "timeUnit", 1.0, SHORTEST_TIME_UNIT, 86_400.0)
-    most = max(1, int(limits.rate * time_unit))
+    # k6 is told milliseconds: the limit is held against the rate that it will make.
+    time_unit = round(problems.number(raw, "timeUnit", 1.0, SHORTEST_TIME_UNIT, 86_400.0), 3)
+    most = int(limits.rate * time_unit)
+    if most < 1:
+        problems.add("timeUnit", f"is so short that a rate of 1 is more than {limits.rate:g} a second")
+        most = 1
     vus = problems.integer(raw, "preAllocatedVUs", None, 1, limits.vus)
     max_vus = problems.integer(raw, "maxVUs", vus, 1, limits.vus)
     if max_vus < vus and problems.is_clean:
