@@ -21,6 +21,7 @@ MAX_TEXT = 1_000_000
 ENOUGH_DEPTH = 6  # from here on what is optional is left out
 MAX_DEPTH = 40
 LARGEST = 2**53 - 1  # what every JSON reader keeps exactly
+SMALLEST_STEP = 1e-6
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jade", "kelp", "lotus")
 GREATEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
@@ -72,7 +73,9 @@ class SchemaValues:
         if rules.get("default") is not None:
             return rules["default"]
         random = Random(f"{self._seed}:{place}")
-        if isinstance(choices := rules.get("enum"), list) and choices:
+        if isinstance(choices := rules.get("enum"), list):
+            if not choices:
+                raise NoValue(f"{place}: no value is in all of its enums")
             return random.choice([each for each in choices if each is not None] or choices)
         return self._by_type(rules, place, depth, random)
 
@@ -228,17 +231,20 @@ def _type_of(rules: Mapping[str, Any]) -> str:
 
 def _number(rules: Mapping[str, Any], place: str, random: Random, *, is_whole: bool) -> int | float:
     """A multiple of the step within the bounds, small where they leave it open."""
-    step = rules.get("multipleOf")
-    step = step if _is_number(step) and step > 0 and (not is_whole or step == int(step)) else 1 if is_whole else 0.01
-    low = _bound(rules, ("minimum", "exclusiveMinimum"), step, max)
-    high = _bound(rules, ("maximum", "exclusiveMaximum"), -step, min)
+    given = rules.get("multipleOf")
+    step: float = 1 if is_whole else 0.01
+    if _is_number(given) and SMALLEST_STEP <= given <= LARGEST and (not is_whole or given == int(given)):
+        step = given
+    low, excludes_low = _bound(rules, "minimum", "exclusiveMinimum", max)
+    high, excludes_high = _bound(rules, "maximum", "exclusiveMaximum", min)
     if low is None:
         low = 1 if high is None else high - 99 * step
     if high is None:
         high = low + 99 * step
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    first = math.floor(low / step + 1e-9) + 1 if excludes_low else math.ceil(low / step - 1e-9)
+    last = math.ceil(high / step - 1e-9) - 1 if excludes_high else math.floor(high / step + 1e-9)
     if first > last:
-        if is_whole or "multipleOf" in rules or low > high:
+        if is_whole or "multipleOf" in rules or low > high or (low == high and (excludes_low or excludes_high)):
             raise NoValue(f"{place}: no number is from {low:g} to {high:g} in steps of {step:g}")
         return (low + high) / 2
     made = random.randint(first, last) * step
@@ -246,14 +252,17 @@ def _number(rules: Mapping[str, Any], place: str, random: Random, *, is_whole: b
 
 
 def _bound(
-    rules: Mapping[str, Any], names: tuple[str, str], inwards: float, tighter: Callable[[float, float], float]
-) -> float | None:
-    """The last number allowed by the bounds of those names; the exclusive one is a boolean beside the other in 3.0."""
-    limit, strict = rules.get(names[0]), rules.get(names[1])
-    found = [_within_measure(limit) + (inwards if strict is True else 0)] if _is_number(limit) else []
-    if _is_number(strict):
-        found.append(_within_measure(strict) + inwards)
-    return None if not found else tighter(found[0], found[-1])
+    rules: Mapping[str, Any], inclusive: str, exclusive: str, tighter: Callable[[float, float], float]
+) -> tuple[float | None, bool]:
+    """The bound of those names, and whether it is excluded itself; the exclusive one is a boolean beside the other in 3.0."""
+    limit, strict = rules.get(inclusive), rules.get(exclusive)
+    limit = _within_measure(limit) if _is_number(limit) else None
+    if not _is_number(strict):
+        return limit, strict is True
+    strict = _within_measure(strict)
+    if limit is None or tighter(limit, strict) == strict:
+        return strict, True
+    return limit, False
 
 
 def _within_measure(value: float) -> float:

@@ -84,6 +84,12 @@ def test_the_same_seed_and_place_give_the_same_value() -> None:
         ({"allOf": [{"properties": {"a": {"minimum": 4}}}, {"properties": {"a": {"maximum": 4, "type": "integer"}}}]}, {"a": 4}),
         ({"type": "integer", "minimum": 3, "exclusiveMinimum": True, "maximum": 4}, 4),
         ({"type": "integer", "exclusiveMinimum": 3, "exclusiveMaximum": 5}, 4),
+        ({"type": "integer", "exclusiveMinimum": 3, "maximum": 7, "multipleOf": 5}, 5),
+        ({"type": "integer", "exclusiveMinimum": 1.5, "maximum": 2}, 2),
+        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.01}, 0.005),
+        ({"type": "integer", "minimum": 4, "exclusiveMinimum": 3, "maximum": 4}, 4),
+        ({"type": "integer", "minimum": 1, "maximum": 1, "multipleOf": 1e-320}, 1),
+        ({"type": "integer", "minimum": 1, "maximum": 1, "multipleOf": 1e308}, 1),
         ({"type": "integer", "multipleOf": 7, "minimum": 8, "maximum": 20}, 14),
         ({"type": "array", "items": {"const": 1}, "minItems": 3}, [1, 1, 1]),
         ({"type": "array", "prefixItems": [{"const": 1}, {"const": 2}]}, [1, 2]),
@@ -119,6 +125,9 @@ def test_rules_are_kept(schema: dict[str, Any], expected: Any) -> None:
         ({"type": "string", "minLength": 10**12}, "characters"),
         ({"type": "array", "uniqueItems": True, "minItems": 3, "items": {"type": "boolean"}}, "different values"),
         ({"oneOf": [False]}, "allows no value"),
+        ({"allOf": [{"enum": [1]}, {"enum": [2]}]}, "in all of its enums"),
+        ({"type": "number", "minimum": 1, "exclusiveMaximum": 1}, "no number"),
+        ({"type": "object", "minProperties": 10**9}, "values"),
     ],
 )
 def test_where_nothing_fits_it_is_said_why(schema: Any, reason: str) -> None:
