@@ -20,6 +20,8 @@ class Client:
 
     def __init__(self, url: str, token: str) -> None:
         self._url = f"{url}/graphql"
+        if not token.isascii():
+            raise ServerRefused("The token is none: it has other characters than those of ASCII.")
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def run(self, query: str, **variables: Any) -> dict[str, Any]:

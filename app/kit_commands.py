@@ -31,7 +31,7 @@ LATEST = """query LatestKit($name: String!, $owner: String!) {
 }"""
 FIND = "query FindKit($number: Int!) { kitByNumber(number: $number) { id number name status } }"
 WATCH = """subscription WatchKit($id: ID!) { kitState(id: $id) { kit {
-  id number name status percent
+  id number name status percent isStarted
   jobs { type status percent attempt { number cause message } tasks { name status percent } }
 } } }"""
 
@@ -85,7 +85,11 @@ async def _follow(client: Client, progress: Progress, kit_id: str) -> dict[str, 
                     pause, heard_at = FIRST_PAUSE_SECONDS, time.monotonic()
                     kit: dict[str, Any] = frame["kitState"]["kit"]
                     progress.show(kit)
-                    if kit["status"] in ENDED and not any(job["status"] in ("QUEUED", "RUNNING") for job in kit["jobs"]):
+                    is_active = any(job["status"] in ("QUEUED", "RUNNING") for job in kit["jobs"])
+                    if kit["status"] in ENDED and not is_active:
+                        return kit
+                    if kit["status"] == "RUNNING" and not is_active and not kit["isStarted"]:
+                        progress.say("No job of the kit runs or waits, and the whole of it was never started: nothing will come.")
                         return kit
             reason = "The server ended the stream."
         except NoAnswer as error:

@@ -11,7 +11,7 @@ from app.client import Client, ServerRefused
 from app.container import Container, migrate_database, open_database
 from app.identity import demo_token
 from app.server import serve as run_server
-from app.settings import Settings
+from app.settings import Settings, WrongSetting
 from app.settings_table import settings_page
 from app.terminal import console
 from gql.limits import Limits
@@ -44,6 +44,8 @@ def rebuild_projection(
 ) -> None:
     """Fold every kit's events again and compare with the stored state; also proves versions dense and single."""
     settings = terminal.settings()
+    if not settings.database.url and not (settings.home / "plog.db").exists():
+        raise WrongSetting(f"There is no PLOG data in {settings.home.absolute()}: set PLOG_HOME to the server's data folder.")
 
     async def run() -> int:
         async with open_database(settings) as database:
@@ -60,13 +62,20 @@ def rebuild_projection(
 @app.command("export-schema")
 def export_schema(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("schema.graphql")) -> None:
     """Write the GraphQL schema as SDL."""
-    path.write_text(build_schema(Limits()).as_str() + "\n", encoding="utf-8")
+    _write(path, build_schema(Limits()).as_str() + "\n")
 
 
 @app.command("export-settings")
 def export_settings(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("docs/settings.md")) -> None:
     """Write the table of all settings as Markdown."""
-    path.write_text(settings_page(), encoding="utf-8")
+    _write(path, settings_page())
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WrongSetting(f"{path} can't be written: {error.strerror}.") from None
 
 
 @app.command()

@@ -53,6 +53,15 @@ def _origin(origin: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
+def _issuer(issuer: str) -> str:
+    """An issuer as OpenID Connect Discovery has it: an http(s) address, here without a user, query or fragment; or none."""
+    parts = urlsplit(issuer)
+    is_address = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
+    if issuer and (not is_address or parts.query or parts.fragment):
+        raise ValueError(f"{issuer!r} is no issuer, as https://sign-in.example is one")
+    return issuer
+
+
 def _places(functions: dict[str, str]) -> dict[str, str]:
     for name, place in functions.items():
         module, colon, function = place.partition(":")
@@ -85,7 +94,9 @@ class RedisSettings(Group):
 class OidcSettings(Group):
     """Sign-in."""
 
-    issuer: str = Field("", description="An OpenID Connect issuer; empty: the embedded one with demo users, on loopback only.")
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        "", description="An OpenID Connect issuer; empty: the embedded one with demo users, on loopback only."
+    )
     audience: str = Field("plog", description="The audience that tokens must name.")
     groups_claim: str = Field("groups", description="The claim that lists a person's groups, or a dotted path to it.")
 

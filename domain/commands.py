@@ -34,13 +34,21 @@ def start_kit(change: Change) -> None:
     kit = change.kit
     _refuse_archived(kit)
     if kit.status in ENDED:
-        hint = "" if kit.status is Status.SUCCEEDED else " Retry the job instead; the kit then goes on."
-        reason = f"Kit {kit.id} is {kit.status} and has no job left to start.{hint}"
-        raise IllegalTransition(f"Kit {kit.id}", kit.status, Status.RUNNING, reason)
+        raise IllegalTransition(f"Kit {kit.id}", kit.status, Status.RUNNING, _why_over(kit))
     if kit.is_started and kit.status is not Status.PENDING and _next_to_run(kit) is None:
         raise IllegalTransition(f"Kit {kit.id}", kit.status, Status.RUNNING, f"Kit {kit.id} was started already.")
     change.emit(EventKind.STARTED)
     advance(change)
+
+
+def _why_over(kit: Kit) -> str:
+    """Why a kit that has ended can't be started, and what can be done instead."""
+    if kit.status is Status.SUCCEEDED:
+        return f"Kit {kit.id} is SUCCEEDED and has no job left to start."
+    if kit.current_job.status is Status.PENDING:
+        what = f"Start {kit.current_job.type} by itself (jobStart); later jobs can be retried when those before have succeeded."
+        return f"Kit {kit.id} is {kit.status}: its jobs don't follow one another any more. {what}"
+    return f"Kit {kit.id} is {kit.status} and has no job left to start. Retry the job instead; the kit then goes on."
 
 
 def cancel_kit(change: Change) -> None:

@@ -54,10 +54,10 @@ class DeckSource:
 class Deck:
     """The decks of a kit.
 
-    `files` says which files are decks: patterns with `*`, `?` and `[…]`, joined by commas; one without a slash is compared with
-    the name of a file in any folder. `inputs` and `responses` are columns of a table. Of a netlist they are parameters and
-    measurements, in any case; none named means all. A function has no source, files or inputs, which are the variables of the
-    design; it returns the responses.
+    `files` says which files are decks: patterns with `*`, `?` and `[…]`, joined by commas, in any case; one without a slash is
+    compared with the name of a file in any folder. `inputs` and `responses` are columns of a table. Of a netlist they are
+    parameters and measurements, in any case; none named means all. A function has no source, files or inputs, which are the
+    variables of the design; it returns the responses.
     """
 
     kind: DeckKind
@@ -69,8 +69,9 @@ class Deck:
     def takes(self, path: str) -> bool:
         """Whether the file at `path` (relative, with slashes) is a deck by its name."""
         patterns = [pattern.strip() for pattern in self.files.split(",")]
+        path = path.lower()
         name = PurePosixPath(path).name
-        return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns if pattern)
+        return any(fnmatchcase(path if "/" in pattern else name, pattern.lower()) for pattern in patterns if pattern)
 
     def as_json(self) -> dict[str, Any]:
         """The document from which `parse_deck` reads the same decks."""

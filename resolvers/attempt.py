@@ -13,6 +13,7 @@ from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit
 from domain.runner import LaunchOrder
+from domain.step_template import BUILTIN
 from domain.storage import UnitOfWork
 from domain.visibility import EVERYTHING
 from resolvers.artifact import download_url, signed_url
@@ -99,7 +100,12 @@ async def upload(services: Services, actor: Actor, sha256: str, size: int, offse
 
 
 def _buckets(services: Services, kit: Kit) -> dict[str, Mapping[str, str]]:
-    """How to read the bucket that the kit's decks come from, where they come from one."""
+    """How to read the bucket that the kit's decks come from, where they come from one.
+
+    Its keys are for the built-in step alone: what a team's own step prints is read by everybody who sees the kit.
+    """
+    if kit.definition["template"] != BUILTIN:
+        return {}
     bucket = bucket_of(kit.definition["deck"]["source"].get("url"))
     return {} if bucket is None or bucket not in services.steps.buckets else {bucket: services.steps.buckets[bucket]}
 

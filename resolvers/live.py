@@ -78,8 +78,10 @@ class Watcher:
     async def news_or(self, other: "asyncio.Future[Any]", timeout_seconds: float) -> None:
         """Wait until there may be something new, the other event has come, or time is up."""
         news = asyncio.ensure_future(self.woken.wait())
-        await asyncio.wait({news, other}, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
-        news.cancel()
+        try:
+            await asyncio.wait({news, other}, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
 
 
 class LiveKits:

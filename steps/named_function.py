@@ -57,15 +57,21 @@ class NamedFunction:
             return _Worker(self._children, self._target)
 
     def _checked(self, answer: Mapping[str, Any]) -> dict[str, float]:
-        found = {
-            name: float(answer[name])
-            for name in self._responses
-            if isinstance(answer.get(name), int | float) and math.isfinite(answer[name])
-        }
+        numbers = {name: _finite(answer.get(name)) for name in self._responses}
+        found = {name: number for name, number in numbers.items() if number is not None}
         missing = [name for name in self._responses if name not in found]
         if missing:
             raise PointFailed(f"the function returned no finite number for {', '.join(missing)}", found)
         return found
+
+
+def _finite(value: object) -> float | None:
+    """The number; None for anything else, infinity and NaN, and a whole number that is too large for one."""
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 class _Worker:

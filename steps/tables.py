@@ -78,5 +78,5 @@ def _read_parquet(content: bytes, names: Sequence[str]) -> pa.Table:
 def _check_names(found: Sequence[str], wanted: Sequence[str]) -> None:
     for name in wanted:
         if found.count(name) != 1:
-            shown = ", ".join(found[:20])[:300]
+            shown = ", ".join(map(repr, found[:20]))[:300] or "none"
             raise TableRefused(f"has {'no' if name not in found else 'more than one'} column {name!r}; its columns are {shown}")

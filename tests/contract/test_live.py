@@ -18,7 +18,7 @@ from domain.runner import LogChunk
 from persistence.unit_of_work import Database
 from resolvers import job_log, live
 from resolvers.job_log import watch_log
-from resolvers.live import LiveKits, watch_kit, watch_kits
+from resolvers.live import LiveKits, Watcher, watch_kit, watch_kits
 from tests.factories import change, store_kit
 from tests.fakes import FailingDatabase, fake_services
 from tests.statements import statements
@@ -145,3 +145,14 @@ async def test_a_body_read_for_one_list_serves_the_others(watched: Watched) -> N
         for each in following:
             await each()
     assert 1 <= sum("FROM task_state" in each for each in seen) <= 2, seen
+
+
+async def test_a_watcher_that_is_cancelled_while_it_waits_leaves_no_task_behind() -> None:
+    before = asyncio.all_tasks()
+    never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(Watcher().news_or(never, 60))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before

@@ -81,12 +81,28 @@ def test_a_database_that_can_t_be_used_is_one_sentence(offline: PlogServer, comm
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", [("token", "ada"), ("kit", "watch", "1"), ("kit", "cancel", "1"), ("demo",)])
+@pytest.mark.parametrize(
+    "command", [("token", "ada"), ("kit", "watch", "1"), ("kit", "cancel", "1"), ("demo",), ("rebuild-projection",)]
+)
 def test_a_client_away_from_the_data_says_so_and_leaves_nothing_behind(offline: PlogServer, command: tuple[str, ...]) -> None:
     done = offline.run(*command)
     assert done.returncode == 2 and "There is no PLOG data in" in done.stderr and "PLOG_HOME" in done.stderr, done
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(offline.home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("export-schema", "/nowhere/x"), "/nowhere/x can't be written: No such file"),
+        (("export-settings", "/tmp"), "/tmp can't be written: Is a directory"),
+        (("kit", "watch", "1", "--token", "é"), "The token is none"),
+    ],
+)
+def test_what_can_not_be_used_is_one_sentence(offline: PlogServer, command: tuple[str, ...], named: str) -> None:
+    done = offline.run(*command)
+    assert done.returncode in (1, 2) and named in done.stderr, done
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_demo_users_need_the_embedded_issuer(offline: PlogServer) -> None:
@@ -157,6 +173,18 @@ async def test_watching_for_a_while_only(server: PlogServer, document: str) -> N
     await plog(server, "kit", "create", document)
     watched = await plog(server, "kit", "watch", "1", "--timeout", "0.5")
     assert watched.returncode == 1 and "The kit has not ended within 0.5 s" in watched.stderr, watched
+
+
+async def test_watching_a_kit_of_which_one_job_was_run_comes_to_an_end(server: PlogServer, document: str) -> None:
+    await plog(server, "kit", "create", document)
+    process = watching(server)
+    assert process.stdout is not None
+    assert await asyncio.to_thread(process.stdout.readline) == "Kit 1 PENDING 0 %\n"
+    kit = await server.kit(1)
+    await server.start_job(kit["jobs"][0]["id"])
+    assert await asyncio.to_thread(process.wait, 60) == 1
+    assert "nothing will come" in process.stdout.read()
+    process.stdout.close()
 
 
 async def test_ctrl_c_is_no_success(server: PlogServer, document: str) -> None:

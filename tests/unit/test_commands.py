@@ -269,6 +269,13 @@ def test_starting_a_kit_whose_job_has_failed_says_what_to_do() -> None:
         run(new_kit(), commands.start_kit, commands.start_kit)
 
 
+def test_starting_a_kit_whose_later_job_was_cancelled_says_which_job_to_start() -> None:
+    kit = new_kit()
+    kit = run(kit, partial(commands.cancel_job, job_id=kit.jobs[2].id))
+    with pytest.raises(IllegalTransition, match=r"CANCELLED.*Start DECK_COLLECTION by itself"):
+        run(kit, commands.start_kit)
+
+
 def test_exit_code_zero_with_a_failed_task_is_a_failure() -> None:
     kit = run(new_kit(), commands.start_kit)
     job = kit.jobs[0]

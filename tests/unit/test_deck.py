@@ -104,7 +104,7 @@ def test_files_are_chosen_by_name() -> None:
         "x/y/b.cir",
         "corners/c.sp",
     ]
-    assert read(TABLE).takes("x/rows.parquet")
+    assert read(TABLE).takes("x/rows.parquet") and read(TABLE).takes("X/T.CSV")
 
 
 @pytest.mark.parametrize(
