@@ -179,7 +179,7 @@ def test_patterns_that_can_not_be_walked_are_named_and_the_rest_of_the_rules_kep
         matching_text(pattern, Random(1))
     values = SchemaValues({}, seed=1)
     assert len(values.value({"type": "string", "pattern": pattern, "minLength": 20}, "q")) == 20
-    assert pattern[:100] in values.problems[0].encode().decode("unicode_escape")
+    assert f"the pattern {pattern[:100]!r} can't be followed" in values.problems[0]
 
 
 @given(st.integers(-1000, 1000), st.integers(0, 500), st.sampled_from([None, 1, 3, 0.5, 0.25]), st.booleans(), st.integers(0, 99))
