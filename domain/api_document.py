@@ -146,9 +146,4 @@ def drift(before: Iterable[Endpoint], after: Iterable[Endpoint]) -> Drift:
 
 def _request(endpoint: Endpoint) -> tuple[object, ...]:
     """What a caller has to know to make a right request."""
-    parameters = {
-        (each.location, each.name): (each.is_required, each.schema, each.style, each.explode, each.media_type)
-        for each in endpoint.parameters
-    }
-    bodies = {each.media_type: (each.is_required, each.schema) for each in endpoint.bodies}
-    return parameters, bodies, endpoint.security, endpoint.servers
+    return endpoint.demands, endpoint.security, endpoint.servers

@@ -78,7 +78,8 @@ class Endpoint:
     """One operation.
 
     `security` lists the alternatives, each the names of the schemes that it needs together: none at all is open to everybody, and
-    so is an empty alternative. `servers` are set where they differ from the document's.
+    so is an empty alternative. `servers` are set where they differ from the document's. `demands` is a fingerprint of what its
+    parameters and bodies must be, wherever the document says it: two endpoints of the same one take the same requests.
     """
 
     method: Method
@@ -93,6 +94,7 @@ class Endpoint:
     responses: tuple[Response, ...] = ()
     security: tuple[tuple[str, ...], ...] = ()
     servers: tuple[str, ...] = ()
+    demands: str = ""
 
     @property
     def key(self) -> str:

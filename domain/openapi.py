@@ -14,10 +14,12 @@ from domain.api_document import ApiDocument, OAuthFlow, OAuthGrant, SecurityKind
 from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation, RequestBody, Response
 from domain.errors import ValidationFailed
 from domain.json_pointer import Unresolvable, resolve
+from domain.schema_fingerprint import SchemaFingerprints
 from domain.swagger2 import as_openapi3
 
 MAX_ENDPOINTS = 20_000
 MAX_PARTS = 300_000  # parameters, bodies, responses, tags and examples of all endpoints: references can make few bytes many parts
+MAX_VISITED = 20_000_000  # places that the schemas of all endpoints lead to
 MAX_ITEMS = 500  # of one kind in one endpoint
 MAX_PROBLEMS = 100
 MAX_NAME = 500
@@ -65,6 +67,7 @@ class _Reader:
         self._url = url
         self._problems: list[str] = []
         self._parts = 0
+        self._fingerprints = SchemaFingerprints(raw)
 
     def read(self, dialect: str) -> ApiDocument:
         info = self._object(self._raw.get("info"), "info")
@@ -154,7 +157,8 @@ class _Reader:
             for key, method in METHODS.items():
                 if key in item:
                     count += 1
-                    if count > MAX_ENDPOINTS or self._parts > MAX_PARTS:
+                    is_full = self._parts > MAX_PARTS or self._fingerprints.visited > MAX_VISITED
+                    if count > MAX_ENDPOINTS or is_full:
                         self._problem("paths", f"only the first {count - 1} endpoints are read")
                         return
                     yield self._endpoint(_text(name, MAX_NAME), method, item, servers)
@@ -164,6 +168,8 @@ class _Reader:
         operation = self._object(item.get(method.lower()), where)
         own = self._servers(operation.get("servers") or item.get("servers"), f"{where}, servers")
         security = operation["security"] if "security" in operation else self._raw.get("security")
+        parameters = tuple(self._parameters(path, item, operation, where))
+        bodies = tuple(self._bodies(operation, f"{where}, body"))
         tags = [tag for tag in self._items(operation.get("tags"), f"{where}, tags") if isinstance(tag, str)]
         return Endpoint(
             method=method,
@@ -173,8 +179,8 @@ class _Reader:
             description=_text(operation.get("description") or item.get("description"), MAX_DESCRIPTION),
             tags=tuple(dict.fromkeys(_text(tag, MAX_NAME) for tag in tags)),
             is_deprecated=operation.get("deprecated") is True,
-            parameters=tuple(self._parameters(path, item, operation, where)),
-            bodies=tuple(self._bodies(operation, f"{where}, body")),
+            parameters=parameters,
+            bodies=bodies,
             responses=tuple(self._responses(operation, f"{where}, responses")),
             security=tuple(
                 tuple(_text(str(name), MAX_NAME) for name in self._few(each, where))
@@ -182,7 +188,17 @@ class _Reader:
                 if isinstance(each, Mapping)
             ),
             servers=own if own != servers else (),
+            demands=self._demands(parameters, bodies),
         )
+
+    def _demands(self, parameters: Iterable[Parameter], bodies: Iterable[RequestBody]) -> str:
+        """The fingerprint of what requests must be: a document's order means nothing."""
+        of_parameters = (
+            (f"{each.location} {each.name}", [each.is_required, each.style, each.explode, each.media_type], each.schema)
+            for each in parameters
+        )
+        of_bodies = ((f"body {each.media_type}", [each.is_required], each.schema) for each in bodies)
+        return self._fingerprints.of([*of_parameters, *of_bodies])
 
     def _parameters(self, path: str, item: Json, operation: Json, where: str) -> Iterator[Parameter]:
         """The path's parameters and the operation's, which take the place of those with the same name and location."""

@@ -42,13 +42,13 @@ def read_input(column: pa.ChunkedArray) -> Column | Texts:
     """The column as numbers where it holds numbers or texts that say numbers, else as categories.
 
     Booleans and dictionaries (the `Categorical` of pandas) are categories whatever they say. `ColumnRefused` where some texts say
-    numbers and others do not, so that a slip of the pen is not taken for a category.
+    numbers, with a comma for a point too, and others do not, so that a slip of the pen is not taken for a category.
     """
     if pa.types.is_boolean(column.type) or pa.types.is_dictionary(column.type):
         return read_categories(column)
     with suppress(ColumnRefused):
         return read_numbers(column)
-    if not _is_text(column.type) or any(map(_is_number, _distinct(_trimmed(column)))):
+    if not _is_text(column.type) or any(_is_number(text.replace(",", ".")) for text in _distinct(_trimmed(column))):
         return read_numbers(column)  # which says what is wrong
     return read_categories(column)
 

@@ -20,6 +20,7 @@ import pytest
 
 from domain.deck import DeckSource
 from steps import deck_sources, remote_source
+from steps.columns import ColumnRefused, read_input
 from steps.deck_sources import gather
 from steps.reports import StepFailed
 from steps.tables import TableRefused, read_columns
@@ -395,6 +396,12 @@ def test_numbers_of_a_table() -> None:
     assert list(columns) == ["b", "a"]
     np.testing.assert_equal(columns["a"], [1, np.nan, np.nan])
     np.testing.assert_equal(columns["b"], [2, np.inf, -30])
+
+
+def test_numbers_with_decimal_commas_are_no_categories() -> None:
+    with pytest.raises(ColumnRefused, match="'0,0254' in row 1, which is not a number"):
+        read_input(pa.chunked_array([["0,0254", "0,03"]]))
+    assert read_input(pa.chunked_array([["a,b", "c"]])).tolist() == ["a,b", "c"]
 
 
 def test_a_parquet_that_unpacks_to_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
