@@ -37,11 +37,31 @@ def open_engines(url: str, *, schema: str | None = None, pool_size: int = 10) ->
         )
         return engine, engine
     sqlite3.connect(parsed.database or "").close()  # the driver's thread would outlive the loop with what it fails at
-    writer = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0, hide_parameters=True)
-    reader = create_async_engine(parsed, poolclass=AsyncAdaptedQueuePool, pool_size=4, max_overflow=0, hide_parameters=True)
+    options: dict[str, Any] = {
+        "connect_args": {"factory": _Connection},
+        "poolclass": AsyncAdaptedQueuePool,
+        "max_overflow": 0,
+        "hide_parameters": True,
+    }
+    writer = create_async_engine(parsed, pool_size=1, **options)
+    reader = create_async_engine(parsed, pool_size=4, **options)
     _configure_sqlite(writer, begin="BEGIN IMMEDIATE", pragmas=("recursive_triggers=ON",))
     _configure_sqlite(reader, begin="BEGIN", pragmas=("query_only=ON",))
     return writer, reader
+
+
+class _Connection(sqlite3.Connection):
+    """Gives its locks back when it is closed.
+
+    SQLite keeps a closed connection, transaction and lock included, as long as a cursor of it is left; the traceback of a writer
+    that was cancelled holds one, and all others would wait for it.
+    """
+
+    def close(self) -> None:
+        """End the transaction, if there is one, and close."""
+        if self.in_transaction:
+            self.rollback()
+        super().close()
 
 
 def _use_wal(cursor: Any) -> None:

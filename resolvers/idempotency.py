@@ -29,7 +29,11 @@ class Idempotency:
             return None
         if not 0 < len(key) <= MAX_KEY or not is_storable(key):
             raise ValidationFailed.of("idempotencyKey", f"must have 1 to {MAX_KEY} storable characters")
-        digest = hashlib.sha256(json.dumps(given, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
+        try:
+            text = json.dumps(given, sort_keys=True, default=str)
+        except RecursionError:
+            raise ValidationFailed.of("input", "is nested too deeply") from None
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
         return cls(person, mutation, key, digest.hexdigest())
 
     async def replayed(self, work: UnitOfWork) -> Mapping[str, Any] | None:

@@ -144,7 +144,8 @@ class Shim:
         seconds = time.monotonic() - began
         unkilled = step.end_all()
         self._folder.hold_log(self._order["logBytes"])
-        stop = stop or usage.exceeded()
+        # Where all processes are told to end at once, the step may be gone before its shim has looked.
+        stop = stop or usage.exceeded() or (self._requests.current() if step.exit_code else None)
         if group is not None:
             group.remove()
         details = {

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -246,3 +247,19 @@ async def test_signal_to_the_shim_interrupts_the_attempt(attempts: AttemptDriver
     await is_there(attempts.file(key, "ready"))
     attempts.shims(key)[0].terminate()
     assert (await attempts.settled(key)).cause is Cause.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["touch began; exec sleep 60", "trap 'exit 3' TERM; touch began; while :; do sleep 0.1; done"],
+    ids=["dies", "exits"],
+)
+async def test_a_machine_that_tells_all_processes_to_end_interrupts_its_attempts(attempts: AttemptDriver, script: str) -> None:
+    """As `shutdown` does, and `systemctl stop` where it ends a whole group: the step may be gone before its shim has looked."""
+    for _ in range(4):
+        key = await attempts.shell(script)
+        await is_there(attempts.file(key, "began"))
+        for pid in [*(each.pid for each in attempts.shims(key)), *attempts.step_processes(key)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        assert (await attempts.settled(key)).cause is Cause.INTERRUPTED

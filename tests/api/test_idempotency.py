@@ -1,6 +1,7 @@
 """A repeated mutation: the same key with the same input gives the first result, whoever is slow and however often it comes."""
 
 import asyncio
+import json
 from collections import Counter
 from typing import Any
 
@@ -136,3 +137,13 @@ async def test_reports_under_a_key(plog: Plog) -> None:
     assert other["__typename"] == "IdempotencyKeyReused"
     page = await plog.answer(NOTES, id=kit["id"])
     assert [event["sequence"] for event in page["events"]["nodes"]] == [1, 2, 3]
+
+
+async def test_input_that_is_nested_too_deeply_is_refused_with_a_key_as_without(plog: Plog) -> None:
+    for key in (None, "k"):
+        variables = {"input": table_document(metadata={"deep": 1}), "key": key}
+        text = json.dumps({"query": CREATE, "variables": variables})
+        body = text.replace('{"deep": 1}', '{"a":' * 980 + "1" + "}" * 980)
+        headers = {**plog.signed_in(), "content-type": "application/json"}
+        answer = (await plog.http.post("/graphql", content=body, headers=headers)).json()
+        assert answer["data"]["kitCreate"]["code"] == "VALIDATION_FAILED", answer
