@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,32 +34,22 @@ HOSTILE = [
     "\r\n",
     "尺寸🐈",
 ]
-# Evaluates each script as a module against stand-ins for k6's and tells what its scenarios would send.
-READER = """
-import vm from "node:vm";
-let input = "";
-for await (const chunk of process.stdin) input += chunk;
-const found = [];
-for (const source of JSON.parse(input)) {
-  const sent = [];
-  let scenario = "s1";
-  const stubs = {
-    "k6/http": {
-      default: { request: (...given) => (sent.push(given), { status: 200 }), setResponseCallback() {}, expectedStatuses() {} },
-    },
-    "k6/execution": { default: { get scenario() { return { name: scenario }; } } },
-    k6: { check: (answer, tests) => Object.values(tests).forEach((test) => test(answer)), sleep() {} },
-  };
-  const context = vm.createContext({});
-  const module = new vm.SourceTextModule(source, { context });
-  await module.link((name) => {
-    const names = Object.keys(stubs[name]);
-    const fill = function () { for (const each of names) this.setExport(each, stubs[name][each]); };
-    return new vm.SyntheticModule(names, fill, { context });
-  });
-  await module.evaluate();
-  for (scenario of Object.keys(module.namespace.options.scenarios)) module.namespace.run();
-  found.push(sent);
+# Stand-ins for k6's modules, found by Node as a package beside the scripts; they keep what is sent.
+PACKAGE = {
+    "package.json": """{"name": "k6", "type": "module",
+        "exports": {".": "./k6.js", "./http": "./http.js", "./execution": "./execution.js"}}""",
+    "k6.js": """export const check = (answer, tests) => Object.values(tests).forEach((test) => test(answer));
+        export const sleep = () => {};""",
+    "http.js": """const request = (...given) => (globalThis.sent.push(given), { status: 200 });
+        export default { request, setResponseCallback() {}, expectedStatuses() {} };""",
+    "execution.js": "export default { get scenario() { return { name: globalThis.scenario }; } };",
+}
+READER = """const found = [];
+for (let number = 0; number < Number(process.argv[2]); number += 1) {
+  globalThis.sent = [];
+  const script = await import(`./script${number}.mjs`);
+  for (globalThis.scenario of Object.keys(script.options.scenarios)) script.run();
+  found.push(globalThis.sent);
 }
 console.log(JSON.stringify(found));
 """
@@ -75,8 +66,18 @@ def scenario(*requests: Request, **more: Any) -> ScriptScenario:
 
 
 def sent_by(scripts: Sequence[str]) -> list[list[Any]]:
-    command = ["node", "--no-warnings", "--experimental-vm-modules", "--input-type=module", "-e", READER]
-    done = subprocess.run(command, input=json.dumps(scripts), capture_output=True, text=True, check=False, timeout=60)
+    """What the scenarios of each script send, by running it in Node."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        package = folder / "node_modules" / "k6"
+        package.mkdir(parents=True)
+        for file, text in PACKAGE.items():
+            (package / file).write_text(text)
+        for number, script in enumerate(scripts):
+            (folder / f"script{number}.mjs").write_bytes(script.encode())
+        (folder / "reader.mjs").write_text(READER)
+        command = ["node", str(folder / "reader.mjs"), str(len(scripts))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     found: list[list[Any]] = json.loads(done.stdout)
     return found
