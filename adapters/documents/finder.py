@@ -81,7 +81,7 @@ def _found(document: Mapping[str, Any], answer: Answer, lead: _Lead, tried: Mapp
         url=answer.url,
         strategy=lead.strategy,
         media_type="application/json" if text.lstrip().startswith("{") else "application/yaml",
-        content=text.encode("utf-8", "surrogatepass"),
+        content=text.encode(),
         raw=document,
         tried=tuple(TriedAddress(url=url, outcome=outcome) for url, outcome in tried.items()),
         choices=lead.choices,

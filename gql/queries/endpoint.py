@@ -13,7 +13,10 @@ from resolvers import target as targets
 @strawberry.type
 class EndpointQueries:
     @strawberry.field(
-        description="The endpoints of a target's last analysis, in its document's order; none before `targetAnalyze`."
+        description=(
+            "The endpoints of a target's last analysis, in its document's order; none before `targetAnalyze`. A page after "
+            "another is of the same analysis, whatever came since."
+        )
     )
     async def endpoints(
         self,
