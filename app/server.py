@@ -12,6 +12,7 @@ import uvicorn
 
 from app.asgi import WebApp
 from app.container import Container, open_container, running
+from app.dead_ends import dead_ends
 from app.settings import Settings, WrongSetting
 
 log = logging.getLogger(__name__)
@@ -108,5 +109,7 @@ async def serve(settings: Settings, companion: Companion | None = None) -> bool:
         log.info("PLOG listens on %s", settings.base_url)
         if container.issuer is not None:
             log.warning("DEMO SIGN-IN IS ON: whoever reaches this server can be anyone (PLOG_OIDC__ISSUER sets a real one)")
+        for warning in dead_ends(settings, container.services.steps.templates):
+            log.warning("%s", warning)
         await server.serve(sockets=[listener])
     return server.is_interrupted

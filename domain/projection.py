@@ -4,7 +4,6 @@ Commands fold their events with it before they are stored, rebuilding folds the 
 a time folds the history up to that time: all three agree by construction.
 """
 
-from collections.abc import Iterable
 from typing import TypeVar
 from uuid import UUID
 
@@ -22,14 +21,6 @@ Value = TypeVar("Value")
 
 class BrokenHistory(Exception):
     """The events of a kit can't be folded: something other than PLOG wrote them, or some are missing."""
-
-
-def fold(events: Iterable[Event], *, identity: KitIdentity) -> Kit:
-    """The state after `events`, which are a kit's history from its first event on, in version order."""
-    kit = empty_kit(identity)
-    for event in events:
-        kit = apply(kit, event)
-    return kit
 
 
 def empty_kit(identity: KitIdentity) -> Kit:

@@ -28,7 +28,9 @@ from domain.validation import Problems, check_document
 PROGRESS_INTERVAL = timedelta(seconds=1)
 PROGRESS_DIGITS = 6  # what is left of a number from 0 to 1 on every database, which keep it in four bytes
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-MAX_METADATA = 65_536
+MAX_METADATA = 65_536  # bytes of one report; also of all that is noted of a task
+MAX_JOB_METADATA = 4 * MAX_METADATA
+NOTING = frozenset({EventKind.NOTE, EventKind.STATUS})
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]+)?")  # RFC 6838, with parameters in ASCII
 REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
 JOB_KINDS = frozenset({EventKind.NOTE, EventKind.ARTIFACT})
@@ -148,6 +150,7 @@ def _record(change: Change, job: Job, report: Report, now: datetime, artifacts: 
     if report.task is None:
         if report.kind not in JOB_KINDS:
             raise ValidationFailed.of("task", "is required")
+        _check_room(report, job.metadata, MAX_JOB_METADATA)
         change.emit_for_job(job, report.kind, **values)
         return True
     task = job.task(report.task)
@@ -161,6 +164,7 @@ def _record(change: Change, job: Job, report: Report, now: datetime, artifacts: 
         if _comes_too_soon(task, now):
             change.coalesce(job.id, task.name, report.sequence, values["progress"])
             return False
+    _check_room(report, task.metadata, MAX_METADATA)
     change.emit_for_task(job, task, report.kind, **values)
     return True
 
@@ -176,6 +180,12 @@ def _check(report: Report) -> None:
         raise ValidationFailed.of("progress", "must be from 0 to 1")
     if report.reported_at is not None and (report.reported_at.tzinfo is None or not EARLIEST <= report.reported_at < RECORDING):
         raise ValidationFailed.of("reportedAt", f"must be a time since {EARLIEST.year}, with its offset")
+
+
+def _check_room(report: Report, noted: Mapping[str, Any], most: int) -> None:
+    """Notes stay with a task or job, and whoever reads that reads them: all of them together have a limit too."""
+    if report.kind in NOTING and report.metadata and noted:
+        check_document("metadata", {**noted, **report.metadata}, most=most, what="with what was noted before ")
 
 
 def _check_status(task: Task, report: Report) -> None:

@@ -90,10 +90,6 @@ class KitStore(Protocol):
 class EventStore(Protocol):
     """The events of one unit of work. They are written with the changes of kits (`KitRepository.append`)."""
 
-    async def history(self, kit_id: int, until: datetime | None = None) -> list[Event]:
-        """All events of a kit in version order; with `until`, those recorded up to and including that time."""
-        ...
-
     async def pages(self, queries: Sequence[EventQuery]) -> list[Page[Event]]:
         """Pages of kits' events, each oldest first, in the order of the queries: one statement for those that are alike."""
         ...
@@ -116,8 +112,8 @@ class EventStore(Protocol):
         """Kits in the order of their numbers, for going through all of them."""
         ...
 
-    def stream(self, kit_id: int) -> AsyncIterator[Event]:
-        """All events of a kit in version order, without holding them in memory."""
+    def stream(self, kit_id: int, until: datetime | None = None) -> AsyncIterator[Event]:
+        """The events of a kit in version order, those up to and including the time `until`, a few in memory at a time."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -11,6 +11,8 @@ from domain.errors import FieldProblem, ValidationFailed
 Choice = TypeVar("Choice", bound=StrEnum)
 MAX_TEXT = 10_000
 MAX_DEPTH = 100
+MAX_PATH = 10
+MAX_SHOWN = 50
 
 
 def is_storable(text: str) -> bool:
@@ -23,8 +25,10 @@ def is_storable(text: str) -> bool:
     return "\x00" not in text
 
 
-def check_document(field: str, document: Mapping[str, Any], *, most: int) -> None:
+def check_document(field: str, document: Mapping[str, Any], *, most: int, what: str = "") -> None:
     """Raise `ValidationFailed` unless every database can hold the JSON document, in at most `most` bytes.
+
+    `what` is said before how long it is.
 
     None can hold NaN, infinity, NUL, a lone surrogate, an integer beyond 64 bits or more than `MAX_DEPTH` levels everywhere.
     """
@@ -32,14 +36,23 @@ def check_document(field: str, document: Mapping[str, Any], *, most: int) -> Non
         if _weigh(document, MAX_DEPTH) <= most:
             return
     except _Unfit as unfit:
-        raise ValidationFailed.of(field, str(unfit)) from None
+        raise ValidationFailed.of(".".join([field, *unfit.path]), str(unfit)) from None
     size = len(json.dumps(document, ensure_ascii=False).encode())
     if size > most:
-        raise ValidationFailed.of(field, f"is {size} bytes long; {most} are allowed")
+        raise ValidationFailed.of(field, f"{what}is {size} bytes long; {most} are allowed")
 
 
 class _Unfit(Exception):
-    """What keeps a value from being stored."""
+    """What keeps a value from being stored, and the way to it: keys and places, the outermost first."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.path: list[str] = []
+
+    def below(self, place: str | int) -> "_Unfit":
+        """The same, seen from one level further out; of long ways only the outer part is told."""
+        self.path = [str(place)[:MAX_SHOWN], *self.path[: MAX_PATH - 1]]
+        return self
 
 
 def _weigh(value: object, depth: int) -> int:
@@ -62,13 +75,17 @@ def _weigh(value: object, depth: int) -> int:
         raise _Unfit("contains something that is not JSON")
     if depth == 0:
         raise _Unfit("is nested too deeply")
-    if not isinstance(value, dict):
-        return 4 + sum(_weigh(each, depth - 1) for each in value)
     weight = 4
-    for key, each in value.items():
-        if not isinstance(key, str):
-            raise _Unfit("contains something that is not JSON")
-        weight += _weigh(key, depth) + _weigh(each, depth - 1)
+    members: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
+    for place, each in members:
+        if isinstance(value, dict):
+            if not isinstance(place, str):
+                raise _Unfit("contains something that is not JSON")
+            weight += _weigh(place, depth)
+        try:
+            weight += _weigh(each, depth - 1)
+        except _Unfit as unfit:
+            raise unfit.below(place) from None
     return weight
 
 

@@ -20,6 +20,7 @@ from resolvers.live import POLL_SECONDS, LiveKits
 from resolvers.services import Services
 
 LOG_CHUNKS = 16
+FEWEST_CHUNKS = 4  # a character has at most four bytes: so many chunks hold its end, wherever it was cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ async def read_logs(services: Services, places: Sequence[LogPlace]) -> list[LogF
 
     The more places, the shorter the pieces, so that a page of jobs does not carry all their output at once.
     """
-    limit = max(1, LOG_CHUNKS // len(places))
+    limit = max(FEWEST_CHUNKS, LOG_CHUNKS // len(places))
     async with services.database.snapshot() as work:
         found = await work.logs.read_many([(place.key, place.after) for place in places], limit)
     return [_log_frame(place, chunks, may_follow=len(chunks) == limit) for place, chunks in zip(places, found, strict=True)]

@@ -16,7 +16,7 @@ from domain.errors import NotFound, ValidationFailed
 from domain.event import Event
 from domain.job_type import JobType
 from domain.kit import Kit, KitIdentity
-from domain.projection import fold
+from domain.projection import apply, empty_kit
 from domain.query import EventQuery, KitQuery, Page
 from domain.storage import UnitOfWork
 from resolvers.authorisation import require_person, visibility_of
@@ -117,17 +117,27 @@ async def _command(
     return kit
 
 
-async def find_kit(services: Services, actor: Actor, kit_id: int, as_of: datetime | None = None) -> Kit | None:
-    """The kit as it is, or as it was at a time of the database's clock; None where it did not exist (for the caller)."""
+async def find_kit(services: Services, actor: Actor, kit_id: int) -> Kit | None:
+    """The kit; None where it does not exist (for the caller)."""
     async with services.database.snapshot() as work:
-        kit = await work.kits.get(kit_id, visibility_of(actor))
-        if kit is None or as_of is None:
-            return kit
+        return await work.kits.get(kit_id, visibility_of(actor))
+
+
+async def find_past_kit(services: Services, actor: Actor, kit_id: int, as_of: datetime) -> Kit | None:
+    """The kit as it was at a time of the database's clock; None where it did not exist (for the caller).
+
+    Its history is folded up to then. A long one takes seconds, in which others are served: it is read in pieces.
+    """
+    async with services.pasts, services.database.snapshot() as work:
+        identity = await work.kits.identity(kit_id)
+        if identity is None or await work.kits.get(kit_id, visibility_of(actor)) is None:
+            return None
         if as_of > await work.kits.now():
             raise ValidationFailed.of("asOf", "lies in the future")
-        identity = await work.kits.identity(kit_id)
-        events = await work.events.history(kit_id, as_of)
-        return fold(events, identity=identity) if identity is not None and events else None
+        kit = empty_kit(identity)
+        async for event in work.events.stream(kit_id, as_of):
+            kit = apply(kit, event)
+        return kit if kit.version else None
 
 
 async def find_kits(services: Services, actor: Actor, kit_ids: list[int]) -> dict[int, Kit]:

@@ -1,5 +1,6 @@
 """The bundle of ports that a use case may touch."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,3 +36,4 @@ class Services:
     steps: StepSettings
     public_url: str
     download_lifetime: timedelta = timedelta(minutes=15)
+    pasts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # reads of whole histories at once

@@ -36,7 +36,8 @@ def read_columns(
     try:
         table = _read_parquet(content, names) if content.startswith(PARQUET_MAGIC) else _read_csv(content, names)
     except (pa.ArrowException, OSError, csv.Error) as error:
-        raise TableRefused(f"can't be read: {' '.join(str(error).split())[:300]}") from error
+        reason = " ".join(str(error).split())[:300]
+        raise TableRefused(f"can't be read: {reason}{' (the header is row #1)' if 'Row #' in reason else ''}") from error
     if not 0 < table.num_rows <= MAX_ROWS:
         raise TableRefused(f"has {table.num_rows} rows; 1 to {MAX_ROWS} are allowed")
     columns: dict[str, Column | Texts] = {}
@@ -54,7 +55,8 @@ def _read_csv(content: bytes, names: Sequence[str]) -> pa.Table:
         raise TableRefused("is UTF-16; only UTF-8 is read")
     # Only the named columns have to be valid text: old tools write notes in whatever encoding.
     header = content[:MAX_HEADER].decode("utf-8-sig", "replace")
-    _check_names(next(csv.reader(StringIO(header)), []), names)
+    lines = csv.reader(StringIO(header, newline=""))
+    _check_names(next((line for line in lines if line), []), names)
     return pa_csv.read_csv(
         BytesIO(content),
         # One thread, since only then an error names its row.

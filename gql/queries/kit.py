@@ -34,7 +34,8 @@ class KitQueries:
             strawberry.argument(
                 description=(
                     "A time of the database's clock: the state as it was then, with the events, attempts and artifacts that "
-                    "there were. Logs are shown as they are now."
+                    "there were. Logs are shown as they are now. What was being stored at that very time may appear in it a "
+                    "moment later."
                 )
             ),
         ] = None,
@@ -69,7 +70,9 @@ class KitQueries:
 
 
 async def _answer(info: Info, number: int, as_of: datetime | None, known: int | None) -> Kit | Unchanged | None:
-    kit = await kits.find_kit(info.context.services, info.context.actor, number, as_of)
+    services, actor = info.context.services, info.context.actor
+    find = kits.find_kit(services, actor, number) if as_of is None else kits.find_past_kit(services, actor, number, as_of)
+    kit = await find
     if kit is None:
         return None
     if kit.version == known:

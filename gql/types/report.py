@@ -31,7 +31,10 @@ class TaskReportInput:
     status: Status | None = strawberry.field(default=None, description="`RUNNING`, `SUCCEEDED` or `FAILED`.")
     progress: float | None = strawberry.field(default=None, description="How far the task is, from 0 to 1.")
     reported_at: datetime | None = strawberry.field(default=None, description="The worker's clock.")
-    metadata: JSON | None = strawberry.field(default=None, description="The trial, point or note, at most 64 KiB.")
+    metadata: JSON | None = strawberry.field(
+        default=None,
+        description="The trial, point or note, at most 64 KiB. So is all that is noted of a task together; of a job 256 KiB.",
+    )
     artifact: ReportedArtifactInput | None = strawberry.field(default=None, description="Of an `ARTIFACT`: the file.")
 
     def as_report(self, own: AttemptKey) -> domain.Report:

@@ -15,6 +15,7 @@ from persistence import tables
 from persistence.dialect import first_of_each, table_of
 
 CHUNK = tables.log_chunk
+CHUNK_BEFORE = CHUNK.alias()
 
 
 class LogRepository(LogStore):
@@ -24,8 +25,8 @@ class LogRepository(LogStore):
         self._connection = connection
 
     async def end(self, key: AttemptKey) -> int:
-        query = select(func.max(CHUNK.c.start + func.length(CHUNK.c.data))).where(self._is(key))
-        return (await self._connection.execute(query)).scalar_one() or 0
+        query = select(CHUNK.c.start + func.length(CHUNK.c.data)).where(self._is(key)).order_by(CHUNK.c.start.desc()).limit(1)
+        return (await self._connection.execute(query)).scalar_one_or_none() or 0
 
     async def add(self, key: AttemptKey, chunk: LogChunk, at: datetime) -> None:
         values = {"job_id": key.job_id, "attempt": key.number, "start": chunk.offset, "data": chunk.data, "recorded_at": at}
@@ -39,7 +40,13 @@ class LogRepository(LogStore):
         wanted = table_of(dialect, given, place=Integer(), job_id=Uuid(), attempt=Integer(), after=BigInteger())
 
         def conditions(chunk: ReadOnlyColumnCollection[str, Any]) -> list[ColumnElement[bool]]:
-            return [chunk.start + func.length(chunk.data) > wanted.c.after]
+            first = select(func.max(CHUNK_BEFORE.c.start)).where(
+                CHUNK_BEFORE.c.job_id == wanted.c.job_id,
+                CHUNK_BEFORE.c.attempt == wanted.c.attempt,
+                CHUNK_BEFORE.c.start <= wanted.c.after,
+            )
+            holds_it = chunk.start >= func.coalesce(first.correlate(wanted).scalar_subquery(), 0)
+            return [holds_it, chunk.start + func.length(chunk.data) > wanted.c.after]
 
         found: list[list[LogChunk]] = [[] for _ in places]
         selected = select(CHUNK.c.start, CHUNK.c.data)

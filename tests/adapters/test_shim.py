@@ -35,6 +35,7 @@ def test_causes_are_those_of_the_domain() -> None:
     assert {Cause(name) for name in names} == set(Cause) - {
         Cause.EXIT_CODE,
         Cause.TASK_FAILED,
+        Cause.ARTIFACT_MISSING,
     }
 
 

@@ -9,9 +9,9 @@ from domain.artifact import Artifact
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.change import Change
 from domain.kit import Kit
-from domain.projection import fold
 from domain.runner import LogChunk
 from tests.api.in_process import BOTH_DATABASES, KIT, Plog, job_command
+from tests.history import fold, history_of
 
 AT = f"""{KIT} query ($id: ID!, $asOf: DateTime, $ifVersionNot: Int) {{
   kit(id: $id, asOf: $asOf, ifVersionNot: $ifVersionNot) {{ __typename ...KitParts ... on Unchanged {{ version }} }} }}"""
@@ -106,7 +106,7 @@ async def test_every_time_shows_what_the_history_folds_to(plog: Plog) -> None:
     await plog.command("kitCancel", kit)
     await plog.change(kit, end)
     async with plog.container.services.database.snapshot() as work:
-        history = await work.events.history(kit["number"])
+        history = await history_of(work, kit["number"])
         identity = await work.kits.identity(kit["number"])
     assert identity is not None
     times = sorted({event.recorded_at for event in history})

@@ -18,6 +18,7 @@ from persistence.unit_of_work import Database
 from resolvers.report_intake import ReportIntake
 from tests.factories import change, store_kit
 from tests.fakes import FakeArtifacts
+from tests.history import history_of
 
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -49,7 +50,7 @@ class Bench:
 
     async def history(self) -> list[Event]:
         async with self.database.snapshot() as work:
-            return await work.events.history(self.kit.id)
+            return await history_of(work, self.kit.id)
 
     async def sequences(self) -> list[int]:
         """The numbers of the reports on record, in the order of the events."""

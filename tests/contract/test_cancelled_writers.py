@@ -11,6 +11,7 @@ from persistence.unit_of_work import Database
 from resolvers.change import change_kit
 from tests.factories import store_kit
 from tests.fakes import fake_services
+from tests.history import history_of
 
 
 def note(change: Change) -> None:
@@ -34,4 +35,4 @@ async def test_writing_goes_on_after_a_writer_was_cancelled_wherever_it_stood(da
     finally:
         gc.enable()
     async with database.snapshot() as work:
-        assert [event.version for event in await work.events.history(kit.id)] == list(range(1, after.version + 1))
+        assert [event.version for event in await history_of(work, kit.id)] == list(range(1, after.version + 1))

@@ -15,6 +15,7 @@ from persistence.engine import open_engines
 from persistence.unit_of_work import Database
 from tests.factories import change, store_kit
 from tests.fakes import fake_services
+from tests.history import history_of
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 NEXT_YEAR = datetime.now(UTC) + timedelta(days=366)
@@ -36,14 +37,14 @@ async def prepare(database: Database) -> bool:
 async def test_a_long_reader_holds_up_neither_the_preparation_nor_the_others(database: Database) -> None:
     kit = await store_kit(database)
     async with database.snapshot() as reader:
-        before = await reader.events.history(kit.id)
+        before = await history_of(reader, kit.id)
         async with database.transaction() as work:
             assert await work.events.prepare_partitions(NEXT_YEAR)
             async with asyncio.timeout(1.5):  # well before the preparation would give up
                 kit = await change(database, kit, commands.start_kit)
                 async with database.snapshot() as other:
-                    assert len(await other.events.history(kit.id)) == kit.version
-        assert await reader.events.history(kit.id) == before
+                    assert len(await history_of(other, kit.id)) == kit.version
+        assert await history_of(reader, kit.id) == before
 
 
 async def test_a_lock_that_is_not_to_be_had_is_no_fault_and_the_next_round_has_it(database: Database, owner: AsyncEngine) -> None:
@@ -58,7 +59,7 @@ async def test_a_lock_that_is_not_to_be_had_is_no_fault_and_the_next_round_has_i
     assert next(names) > 3, "writers waited for the preparation"
     assert await prepare(database) and await prepare(database)
     async with database.snapshot() as work:
-        assert len(await work.events.history(kit.id)) == kit.version
+        assert len(await history_of(work, kit.id)) == kit.version
 
 
 async def test_housekeeping_says_that_it_tries_again(

@@ -12,12 +12,12 @@ from domain.event import EventKind
 from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit, ProductLine
-from domain.projection import fold
 from domain.query import EventQuery, JobOrder, JobQuery, KitOrder, KitQuery
 from domain.status import Status
 from domain.visibility import EVERYTHING, Visibility
 from persistence.unit_of_work import Database
 from tests.factories import change, store_kit
+from tests.history import fold, history_of
 from tests.statements import statements
 
 HOSTILE_NAMES = [
@@ -136,9 +136,9 @@ async def test_events_in_pages_and_as_of_a_time(database: Database) -> None:
         assert [event.version for event in page.items] == [kit.version, kit.version + 1] and page.has_more
         (tasks,) = await work.events.pages([EventQuery(kit_id=kit.id, task="fetch")])
         assert [event.task for event in tasks.items] == ["fetch"]
-        before = await work.events.history(kit.id, kit.updated_at)
+        before = await history_of(work, kit.id, kit.updated_at)
         assert len(before) == kit.version
-        assert await work.events.history(kit.id, kit.created_at - timedelta(seconds=1)) == []
+        assert await history_of(work, kit.id, kit.created_at - timedelta(seconds=1)) == []
         found = await work.kits.identity(kit.id)
         assert found is not None and fold(before, identity=found) == kit != later
 
@@ -174,7 +174,7 @@ async def test_events_by_kind_job_task_and_attempt(database: Database) -> None:
             return [event.version for event in page.items]
 
     async with database.snapshot() as work:
-        history = await work.events.history(kit.id)
+        history = await history_of(work, kit.id)
         assert [event async for event in work.events.stream(kit.id)] == history
         places = [EventQuery(kit_id=kit.id, after=event.version - 1, first=1) for event in reversed(history)]
         pages = await work.events.pages([*places, EventQuery(kit_id=kit.id, after=kit.version), EventQuery(kit_id=99)])
@@ -210,7 +210,7 @@ async def test_any_number_of_pages_of_events_are_read_at_once(database: Database
         for first, kinds in ((1, frozenset()), (2, frozenset({EventKind.STATUS})))
     ]
     async with database.snapshot() as work:
-        histories = {kit.id: await work.events.history(kit.id) for kit in kits}
+        histories = {kit.id: await history_of(work, kit.id) for kit in kits}
         with statements() as seen:
             pages = await work.events.pages(queries)
     assert len(seen) == 2

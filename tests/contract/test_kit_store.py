@@ -18,13 +18,13 @@ from domain.event import EventKind
 from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit, KitIdentity
-from domain.projection import fold
 from domain.query import EventQuery, KitQuery
 from domain.status import Status
 from domain.visibility import EVERYTHING
 from persistence import tables
 from persistence.unit_of_work import Database
 from tests.factories import change, created, identity, store, store_kit
+from tests.history import fold, history_of
 
 
 async def read(database: Database, kit_id: int) -> Kit:
@@ -51,7 +51,7 @@ async def test_the_state_equals_the_folded_history(database: Database) -> None:
     async with database.snapshot() as work:
         found = await work.kits.identity(kit.id)
         assert found is not None
-        history = await work.events.history(kit.id)
+        history = await history_of(work, kit.id)
         assert fold(history, identity=found) == await work.kits.get(kit.id, EVERYTHING) == kit
         assert [event.version for event in history] == list(range(1, kit.version + 1))
         assert [each.recorded_at for each in history] == sorted(each.recorded_at for each in history)
@@ -109,7 +109,7 @@ async def test_the_database_refuses_to_change_events(database: Database, stateme
         async with database.transaction() as work:
             await work.kits._connection.exec_driver_sql(statement)
     async with database.snapshot() as work:
-        assert len(await work.events.history(kit.id)) == kit.version
+        assert len(await history_of(work, kit.id)) == kit.version
 
 
 async def test_ids_that_do_not_exist(database: Database) -> None:
@@ -191,7 +191,7 @@ async def test_only_one_of_two_changes_of_the_same_version_is_stored(database: D
         assert sorted(await asyncio.gather(attempt(commands.start_kit), attempt(commands.cancel_kit))) == [False, True]
         after = await read(database, kit.id)
         async with database.snapshot() as work:
-            assert fold(await work.events.history(kit.id), identity=await identity_of(work, kit.id)) == after
+            assert fold(await history_of(work, kit.id), identity=await identity_of(work, kit.id)) == after
 
 
 async def identity_of(work: Any, kit_id: int) -> KitIdentity:
@@ -211,4 +211,4 @@ async def test_times_of_a_kit_never_run_backwards(database: Database) -> None:
     later = await change(database, current, commands.start_kit)
     assert later.updated_at == ahead
     async with database.snapshot() as work:
-        assert [each.recorded_at for each in await work.events.history(kit.id)][-2:] == [ahead, ahead]
+        assert [each.recorded_at for each in await history_of(work, kit.id)][-2:] == [ahead, ahead]

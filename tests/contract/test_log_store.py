@@ -9,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from domain.attempt import AttemptKey
 from domain.runner import LogChunk
 from persistence.unit_of_work import Database
+from resolvers.job_log import LogPlace, read_logs
+from tests.fakes import fake_services
 from tests.statements import statements
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -74,6 +76,27 @@ async def test_several_places_are_read_in_one_go(logged: Database) -> None:
         assert found == [(await work.logs.read_many([place], 100))[0] for place in places]
         assert [len(chunks) for chunks in await work.logs.read_many(places, 1)] == [1, 1, 0, 0, 1]
         assert await work.logs.read_many([], 1) == []
+
+
+async def test_many_logs_are_read_to_their_end_wherever_characters_were_cut(database: Database) -> None:
+    written = "€" * 20
+    keys = [AttemptKey(uuid4(), 1) for _ in range(30)]
+    async with database.transaction() as work:
+        for size, key in enumerate(keys):
+            data = written.encode()
+            step = 1 + size % 7
+            for start in range(0, len(data), step):
+                await work.logs.add(key, LogChunk(start, data[start : start + step]), NOW)
+    texts, after = dict.fromkeys(keys, ""), dict.fromkeys(keys, 0)
+    services = fake_services(database)
+    while places := [LogPlace(key, after[key], True) for key in keys if after[key] < len(written.encode())]:
+        frames = await read_logs(services, places)
+        assert any(frames), f"nothing follows, at {after.values()}"
+        for place, frame in zip(places, frames, strict=True):
+            assert frame is not None
+            texts[place.key] += frame.text
+            after[place.key] = frame.end
+    assert set(texts.values()) == {written}
 
 
 async def test_any_number_of_places_are_read_at_once(logged: Database) -> None:

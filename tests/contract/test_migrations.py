@@ -24,6 +24,7 @@ from persistence.migrate import APPEND_ONLY, DatabaseOutdated, _config, check_re
 from persistence.repositories.event import MONTHS_AHEAD
 from persistence.unit_of_work import Database
 from tests.factories import change, store_kit
+from tests.history import history_of
 from tests.services import APP_ROLE, OWNER_ROLE, PostgresServer
 
 REVISIONS = [script.revision for script in reversed(list(ScriptDirectory.from_config(_config()).walk_revisions()))]
@@ -141,7 +142,7 @@ async def test_migrating_again_keeps_what_is_there(database: Database, owner: As
     kit = await store_kit(database)
     await upgrade(owner, app_role=APP_ROLE)
     async with database.snapshot() as work:
-        assert len(await work.events.history(kit.id)) == kit.version
+        assert len(await history_of(work, kit.id)) == kit.version
     assert await triggers(owner) == await expected_triggers(owner)
 
 
@@ -299,7 +300,7 @@ async def test_a_house_in_a_schema_of_its_own(empty_url: str, postgres_app_url: 
     kit = await change(database, await store_kit(database), commands.start_kit)
     async with database.transaction() as work:
         await work.events.prepare_partitions(datetime(2031, 1, 1, tzinfo=UTC))
-        assert len(await work.events.history(kit.id)) == kit.version
+        assert len(await history_of(work, kit.id)) == kit.version
     await database.close()
     made = await query(migrating, "SELECT schemaname FROM pg_tables WHERE tablename = 'kit_event_203101'")
     await migrating.dispose()
@@ -360,7 +361,7 @@ async def test_an_event_twice_is_refused_by_the_database_itself(database: Databa
     copy = "INSERT INTO kit_event SELECT * FROM kit_event WHERE version = 1"
     await refuse(owner, copy, "append-only|duplicate key")
     async with database.snapshot() as work:
-        assert len(await work.events.history(kit.id)) == kit.version
+        assert len(await history_of(work, kit.id)) == kit.version
 
 
 async def test_reading_connections_can_not_write(database: Database) -> None:

@@ -17,7 +17,6 @@ from domain.attempt import AttemptKey, Ending
 from domain.change import Change
 from domain.event import EventKind
 from domain.live import Gap, Notice, Topic
-from domain.projection import fold
 from domain.report import Report, ReportResult, ReportState
 from domain.status import Status
 from domain.visibility import EVERYTHING
@@ -27,6 +26,7 @@ from resolvers.report_intake import ReportIntake
 from tests.contract.intake_bench import FOREVER, Bench, begin, new_bench, shown
 from tests.factories import change, store_kit
 from tests.fakes import FailingDatabase, FakeArtifacts, fake_services
+from tests.history import fold, history_of
 
 CHECKSUM = "ab" * 32
 
@@ -148,7 +148,7 @@ async def test_ten_kits_at_once_share_batches(database: Database) -> None:
         for kit, _ in kits:
             identity = await work.kits.identity(kit.id)
             assert identity is not None
-            assert fold(await work.events.history(kit.id), identity=identity) == found[kit.id]
+            assert fold(await history_of(work, kit.id), identity=identity) == found[kit.id]
             assert found[kit.id].version == kit.version + 20
 
 

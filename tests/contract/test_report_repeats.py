@@ -13,6 +13,7 @@ from domain.event import EventKind
 from domain.report import ReportResult, ReportState
 from persistence.unit_of_work import Database
 from tests.contract.intake_bench import MIXED, Bench, mixed, new_bench, shown
+from tests.history import history_of
 
 HISTORY = 100_000
 LONG_HISTORY = """
@@ -114,7 +115,7 @@ async def test_repeats_do_not_cost_the_kits_whole_history(bench: Bench) -> None:
     await server.submit(bench.worker, bench.notes(HISTORY + 1, HISTORY + 1))
     began = time.monotonic()
     async with bench.database.snapshot() as work:
-        await work.events.history(kit.id)
+        await history_of(work, kit.id)
     whole = time.monotonic() - began
 
     async def fastest(first: int) -> float:

@@ -20,6 +20,7 @@ from domain.status import Status
 from persistence.codes import EVENT_KIND, JOB_TYPE, PRODUCT_LINE, STATUS
 from persistence.unit_of_work import Database
 from tests.factories import change, store_kit
+from tests.history import history_of
 
 STEP_VIEWS = {
     JobType.DECK_COLLECTION: "deck_collection",
@@ -79,7 +80,7 @@ async def test_the_total_state_has_a_row_for_each_task(database: Database, kit: 
 
 async def test_the_steps_have_a_row_for_each_event_of_their_jobs(database: Database, kit: Kit) -> None:
     async with database.snapshot() as work:
-        history = await work.events.history(kit.id)
+        history = await history_of(work, kit.id)
     for job_type, view in STEP_VIEWS.items():
         found = await rows(database, f"SELECT * FROM {view} ORDER BY version")
         expected = [event for event in history if event.job_type is job_type]

@@ -22,6 +22,7 @@ from persistence.engine import open_engines
 from persistence.rebuild import rebuild
 from persistence.unit_of_work import Database
 from tests.e2e.server import RETRY, PlogServer, demo_document
+from tests.history import history_of
 from tests.services import require_program
 from tests.waiting import eventually
 
@@ -76,7 +77,7 @@ async def check(server: PlogServer) -> None:
             for identity in await work.events.identities(0, 1000):
                 kit = await work.kits.get(identity.id, EVERYTHING)
                 assert kit is not None and kit.ended_at is not None
-                check_history(await work.events.history(kit.id))
+                check_history(await history_of(work, kit.id))
     finally:
         await database.close()
 
@@ -186,7 +187,7 @@ async def test_simulations_do_not_outlive_a_killed_shim(tmp_path: Path) -> None:
             "deck": {"kind": "SPICE", "source": {"upload": await server.upload(archive.getvalue())}},
             "design": {
                 "method": "LATIN_HYPERCUBE",
-                "points": 4,
+                "points": 8,
                 "variables": [{"name": "r", "low": 1, "high": 10}],
                 "timeoutSeconds": 3600,
             },

@@ -286,6 +286,16 @@ def test_exit_code_zero_with_a_failed_task_is_a_failure() -> None:
     assert [task.status for task in kit.jobs[0].tasks] == [C, F, C]
 
 
+@pytest.mark.parametrize("key", ["artifactMissing", "artifactRefused"])
+def test_exit_code_zero_without_an_artifact_that_was_announced_is_a_failure(key: str) -> None:
+    kit = run(new_kit(), commands.start_kit)
+    change = Change.of(kit, "worker")
+    change.emit_for_job(kit.jobs[0], EventKind.NOTE, metadata={key: "model.skops"}, sequence=1)
+    kit = run(change.recorded(kit.updated_at).kit, settled(kit.jobs[0]))
+    assert (kit.jobs[0].status, kit.jobs[0].attempt.cause) == (F, Cause.ARTIFACT_MISSING)
+    assert "model.skops" in kit.jobs[0].attempt.message
+
+
 def test_an_exit_code_is_kept_with_a_sentence() -> None:
     kit = run(new_kit(), commands.start_kit)
     attempt = run(kit, settled(kit.jobs[0], Ending(exit_code=7, reports=0))).jobs[0].attempt

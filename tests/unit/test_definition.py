@@ -97,9 +97,9 @@ def test_any_document_at_all_is_refused_by_field(document: dict[str, Any]) -> No
         (("productLine",), "FLASH", "productLine"),
         (("productLine",), None, "productLine"),
         (("metadata",), [1], "metadata"),
-        (("metadata",), {"a": float("nan")}, "metadata"),
+        (("metadata",), {"a": float("nan")}, "metadata.a"),
         (("metadata",), {"a": "x" * 65_536}, "metadata"),
-        (("metadata",), {"a": 10**30}, "metadata"),
+        (("metadata",), {"a": [10**30]}, "metadata.a.0"),
         (("definition",), "x", "definition"),
         (("definition",), {"deck": "x" * MAX_DOCUMENT}, "definition"),
         (("definition", "deck"), [], "definition.deck"),
@@ -107,7 +107,7 @@ def test_any_document_at_all_is_refused_by_field(document: dict[str, Any]) -> No
         (("definition", "deck", "source", "folder"), "/etc", "definition.deck.source.folder"),
         (("definition", "deck", "source", "folder"), "demo/../..", "definition.deck.source.folder"),
         (("definition", "design", "seed"), -1, "definition.design.seed"),
-        (("definition", "design", "variables", 0, "low"), float("inf"), "definition"),
+        (("definition", "design", "variables", 0, "low"), float("inf"), "definition.design.variables.0.low"),
         (("definition", "design", "variables", 0, "low"), "x", "definition.design.variables.0.low"),
         (("definition", "design", "constraints", 0), "__import__('os')", "definition.design.constraints.0"),
         (("definition", "template"), "none", "definition.template"),
@@ -126,7 +126,29 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     document = with_value(DOCUMENTS["table"], ("definition", "ml", "algorithm"), "none")
     document = with_value(document, ("definition", "template"), "none")
     document = with_value(document, ("metadata",), {"a": float("nan")})
-    assert wrong_fields({**document, "name": ""}) == {"name", "metadata", "definition.ml.algorithm", "definition.template"}
+    assert wrong_fields({**document, "name": ""}) == {"name", "metadata.a", "definition.ml.algorithm", "definition.template"}
+
+
+@pytest.mark.parametrize(
+    ("design", "folds", "wrong"),
+    [
+        ({"points": 6}, 5, {"definition.design.points"}),
+        ({"points": 7}, 5, set()),
+        ({"points": 10}, 9, {"definition.optimize.folds"}),
+        ({"points": 12}, 9, set()),
+        ({"method": "FRACTIONAL_FACTORIAL", "resolution": 3}, 2, {"definition.design.variables"}),
+    ],
+)
+def test_a_design_that_training_would_refuse_is_refused_before_it_is_simulated(
+    design: dict[str, Any], folds: int, wrong: set[str]
+) -> None:
+    document = with_value(DOCUMENTS["spice"], ("definition", "optimize", "folds"), folds)
+    for key, value in design.items():
+        document = with_value(document, ("definition", "design", key), value)
+    if wrong:
+        assert wrong_fields(document) == wrong
+    else:
+        assert parse(document).definition.design.points == design["points"]
 
 
 def test_a_function_is_one_that_the_server_names() -> None:

@@ -20,11 +20,12 @@ from domain.event import Event, EventKind
 from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit, derived_status
-from domain.projection import BrokenHistory, apply, empty_kit, fold
+from domain.projection import BrokenHistory, apply, empty_kit
 from domain.report import PROGRESS_INTERVAL, Report, ReportedArtifact, ReportState, judge, record_progress
 from domain.status import ACTIVE, ENDED, TRANSITIONS, Depth, Status
 from domain.task import Task
 from tests.factories import created, identity
+from tests.history import fold
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 IDENTITY = identity(id=1)

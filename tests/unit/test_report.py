@@ -13,7 +13,16 @@ from domain import commands
 from domain.attempt import AttemptKey, Ending
 from domain.change import Change
 from domain.event import EventKind
-from domain.report import MAX_METADATA, Report, ReportedArtifact, ReportResult, ReportState, judge, record_progress
+from domain.report import (
+    MAX_JOB_METADATA,
+    MAX_METADATA,
+    Report,
+    ReportedArtifact,
+    ReportResult,
+    ReportState,
+    judge,
+    record_progress,
+)
 from domain.status import Status
 from tests.factories import new_kit
 
@@ -127,6 +136,21 @@ def test_a_bad_report_uses_up_its_number_and_changes_nothing_else(
     assert change.kit.jobs[0].last_sequence == 1
     assert replace(change.kit.jobs[0], last_sequence=0) == change.before.jobs[0]
     assert said(change).state is ReportState.RECORDED, "the next one is taken as ever"
+
+
+@pytest.mark.parametrize(("task", "most"), [("fetch", MAX_METADATA), (None, MAX_JOB_METADATA)])
+def test_what_is_noted_of_a_task_or_job_has_a_limit_altogether(task: str | None, most: int) -> None:
+    change = running()
+    for number in range(most // 16_384):
+        assert said(change, task=task, metadata={f"n{number}": "x" * 16_000}).state is ReportState.RECORDED
+    result = said(change, task=task, metadata={"more": "x" * 16_000})
+    assert (result.state, result.code, result.consumed) == (ReportState.REFUSED, "VALIDATION_FAILED", True)
+    assert result.message is not None and "metadata" in result.message and f"{most} are allowed" in result.message
+    again = said(change, task=task, metadata={"n0": "y" * 16_000})
+    assert again.state is ReportState.RECORDED, "what takes the place of something else is no more"
+    points = said(change, EventKind.POINT, task="fetch", metadata={"x": "x" * 60_000})
+    assert points.state is ReportState.RECORDED, "points and trials don't stay with the task"
+    assert said(change, EventKind.STATUS, task="fetch", status=Status.SUCCEEDED).state is ReportState.RECORDED
 
 
 def test_a_task_name_of_ten_megabytes_makes_no_message_of_that_size() -> None:

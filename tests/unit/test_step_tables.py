@@ -18,6 +18,18 @@ def test_numbers_of_a_table() -> None:
     np.testing.assert_equal(columns["b"], [2, np.inf, -30])
 
 
+@pytest.mark.parametrize("content", [b"a,b\r1,2\r3,4\r", b"\n\r\n\na,b\n1,2\n\n3,4\n", b"\xef\xbb\xbf\r\na,b\r\n1,2\r\n3,4"])
+def test_any_line_ends_and_blank_lines(content: bytes) -> None:
+    columns = read_columns(content, ["a"], ["b"])
+    np.testing.assert_equal(columns["a"], [1, 3])
+    np.testing.assert_equal(columns["b"], [2, 4])
+
+
+def test_a_row_of_another_length_is_named_as_it_stands_in_the_file() -> None:
+    with pytest.raises(TableRefused, match=r"Row #3: Expected 2 columns, got 3.*the header is row #1"):
+        read_columns(b"a,b\n1,2\n3,4,5\n", ["a"], ["b"])
+
+
 def test_numbers_with_decimal_commas_are_no_categories() -> None:
     with pytest.raises(ColumnRefused, match="'0,0254' in row 1, which is not a number"):
         read_input(pa.chunked_array([["0,0254", "0,03"]]))

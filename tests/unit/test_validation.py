@@ -68,7 +68,27 @@ def test_a_document_passes_exactly_if_every_database_can_hold_it(document: dict[
         return
     with pytest.raises(ValidationFailed) as refused:
         check_document("metadata", document, most=100_000)
-    assert [problem.field for problem in refused.value.problems] == ["metadata"]
+    (problem,) = refused.value.problems
+    assert problem.field == "metadata" or problem.field.startswith("metadata.")
+
+
+def nested(depth: int, value: Any) -> Any:
+    return value if depth == 0 else [nested(depth - 1, value)]
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({"a": {"b": [0, math.nan]}}, "metadata.a.b.1"),
+        ({"a": {"b\x00": 1}}, "metadata.a"),
+        ({"k" * 1000: "\ud800"}, "metadata." + "k" * 50),
+        ({"a": nested(60, math.inf)}, "metadata.a" + ".0" * 9),
+    ],
+)
+def test_what_does_not_fit_is_named_by_the_way_to_it(document: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        check_document("metadata", document, most=100_000)
+    assert [problem.field for problem in refused.value.problems] == [field]
 
 
 @pytest.mark.parametrize("value", [{1, 2}, b"bytes", object(), 1j, {1: 2}])
