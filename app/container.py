@@ -29,6 +29,7 @@ from app.settings import Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, ReconcilerSettings
+from domain.executor import LoadLimits
 from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
 from persistence.engine import Engines, open_engines
@@ -198,6 +199,11 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             url_signer=signed_urls,
             reports=intake,
             steps=steps,
+            load_limits=LoadLimits(
+                vus=settings.load_tests.max_vus,
+                rate=settings.load_tests.max_rate,
+                seconds=settings.load_tests.max_minutes * 60,
+            ),
             public_url=settings.base_url,
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )

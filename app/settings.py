@@ -172,6 +172,14 @@ class TargetsSettings(Group):
     analysis_seconds: float = Field(60, gt=0, le=600, description="How long `targetAnalyze` may look for a document.")
 
 
+class LoadTestsSettings(Group):
+    """How much load one scenario of a load test may make."""
+
+    max_vus: int = Field(1000, ge=1, le=1_000_000, description="Virtual users of one scenario.")
+    max_rate: float = Field(10_000, gt=0, le=1e9, description="Iterations a second of one scenario.")
+    max_minutes: float = Field(240, gt=0, le=44_640, description="How long a load test may last, from its start to its very end.")
+
+
 class SchedulerSettings(Group):
     """The interval of each controller."""
 
@@ -218,6 +226,7 @@ class Settings(BaseSettings):
     runner: RunnerSettings = Field(default_factory=lambda: RunnerSettings())
     steps: StepsSettings = Field(default_factory=lambda: StepsSettings())
     targets: TargetsSettings = Field(default_factory=lambda: TargetsSettings())
+    load_tests: LoadTestsSettings = Field(default_factory=lambda: LoadTestsSettings())
     scheduler: SchedulerSettings = Field(default_factory=lambda: SchedulerSettings())
     server: ServerSettings = Field(default_factory=lambda: ServerSettings())
     log: LogSettings = Field(default_factory=lambda: LogSettings())

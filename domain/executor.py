@@ -46,6 +46,7 @@ OPTIONS: Mapping[ExecutorKind, tuple[str, ...]] = {
     ExecutorKind.PER_VU_ITERATIONS: ("vus", "iterations", "maxDuration"),
 }
 COMMON = ("kind", "startTime", "gracefulStop")
+TIMES = frozenset({"duration", "gracefulRampDown", "timeUnit", "maxDuration", "startTime", "gracefulStop"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,28 +130,32 @@ class Executor:
             points.append((at, stage.target / unit))
         return points
 
-    def k6_options(self) -> dict[str, Any]:
-        """What a script says of it, as JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """The input document that says the same, with all defaults filled in."""
         values: dict[str, Any] = {
             "vus": self.vus,
-            "duration": _k6_time(self.duration),
+            "duration": self.duration,
             "startVUs": self.start,
             "startRate": self.start,
-            "stages": [{"duration": _k6_time(stage.duration), "target": stage.target} for stage in self.stages],
-            "gracefulRampDown": _k6_time(self.graceful_ramp_down),
+            "stages": [{"duration": stage.duration, "target": stage.target} for stage in self.stages],
+            "gracefulRampDown": self.graceful_ramp_down,
             "rate": self.rate,
-            "timeUnit": _k6_time(self.time_unit),
+            "timeUnit": self.time_unit,
             "preAllocatedVUs": self.vus,
             "maxVUs": self.max_vus,
             "iterations": self.iterations,
-            "maxDuration": _k6_time(self.duration),
+            "maxDuration": self.duration,
         }
-        common = {
-            "executor": self.kind.k6_name,
-            "startTime": _k6_time(self.start_time),
-            "gracefulStop": _k6_time(self.graceful_stop),
-        }
+        common = {"kind": str(self.kind), "startTime": self.start_time, "gracefulStop": self.graceful_stop}
         return common | {name: values[name] for name in OPTIONS[self.kind]}
+
+    def k6_options(self) -> dict[str, Any]:
+        """What a script says of it, as JSON: the same options, with times as k6 reads them."""
+        given = self.as_json()
+        options = {name: _k6_time(value) if name in TIMES else value for name, value in given.items() if name != "kind"}
+        if self.stages:
+            options["stages"] = [{"duration": _k6_time(each.duration), "target": each.target} for each in self.stages]
+        return {"executor": self.kind.k6_name, **options}
 
 
 def read_executor(problems: Problems, raw: Mapping[str, Any], limits: LoadLimits) -> Executor:

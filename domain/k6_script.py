@@ -23,6 +23,7 @@ SYSTEM_TAGS = (  # without `url`, which holds secrets and has no end of values; 
     "scenario",
     "expected_response",
 )
+GOOD_STATUSES = (200, 399)
 PROGRAM = """\
 // A load test for k6, written by PLOG. PLAN says what this test does; the program below it is the same in all tests.
 import http from "k6/http";
@@ -33,8 +34,12 @@ const PLAN = %(plan)s;
 
 export const options = PLAN.options;
 
-// What counts as an answer: any other status, or none at all, is an error.
-http.setResponseCallback(http.expectedStatuses({ min: 200, max: 399 }));
+// Which statuses are those of a good answer: any other, or no answer at all, is an error.
+for (const scenario of Object.values(PLAN.scenarios)) {
+  for (const request of scenario.requests) {
+    request.callback = http.expectedStatuses(...request.expected.map(([min, max]) => ({ min, max })));
+  }
+}
 
 // One iteration of the scenario that it runs in: its requests in order, then the time to think.
 export function run() {
@@ -43,8 +48,11 @@ export function run() {
     const response = http.request(request.method, request.url, request.body, {
       headers: Object.fromEntries(request.headers),
       tags: { name: request.name },
+      responseCallback: request.callback,
     });
-    check(response, { "answered as expected": (answer) => answer.status >= 200 && answer.status < 400 });
+    check(response, {
+      "answered as expected": ({ status }) => request.expected.some(([min, max]) => min <= status && status <= max),
+    });
   }
   const [shortest, longest] = scenario.thinkTime;
   if (longest > 0) {
@@ -101,13 +109,14 @@ def _thresholds(named: Any, target_tps: float | None) -> dict[str, list[str]]:
 
 
 def _scenario(scenario: ScriptScenario) -> dict[str, Any]:
-    requests = [
+    requests: list[dict[str, Any]] = [
         {
             "name": each.name,
             "method": each.method,
             "url": each.url,
             "headers": [list(header) for header in each.headers],
             "body": each.body,
+            "expected": [[status, status] for status in each.expected_statuses] or [GOOD_STATUSES],
         }
         for each in scenario.requests
     ]

@@ -6,7 +6,7 @@ Methods that reach a service raise `domain.errors.Unavailable` when it does not 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from domain.actor import Actor, Worker
 from domain.api_document import FoundDocument
@@ -153,4 +153,8 @@ class ApiDocuments(Protocol):
         `ValidationFailed` of the field `url` where there is none or it must not be reached; it lists what was tried and what
         answered.
         """
+        ...
+
+    def read(self, content: bytes) -> Mapping[str, Any]:
+        """What the text of a document that was found says; large ones take a second."""
         ...

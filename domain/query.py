@@ -87,7 +87,7 @@ class EventQuery:
 
 
 class NamedOrder(StrEnum):
-    """What projects and targets are sorted by; equal ones by number."""
+    """What projects, targets and load tests are sorted by; equal ones by number."""
 
     NUMBER = "NUMBER"
     NAME = "NAME"
@@ -112,6 +112,20 @@ class TargetQuery:
 
     project_id: int | None = None
     name_prefix: str | None = None
+    is_archived: bool | None = False
+    order: NamedOrder = NamedOrder.NUMBER
+    is_descending: bool = True
+    after: tuple[int | str, int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTestQuery:
+    """Which load tests, in which order (`NAME` is by title); the rest as of projects."""
+
+    project_id: int | None = None
+    target_id: int | None = None
+    title_prefix: str | None = None
     is_archived: bool | None = False
     order: NamedOrder = NamedOrder.NUMBER
     is_descending: bool = True

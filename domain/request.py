@@ -6,7 +6,7 @@ Source: OpenAPI 3.0.4, "Style Values" and "Style Examples"; percent-encoding by 
 import json
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -20,13 +20,17 @@ PREFIXES = {"label": ".", "matrix": ";"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request: `name` is method and path with its parameters in braces, `headers` are in the order in which they are sent."""
+    """One request: `name` is method and path with its parameters in braces, `headers` are in the order in which they are sent.
+
+    `expected_statuses` are those of a good answer; none stand for 200 to 399.
+    """
 
     name: str
     method: Method
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: str | None = None
+    expected_statuses: tuple[int, ...] = ()
 
 
 def build_request(
@@ -36,6 +40,7 @@ def build_request(
     headers: Mapping[str, str] | None = None,
     body: str | None = None,
     media_type: str | None = None,
+    expected_statuses: tuple[int, ...] = (),
 ) -> Request:
     """The request to `endpoint` at the base address `server`.
 
@@ -46,6 +51,7 @@ def build_request(
         headers: what the user adds; they take the place of parameters and of the media type, whatever their case.
         body: the body's text.
         media_type: what the body is, as the document says; else `application/json`.
+        expected_statuses: those of a good answer.
 
     Raises:
         ValidationFailed: with a path parameter that has no value, or a header that HTTP can't carry.
@@ -81,7 +87,8 @@ def build_request(
     url = (
         base + quote(path, safe="/%:@!$&'()*+,;=~") + ("?" + "&".join(f"{name}={text}" for name, text in query) if query else "")
     )
-    return Request(name=endpoint.key, method=endpoint.method, url=url, headers=tuple(sent.values()), body=body)
+    request = Request(name=endpoint.key, method=endpoint.method, url=url, headers=tuple(sent.values()), body=body)
+    return replace(request, expected_statuses=expected_statuses)
 
 
 def _header_problems(headers: Any) -> Iterator[FieldProblem]:

@@ -10,16 +10,14 @@ from domain.artifact import Artifact
 from domain.attempt import Attempt, AttemptKey, Claim
 from domain.change import Change
 from domain.deck_request import DeckRequest
-from domain.endpoint import Endpoint
 from domain.event import Event
 from domain.idempotency_key import KeyRecord
 from domain.job import Job
 from domain.kit import Kit, KitIdentity
-from domain.project import Project, ProjectDefinition
-from domain.query import EndpointQuery, EventQuery, JobQuery, KitQuery, Page, ProjectQuery, TargetQuery
+from domain.load_test_storage import LoadTestStore, ProjectStore, TargetStore
+from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
-from domain.target import Target, TargetAnalysis, TargetDefinition
 from domain.visibility import Visibility
 
 
@@ -238,73 +236,6 @@ class LogStore(Protocol):
         ...
 
 
-class ProjectStore(Protocol):
-    """The projects of one unit of work. Each change is a new version; the earlier ones stay on record with their actors."""
-
-    async def get_many(self, ids: Sequence[int]) -> dict[int, Project]:
-        """The projects of these ids, by id."""
-        ...
-
-    async def page(self, query: ProjectQuery) -> Page[Project]:
-        """A page of projects."""
-        ...
-
-    async def count(self, query: ProjectQuery) -> int:
-        """How many projects the query has, wherever its page begins."""
-        ...
-
-    async def add(self, definition: ProjectDefinition, owner: str) -> Project:
-        """Store a new project; `ValidationFailed` of `input.name` where another that is not archived has that name."""
-        ...
-
-    async def change(
-        self, project: Project, definition: ProjectDefinition, actor: str, *, is_archived: bool = False
-    ) -> Project | None:
-        """Store the project's next version; None where it has changed since it was read. Names as in `add`."""
-        ...
-
-
-class TargetStore(Protocol):
-    """The targets of one unit of work, with their analyses and endpoints; changes as of projects."""
-
-    async def get_many(self, ids: Sequence[int]) -> dict[int, Target]:
-        """The targets of these ids, by id."""
-        ...
-
-    async def page(self, query: TargetQuery) -> Page[Target]:
-        """A page of targets."""
-        ...
-
-    async def count(self, query: TargetQuery) -> int:
-        """How many targets the query has, wherever its page begins."""
-        ...
-
-    async def add(self, project_id: int, definition: TargetDefinition, actor: str) -> Target:
-        """Store a new target; `ValidationFailed` of `input.name` where another of the project has that name."""
-        ...
-
-    async def change(
-        self, target: Target, definition: TargetDefinition, actor: str, *, is_archived: bool = False
-    ) -> Target | None:
-        """Store the target's next version; None where it has changed since it was read."""
-        ...
-
-    async def add_analysis(self, target: Target, analysis: TargetAnalysis, endpoints: Sequence[Endpoint]) -> Target | None:
-        """Store an analysis with its endpoints as the target's next version; None where it has changed since it was read.
-
-        The database's clock takes the place of the analysis's time.
-        """
-        ...
-
-    async def endpoints(self, query: EndpointQuery) -> Page[tuple[int, Endpoint]]:
-        """A page of an analysis's endpoints, each with its place from 1 in the document."""
-        ...
-
-    async def all_endpoints(self, target_id: int, analysis: int) -> list[Endpoint]:
-        """All endpoints of an analysis, in the document's order."""
-        ...
-
-
 class UnitOfWork(Protocol):
     """All stores on one transaction: what they do becomes visible to others all at once."""
 
@@ -326,6 +257,8 @@ class UnitOfWork(Protocol):
     def projects(self) -> ProjectStore: ...
     @property
     def targets(self) -> TargetStore: ...
+    @property
+    def load_tests(self) -> LoadTestStore: ...
 
 
 class Database(Protocol):

@@ -11,6 +11,7 @@ from domain.validation import Problems
 
 MAX_NAME = 200
 MAX_URL = 2000
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def target_definition(given: Mapping[str, Any]) -> TargetDefinition:
     """The definition that an input document says; the name is the address's host where none is given."""
     problems = Problems("input.")
     url = problems.text(given, "url", most=MAX_URL).strip()
-    host = _host(url)
+    host = urlsplit(url).netloc[:MAX_NAME] if origin(url) is not None else None
     if url and host is None:
         problems.add("url", "must be an http or https address without a user")
     name = problems.text(given, "name", host or "", most=MAX_NAME).strip()
@@ -73,14 +74,16 @@ def target_definition(given: Mapping[str, Any]) -> TargetDefinition:
     return TargetDefinition(name=name, url=url)
 
 
-def _host(url: str) -> str | None:
-    """Host and port of an http address; None for anything else."""
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an http address (RFC 6454); None for anything else, also with a user in it."""
     try:
         parts = urlsplit(url)
-        is_fit = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        port = parts.port
     except ValueError:
         return None
-    return parts.netloc[:MAX_NAME] if is_fit else None
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
+        return None
+    return parts.scheme, parts.hostname.lower(), port or DEFAULT_PORTS[parts.scheme]
 
 
 def document_location(sha256: str) -> str:

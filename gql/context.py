@@ -17,6 +17,7 @@ from domain.deck_request import DeckRequest
 from domain.event import Event
 from domain.job import Job
 from domain.kit import Kit
+from domain.load_test import LoadTest, StaleScenario
 from domain.project import Project
 from domain.query import EventQuery, Page
 from domain.target import Target
@@ -25,6 +26,7 @@ from gql.sharing import SharedResults
 from resolvers import artifact as artifacts
 from resolvers import job as jobs
 from resolvers import kit as kits
+from resolvers import load_test as load_tests
 from resolvers import project as projects
 from resolvers import target as targets
 from resolvers.authorisation import require_person, visibility_of
@@ -57,6 +59,12 @@ class Loaders:
         )
         self.target_by_id: DataLoader[int, Target | None] = DataLoader(
             load_fn=_found(lambda keys: targets.find_targets(services, actor, keys))
+        )
+        self.load_test_by_id: DataLoader[int, LoadTest | None] = DataLoader(
+            load_fn=_found(lambda keys: load_tests.find_load_tests(services, actor, keys))
+        )
+        self.stale_scenarios_by_load_test: DataLoader[int, list[StaleScenario] | None] = DataLoader(
+            load_fn=_found(lambda keys: load_tests.stale_scenarios(services, keys))
         )
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
             load_fn=lambda queries: kits.events_of_kits(services, queries)

@@ -24,6 +24,7 @@ _KEYS = {
     "StepTemplate": "[^:]+",
     "Project": _NUMBER,
     "Target": _NUMBER,
+    "LoadTest": _NUMBER,
     "Endpoint": f"{_NUMBER}:{_NUMBER}:{_NUMBER}",
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
@@ -73,6 +74,11 @@ def project_number(text: str) -> int:
 def target_number(text: str) -> int:
     """The number of the target with that id."""
     return _integer("Target", text)
+
+
+def load_test_number(text: str) -> int:
+    """The number of the load test with that id."""
+    return _integer("LoadTest", text)
 
 
 def found(decode: Callable[[str], Key], text: str) -> Key | None:

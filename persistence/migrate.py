@@ -9,7 +9,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-APPEND_ONLY = ("kit_event", "project_version", "target_version", "target_analysis", "endpoint", "endpoint_tag")
+APPEND_ONLY = (
+    "kit_event", "project_version", "target_version", "target_analysis", "endpoint", "endpoint_tag", "load_test_version",
+)  # fmt: skip
 
 
 class DatabaseOutdated(Exception):

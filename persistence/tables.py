@@ -306,3 +306,32 @@ endpoint_tag = Table(
     Column("place", Integer, primary_key=True),
     comment="The endpoints of each tag; append-only",
 )
+
+load_test = Table(
+    "load_test",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, nullable=False),
+    Column("target_id", Integer, nullable=False),
+    Column("title", Name, nullable=False),
+    Column("definition", Document),
+    Column("owner", Name, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("archived_at", Instant),
+    comment="The current state of each load test",
+)
+
+load_test_version = Table(
+    "load_test_version",
+    metadata,
+    Column("load_test_id", Integer, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("title", Name, nullable=False),
+    Column("definition", Document),
+    Column("archived_at", Instant),
+    Column("actor", Name, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    comment="What each load test was, and who made it so; append-only",
+)

@@ -14,6 +14,7 @@ from persistence.repositories.deck_request import DeckRequestRepository
 from persistence.repositories.event import EventRepository
 from persistence.repositories.idempotency_key import IdempotencyKeyRepository
 from persistence.repositories.kit import KitRepository
+from persistence.repositories.load_test import LoadTestRepository
 from persistence.repositories.log import LogRepository
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.target import TargetRepository
@@ -35,6 +36,7 @@ class UnitOfWork:
         self.logs = LogRepository(connection)
         self.projects = ProjectRepository(connection)
         self.targets = TargetRepository(connection)
+        self.load_tests = LoadTestRepository(connection)
 
 
 class Database:

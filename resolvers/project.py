@@ -47,7 +47,7 @@ async def update_project(
     async def update(work: UnitOfWork, project: Project, subject: str) -> Project | None:
         return await work.projects.change(project, definition, subject)
 
-    command = _command("projectUpdate", project_id, expected_version, idempotency_key, {"input": document})
+    command = Command("projectUpdate", "project", project_id, expected_version, idempotency_key, {"input": document})
     return await run(services, actor, command, read_project, update)
 
 
@@ -59,21 +59,8 @@ async def archive_project(
     async def archive(work: UnitOfWork, project: Project, subject: str) -> Project | None:
         return await work.projects.change(project, project.definition, subject, is_archived=True)
 
-    command = _command("projectArchive", project_id, expected_version, idempotency_key)
+    command = Command("projectArchive", "project", project_id, expected_version, idempotency_key)
     return await run(services, actor, command, read_project, archive)
-
-
-def _command(
-    mutation: str, project_id: int, expected_version: int | None, key: str | None, given: Mapping[str, Any] | None = None
-) -> Command:
-    return Command(
-        mutation=mutation,
-        kind="project",
-        number=project_id,
-        expected_version=expected_version,
-        idempotency_key=key,
-        given=given or {},
-    )
 
 
 async def read_project(work: UnitOfWork, project_id: int) -> Project:

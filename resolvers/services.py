@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from domain.executor import LoadLimits
 from domain.ports import ApiDocuments, ArtifactStore, AttemptTokens, Bus, UrlSigner
 from domain.step_template import StepTemplate
 from domain.storage import Database
@@ -34,6 +35,7 @@ class Services:
     url_signer: UrlSigner
     reports: ReportIntake
     steps: StepSettings
+    load_limits: LoadLimits
     public_url: str
     download_lifetime: timedelta = timedelta(minutes=15)
     pasts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # reads of whole histories at once

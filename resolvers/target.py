@@ -40,7 +40,7 @@ async def add_target(
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
             return await read_target(work, outcome["target"])
-        await _refuse_archived(work, project_id, "targetAdd")
+        await refuse_archived(work, project_id, "targetAdd")
         target = await work.targets.add(project_id, definition, person.subject)
         if idempotency is not None:
             await idempotency.complete(work, {"target": target.id})
@@ -60,10 +60,10 @@ async def update_target(
     definition = target_definition(document)
 
     async def update(work: UnitOfWork, target: Target, subject: str) -> Target | None:
-        await _refuse_archived(work, target.project_id, command.mutation)
+        await refuse_archived(work, target.project_id, command.mutation)
         return await work.targets.change(target, definition, subject)
 
-    command = _command("targetUpdate", target_id, expected_version, idempotency_key, {"input": document})
+    command = Command("targetUpdate", "target", target_id, expected_version, idempotency_key, {"input": document})
     return await run(services, actor, command, read_target, update)
 
 
@@ -73,10 +73,10 @@ async def archive_target(
     """Take the target out of the lists; its analyses stay, and its name is free again."""
 
     async def archive(work: UnitOfWork, target: Target, subject: str) -> Target | None:
-        await _refuse_archived(work, target.project_id, command.mutation)
+        await refuse_archived(work, target.project_id, command.mutation)
         return await work.targets.change(target, target.definition, subject, is_archived=True)
 
-    command = _command("targetArchive", target_id, expected_version, idempotency_key)
+    command = Command("targetArchive", "target", target_id, expected_version, idempotency_key)
     return await run(services, actor, command, read_target, archive)
 
 
@@ -89,14 +89,14 @@ async def analyze_target(
     open while it is fetched, so a repeat of the command is looked for before.
     """
     person = require_person(actor)
-    command = _command("targetAnalyze", target_id, expected_version, idempotency_key)
+    command = Command("targetAnalyze", "target", target_id, expected_version, idempotency_key)
     idempotency = command.idempotency(person.subject)
     async with services.database.snapshot() as work:
         seen = await read_target(work, target_id)
         if idempotency is not None and await idempotency.is_used(work):
             return seen
         command.check(seen)
-        await _refuse_archived(work, seen.project_id, command.mutation)
+        await refuse_archived(work, seen.project_id, command.mutation)
     found = await services.documents.find(seen.definition.url)
     api = await asyncio.to_thread(read_openapi, found.raw, found.url)
     sha256 = hashlib.sha256(found.content).hexdigest()
@@ -105,7 +105,7 @@ async def analyze_target(
     async def record(work: UnitOfWork, target: Target, subject: str) -> Target | None:
         if (target.definition, target.analysis) != (seen.definition, seen.analysis):
             raise VersionConflict(f"Target {target_id}", seen.version, target.version)
-        await _refuse_archived(work, target.project_id, command.mutation)
+        await refuse_archived(work, target.project_id, command.mutation)
         before = None if target.analysis is None else await work.targets.all_endpoints(target_id, target.analysis.number)
         analysis = _analysis(target, seen.definition.url, subject, found, sha256, api, before)
         return await work.targets.add_analysis(target, analysis, api.endpoints)
@@ -141,7 +141,7 @@ def _analysis(
     )
 
 
-async def _refuse_archived(work: UnitOfWork, project_id: int, wanted: str) -> None:
+async def refuse_archived(work: UnitOfWork, project_id: int, wanted: str) -> None:
     """`IllegalTransition` where the project is archived, `NotFound` where there is none."""
     project = await read_project(work, project_id)
     if project.archived_at is not None:
@@ -161,19 +161,6 @@ async def _keep(services: Services, sha256: str, content: bytes) -> None:
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
     yield content
-
-
-def _command(
-    mutation: str, target_id: int, expected_version: int | None, key: str | None, given: Mapping[str, Any] | None = None
-) -> Command:
-    return Command(
-        mutation=mutation,
-        kind="target",
-        number=target_id,
-        expected_version=expected_version,
-        idempotency_key=key,
-        given=given or {},
-    )
 
 
 async def read_target(work: UnitOfWork, target_id: int) -> Target:

@@ -1,12 +1,13 @@
-"""Commands on what is kept as one row with all its versions beside it: projects, targets."""
+"""Commands on what is kept as one row with all its versions beside it: projects, targets, load tests."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from domain.actor import Actor
 from domain.errors import IllegalTransition, NotFound, ValidationFailed, VersionConflict
+from domain.load_test import LoadTest
 from domain.project import Project
 from domain.storage import UnitOfWork
 from domain.target import Target
@@ -15,12 +16,12 @@ from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 
 log = logging.getLogger(__name__)
-Thing = TypeVar("Thing", Project, Target)
+Thing = TypeVar("Thing", Project, Target, LoadTest)
 Read = Callable[[UnitOfWork, int], Awaitable[Thing]]
 Write = Callable[[UnitOfWork, Thing, str], Awaitable[Thing | None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Command:
     """A mutation as sent, about the thing of that kind (`project`) and number; `given` is what else came with it."""
 
@@ -29,19 +30,19 @@ class Command:
     number: int
     expected_version: int | None
     idempotency_key: str | None
-    given: Mapping[str, Any]
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def thing(self) -> str:
         """What the command is about, for people."""
-        return f"{self.kind.capitalize()} {self.number}"
+        return f"{self.kind.capitalize().replace('_', ' ')} {self.number}"
 
     def idempotency(self, person: str) -> Idempotency | None:
         """Its key with its scope and all that it was sent with."""
         given = {self.kind: self.number, "expectedVersion": self.expected_version, **self.given}
         return Idempotency.of(person, self.mutation, self.idempotency_key, given)
 
-    def check(self, thing: Project | Target) -> None:
+    def check(self, thing: Project | Target | LoadTest) -> None:
         """Refuse what is archived, or was changed since the version that the caller has seen."""
         if thing.archived_at is not None:
             raise IllegalTransition(

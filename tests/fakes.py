@@ -11,6 +11,7 @@ from adapters.documents.finder import DocumentFinder
 from domain.actor import Worker
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import Unavailable
+from domain.executor import LoadLimits
 from domain.ports import ArtifactStore
 from domain.runner import EndReason, LaunchFailed, LaunchOrder, LogChunk, Observation, Presence
 from domain.step_template import builtin_template
@@ -231,6 +232,7 @@ def fake_services(database: Database, **values: object) -> Services:
         url_signer=signer,
         reports=ReportIntake(database, bus, artifacts),
         steps=steps,
+        load_limits=LoadLimits(),
         public_url="http://plog.test",
     )
     return replace(services, **values)  # type: ignore[arg-type]

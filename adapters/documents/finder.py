@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.documents.reading import MAX_BYTES, Unreadable, text_of
+from adapters.documents.reading import MAX_BYTES, Unreadable, document_of, text_of
 from adapters.documents.strategies import Place, Strategy, SwaggerUi, SwaggerUiSetUp, WellKnownPaths, direct
 from domain.api_document import FoundDocument, NamedAddress, TriedAddress
 from domain.errors import ValidationFailed
@@ -62,6 +62,10 @@ class DocumentFinder:
                 return await asyncio.to_thread(_found, document, answer, lead, tried)
             await asyncio.to_thread(_follow, leads, lead, url, answer)
         raise ValidationFailed.of("url", _not_found(url, tried))
+
+    def read(self, content: bytes) -> Mapping[str, Any]:
+        """What the text of a document that was found says."""
+        return document_of(content.decode())
 
 
 def _read(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:

@@ -19,6 +19,7 @@ from gql.types.endpoint import Endpoint
 from gql.types.job import Job
 from gql.types.kit import Kit
 from gql.types.kit_event import KitEvent
+from gql.types.load_test import LoadTest
 from gql.types.node import Node
 from gql.types.project import Project
 from gql.types.step_template import StepTemplate
@@ -120,6 +121,11 @@ async def _target(context: Context, number: str) -> Target | None:
     return None if target is None else Target.of(target)
 
 
+async def _load_test(context: Context, number: str) -> LoadTest | None:
+    load_test = await context.loaders.load_test_by_id.load(int(number))
+    return None if load_test is None else LoadTest.of(load_test)
+
+
 async def _endpoint(context: Context, target: str, analysis: str, place: str) -> Endpoint | None:
     query = EndpointQuery(target_id=int(target), analysis=int(analysis), after=int(place) - 1, first=1)
     page = await list_endpoints(context.services, context.actor, query)
@@ -138,5 +144,6 @@ FINDERS: dict[str, Any] = {
     "StepTemplate": _step_template,
     "Project": _project,
     "Target": _target,
+    "LoadTest": _load_test,
     "Endpoint": _endpoint,
 }

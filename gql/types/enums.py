@@ -8,6 +8,7 @@ from domain.attempt import Cause as Cause
 from domain.endpoint import Method as Method
 from domain.endpoint import ParameterLocation as ParameterLocation
 from domain.event import EventKind as EventKind
+from domain.executor import ExecutorKind as ExecutorKind
 from domain.job_type import JobType as JobType
 from domain.kit import ProductLine as ProductLine
 from domain.query import JobOrder as JobOrder
@@ -111,4 +112,14 @@ strawberry.enum(
     OAuthGrant,
     name="OAuthGrant",
     description="A flow of OAuth 2: `CLIENT_CREDENTIALS`, `PASSWORD`, `AUTHORIZATION_CODE` or `IMPLICIT`.",
+)
+strawberry.enum(
+    ExecutorKind,
+    name="ExecutorKind",
+    description=(
+        "How a scenario makes its load, by k6's executors. `CONSTANT_VUS`, `RAMPING_VUS`: virtual users that go on one request "
+        "after another, so many or more and less. `CONSTANT_ARRIVAL_RATE`, `RAMPING_ARRIVAL_RATE`: so many iterations begin in "
+        "each time unit, however fast the API answers. `SHARED_ITERATIONS`, `PER_VU_ITERATIONS`: a number of iterations, of all "
+        "virtual users or of each."
+    ),
 )

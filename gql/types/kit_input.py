@@ -168,6 +168,9 @@ def as_document(given: Any) -> Any:
     if isinstance(given, list):
         return [as_document(each) for each in given]
     if is_dataclass(given):
-        values = {to_camel_case(field.name): as_document(getattr(given, field.name)) for field in fields(given)}
+        values = {
+            getattr(field, "graphql_name", None) or to_camel_case(field.name): as_document(getattr(given, field.name))
+            for field in fields(given)
+        }
         return {name: value for name, value in values.items() if value is not None}
     return given

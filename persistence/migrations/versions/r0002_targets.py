@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from persistence.migrations.versions.r0001_kits import POSTGRESQL, SQLITE
+from persistence.migrations.append_only import create
 
 revision = "0002"
 down_revision = "0001"
@@ -113,35 +113,10 @@ BEGIN
     RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'integrity_constraint_violation';
 END $$
 """
-POSTGRESQL_TRIGGERS = """
-CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change_of_history()
-|
-CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history()
-"""
-SQLITE_TRIGGERS = """
-CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} BEGIN
-    SELECT RAISE(ABORT, '{table} is append-only: UPDATE is refused');
-END
-|
-CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} BEGIN
-    SELECT RAISE(ABORT, '{table} is append-only: DELETE is refused');
-END
-|
-CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
-WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) BEGIN
-    SELECT RAISE(ABORT, '{table} is append-only: REPLACE is refused');
-END
-"""
 
 
 def upgrade() -> None:
     """Create everything."""
-    is_postgresql = op.get_bind().dialect.name == "postgresql"
-    statements = TABLES.format(**(POSTGRESQL if is_postgresql else SQLITE)).split("|")
-    if is_postgresql:
-        statements.append(POSTGRESQL_GUARD)
-    for table, keys in KEYS.items():
-        same = " AND ".join(f"{key} = NEW.{key}" for key in keys)
-        statements += (POSTGRESQL_TRIGGERS if is_postgresql else SQLITE_TRIGGERS).format(table=table, same=same).split("\n|\n")
-    for statement in statements:
-        op.get_bind().exec_driver_sql(statement.strip())
+    if op.get_bind().dialect.name == "postgresql":
+        op.get_bind().exec_driver_sql(POSTGRESQL_GUARD)
+    create(TABLES, KEYS)

@@ -1,0 +1,353 @@
+"""Load tests: what is asked of a target, how often, and how good the answers have to be."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from domain.endpoint import SAFE, Endpoint, ParameterLocation
+from domain.executor import Executor, LoadLimits, read_executor
+from domain.target import MAX_URL, Target, origin
+from domain.validation import Problems, check_document
+
+MAX_TITLE = 200
+MAX_SCENARIOS = 50
+MAX_REQUESTS = 20
+MAX_PARAMETERS = 200
+MAX_HEADERS = 100
+MAX_HEADER = 8_000
+MAX_KEY = 4_000
+MAX_BODY = 1_000_000
+MAX_DEFINITION = 4_000_000
+MAX_SEED = 2**32 - 1
+MAX_TPS = 1_000_000.0
+MAX_SECONDS = 3_600.0
+NO_LIMITS = LoadLimits(vus=2**53, rate=2.0**53, seconds=2.0**53)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenParameter:
+    """A value that takes the place of the one made from the document; None leaves an optional parameter out."""
+
+    location: ParameterLocation
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioRequest:
+    """One request of a scenario.
+
+    `endpoint` is the key of an endpoint of the target (`GET /pets/{id}`), `demands` the endpoint's fingerprint when the
+    definition was made. `headers` are added or take the place of others. `body` is text that is sent as it is, or else JSON;
+    None stands for one made from the document. `expected_statuses` are those of a good answer; none stand for 200 to 399.
+    """
+
+    endpoint: str
+    demands: str = ""
+    parameters: tuple[GivenParameter, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: Any = None
+    media_type: str | None = None
+    expected_statuses: tuple[int, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The document from which the same request is read."""
+        return {
+            "endpoint": self.endpoint,
+            "demands": self.demands,
+            "parameters": [{"location": str(each.location), "name": each.name, "value": each.value} for each in self.parameters],
+            "headers": [{"name": name, "value": value} for name, value in self.headers],
+            "body": self.body,
+            "mediaType": self.media_type,
+            "expectedStatuses": list(self.expected_statuses),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What some of the virtual users do: requests in order, then time to think, over and over as the executor says.
+
+    `think_time` is the shortest and the longest pause, in seconds. `response_time` is the most that the percentile (0 to 100) of
+    the response times may be, in milliseconds; `error_rate` the most of all requests that may fail, 0 to 1. `allows_unsafe` opts
+    into methods that change something.
+    """
+
+    name: str
+    requests: tuple[ScenarioRequest, ...]
+    executor: Executor
+    think_time: tuple[float, float] = (0.0, 0.0)
+    percentile: float = 95.0
+    response_time: float | None = None
+    error_rate: float | None = None
+    allows_unsafe: bool = False
+
+    @property
+    def planned_requests(self) -> int | None:
+        """How many requests it sends if the API keeps up; None where that depends on how fast the API answers."""
+        iterations = self.executor.planned_iterations
+        return None if iterations is None else iterations * len(self.requests)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document from which the same scenario is read."""
+        return {
+            "name": self.name,
+            "requests": [each.as_json() for each in self.requests],
+            "executor": self.executor.as_json(),
+            "thinkTime": {"shortest": self.think_time[0], "longest": self.think_time[1]},
+            "percentile": self.percentile,
+            "responseTime": self.response_time,
+            "errorRate": self.error_rate,
+            "allowUnsafe": self.allows_unsafe,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleScenario:
+    """A scenario that was made for other endpoints than its target now has: some are gone, some want other requests."""
+
+    name: str
+    gone: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTestDefinition:
+    """What people say of a load test; each change of it makes a new version.
+
+    `target_tps` is the least rate of requests a second that passes; the load itself comes from the executors. `seed` decides
+    over all values that are made. `server` is the base address that is called. `fills_optional` says whether bodies and queries
+    have more than what is required.
+    """
+
+    title: str
+    scenarios: tuple[Scenario, ...]
+    server: str
+    description: str = ""
+    target_tps: float | None = None
+    seed: int = 1
+    fills_optional: bool = False
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The keys of all endpoints that its scenarios use, each once."""
+        return tuple(dict.fromkeys(request.endpoint for scenario in self.scenarios for request in scenario.requests))
+
+    @property
+    def last_second(self) -> float:
+        """When, after the start, nothing of it can run any more."""
+        return max(scenario.executor.last_second for scenario in self.scenarios)
+
+    def stale(self, find: Callable[[str], Endpoint | None]) -> Iterator[StaleScenario]:
+        """The scenarios whose endpoints are not what they were when it was made; `find` has those of now by key."""
+        for scenario in self.scenarios:
+            changed = {
+                each.endpoint: find(each.endpoint) is not None
+                for each in scenario.requests
+                if getattr(find(each.endpoint), "demands", None) != each.demands
+            }
+            if changed:
+                gone = tuple(key for key, is_there in changed.items() if not is_there)
+                yield StaleScenario(name=scenario.name, gone=gone, changed=tuple(key for key in changed if key not in gone))
+
+    def as_json(self) -> dict[str, Any]:
+        """The document from which `stored_definition` reads the same definition."""
+        return {
+            "title": self.title,
+            "description": self.description,
+            "server": self.server,
+            "targetTps": self.target_tps,
+            "seed": self.seed,
+            "fillOptional": self.fills_optional,
+            "scenarios": [each.as_json() for each in self.scenarios],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTest:
+    """The current state of one load test; `project_id` is its target's."""
+
+    id: int
+    project_id: int
+    target_id: int
+    definition: LoadTestDefinition
+    owner: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None = None
+
+
+def load_test_definition(given: Mapping[str, Any], limits: LoadLimits) -> LoadTestDefinition:
+    """The definition that an input document says, as far as it can be told without the target; `ValidationFailed` names all that
+    is wrong.
+    """
+    check_document("input", given, most=MAX_DEFINITION)
+    problems = Problems("input.")
+    definition = _definition(given, problems, limits)
+    problems.check()
+    return definition
+
+
+def checked_definition(definition: LoadTestDefinition, target: Target, endpoints: Mapping[str, Endpoint]) -> LoadTestDefinition:
+    """The definition with the server that is called and the fingerprints of its endpoints, as they are in the target's last
+    analysis.
+
+    `endpoints` are those that it names, by key. `ValidationFailed` lists what the target does not offer.
+    """
+    problems = Problems("input.")
+    if target.analysis is None:
+        problems.add("scenarios", f"name endpoints, and target {target.id} has not been analysed yet")
+        problems.check()
+    server = _server(definition.server, target, problems)
+    at_scenarios = problems.at("scenarios")
+    scenarios = tuple(
+        _checked_scenario(scenario, endpoints, at_scenarios.at(place)) for place, scenario in enumerate(definition.scenarios)
+    )
+    problems.check()
+    return replace(definition, server=server, scenarios=scenarios)
+
+
+def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
+    """The definition that `as_json` wrote, whatever the server's limits are by now."""
+    problems = Problems()
+    definition = _definition(document, problems, NO_LIMITS)
+    problems.check()
+    return definition
+
+
+def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> LoadTestDefinition:
+    problems.no_others(given, ("title", "description", "server", "targetTps", "seed", "fillOptional", "scenarios"))
+    scenarios = problems.items(given, "scenarios", most=MAX_SCENARIOS)
+    if not given.get("scenarios"):
+        problems.add("scenarios", "must have at least one")
+    nested = problems.at("scenarios")
+    read = tuple(
+        _scenario(nested.mapping({str(place): each}, str(place)), nested.at(place), limits)
+        for place, each in enumerate(scenarios)
+    )
+    names = [each.name for each in read]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            nested.at(place).add("name", "is that of another scenario of the test")
+    return LoadTestDefinition(
+        title=problems.text(given, "title", most=MAX_TITLE).strip(),
+        description=problems.text(given, "description", ""),
+        server=problems.text(given, "server", "", most=MAX_URL).strip(),
+        target_tps=_optional(problems, given, "targetTps", MAX_TPS),
+        seed=problems.integer(given, "seed", 1, 0, MAX_SEED),
+        fills_optional=given.get("fillOptional") is True,
+        scenarios=read,
+    )
+
+
+def _server(wanted: str, target: Target, problems: Problems) -> str:
+    """The base address that is called: nobody is to be put under load because a document of somebody else says so."""
+    offered = [] if target.analysis is None else list(target.analysis.api.servers)
+    here = origin(target.definition.url)
+    if not wanted:
+        near = next((each for each in offered if origin(each) == here), None)
+        if near is None and offered:
+            problems.add("server", f"has to be said: the document names {offered[0]!r:.300}, which is not where the target is")
+        return near or target.definition.url
+    if origin(wanted) is None:
+        problems.add("server", "must be an http or https address without a user")
+    elif origin(wanted) not in {here, *map(origin, offered)}:
+        problems.add("server", "is neither where the target is nor among the servers that its document names")
+    return wanted
+
+
+def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> Scenario:
+    known = ("name", "requests", "executor", "thinkTime", "percentile", "responseTime", "errorRate", "allowUnsafe")
+    problems.no_others(raw, known)
+    requests = problems.items(raw, "requests", most=MAX_REQUESTS)
+    if not raw.get("requests"):
+        problems.add("requests", "must have at least one")
+    nested = problems.at("requests")
+    pause, at_pause = problems.mapping(raw, "thinkTime"), problems.at("thinkTime")
+    at_pause.no_others(pause, ("shortest", "longest"))
+    shortest = at_pause.number(pause, "shortest", 0.0, 0.0, MAX_SECONDS)
+    return Scenario(
+        name=problems.text(raw, "name", most=MAX_TITLE),
+        requests=tuple(_request(nested.mapping({str(at): each}, str(at)), nested.at(at)) for at, each in enumerate(requests)),
+        executor=read_executor(problems.at("executor"), problems.mapping(raw, "executor"), limits),
+        think_time=(shortest, at_pause.number(pause, "longest", shortest, shortest, MAX_SECONDS)),
+        percentile=problems.number(raw, "percentile", 95.0, 0.0, 100.0),
+        response_time=_optional(problems, raw, "responseTime", MAX_SECONDS * 1000),
+        error_rate=_optional(problems, raw, "errorRate", 1.0),
+        allows_unsafe=raw.get("allowUnsafe") is True,
+    )
+
+
+def _request(raw: Mapping[str, Any], problems: Problems) -> ScenarioRequest:
+    problems.no_others(raw, ("endpoint", "demands", "parameters", "headers", "body", "mediaType", "expectedStatuses"))
+    parameters = problems.items(raw, "parameters", most=MAX_PARAMETERS)
+    headers = problems.items(raw, "headers", most=MAX_HEADERS)
+    statuses = problems.items(raw, "expectedStatuses", most=MAX_PARAMETERS)
+    at_parameters, at_headers, at_statuses = (problems.at(each) for each in ("parameters", "headers", "expectedStatuses"))
+    body = raw.get("body")
+    if body is not None and len(body if isinstance(body, str) else json.dumps(body)) > MAX_BODY:
+        problems.add("body", f"is longer than {MAX_BODY} characters")
+        body = None
+    return ScenarioRequest(
+        endpoint=problems.text(raw, "endpoint", most=MAX_KEY),
+        demands=problems.text(raw, "demands", "", most=MAX_TITLE),
+        parameters=tuple(_parameter(each, at_parameters, place) for place, each in enumerate(parameters)),
+        headers=tuple(_header(each, at_headers, place) for place, each in enumerate(headers)),
+        body=body,
+        media_type=problems.text(raw, "mediaType", "", most=MAX_TITLE) or None,
+        expected_statuses=tuple(
+            at_statuses.integer({str(at): each}, str(at), None, 100, 599) for at, each in enumerate(statuses)
+        ),
+    )
+
+
+def _parameter(given: Any, problems: Problems, place: int) -> GivenParameter:
+    raw, inner = problems.mapping({str(place): given}, str(place)), problems.at(place)
+    inner.no_others(raw, ("location", "name", "value"))
+    return GivenParameter(
+        location=inner.choice(raw, "location", ParameterLocation),
+        name=inner.text(raw, "name", most=MAX_KEY),
+        value=raw.get("value"),
+    )
+
+
+def _header(given: Any, problems: Problems, place: int) -> tuple[str, str]:
+    raw, inner = problems.mapping({str(place): given}, str(place)), problems.at(place)
+    inner.no_others(raw, ("name", "value"))
+    return inner.text(raw, "name", most=MAX_TITLE), inner.text(raw, "value", "", most=MAX_HEADER)
+
+
+def _optional(problems: Problems, raw: Mapping[str, Any], field: str, high: float) -> float | None:
+    return None if raw.get(field) is None else problems.number(raw, field, None, 0.0, high)
+
+
+def _checked_scenario(scenario: Scenario, endpoints: Mapping[str, Endpoint], problems: Problems) -> Scenario:
+    """The scenario with the fingerprints of its endpoints as they are; what the target does not offer is recorded."""
+    known = []
+    for place, request in enumerate(scenario.requests):
+        inner = problems.at("requests").at(place)
+        endpoint = endpoints.get(request.endpoint)
+        if endpoint is None:
+            inner.add("endpoint", "is not among those that the target's document describes")
+            continue
+        if endpoint.method not in SAFE and not scenario.allows_unsafe:
+            inner.add("endpoint", f"is a {endpoint.method}, which may change something: the scenario has to set allowUnsafe")
+        _check_parameters(request, endpoint, inner.at("parameters"))
+        if request.body is not None and not endpoint.bodies:
+            inner.add("body", "can't be given: the endpoint takes none")
+        known.append(replace(request, demands=endpoint.demands))
+    return replace(scenario, requests=tuple(known))
+
+
+def _check_parameters(request: ScenarioRequest, endpoint: Endpoint, problems: Problems) -> None:
+    offered = {(each.location, each.name): each for each in endpoint.parameters}
+    for place, given in enumerate(request.parameters):
+        parameter = offered.get((given.location, given.name))
+        if parameter is None:
+            problems.at(place).add("name", f"is no {given.location} parameter of {endpoint.key}"[:300])
+        elif given.value is None and parameter.is_required:
+            problems.at(place).add("value", "is required by the endpoint")
+        elif any((each.location, each.name) == (given.location, given.name) for each in request.parameters[:place]):
+            problems.at(place).add("name", "is given twice")

@@ -1,0 +1,86 @@
+"""Load tests, and what they were before."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.load_test import LoadTest, LoadTestDefinition, stored_definition
+from domain.load_test_storage import LoadTestStore
+from domain.query import LoadTestQuery, Page
+from domain.target import Target
+from persistence import tables
+from persistence.listing import begins_with, is_archived
+from persistence.versioned import Versioned, VersionedRows
+
+LOAD_TEST = tables.load_test
+
+
+class LoadTestRepository(LoadTestStore):
+    """The load tests of one unit of work."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._rows = VersionedRows(connection, KEPT)
+
+    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTest]:
+        return await self._rows.get_many(ids)
+
+    async def page(self, query: LoadTestQuery) -> Page[LoadTest]:
+        return await self._rows.page(query, _conditions(query))
+
+    async def count(self, query: LoadTestQuery) -> int:
+        return await self._rows.count(_conditions(query))
+
+    async def add(self, target: Target, definition: LoadTestDefinition, owner: str) -> LoadTest:
+        build = partial(LoadTest, project_id=target.project_id, target_id=target.id, definition=definition, owner=owner)
+        return await self._rows.add(build, owner)
+
+    async def change(
+        self, load_test: LoadTest, definition: LoadTestDefinition, actor: str, *, is_archived: bool = False
+    ) -> LoadTest | None:
+        changed = replace(load_test, definition=definition)
+        return await self._rows.change(load_test, changed, actor, is_archived=is_archived)
+
+
+def _conditions(query: LoadTestQuery) -> list[ColumnElement[bool]]:
+    conditions = is_archived(LOAD_TEST.c.archived_at, query.is_archived)
+    if query.project_id is not None:
+        conditions.append(LOAD_TEST.c.project_id == query.project_id)
+    if query.target_id is not None:
+        conditions.append(LOAD_TEST.c.target_id == query.target_id)
+    if query.title_prefix:
+        conditions += begins_with(LOAD_TEST.c.title, query.title_prefix)
+    return conditions
+
+
+def _changing(load_test: LoadTest) -> dict[str, Any]:
+    return {"title": load_test.definition.title, "definition": load_test.definition.as_json()}
+
+
+def _load_test(row: Row[Any]) -> LoadTest:
+    return LoadTest(
+        id=row.id,
+        project_id=row.project_id,
+        target_id=row.target_id,
+        definition=stored_definition(row.definition),
+        owner=row.owner,
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        archived_at=row.archived_at,
+    )
+
+
+KEPT = Versioned(
+    table=LOAD_TEST,
+    versions=tables.load_test_version,
+    name=LOAD_TEST.c.title,
+    what="load test of this project",
+    selected=select(LOAD_TEST),
+    read=_load_test,
+    fixed=lambda load_test: {name: getattr(load_test, name) for name in ("project_id", "target_id", "owner")},
+    changing=_changing,
+)

@@ -1,0 +1,164 @@
+"""What people do with load tests: define them, look at what they would send."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from domain.actor import Actor
+from domain.endpoint import Endpoint
+from domain.errors import FieldProblem, ValidationFailed
+from domain.load_plan import LoadPlan, plan_load
+from domain.load_test import LoadTest, LoadTestDefinition, StaleScenario, checked_definition, load_test_definition
+from domain.query import LoadTestQuery, Page
+from domain.storage import UnitOfWork
+from domain.target import Target, document_location
+from resolvers.authorisation import require_person
+from resolvers.idempotency import Idempotency
+from resolvers.services import Services
+from resolvers.target import read_target, refuse_archived
+from resolvers.versioned import Command, known, run
+
+log = logging.getLogger(__name__)
+
+
+async def create_load_test(
+    services: Services, actor: Actor, target_id: int, document: Mapping[str, Any], idempotency_key: str | None = None
+) -> LoadTest:
+    """Record a new load test of a target; nothing is sent yet."""
+    person = require_person(actor)
+    wanted = await asyncio.to_thread(load_test_definition, document, services.load_limits)
+    given = {"target": target_id, "input": document}
+    idempotency = Idempotency.of(person.subject, "loadTestCreate", idempotency_key, given)
+    async with services.database.transaction() as work:
+        if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+            return await read_load_test(work, outcome["load_test"])
+        target = await read_target(work, target_id)
+        await refuse_archived(work, target.project_id, "loadTestCreate")
+        definition = checked_definition(wanted, target, await _endpoints(work, target, wanted))
+        load_test = await work.load_tests.add(target, definition, person.subject)
+        if idempotency is not None:
+            await idempotency.complete(work, {"load_test": load_test.id})
+    log.info("loadTestCreate", extra={"load_test": load_test.id, "target": target_id, "subject": person.subject})
+    return load_test
+
+
+async def update_load_test(
+    services: Services,
+    actor: Actor,
+    load_test_id: int,
+    document: Mapping[str, Any],
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
+) -> LoadTest:
+    """Give the load test another definition, as its next version; runs keep the one that they were started with."""
+    require_person(actor)
+    wanted = await asyncio.to_thread(load_test_definition, document, services.load_limits)
+
+    async def update(work: UnitOfWork, load_test: LoadTest, subject: str) -> LoadTest | None:
+        target = await read_target(work, load_test.target_id)
+        await refuse_archived(work, target.project_id, command.mutation)
+        definition = checked_definition(wanted, target, await _endpoints(work, target, wanted))
+        return await work.load_tests.change(load_test, definition, subject)
+
+    command = Command("loadTestUpdate", "load_test", load_test_id, expected_version, idempotency_key, {"input": document})
+    return await run(services, actor, command, read_load_test, update)
+
+
+async def archive_load_test(
+    services: Services, actor: Actor, load_test_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+) -> LoadTest:
+    """Take the load test out of the lists; its history stays, and its title is free again."""
+
+    async def archive(work: UnitOfWork, load_test: LoadTest, subject: str) -> LoadTest | None:
+        await refuse_archived(work, load_test.project_id, command.mutation)
+        return await work.load_tests.change(load_test, load_test.definition, subject, is_archived=True)
+
+    command = Command("loadTestArchive", "load_test", load_test_id, expected_version, idempotency_key)
+    return await run(services, actor, command, read_load_test, archive)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTestPreview:
+    """What a definition would do, or why it would be refused: both parts are there, or `problems` are."""
+
+    definition: LoadTestDefinition | None
+    plan: LoadPlan | None
+    problems: Sequence[FieldProblem] = ()
+
+
+async def preview_load_test(services: Services, actor: Actor, target_id: int, document: Mapping[str, Any]) -> LoadTestPreview:
+    """What a definition, as sent, would do to a target; nothing is kept and nothing is sent."""
+    require_person(actor)
+    try:
+        wanted = await asyncio.to_thread(load_test_definition, document, services.load_limits)
+        async with services.database.snapshot() as work:
+            target = await read_target(work, target_id)
+            endpoints = await _endpoints(work, target, wanted)
+        definition = checked_definition(wanted, target, endpoints)
+        return LoadTestPreview(definition, await _plan(services, target, definition, endpoints))
+    except ValidationFailed as error:
+        return LoadTestPreview(None, None, error.problems)
+
+
+async def _plan(
+    services: Services, target: Target, definition: LoadTestDefinition, endpoints: Mapping[str, Endpoint]
+) -> LoadPlan:
+    """What a definition sends, by the target's document as it was analysed last."""
+    if target.analysis is None:
+        raise ValidationFailed.of("targetId", "has not been analysed yet")
+    pieces = services.artifacts.read(document_location(target.analysis.sha256), 0, target.analysis.size)
+    content = b"".join([piece async for piece in pieces])
+    raw = await asyncio.to_thread(services.documents.read, content)
+    return await asyncio.to_thread(plan_load, definition, endpoints, raw)
+
+
+async def _endpoints(work: UnitOfWork, target: Target, definition: LoadTestDefinition) -> dict[str, Endpoint]:
+    """The endpoints that a definition uses, by key, as the target's last analysis has them."""
+    if target.analysis is None:
+        return {}
+    found = await work.targets.endpoints_named({target.id: target.analysis.number}, definition.endpoints)
+    return {key: endpoint for (_, key), endpoint in found.items()}
+
+
+async def stale_scenarios(services: Services, ids: Sequence[int]) -> dict[int, list[StaleScenario]]:
+    """The scenarios of these load tests that the last analyses of their targets make stale."""
+    async with services.database.snapshot() as work:
+        load_tests = await work.load_tests.get_many(ids)
+        targets = await work.targets.get_many(sorted({each.target_id for each in load_tests.values()}))
+        analyses = {each.id: each.analysis.number for each in targets.values() if each.analysis is not None}
+        keys = {key for each in load_tests.values() for key in each.definition.endpoints}
+        found = await work.targets.endpoints_named(analyses, keys)
+
+    def find(target_id: int, key: str) -> Endpoint | None:
+        return found.get((target_id, key))
+
+    return {number: list(each.definition.stale(partial(find, each.target_id))) for number, each in load_tests.items()}
+
+
+async def read_load_test(work: UnitOfWork, load_test_id: int) -> LoadTest:
+    """The load test of that id; `NotFound` where there is none."""
+    return known(await work.load_tests.get_many([load_test_id]), "load test", load_test_id)
+
+
+async def find_load_tests(services: Services, actor: Actor, ids: list[int]) -> dict[int, LoadTest]:
+    """The load tests of these ids."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.load_tests.get_many(ids)
+
+
+async def list_load_tests(services: Services, actor: Actor, query: LoadTestQuery) -> Page[LoadTest]:
+    """A page of load tests."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.load_tests.page(query)
+
+
+async def count_load_tests(services: Services, actor: Actor, query: LoadTestQuery) -> int:
+    """How many load tests the query has in all."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.load_tests.count(query)
