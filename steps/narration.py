@@ -41,10 +41,20 @@ class Narration:
             yield f"{prefix}trial {', '.join(_facts(report['trial']))}"
         if report.get("point", {}).get("error") is not None:
             yield f"{prefix}point {report['point'].get('index')} failed: {report['point']['error']}"
+        if "window" in report:
+            yield _window(report["window"])
         percent = int(report.get("progress", 0) * 100) // STEP_PERCENT * STEP_PERCENT
         if task and percent > self._told_percent.get(task, 0):
             self._told_percent[task] = percent
             yield f"{task}: {percent} %"
+
+
+def _window(window: Mapping[str, Any]) -> str:
+    """A window of a load test, in figures; the scenario is that of the script."""
+    requests = sum(count for _, count in window["times"]["ranges"])
+    mean = f", {window['times']['total'] / requests:.1f} ms on average" if requests else ""
+    begins = f"{datetime.fromtimestamp(window['start'], UTC):%H:%M:%S}"
+    return f"{begins} {window['scenario'] or 'set-up'}: {requests} requests, {window['failed']} failed{mean}"
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[str]:

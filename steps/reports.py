@@ -125,6 +125,14 @@ class Reports:
         """Merge into the metadata of the task, or of the job where no task is named."""
         self._write(({} if task is None else {"task": task}) | {"metadata": metadata})
 
+    def window(self, document: Mapping[str, Any]) -> None:
+        """The figures of one scenario in one window of a load test (`domain.metric_window`)."""
+        self._write({"window": document})
+
+    def summary(self, document: Mapping[str, Any]) -> None:
+        """What k6 said at the end of a load test."""
+        self._write({"summary": document})
+
     def artifact(self, name: str, media_type: str, inputs: Sequence[str] = (), task: str | None = None) -> None:
         """The file `name` in the output folder is finished; `inputs` are the names of the artifacts it was made from."""
         entry = {"name": name, "mediaType": media_type, "inputs": list(inputs)}

@@ -1,0 +1,146 @@
+"""The load generator against a real API, with the real k6: its figures are k6's own, and a stop keeps them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.endpoint import Method
+from domain.executor import Executor, ExecutorKind
+from domain.histogram import Histogram
+from domain.k6_script import ScriptScenario, write_script
+from domain.metric_window import MetricWindow
+from domain.request import Request
+from tests.sites import serving
+from tests.waiting import eventually_sync
+
+CONSTANT = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=3, duration=3, graceful_stop=1)
+FIXED = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=2, iterations=40, duration=20, graceful_stop=1)
+
+
+class Generator:
+    """One run of the program, as the shim starts it."""
+
+    def __init__(self, folder: Path, script: str, seconds: int = 1) -> None:
+        self.folder = folder
+        self.output = folder / "output"
+        self.output.mkdir(parents=True)
+        (folder / "input.json").write_text(json.dumps({"script": script, "windowSeconds": seconds}))
+        environment = {
+            "PLOG_INPUT": str(folder / "input.json"),
+            "PLOG_INPUTS": str(folder),
+            "PLOG_OUTPUT": str(self.output),
+            "PLOG_REPORTS": str(folder / "reports.jsonl"),
+            "HOME": str(folder),
+            "PATH": os.environ["PATH"],
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "steps.load_generator"],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        path = self.folder / "reports.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def windows(self) -> dict[tuple[int, str], MetricWindow]:
+        """The last revision of each."""
+        told = [MetricWindow.of(report["window"]) for report in self.reports if "window" in report]
+        return {(each.start, each.scenario): each for each in told}
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        (found,) = [report["summary"] for report in self.reports if "summary" in report]
+        return dict(found)
+
+    def end(self) -> tuple[int, str]:
+        output, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, output
+
+    def k6(self) -> int:
+        """The process of k6."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0]) if children else 0
+
+
+def script(address: str, executor: Executor = CONSTANT, path: str = "/", **judged: Any) -> str:
+    request = Request(name=f"GET {path}", method=Method.GET, url=address + path)
+    return write_script([ScriptScenario(title="t", executor=executor, requests=(request,), **judged)])
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with serving({"/": b"{}", "/bad": 500}) as site:
+        yield site.address
+
+
+def test_the_figures_are_those_of_k6(tmp_path: Path, address: str) -> None:
+    generator = Generator(tmp_path, script(address))
+    code, output = generator.end()
+    assert code == 0, output
+    windows, metrics = generator.windows, generator.summary["metrics"]
+    scenario = [window for (_, name), window in windows.items() if name == "s1"]
+    whole = Histogram.merged(window.times for window in scenario)
+    assert whole.count == metrics["http_reqs"]["count"] > 100
+    assert sum(window.failed for window in scenario) == metrics["http_req_failed"]["passes"] == 0
+    assert sum(window.iterations for window in scenario) == metrics["iterations"]["count"]
+    assert sum(window.checks_passed for window in scenario) == metrics["checks"]["passes"]
+    assert whole.greatest == pytest.approx(metrics["http_req_duration"]["max"], rel=1e-6)
+    assert whole.mean == pytest.approx(metrics["http_req_duration"]["avg"], rel=1e-6)
+    assert 3 in {window.vus for (_, name), window in windows.items() if name == ""}
+    assert generator.summary["exitCode"] == 0 and generator.summary["unread"] == 0 and generator.summary["k6"]
+    starts = sorted({window.start for window in scenario})
+    assert 3 <= len(starts) <= 5 and starts == list(range(starts[0], starts[-1] + 1))
+    assert (generator.output / "script.js").read_text() == script(address)
+
+
+def test_failed_requests_and_missed_thresholds_are_told_and_are_no_failure_of_the_run(tmp_path: Path, address: str) -> None:
+    generator = Generator(tmp_path, script(address, FIXED, "/bad", error_rate=0.1))
+    code, output = generator.end()
+    assert code == 0, output
+    assert generator.summary["exitCode"] == 99
+    assert sum(window.failed for window in generator.windows.values()) == 40
+
+
+def test_a_stop_keeps_what_was_measured(tmp_path: Path, address: str) -> None:
+    long = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=2, duration=300, graceful_stop=30)
+    generator = Generator(tmp_path, script(address, long))
+    eventually_sync(lambda: len(generator.windows) > 1, deadline=20)
+    generator.process.send_signal(signal.SIGTERM)
+    code, output = generator.end()
+    assert code == 0, output
+    summary = generator.summary
+    assert summary["stopped"] is True and summary["exitCode"] == 105
+    counted = sum(window.requests for window in generator.windows.values())
+    assert counted == summary["metrics"]["http_reqs"]["count"]
+
+
+def test_a_k6_that_was_killed_is_a_failure_with_its_cause_and_the_figures_so_far(tmp_path: Path, address: str) -> None:
+    long = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=2, duration=300, graceful_stop=30)
+    generator = Generator(tmp_path, script(address, long))
+    eventually_sync(lambda: len(generator.windows) > 1, deadline=20)
+    os.kill(generator.k6(), signal.SIGKILL)
+    code, output = generator.end()
+    assert code == 1 and "SIGKILL" in output.splitlines()[-1]
+    assert generator.summary["exitCode"] == -9 and "metrics" not in generator.summary
+    assert sum(window.requests for window in generator.windows.values()) > 0
+
+
+def test_a_script_that_k6_can_t_read_is_a_failure(tmp_path: Path) -> None:
+    generator = Generator(tmp_path, "this is no script")
+    code, output = generator.end()
+    assert code == 1 and "k6 ended with exit code" in output.splitlines()[-1]
+    assert generator.summary["exitCode"] not in (0, 99)

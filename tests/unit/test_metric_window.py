@@ -1,0 +1,54 @@
+"""Windows of a load test: nothing is lost, whatever comes late, and what is told twice tells the same."""
+
+import json
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.metric_window import MetricWindow, WindowSums
+
+SAMPLE = st.tuples(st.integers(0, 60), st.sampled_from(["", "s1", "s2"]), st.floats(0, 1e5))
+
+
+@given(st.lists(st.lists(SAMPLE, max_size=20), max_size=10), st.integers(1, 60))
+def test_the_last_revisions_hold_every_sample(batches: Sequence[Sequence[tuple[int, str, float]]], seconds: int) -> None:
+    sums = WindowSums(seconds)
+    told: dict[tuple[int, str], MetricWindow] = {}
+    revisions: dict[tuple[int, str], list[int]] = {}
+    for now, batch in enumerate(batches):
+        for second, scenario, time in batch:
+            sums.window(second, scenario).times.add(time)
+        for window in sums.due(now * 10.0):
+            assert window.start + seconds <= now * 10.0 - 1
+            told[window.start, window.scenario] = MetricWindow.of(json.loads(json.dumps(window.as_json())))
+            revisions.setdefault((window.start, window.scenario), []).append(window.revision)
+    for window in sums.due(None):
+        told[window.start, window.scenario] = MetricWindow.of(json.loads(json.dumps(window.as_json())))
+        revisions.setdefault((window.start, window.scenario), []).append(window.revision)
+    samples = [each for batch in batches for each in batch]
+    assert sum(window.requests for window in told.values()) == len(samples)
+    for (start, scenario), window in told.items():
+        assert start % seconds == 0
+        mine = [time for second, each, time in samples if each == scenario and start <= second < start + seconds]
+        assert window.requests == len(mine)
+    assert all(found == list(range(1, len(found) + 1)) for found in revisions.values())
+    assert list(sums.due(None)) == []
+
+
+def test_a_window_is_told_when_it_is_over_and_again_for_what_came_late() -> None:
+    sums = WindowSums(5, settle_seconds=1.0)
+    sums.window(12, "s1").times.add(1.0)
+    assert list(sums.due(15.9)) == []
+    (first,) = sums.due(16.0)
+    assert (first.start, first.revision, first.requests) == (10, 1, 1)
+    assert list(sums.due(20.0)) == []
+    sums.window(14, "s1").times.add(2.0)
+    (again,) = sums.due(20.0)
+    assert (again.start, again.revision, again.requests) == (10, 2, 2)
+
+
+def test_every_figure_survives_being_written() -> None:
+    window = MetricWindow(5, "s1", 3, failed=1, iterations=2, dropped=3, checks_passed=4, checks_failed=5, vus=6, max_vus=7)
+    window.times.add(12.5)
+    assert MetricWindow.of(json.loads(json.dumps(window.as_json()))) == window
