@@ -17,7 +17,7 @@ from app.graphiql import GraphiQL, GraphiQLConfig
 from app.request_log import OperationLog, logging_requests
 from app.sign_in import actor_of
 from domain import errors
-from domain.actor import Actor
+from domain.actor import Actor, Generator
 from domain.query import KitQuery
 from domain.upload import UploadOffsetMismatch
 from domain.visibility import EVERYTHING
@@ -30,6 +30,7 @@ from gql.sharing import SharedResults
 from gql.transport import GraphQLEndpoint, create_graphql_app
 from gql.types.kit import Kit
 from resolvers import attempt as attempts
+from resolvers import load_generator as generators
 
 STATUS_OF: dict[type[errors.UserError], int] = {
     errors.ValidationFailed: 400,
@@ -100,8 +101,9 @@ class WebApp:
         return GraphiQLConfig(tabs=examples(next(iter(newest), None)), headers=headers, notice=DEMO_NOTICE)
 
     async def _attempt_input(self, request: Request) -> Response:
-        document = await attempts.input_document(self._container.services, await actor_of(request, self._container))
-        return JSONResponse(document)
+        services, actor = self._container.services, await actor_of(request, self._container)
+        use_cases = generators if isinstance(actor, Generator) else attempts
+        return JSONResponse(await use_cases.input_document(services, actor))
 
     async def _ready(self, _: Request) -> Response:
         try:

@@ -29,6 +29,7 @@ from app.settings import Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, ReconcilerSettings
+from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
 from domain.executor import LoadLimits
 from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
@@ -52,6 +53,7 @@ class Container:
     services: Services
     live: LiveKits
     reconciler: JobReconciler
+    load_tests: LoadTestReconciler
     housekeeping: Housekeeping
     verifier: VerifierByType
     signed_urls: SignedUrls
@@ -204,26 +206,45 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                 rate=settings.load_tests.max_rate,
                 seconds=settings.load_tests.max_minutes * 60,
             ),
+            load_generator=(sys.executable, "-P", "-m", "steps.load_generator"),
             public_url=settings.base_url,
+            window_seconds=settings.load_tests.window_seconds,
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )
-        runner = ProcessRunner(
-            settings.home / "runs",
-            sys.executable,
-            process_environment(),
-            log_bytes=int(settings.runner.max_log_mb * 1_000_000),
-            max_reports=settings.runner.max_reports,
-        )
+        runner, load_runner = (_open_runner(settings, folder) for folder in ("runs", "load-test-runs"))
         yield Container(
             settings=settings,
             services=services,
             live=LiveKits(database, bus),
             reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _reconciler(settings)),
+            load_tests=LoadTestReconciler(
+                services, load_runner, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
+            ),
             housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds),
             verifier=open_verifier(settings, issuer, tokens, client),
             signed_urls=signed_urls,
             issuer=issuer,
         )
+
+
+def _open_runner(settings: Settings, folder: str) -> ProcessRunner:
+    return ProcessRunner(
+        settings.home / folder,
+        sys.executable,
+        process_environment(),
+        log_bytes=int(settings.runner.max_log_mb * 1_000_000),
+        max_reports=settings.runner.max_reports,
+    )
+
+
+def _load_test_reconciler(settings: Settings) -> LoadTestReconcilerSettings:
+    return LoadTestReconcilerSettings(
+        interval_seconds=settings.scheduler.jobs_seconds,
+        capacity=settings.load_tests.capacity,
+        runs_per_target=settings.load_tests.runs_per_target,
+        lost_after_seconds=settings.runner.lost_after_seconds,
+        heartbeat_seconds=min(3.0, settings.runner.lost_after_seconds / 3),
+    )
 
 
 def _reconciler(settings: Settings) -> ReconcilerSettings:
@@ -243,6 +264,7 @@ async def running(container: Container) -> AsyncIterator[None]:
     loops = [
         asyncio.create_task(container.live.run(), name="live kits"),
         asyncio.create_task(container.reconciler.run(), name="job reconciler"),
+        asyncio.create_task(container.load_tests.run(), name="load test reconciler"),
         asyncio.create_task(container.housekeeping.run(), name="housekeeping"),
     ]
     for loop in loops:

@@ -63,7 +63,9 @@ class Server(uvicorn.Server):
 
     async def _interrupt(self) -> None:
         try:
-            await self._container.reconciler.interrupt(INTERRUPT_SECONDS)
+            await asyncio.gather(
+                self._container.reconciler.interrupt(INTERRUPT_SECONDS), self._container.load_tests.interrupt(INTERRUPT_SECONDS)
+            )
         finally:
             self.should_exit = True
 

@@ -173,11 +173,14 @@ class TargetsSettings(Group):
 
 
 class LoadTestsSettings(Group):
-    """How much load one scenario of a load test may make."""
+    """Load tests: how much load one scenario may make, and how many run at once."""
 
     max_vus: int = Field(1000, ge=1, le=1_000_000, description="Virtual users of one scenario.")
     max_rate: float = Field(10_000, gt=0, le=1e9, description="Iterations a second of one scenario.")
     max_minutes: float = Field(240, gt=0, le=44_640, description="How long a load test may last, from its start to its very end.")
+    capacity: int = Field(1, ge=0, le=100, description="How many load tests this server runs at once; 0: none.")
+    runs_per_target: int = Field(1, ge=1, le=100, description="How many load tests may run at once against one target.")
+    window_seconds: int = Field(5, ge=1, le=60, description="The length of a window of the figures of a run, in seconds.")
 
 
 class SchedulerSettings(Group):

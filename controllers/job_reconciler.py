@@ -12,13 +12,14 @@ from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from controllers.attempts import copy_log, guarded
 from domain import commands
 from domain.attempt import AttemptKey, Cause, Claim, Ending
 from domain.change import Change
 from domain.errors import AttemptSuperseded, NotFound, Unavailable
 from domain.job import Job
 from domain.kit import Kit
-from domain.live import Notice, Topic
+from domain.live import Topic
 from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
 from domain.status import Status
@@ -30,8 +31,6 @@ from resolvers.services import Services
 
 log = logging.getLogger(__name__)
 ACTOR = "runner"
-LOG_CHUNK = 262_144
-LOG_CHUNKS_A_ROUND = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +132,7 @@ class JobReconciler:
                 while True:
                     for key in await self._runner.present():
                         grace = self._settings.interrupt_grace_seconds
-                        await _guarded(key, self._runner.end(key, EndReason.INTERRUPTED, grace))
+                        await guarded(key, self._runner.end(key, EndReason.INTERRUPTED, grace))
                     if not await self._claims():
                         return
                     await self.run_once()
@@ -159,7 +158,7 @@ class JobReconciler:
             found = await work.attempts.cancelled_unclaimed()
         for key, kit_id in found:
             ending = Ending(exit_code=None, reports=0, cause=Cause.CANCELLED)
-            await _guarded(key, self._settle(Claim(key, kit_id, self._runner.id), ending))
+            await guarded(key, self._settle(Claim(key, kit_id, self._runner.id), ending))
 
     async def _settle_lost_runners(self) -> None:
         """Fail the attempts of runners that have fallen silent; any server may do it, the first one does."""
@@ -170,7 +169,7 @@ class JobReconciler:
             if claim.runner_id != self._runner.id:
                 message = f"Runner {claim.runner_id} has not been heard of for {silence.total_seconds():.0f} s."
                 ending = Ending(exit_code=None, reports=0, cause=Cause.RUNNER_LOST, message=message)
-                await _guarded(claim.key, self._settle(claim, ending))
+                await guarded(claim.key, self._settle(claim, ending))
 
     async def _look_after(self, claims: Sequence[Claim]) -> None:
         claims = [claim for claim in claims if claim.key not in self._under_way]
@@ -187,7 +186,7 @@ class JobReconciler:
         What takes longer (a shim that does not come up, a large folder) goes on, and the rounds leave that attempt alone.
         """
         if steps:
-            tasks = {key: asyncio.create_task(_guarded(key, step)) for key, step in steps.items()}
+            tasks = {key: asyncio.create_task(guarded(key, step)) for key, step in steps.items()}
             self._under_way |= tasks
             await asyncio.wait(tasks.values(), timeout=self._settings.patience_seconds)
             self._collect()
@@ -323,25 +322,6 @@ class JobReconciler:
         await self._look_after(claims)
 
     async def _copy_log(self, key: AttemptKey) -> bool:
-        """Take a part of what the attempt has written into the database, from where the last copy ended; whether that was all."""
-        for _ in range(LOG_CHUNKS_A_ROUND):
-            async with self._services.database.snapshot() as work:
-                end = await work.logs.end(key)
-            chunk = await self._runner.read_log(key, end, LOG_CHUNK)
-            if not chunk.data:
-                return True
-            async with self._services.database.transaction() as work:
-                await work.logs.add(key, chunk, await work.kits.now())
-            await self._services.bus.publish([Notice(Topic.LOG, str(key), chunk.end)])
-        self._has_more_log = True
-        return False
-
-
-async def _guarded(key: AttemptKey, step: Coroutine[None, None, None]) -> None:
-    """Take a step for one attempt; a fault of it is logged, and the next round tries again."""
-    try:
-        await step
-    except Unavailable as error:
-        log.warning("attempt %s has to wait: %s", key, error)
-    except Exception:
-        log.exception("attempt %s can't be brought forward now", key)
+        is_whole = await copy_log(self._services, self._runner, key)
+        self._has_more_log = self._has_more_log or not is_whole
+        return is_whole

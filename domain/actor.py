@@ -1,4 +1,4 @@
-"""Who is behind a request: a signed-in person, the worker of one attempt, or PLOG itself."""
+"""Who is behind a request: a signed-in person, the worker of one attempt, a load generator, or PLOG itself."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,4 +25,12 @@ class Worker:
     expires_at: datetime
 
 
-Actor = Person | Worker
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generator:
+    """The holder of a load generator's token: it reaches that run and nothing else. `attempt` is the run's name outside."""
+
+    attempt: AttemptKey
+    expires_at: datetime
+
+
+Actor = Person | Worker | Generator

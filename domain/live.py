@@ -10,6 +10,7 @@ class Topic(StrEnum):
     KIT = "kit"
     LOG = "log"
     RUNNER = "runner"
+    LOAD_TEST_RUN = "load test run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,17 @@
-"""What the use cases of load testing expect of the database: the stores of projects, targets and load tests."""
+"""What the use cases of load testing expect of the database: the stores of projects, targets, load tests and their runs."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
 
 from domain.endpoint import Endpoint
 from domain.load_test import LoadTest, LoadTestDefinition
+from domain.load_test_run import Counts, LoadTestRun, RunStatus
+from domain.metric_series import RunFigures
+from domain.metric_window import MetricWindow
 from domain.project import Project, ProjectDefinition
-from domain.query import EndpointQuery, LoadTestQuery, Page, ProjectQuery, TargetQuery
+from domain.query import EndpointQuery, LoadTestQuery, LoadTestRunQuery, Page, ProjectQuery, TargetQuery, WindowQuery
 from domain.target import Target, TargetAnalysis, TargetDefinition
 
 
@@ -107,4 +112,78 @@ class LoadTestStore(Protocol):
         self, load_test: LoadTest, definition: LoadTestDefinition, actor: str, *, is_archived: bool = False
     ) -> LoadTest | None:
         """Store the load test's next version; None where it has changed since it was read."""
+        ...
+
+
+class LoadTestRunStore(Protocol):
+    """The runs of one unit of work, with what they measured. Each status of a run is a version of it; all stay on record."""
+
+    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTestRun]:
+        """The runs of these ids, by id."""
+        ...
+
+    async def of_uuid(self, uuid: UUID) -> LoadTestRun | None:
+        """The run with that UUID."""
+        ...
+
+    async def page(self, query: LoadTestRunQuery) -> Page[LoadTestRun]:
+        """A page of runs, the newest first."""
+        ...
+
+    async def count(self, query: LoadTestRunQuery) -> int:
+        """How many runs the query has, wherever its page begins."""
+        ...
+
+    async def scripts(self, ids: Sequence[int]) -> dict[int, str]:
+        """The k6 scripts of these runs, by id."""
+        ...
+
+    async def add(self, run: LoadTestRun, script: str) -> LoadTestRun:
+        """Store a new run with its script; its number and times are given here."""
+        ...
+
+    async def claim(self, run: LoadTestRun, actor: str, runner_id: str, runs_per_target: int) -> LoadTestRun | None:
+        """Give a run that waits to a runner, as `STARTING`.
+
+        None where it waits no more, or its target is under load by so many already.
+        """
+        ...
+
+    async def change(
+        self, run: LoadTestRun, status: RunStatus, actor: str, message: str = "", figures: Sequence[RunFigures] = ()
+    ) -> LoadTestRun | None:
+        """Take a run to a status, with its figures where that is a verdict; None where it has changed since it was read."""
+        ...
+
+    async def waiting(self) -> list[LoadTestRun]:
+        """The runs that wait for their turn, in order."""
+        ...
+
+    async def busy_targets(self) -> list[int]:
+        """The target of each run that is under way."""
+        ...
+
+    async def claimed_by(self, runner_id: str) -> list[LoadTestRun]:
+        """The runs without a verdict that this runner looks after."""
+        ...
+
+    async def of_lost_runners(self, silence: timedelta, now: datetime) -> list[LoadTestRun]:
+        """The runs without a verdict whose runner has not been heard of for that long."""
+        ...
+
+    async def take_in(
+        self, run: LoadTestRun, last_sequence: int, windows: Sequence[MetricWindow], summary: Mapping[str, Any] | None
+    ) -> bool:
+        """Store what the reports up to that number say; a window replaces one of a lower revision.
+
+        False, and nothing stored, where others were taken in since the run was read.
+        """
+        ...
+
+    async def counts(self, run_id: int) -> Counts:
+        """Sums over all windows of a run."""
+        ...
+
+    async def windows(self, query: WindowQuery) -> list[MetricWindow]:
+        """Windows of a run, by start and scenario; those that begin at one time are never parted."""
         ...

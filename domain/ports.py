@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-from domain.actor import Actor, Worker
+from domain.actor import Actor, Generator, Worker
 from domain.api_document import FoundDocument
 from domain.attempt import AttemptKey
 from domain.live import Gap, Notice, Topic
@@ -94,7 +94,7 @@ class TokenVerifier(Protocol):
 class AttemptTokens(Protocol):
     """Makes the tokens that workers show."""
 
-    def issue(self, worker: Worker) -> str:
+    def issue(self, worker: Worker | Generator) -> str:
         """A signed token for this attempt that expires at `worker.expires_at`."""
         ...
 

@@ -10,6 +10,7 @@ from domain.endpoint import Method
 from domain.event import EventKind
 from domain.job_type import JobType
 from domain.kit import ProductLine
+from domain.load_test_run import RunStatus
 from domain.status import Status
 
 Item = TypeVar("Item")
@@ -131,6 +132,27 @@ class LoadTestQuery:
     is_descending: bool = True
     after: tuple[int | str, int] | None = None
     first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTestRunQuery:
+    """Which runs of load tests, the newest first; `after` is the number of the last one seen."""
+
+    project_id: int | None = None
+    target_id: int | None = None
+    load_test_id: int | None = None
+    statuses: frozenset[RunStatus] = frozenset()
+    after: tuple[int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowQuery:
+    """Which windows of a run: those that begin after a second since 1970, the first so many starts of them; all for None."""
+
+    run_id: int
+    after: int | None = None
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,13 @@ class Limits:
 UNLIMITED = Limits()
 
 
+class Subject(StrEnum):
+    """What is run: it decides which reports the server takes."""
+
+    JOB = "JOB"
+    LOAD_TEST_RUN = "LOAD_TEST_RUN"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchOrder:
     """Everything needed to start an attempt.
@@ -35,6 +42,7 @@ class LaunchOrder:
     working_data: str | None = None
     limits: Limits = UNLIMITED
     grace_seconds: float = 10.0
+    subject: Subject = Subject.JOB
 
 
 class LaunchFailed(Exception):

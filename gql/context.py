@@ -18,6 +18,7 @@ from domain.event import Event
 from domain.job import Job
 from domain.kit import Kit
 from domain.load_test import LoadTest, StaleScenario
+from domain.load_test_run import LoadTestRun
 from domain.project import Project
 from domain.query import EventQuery, Page
 from domain.target import Target
@@ -27,6 +28,7 @@ from resolvers import artifact as artifacts
 from resolvers import job as jobs
 from resolvers import kit as kits
 from resolvers import load_test as load_tests
+from resolvers import load_test_run as runs
 from resolvers import project as projects
 from resolvers import target as targets
 from resolvers.authorisation import require_person, visibility_of
@@ -65,6 +67,15 @@ class Loaders:
         )
         self.stale_scenarios_by_load_test: DataLoader[int, list[StaleScenario] | None] = DataLoader(
             load_fn=_found(lambda keys: load_tests.stale_scenarios(services, keys))
+        )
+        self.run_by_id: DataLoader[int, LoadTestRun | None] = DataLoader(
+            load_fn=_found(lambda keys: runs.find_runs(services, actor, keys))
+        )
+        self.script_by_run: DataLoader[int, str | None] = DataLoader(
+            load_fn=_found(lambda keys: runs.scripts_of_runs(services, keys))
+        )
+        self.place_by_run: DataLoader[int, int | None] = DataLoader(
+            load_fn=_found(lambda keys: runs.places_in_queue(services, keys))
         )
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
             load_fn=lambda queries: kits.events_of_kits(services, queries)

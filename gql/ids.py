@@ -25,6 +25,7 @@ _KEYS = {
     "Project": _NUMBER,
     "Target": _NUMBER,
     "LoadTest": _NUMBER,
+    "LoadTestRun": _NUMBER,
     "Endpoint": f"{_NUMBER}:{_NUMBER}:{_NUMBER}",
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
@@ -79,6 +80,11 @@ def target_number(text: str) -> int:
 def load_test_number(text: str) -> int:
     """The number of the load test with that id."""
     return _integer("LoadTest", text)
+
+
+def run_number(text: str) -> int:
+    """The number of the run with that id."""
+    return _integer("LoadTestRun", text)
 
 
 def found(decode: Callable[[str], Key], text: str) -> Key | None:

@@ -10,8 +10,15 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 APPEND_ONLY = (
-    "kit_event", "project_version", "target_version", "target_analysis", "endpoint", "endpoint_tag", "load_test_version",
-)  # fmt: skip
+    "kit_event",
+    "project_version",
+    "target_version",
+    "target_analysis",
+    "endpoint",
+    "endpoint_tag",
+    "load_test_version",
+    "load_test_run_event",
+)
 
 
 class DatabaseOutdated(Exception):

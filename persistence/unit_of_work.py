@@ -15,6 +15,7 @@ from persistence.repositories.event import EventRepository
 from persistence.repositories.idempotency_key import IdempotencyKeyRepository
 from persistence.repositories.kit import KitRepository
 from persistence.repositories.load_test import LoadTestRepository
+from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.target import TargetRepository
@@ -37,6 +38,7 @@ class UnitOfWork:
         self.projects = ProjectRepository(connection)
         self.targets = TargetRepository(connection)
         self.load_tests = LoadTestRepository(connection)
+        self.load_test_runs = LoadTestRunRepository(connection)
 
 
 class Database:

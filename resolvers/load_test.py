@@ -98,17 +98,17 @@ async def preview_load_test(services: Services, actor: Actor, target_id: int, do
             target = await read_target(work, target_id)
             endpoints = await _endpoints(work, target, wanted)
         definition = checked_definition(wanted, target, endpoints)
-        return LoadTestPreview(definition, await _plan(services, target, definition, endpoints))
+        return LoadTestPreview(definition, await load_plan(services, target, definition))
     except ValidationFailed as error:
         return LoadTestPreview(None, None, error.problems)
 
 
-async def _plan(
-    services: Services, target: Target, definition: LoadTestDefinition, endpoints: Mapping[str, Endpoint]
-) -> LoadPlan:
+async def load_plan(services: Services, target: Target, definition: LoadTestDefinition) -> LoadPlan:
     """What a definition sends, by the target's document as it was analysed last."""
     if target.analysis is None:
         raise ValidationFailed.of("targetId", "has not been analysed yet")
+    async with services.database.snapshot() as work:
+        endpoints = await _endpoints(work, target, definition)
     pieces = services.artifacts.read(document_location(target.analysis.sha256), 0, target.analysis.size)
     content = b"".join([piece async for piece in pieces])
     raw = await asyncio.to_thread(services.documents.read, content)

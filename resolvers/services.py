@@ -25,7 +25,10 @@ class StepSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Everything outside, behind its port; `public_url` is where browsers, steps and pods reach this server."""
+    """Everything outside, behind its port; `public_url` is where browsers, steps and pods reach this server.
+
+    `load_generator` is the command of the program that runs k6, `window_seconds` the length of a window of its figures.
+    """
 
     database: Database
     bus: Bus
@@ -36,6 +39,8 @@ class Services:
     reports: ReportIntake
     steps: StepSettings
     load_limits: LoadLimits
+    load_generator: tuple[str, ...]
     public_url: str
+    window_seconds: int = 5
     download_lifetime: timedelta = timedelta(minutes=15)
     pasts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # reads of whole histories at once

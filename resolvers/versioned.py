@@ -48,12 +48,16 @@ class Command:
             raise IllegalTransition(
                 self.thing, "ARCHIVED", self.mutation, f"{self.thing} is archived; nothing can be done with it."
             )
+        self.check_version(thing.version)
+
+    def check_version(self, version: int) -> None:
+        """Refuse what was changed since the version that the caller has seen; `version` is that of now."""
         expected = self.expected_version
-        if expected is None or expected == thing.version:
+        if expected is None or expected == version:
             return
-        if not 1 <= expected < thing.version:
-            raise ValidationFailed.of("expectedVersion", f"{expected} is none of its versions, 1 to {thing.version}")
-        raise VersionConflict(self.thing, expected, thing.version)
+        if not 1 <= expected < version:
+            raise ValidationFailed.of("expectedVersion", f"{expected} is none of its versions, 1 to {version}")
+        raise VersionConflict(self.thing, expected, version)
 
 
 async def run(services: Services, actor: Actor, command: Command, read: Read[Thing], write: Write[Thing]) -> Thing:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from adapters.bus.memory import MemoryBus
 from adapters.documents.finder import DocumentFinder
-from domain.actor import Worker
+from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import Unavailable
 from domain.executor import LoadLimits
@@ -166,7 +166,7 @@ class FakeArtifacts(ArtifactStore):
 class FakeSigner:
     """Signs tokens and links with nothing."""
 
-    def issue(self, worker: Worker) -> str:
+    def issue(self, worker: Worker | Generator) -> str:
         """See `domain.ports.AttemptTokens.issue`."""
         return f"token of {worker.attempt}"
 
@@ -233,6 +233,7 @@ def fake_services(database: Database, **values: object) -> Services:
         reports=ReportIntake(database, bus, artifacts),
         steps=steps,
         load_limits=LoadLimits(),
+        load_generator=("python", "-P", "-m", "steps.load_generator"),
         public_url="http://plog.test",
     )
     return replace(services, **values)  # type: ignore[arg-type]

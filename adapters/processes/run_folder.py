@@ -73,6 +73,7 @@ class RunFolder:
         limits = order.limits
         document = {
             "attempt": str(order.key),
+            "subject": str(order.subject),
             "command": list(order.command),
             "environment": dict(order.environment),
             "workingData": order.working_data,

@@ -20,6 +20,7 @@ from gql.types.job import Job
 from gql.types.kit import Kit
 from gql.types.kit_event import KitEvent
 from gql.types.load_test import LoadTest
+from gql.types.load_test_run import LoadTestRun
 from gql.types.node import Node
 from gql.types.project import Project
 from gql.types.step_template import StepTemplate
@@ -126,6 +127,11 @@ async def _load_test(context: Context, number: str) -> LoadTest | None:
     return None if load_test is None else LoadTest.of(load_test)
 
 
+async def _load_test_run(context: Context, number: str) -> LoadTestRun | None:
+    run = await context.loaders.run_by_id.load(int(number))
+    return None if run is None else LoadTestRun.of(run)
+
+
 async def _endpoint(context: Context, target: str, analysis: str, place: str) -> Endpoint | None:
     query = EndpointQuery(target_id=int(target), analysis=int(analysis), after=int(place) - 1, first=1)
     page = await list_endpoints(context.services, context.actor, query)
@@ -145,5 +151,6 @@ FINDERS: dict[str, Any] = {
     "Project": _project,
     "Target": _target,
     "LoadTest": _load_test,
+    "LoadTestRun": _load_test_run,
     "Endpoint": _endpoint,
 }

@@ -11,6 +11,8 @@ from domain.event import EventKind as EventKind
 from domain.executor import ExecutorKind as ExecutorKind
 from domain.job_type import JobType as JobType
 from domain.kit import ProductLine as ProductLine
+from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
+from domain.load_test_run import RunStatus as RunStatus
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
 from domain.query import NamedOrder as NamedOrder
@@ -121,5 +123,22 @@ strawberry.enum(
         "after another, so many or more and less. `CONSTANT_ARRIVAL_RATE`, `RAMPING_ARRIVAL_RATE`: so many iterations begin in "
         "each time unit, however fast the API answers. `SHARED_ITERATIONS`, `PER_VU_ITERATIONS`: a number of iterations, of all "
         "virtual users or of each."
+    ),
+)
+strawberry.enum(
+    RunStatus,
+    name="LoadTestRunStatus",
+    description=(
+        "Where a run stands. `QUEUED`: it waits for its turn. `STARTING`, `RUNNING`, `STOPPING`. Then its verdict, the first of "
+        "these that applies: `ERROR`: the run itself broke. `ABORTED`: somebody stopped it. `INVALID`: its figures can't be "
+        "trusted. `FAILED`: a threshold was missed. `PASSED`."
+    ),
+)
+strawberry.enum(
+    LoadTestReportKind,
+    name="LoadTestReportKind",
+    description=(
+        "What a load generator says: the figures of one scenario in one window so far (`WINDOW`), how k6 ended and what it "
+        "counted (`SUMMARY`), or something for people who read the log (`NOTE`), which has no effect."
     ),
 )

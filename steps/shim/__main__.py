@@ -119,7 +119,7 @@ class Shim:
             order = self._folder.order()  # a server that starts anew writes its address and a fresh token into it
             return Access(order["serverUrl"], order["token"])
 
-        return ServerClient(access, self._order["requestTimeoutSeconds"])
+        return ServerClient(access, self._order["requestTimeoutSeconds"], self._order["subject"])
 
     def _run_step(self) -> None:
         limits = self._order["limits"]

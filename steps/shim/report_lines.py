@@ -14,8 +14,8 @@ MAX_LINE_BYTES = 128 * 1024
 MAX_DEPTH = 64
 SHOWN = 200
 STATUSES = frozenset({"RUNNING", "SUCCEEDED", "FAILED"})
-KEYS = frozenset({"task", "time", "status", "progress", "trial", "point", "metadata", "artifact"})
-MAIN_KEYS = ("artifact", "trial", "point", "status")
+KEYS = frozenset({"task", "time", "status", "progress", "trial", "point", "metadata", "artifact", "window", "summary"})
+MAIN_KEYS = ("artifact", "trial", "point", "status", "window", "summary")
 INTEGERS = range(-(2**63), 2**63)
 
 

@@ -19,11 +19,19 @@ GRAPHQL_HEADERS = {
     "Content-Type": "application/json",
     "Accept": "application/graphql-response+json, application/json;q=0.9",
 }
-MUTATION = (
-    "mutation($reports: [TaskReportInput!]!) { taskReport(input: {reports: $reports}) { __typename "
-    "... on TaskReportPayload { results { sequence state version code message consumed } } "
-    "... on UserError { code message } } }"
-)
+RESULTS = "results { sequence state version code message consumed } } ... on UserError { code message } } }"
+MUTATIONS = {
+    "JOB": (
+        "taskReport",
+        "mutation($reports: [TaskReportInput!]!) { taskReport(input: {reports: $reports}) "
+        "{ __typename ... on TaskReportPayload { " + RESULTS,
+    ),
+    "LOAD_TEST_RUN": (
+        "loadTestReport",
+        "mutation($reports: [LoadTestReportInput!]!) { loadTestReport(reports: $reports) "
+        "{ __typename ... on LoadTestReportPayload { " + RESULTS,
+    ),
+}
 
 
 class Superseded(Exception):
@@ -41,11 +49,13 @@ class ServerClient:
     """The server, for one attempt. Not for several threads at once.
 
     `access` is asked before each request, because another address or a newer token may have come. `timeout` is how long, in
-    seconds, one network operation may take. Every method raises `Unreachable` where asking again makes sense, and `Superseded`.
+    seconds, one network operation may take. `subject` decides over which mutation takes the reports. Every method raises
+    `Unreachable` where asking again makes sense, and `Superseded`.
     """
 
-    def __init__(self, access: Callable[[], Access], timeout: float) -> None:
+    def __init__(self, access: Callable[[], Access], timeout: float, subject: str = "JOB") -> None:
         self._access = access
+        self._field, self._mutation = MUTATIONS[subject]
         self._timeout = timeout
         self._exchange = Exchange("", timeout)
 
@@ -59,12 +69,12 @@ class ServerClient:
 
     def send_reports(self, reports: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The results, one for each report; `Rejected` where the request as such can't be read."""
-        body = json.dumps({"query": MUTATION, "variables": {"reports": reports}}, ensure_ascii=False).encode()
+        body = json.dumps({"query": self._mutation, "variables": {"reports": reports}}, ensure_ascii=False).encode()
         answer = self._ask("POST", "/graphql", body, GRAPHQL_HEADERS)
         document = answer.document()
         if answer.status in PERMANENT or (answer.status == 200 and document.get("errors") and "data" not in document):
             raise Rejected(answer.summary)
-        payload = (document.get("data") or {}).get("taskReport") or {}
+        payload = (document.get("data") or {}).get(self._field) or {}
         if payload.get("code") == SUPERSEDED:
             raise Superseded(str(payload.get("message")))
         if answer.status != 200 or not isinstance(payload.get("results"), list):

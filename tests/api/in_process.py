@@ -20,7 +20,7 @@ from app.container import Container, open_container, running
 from app.server import Server
 from app.settings import ROOT, Settings
 from domain import commands
-from domain.actor import Worker
+from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey
 from domain.change import Change
 from resolvers.change import change_kit
@@ -89,10 +89,11 @@ class Plog:
     def worker(self, kit: Mapping[str, Any], job: int = 0, *, attempt: int = 1, lifetime: timedelta = HOUR) -> dict[str, str]:
         """The headers of the worker of an attempt of the kit's job number `job`, from 0."""
         key = AttemptKey(UUID(kit["jobs"][job]["uuid"]), attempt)
-        token = self.container.services.attempt_tokens.issue(
-            Worker(attempt=key, kit_id=kit["number"], expires_at=datetime.now(UTC) + lifetime)
-        )
-        return {"authorization": f"Bearer {token}"}
+        return self.holding(Worker(attempt=key, kit_id=kit["number"], expires_at=datetime.now(UTC) + lifetime))
+
+    def holding(self, holder: Worker | Generator) -> dict[str, str]:
+        """The headers of a worker or load generator."""
+        return {"authorization": f"Bearer {self.container.services.attempt_tokens.issue(holder)}"}
 
     async def post(
         self, query: str, variables: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
@@ -157,7 +158,8 @@ async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> A
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(socket.create_server((HOST, 0)))
         port = listener.getsockname()[1]
-        chosen: dict[str, Any] = {"home": home, "port": port, "runner": {"capacity": 0}, **(environment or {})}
+        nothing_runs = {"runner": {"capacity": 0}, "load_tests": {"capacity": 0}}
+        chosen: dict[str, Any] = {"home": home, "port": port, **nothing_runs, **(environment or {})}
         container = await stack.enter_async_context(open_container(Settings(**chosen)))
         await stack.enter_async_context(running(container))
         web = WebApp(container)

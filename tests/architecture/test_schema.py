@@ -30,7 +30,7 @@ OWN_TYPES = [
     each for name, each in sorted(GRAPHQL.type_map.items()) if not name.startswith("__") and not is_specified_scalar_type(each)
 ]
 MOST_ON_A_PAGE = 100
-WITHOUT_A_VERSION = {"kitCreate", "taskReport", "projectCreate", "targetAdd", "loadTestCreate"}
+WITHOUT_A_VERSION = {"kitCreate", "taskReport", "projectCreate", "targetAdd", "loadTestCreate", "loadTestReport"}
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
 RESOLVED_FIELDS = {
     "Kit": {"events"},
@@ -61,6 +61,24 @@ LISTS_WITHOUT_PAGES = {
     "LoadTestPreview.problems",
     "LoadTestPreview.remarks",
     "LoadTestPreview.scenarios",
+    "LoadTestReportPayload.results",
+    "LoadTestRun.figures",
+    "LoadTestRun.metrics",
+    "LoadTestRun.scenarios",
+    "LoadTestRun.thresholds",
+    "MetricSeries.errorRate",
+    "MetricSeries.failed",
+    "MetricSeries.greatest",
+    "MetricSeries.least",
+    "MetricSeries.mean",
+    "MetricSeries.p50",
+    "MetricSeries.p90",
+    "MetricSeries.p95",
+    "MetricSeries.p99",
+    "MetricSeries.requests",
+    "MetricSeries.tps",
+    "MetricSeries.vus",
+    "MetricSeries.windowStart",
     "OAuthFlow.scopes",
     "Parameter.examples",
     "PlannedRequest.headers",

@@ -40,6 +40,7 @@ KIT = """query ($number: Int!) { kitByNumber(number: $number) { id number status
   jobs { id uuid type status percent cancelRequested metadata dataInfo attempt { number status cause message exitCode }
          attempts { nodes { number status cause } }
          tasks { name status percent metadata } artifacts { id name size sha256 mediaType downloadUrl inputIds } } } }"""
+RUN_FOLDERS = ("runs", "load-test-runs")
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
@@ -128,7 +129,7 @@ class PlogServer:
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if Path(process.cwd()).is_relative_to(self.home / "data" / "runs"):
+                if any(Path(process.cwd()).is_relative_to(self.home / "data" / folder) for folder in RUN_FOLDERS):
                     found.append(process)
         return found
 

@@ -1,0 +1,189 @@
+"""Runs of load tests: one start of a definition as it then was, from waiting for its turn to the verdict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from domain.attempt import AttemptKey, Cause, Ending
+from domain.errors import IllegalTransition
+from domain.load_test import LoadTestDefinition
+from domain.metric_series import RunFigures
+
+
+class RunStatus(StrEnum):
+    """Where a run stands; the last five are its verdict."""
+
+    QUEUED = "QUEUED"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    STOPPING = "STOPPING"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    ABORTED = "ABORTED"
+    ERROR = "ERROR"
+    INVALID = "INVALID"
+
+
+UNDER_WAY = frozenset({RunStatus.STARTING, RunStatus.RUNNING, RunStatus.STOPPING})
+
+
+class LoadTestReportKind(StrEnum):
+    """What a load generator says about its run."""
+
+    WINDOW = "WINDOW"
+    SUMMARY = "SUMMARY"
+    NOTE = "NOTE"
+
+
+VERDICTS = frozenset({RunStatus.PASSED, RunStatus.FAILED, RunStatus.ABORTED, RunStatus.ERROR, RunStatus.INVALID})
+TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.QUEUED: frozenset({RunStatus.STARTING, RunStatus.ABORTED}),
+    RunStatus.STARTING: frozenset({RunStatus.RUNNING, RunStatus.STOPPING, *VERDICTS}),
+    RunStatus.RUNNING: frozenset({RunStatus.STOPPING, *VERDICTS}),
+    RunStatus.STOPPING: VERDICTS,
+    **dict.fromkeys(VERDICTS, frozenset()),
+}
+GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: its figures would mix with those of the first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """What was to hold: of a scenario (None: of all together), in k6's words, and whether it did."""
+
+    scenario: str | None
+    metric: str
+    condition: str
+    is_met: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTestRun:
+    """The current state of one run.
+
+    `definition`, `script` and `document_sha256` are frozen at the start. `last_sequence` is the number of the last report of its
+    generator that was taken in. `message` says why it ended as it did. `summary` is what k6 said at its end, empty before and
+    where it came to none; `figures` are those of the whole, from the verdict on.
+    """
+
+    id: int
+    uuid: UUID
+    load_test_id: int
+    load_test_version: int
+    target_id: int
+    project_id: int
+    definition: LoadTestDefinition
+    document_sha256: str
+    window_seconds: int
+    actor: str
+    status: RunStatus
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    message: str = ""
+    last_sequence: int = 0
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    figures: tuple[RunFigures, ...] = ()
+
+    @property
+    def key(self) -> AttemptKey:
+        """The name of its generator outside the database: run folder, token, log."""
+        return AttemptKey(self.uuid, GENERATOR_ATTEMPT)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the scenarios of the script are called."""
+        return {f"s{number}": scenario.name for number, scenario in enumerate(self.definition.scenarios, 1)}
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is a verdict."""
+        return self.status in VERDICTS
+
+    @property
+    def k6_requests(self) -> int | None:
+        """How many requests k6 counted in all, set-up included; None where it came to no summary."""
+        count = (self.summary.get("metrics") or {}).get("http_reqs", {}).get("count")
+        return count if isinstance(count, int) else None
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """What was judged, as k6 says it; nothing where it came to no summary."""
+        return tuple(_thresholds(self.names, self.summary.get("metrics") or {}))
+
+    def moved(self, status: RunStatus, message: str, at: datetime) -> "LoadTestRun":
+        """The run in another status, one version further; `IllegalTransition` where it can't go there from where it stands."""
+        if status not in TRANSITIONS[self.status]:
+            reason = f"Run {self.id} is {self.status}; it can't become {status}."
+            raise IllegalTransition(f"Run {self.id}", self.status, status, reason)
+        return replace(
+            self,
+            status=status,
+            version=self.version + 1,
+            updated_at=at,
+            started_at=self.started_at or (at if status is RunStatus.STARTING else None),
+            ended_at=at if status in VERDICTS else None,
+            message=message or self.message,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What was stored of a run, over all its windows."""
+
+    requests: int = 0
+    failed: int = 0
+    dropped: int = 0
+
+
+def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus, str]:
+    """How a run whose generator has ended is judged, and why, for people.
+
+    Of several the first of ERROR, ABORTED, INVALID, FAILED, PASSED applies: a run that broke says nothing, one that was stopped
+    has figures of a part of it, and figures that can't be trusted can't miss anything.
+    """
+    is_stopped = bool(run.summary.get("stopped", run.status is RunStatus.STOPPING))
+    if ending.cause not in (None, Cause.CANCELLED) or (ending.exit_code != 0 and not is_stopped):
+        return RunStatus.ERROR, ending.message or f"The load generator ended with exit code {ending.exit_code}."
+    if is_stopped:
+        return RunStatus.ABORTED, run.message or "Stopped before its end."
+    counted = run.k6_requests
+    if counted is None:
+        return RunStatus.INVALID, "k6 came to no summary, so that its count of requests can't be compared."
+    if counted != counts.requests:
+        return (
+            RunStatus.INVALID,
+            f"{counts.requests} requests are stored, and k6 counted {counted}: {abs(counted - counts.requests)} off.",
+        )
+    if run.summary.get("unread"):
+        return RunStatus.INVALID, f"{run.summary['unread']} of k6's samples could not be read."
+    if counts.dropped:
+        return RunStatus.INVALID, (
+            f"The load generator was saturated: {counts.dropped} iterations had no virtual user and were dropped. "
+            "Allow more VUs, or ask for less."
+        )
+    missed = [each for each in run.thresholds if not each.is_met]
+    if missed:
+        return RunStatus.FAILED, f"{len(missed)} of {len(run.thresholds)} thresholds were missed."
+    return RunStatus.PASSED, "All thresholds were met." if run.thresholds else "It ran to its end; nothing was judged."
+
+
+def _thresholds(names: Mapping[str, str], metrics: Mapping[str, Any]) -> list[Threshold]:
+    found = []
+    for name, values in metrics.items():
+        metric, _, tag = name.partition("{")
+        scenario = tag.removesuffix("}").removeprefix("scenario:") if tag else None
+        for condition, is_missed in (values.get("thresholds") or {}).items():
+            found.append(
+                Threshold(
+                    scenario=None if scenario is None else names.get(scenario, scenario),
+                    metric=metric,
+                    condition=condition,
+                    is_met=not is_missed,
+                )
+            )
+    return found

@@ -1,0 +1,108 @@
+"""What people do with runs of load tests, and what load generators report."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+from strawberry.scalars import JSON
+
+from domain import load_test_run as domain
+from domain.errors import UserError
+from gql import errors, ids
+from gql.context import Info
+from gql.mutations.kit import IdempotencyKey
+from gql.mutations.load_test import LoadTestId
+from gql.mutations.project import ExpectedVersion
+from gql.types.enums import LoadTestReportKind
+from gql.types.load_test_run import LoadTestRun
+from gql.types.report import TaskReportResult
+from resolvers import load_generator as generators
+from resolvers import load_test_run as runs
+
+RunId = Annotated[strawberry.ID, strawberry.argument(description="The run's id.")]
+
+
+@strawberry.type(description="The run was queued or is being stopped.")
+class LoadTestRunPayload:
+    run: LoadTestRun = strawberry.field(description="The run as it now is.")
+
+
+LoadTestRunAnswer = Annotated[
+    LoadTestRunPayload
+    | errors.ValidationFailed
+    | errors.NotFound
+    | errors.IllegalTransition
+    | errors.VersionConflict
+    | errors.IdempotencyKeyReused
+    | errors.PermissionDenied,
+    strawberry.union("LoadTestRunAnswer", description="The run as it now is, or why the command was refused."),
+]
+
+
+@strawberry.input(description="One thing that a load generator says about its run.")
+class LoadTestReportInput:
+    sequence: int = strawberry.field(description="The report's number: 1, 2, 3 … without gaps. A repeat changes nothing.")
+    kind: LoadTestReportKind = strawberry.field(description="What it is.")
+    reported_at: datetime | None = strawberry.field(default=None, description="The generator's clock.")
+    metadata: JSON | None = strawberry.field(
+        default=None, description="What it says: the figures of one scenario in one window so far, the summary, or a note."
+    )
+
+
+@strawberry.type(description="The results of the reports, in the order given.")
+class LoadTestReportPayload:
+    results: list[TaskReportResult] = strawberry.field(description="One result for each report.")
+
+
+LoadTestReportAnswer = Annotated[
+    LoadTestReportPayload | errors.ValidationFailed | errors.NotFound | errors.IdempotencyKeyReused | errors.PermissionDenied,
+    strawberry.union("LoadTestReportAnswer", description="The results, or why none was taken in."),
+]
+
+
+@strawberry.type
+class LoadTestRunMutation:
+    @strawberry.mutation(
+        description=(
+            "Queue a run of the load test as it now is. It begins when its turn has come: a target is under one load at a time, "
+            "unless the server's settings allow more."
+        )
+    )
+    async def load_test_start(
+        self, info: Info, id: LoadTestId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
+    ) -> LoadTestRunAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: runs.start_load_test(services, actor, ids.load_test_number(id), expected_version, idempotency_key)
+        )
+
+    @strawberry.mutation(description="End a run before its end, within seconds. Its figures so far stay; it is `ABORTED` then.")
+    async def load_test_stop(
+        self, info: Info, id: RunId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
+    ) -> LoadTestRunAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: runs.stop_load_test(services, actor, ids.run_number(id), expected_version, idempotency_key)
+        )
+
+    @strawberry.mutation(description="Report on the generator's own run; needs the generator's token. Safe to repeat as it is.")
+    async def load_test_report(
+        self,
+        info: Info,
+        reports: Annotated[list[LoadTestReportInput], strawberry.argument(description="At most 1000 reports, in order.")],
+        idempotency_key: IdempotencyKey = None,
+    ) -> LoadTestReportAnswer:
+        given = [generators.GeneratorReport(sequence=each.sequence, kind=each.kind, document=each.metadata) for each in reports]
+        try:
+            results = await generators.report_load(info.context.services, info.context.actor, given, idempotency_key)
+        except UserError as error:
+            return errors.union_member(error)  # type: ignore[no-any-return]
+        return LoadTestReportPayload(results=[TaskReportResult.of(result) for result in results])
+
+
+async def _answer(command: Callable[[], Awaitable[domain.LoadTestRun]]) -> Any:
+    try:
+        return LoadTestRunPayload(run=LoadTestRun.of(await command()))
+    except UserError as error:
+        return errors.union_member(error)

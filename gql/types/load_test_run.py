@@ -1,0 +1,230 @@
+"""Runs of load tests: from waiting for their turn to the verdict, with what they measured."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from domain import load_test_run as domain
+from domain import metric_series
+from domain.query import LoadTestRunQuery, Page, WindowQuery
+from gql import ids
+from gql.context import Info
+from gql.types.connection import Connection, checked_first, checked_offset, decode_cursor, encode_cursor, page_parts
+from gql.types.enums import RunStatus
+from gql.types.job_log import JobLog
+from gql.types.load_test import LoadTest, Scenario
+from gql.types.node import Node
+from resolvers import load_test_run as runs
+from resolvers.job_log import LogPlace
+
+MILLISECONDS = "in milliseconds; null in windows without a request."
+
+
+@strawberry.type(description="What was to hold, and whether it did, by k6.")
+class Threshold:
+    scenario: str | None = strawberry.field(description="The scenario that it is about; null: all together.")
+    metric: str = strawberry.field(description="The metric of k6: `http_req_duration`, `http_req_failed`, `http_reqs`.")
+    condition: str = strawberry.field(description="The condition in k6's words, times in milliseconds.")
+    is_met: bool = strawberry.field(description="Whether it held at the end.")
+
+
+@strawberry.type(
+    description=(
+        "Windows of a run that follow one another, as columns of the same length. Set-up and login are in none of it; "
+        "percentiles are the sample of that rank, at most 1 % off."
+    )
+)
+class MetricSeries:
+    scenario: str | None = strawberry.field(description="The scenario; null: all together.")
+    window_start: list[datetime] = strawberry.field(description="When each window begins.")
+    requests: list[int] = strawberry.field(description="Completed requests.")
+    tps: list[float] = strawberry.field(description="Completed requests a second.")
+    failed: list[int] = strawberry.field(description="Those of them without an answer, or with an unexpected status.")
+    error_rate: list[float | None] = strawberry.field(description="Their share, 0 to 1; null in windows without a request.")
+    least: list[float | None] = strawberry.field(description=f"The least response time, {MILLISECONDS}")
+    mean: list[float | None] = strawberry.field(description=f"The mean response time, {MILLISECONDS}")
+    greatest: list[float | None] = strawberry.field(description=f"The greatest response time, {MILLISECONDS}")
+    p50: list[float | None] = strawberry.field(description=f"The median of the response times, {MILLISECONDS}")
+    p90: list[float | None] = strawberry.field(description=f"Their 90th percentile, {MILLISECONDS}")
+    p95: list[float | None] = strawberry.field(description=f"Their 95th percentile, {MILLISECONDS}")
+    p99: list[float | None] = strawberry.field(description=f"Their 99th percentile, {MILLISECONDS}")
+    vus: list[int | None] = strawberry.field(description="Virtual users; null where not known, and of single scenarios.")
+
+    @classmethod
+    def of(cls, series: metric_series.MetricSeries) -> "MetricSeries":
+        """The type for a series of the domain."""
+        return cls(**{name: _column(value) for name, value in asdict(series).items()})
+
+
+@strawberry.type(description="The figures of a whole run, of one scenario or all; times in milliseconds, null without a request.")
+class RunFigures:
+    scenario: str | None = strawberry.field(description="The scenario; null: all together.")
+    seconds: int = strawberry.field(description="From the first window's start to the last one's end.")
+    requests: float = strawberry.field(description="Completed requests, a whole number; set-up and login are not counted.")
+    failed: float = strawberry.field(description="Those of them without an answer, or with an unexpected status; a whole number.")
+    error_rate: float | None = strawberry.field(description="Their share, 0 to 1.")
+    tps_least: float | None = strawberry.field(
+        description="The least TPS of a window; the first and last, which are cut off, apart."
+    )
+    tps_mean: float | None = strawberry.field(description="The mean TPS of those windows.")
+    tps_most: float | None = strawberry.field(description="The greatest TPS of those windows.")
+    least: float | None = strawberry.field(description="The least response time.")
+    mean: float | None = strawberry.field(description="The mean response time.")
+    greatest: float | None = strawberry.field(description="The greatest response time.")
+    p50: float | None = strawberry.field(description="The median of the response times.")
+    p90: float | None = strawberry.field(description="Their 90th percentile.")
+    p95: float | None = strawberry.field(description="Their 95th percentile.")
+    p99: float | None = strawberry.field(description="Their 99th percentile.")
+    most_vus: int | None = strawberry.field(description="The most virtual users; null of single scenarios.")
+    iterations: float = strawberry.field(description="Iterations that were completed, a whole number.")
+    dropped: float = strawberry.field(description="Iterations that had no virtual user and never began; a whole number.")
+    checks_passed: float = strawberry.field(description="Checks that held, a whole number.")
+    checks_failed: float = strawberry.field(description="Checks that did not, a whole number.")
+
+    @classmethod
+    def of(cls, figures: metric_series.RunFigures) -> "RunFigures":
+        """The type for figures of the domain."""
+        return cls(**asdict(figures))
+
+
+def _column(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+@strawberry.type(description="One start of a load test, with the definition and script as they then were.")
+class LoadTestRun(Node):
+    number: int = strawberry.field(description="The short number that people quote.")
+    status: RunStatus = strawberry.field(description="Where it stands, or its verdict.")
+    message: str = strawberry.field(description="Why it ended as it did; empty before.")
+    load_test_version: int = strawberry.field(description="The version of the load test that it was started with.")
+    title: str = strawberry.field(description="The load test's title then.")
+    server: str = strawberry.field(description="The base address that is called.")
+    scenarios: list[Scenario] = strawberry.field(description="The scenarios as they then were.")
+    document_sha256: str = strawberry.field(description="The checksum of the OpenAPI document that the script was made from.")
+    window_seconds: int = strawberry.field(description="The length of a window of its figures.")
+    actor: str = strawberry.field(description="The subject of the person who started it.")
+    version: int = strawberry.field(description="Grows by one with each change of its status.")
+    created_at: datetime = strawberry.field(description="When it was asked for.")
+    updated_at: datetime = strawberry.field(description="When its status last changed.")
+    started_at: datetime | None = strawberry.field(description="When its load generator was started.")
+    ended_at: datetime | None = strawberry.field(description="When it was judged.")
+    k6_version: str | None = strawberry.field(description="The version of k6; null before its end.")
+    k6_requests: float | None = strawberry.field(
+        description="How many requests k6 counted, set-up included; a whole number, null where it came to no summary."
+    )
+    thresholds: list[Threshold] = strawberry.field(description="What was judged; empty before its end.")
+    load_test_id: strawberry.Private[int]
+    domain_run: strawberry.Private[domain.LoadTestRun]
+
+    @strawberry.field(description="The load test that it is a run of.")
+    async def load_test(self, info: Info) -> LoadTest | None:
+        load_test = await info.context.loaders.load_test_by_id.load(self.load_test_id)
+        return None if load_test is None else LoadTest.of(load_test)
+
+    @strawberry.field(description="The k6 script that it runs.")
+    async def script(self, info: Info) -> str:
+        return str(await info.context.loaders.script_by_run.load(self.number))
+
+    @strawberry.field(description="Its place, from 1, among the runs that wait; null where it does not wait.")
+    async def place_in_queue(self, info: Info) -> int | None:
+        return await info.context.loaders.place_by_run.load(self.number)
+
+    @strawberry.field(
+        description="What it measured, window by window, of all scenarios together, then of each; none before the first is over."
+    )
+    async def metrics(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many windows at most, 1 to 100.")] = 100,
+        after: Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")] = None,
+    ) -> list[MetricSeries]:
+        query = WindowQuery(
+            run_id=self.number, after=None if after is None else int(after.timestamp()), first=checked_first(first)
+        )
+        found = await runs.windows_of_run(info.context.services, query)
+        return [MetricSeries.of(each) for each in metric_series.series_of(found, self.window_seconds, self.domain_run.names)]
+
+    @strawberry.field(
+        description="The figures of the whole, of all scenarios together and then of each; empty before the first window."
+    )
+    async def figures(self, info: Info) -> list[RunFigures]:
+        return [RunFigures.of(each) for each in await runs.figures_of_run(info.context.services, self.domain_run)]
+
+    @strawberry.field(description="The output of k6 from a byte on; null where there is none yet.")
+    async def log(
+        self, info: Info, after: Annotated[int, strawberry.argument(description="The byte to begin at.")] = 0
+    ) -> JobLog | None:
+        place = LogPlace(self.domain_run.key, checked_offset(after), self.domain_run.has_ended)
+        frame = await info.context.loaders.log_at.load(place)
+        return None if frame is None else JobLog.of(frame)
+
+    @classmethod
+    def of(cls, run: domain.LoadTestRun) -> "LoadTestRun":
+        """The type for a run of the domain."""
+        definition = run.definition
+        return cls(
+            id=strawberry.ID(ids.encode("LoadTestRun", run.id)),
+            number=run.id,
+            status=run.status,
+            message=run.message,
+            load_test_version=run.load_test_version,
+            title=definition.title,
+            server=definition.server,
+            scenarios=[Scenario.of(each) for each in definition.scenarios],
+            document_sha256=run.document_sha256,
+            window_seconds=run.window_seconds,
+            actor=run.actor,
+            version=run.version,
+            created_at=run.created_at,
+            updated_at=run.updated_at,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            k6_version=run.summary.get("k6"),
+            k6_requests=run.k6_requests,
+            thresholds=[
+                Threshold(scenario=each.scenario, metric=each.metric, condition=each.condition, is_met=each.is_met)
+                for each in run.thresholds
+            ],
+            load_test_id=run.load_test_id,
+            domain_run=run,
+        )
+
+
+@strawberry.input(description="Which runs. What is left out does not restrict.")
+class LoadTestRunFilter:
+    project_id: strawberry.ID | None = strawberry.field(default=None, description="Of the project with this id.")
+    target_id: strawberry.ID | None = strawberry.field(default=None, description="Of the target with this id.")
+    load_test_id: strawberry.ID | None = strawberry.field(default=None, description="Of the load test with this id.")
+    statuses: list[RunStatus] | None = strawberry.field(default=None, description="With one of these statuses.")
+
+
+@strawberry.type(description="A page of runs, the newest first.")
+class LoadTestRunConnection(Connection[LoadTestRun]):
+    query: strawberry.Private[LoadTestRunQuery]
+
+    @strawberry.field(description="How many runs the filter has in all; costs a count.")
+    async def total_count(self, info: Info) -> int:
+        return await runs.count_runs(info.context.services, info.context.actor, self.query)
+
+    @classmethod
+    def of(cls, page: Page[domain.LoadTestRun], query: LoadTestRunQuery, after: str | None) -> "LoadTestRunConnection":
+        """The connection for a page of runs."""
+        cursors = [encode_cursor("run", each.id) for each in page.items]
+        nodes = [LoadTestRun.of(each) for each in page.items]
+        return cls(query=query, **page_parts(nodes, cursors, has_more=page.has_more, after=after))
+
+
+def load_test_run_query(chosen: LoadTestRunFilter | None, first: int, after: str | None) -> LoadTestRunQuery:
+    """The domain's query for a filter as sent; what does not exist has no runs."""
+    chosen = chosen or LoadTestRunFilter()
+    place = decode_cursor("run", after, int)
+    return LoadTestRunQuery(
+        project_id=None if chosen.project_id is None else ids.found(ids.project_number, chosen.project_id) or 0,
+        target_id=None if chosen.target_id is None else ids.found(ids.target_number, chosen.target_id) or 0,
+        load_test_id=None if chosen.load_test_id is None else ids.found(ids.load_test_number, chosen.load_test_id) or 0,
+        statuses=frozenset(chosen.statuses or ()),
+        after=None if place is None else (place[0],),
+        first=checked_first(first),
+    )

@@ -1,0 +1,198 @@
+"""Runs of load tests, their history, and what they measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.histogram import Histogram
+from domain.load_test import stored_definition
+from domain.load_test_run import UNDER_WAY, Counts, LoadTestRun, RunStatus
+from domain.load_test_storage import LoadTestRunStore
+from domain.metric_series import RunFigures
+from domain.metric_window import MetricWindow
+from domain.query import LoadTestRunQuery, Page, WindowQuery
+from persistence import tables
+from persistence.dialect import among, clock, insert_into
+from persistence.listing import from_place
+
+RUN, EVENT, WINDOW = tables.load_test_run, tables.load_test_run_event, tables.metric_window
+RUNNER, TARGET = tables.runner, tables.target
+FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
+SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id")]
+FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
+BATCH = 200
+
+
+class LoadTestRunRepository(LoadTestRunStore):
+    """The runs of one unit of work."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+
+    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTestRun]:
+        query = select(*SHOWN).where(among(RUN.c.id, ids, self._dialect))
+        return {run.id: run for run in await self._runs(query)}
+
+    async def of_uuid(self, uuid: UUID) -> LoadTestRun | None:
+        found = await self._runs(select(*SHOWN).where(RUN.c.uuid == uuid))
+        return found[0] if found else None
+
+    async def page(self, query: LoadTestRunQuery) -> Page[LoadTestRun]:
+        selected = select(*SHOWN).where(*_conditions(query))
+        found = await self._runs(from_place(selected, [(RUN.c.id, True)], query.after).limit(query.first + 1))
+        return Page(found[: query.first], has_more=len(found) > query.first)
+
+    async def count(self, query: LoadTestRunQuery) -> int:
+        selected = select(func.count()).select_from(RUN).where(*_conditions(query))
+        return int((await self._connection.execute(selected)).scalar_one())
+
+    async def scripts(self, ids: Sequence[int]) -> dict[int, str]:
+        query = select(RUN.c.id, RUN.c.script).where(among(RUN.c.id, ids, self._dialect))
+        return {row.id: row.script for row in await self._connection.execute(query)}
+
+    async def add(self, run: LoadTestRun, script: str) -> LoadTestRun:
+        at = await clock(self._connection)
+        run = replace(run, created_at=at, updated_at=at)
+        values = {
+            column.name: getattr(run, column.name) for column in SHOWN if column.name not in ("id", "definition", "figures")
+        }
+        values |= {"definition": run.definition.as_json(), "script": script}
+        number = (await self._connection.execute(RUN.insert().values(values).returning(RUN.c.id))).scalar_one()
+        run = replace(run, id=number)
+        await self._record(run, run.actor)
+        return run
+
+    async def claim(self, run: LoadTestRun, actor: str, runner_id: str, runs_per_target: int) -> LoadTestRun | None:
+        await self._connection.execute(select(TARGET.c.id).where(TARGET.c.id == run.target_id).with_for_update())
+        if (await self.busy_targets()).count(run.target_id) >= runs_per_target:
+            return None
+        return await self._write(run, RunStatus.STARTING, actor, "", runner_id=runner_id)
+
+    async def change(
+        self,
+        run: LoadTestRun,
+        status: RunStatus,
+        actor: str,
+        message: str = "",
+        figures: Sequence[RunFigures] = (),
+    ) -> LoadTestRun | None:
+        return await self._write(run, status, actor, message, **({"figures": _figures_json(figures)} if figures else {}))
+
+    async def _write(self, run: LoadTestRun, status: RunStatus, actor: str, message: str, **more: Any) -> LoadTestRun | None:
+        at = max(run.updated_at, await clock(self._connection))
+        changed = run.moved(status, message, at)
+        names = ("status", "version", "updated_at", "started_at", "ended_at", "message")
+        values: dict[str, Any] = {name: getattr(changed, name) for name in names} | more
+        is_same = (RUN.c.id == run.id) & (RUN.c.version == run.version)
+        if (await self._connection.execute(RUN.update().where(is_same).values(values))).rowcount == 0:
+            return None
+        await self._record(changed, actor)
+        return changed
+
+    async def waiting(self) -> list[LoadTestRun]:
+        return await self._runs(select(*SHOWN).where(RUN.c.status == RunStatus.QUEUED).order_by(RUN.c.id))
+
+    async def busy_targets(self) -> list[int]:
+        query = select(RUN.c.target_id).where(RUN.c.status.in_(sorted(UNDER_WAY)))
+        return list((await self._connection.execute(query)).scalars())
+
+    async def claimed_by(self, runner_id: str) -> list[LoadTestRun]:
+        query = select(*SHOWN).where(RUN.c.runner_id == runner_id, RUN.c.ended_at.is_(None))
+        return await self._runs(query.order_by(RUN.c.id))
+
+    async def of_lost_runners(self, silence: timedelta, now: datetime) -> list[LoadTestRun]:
+        query = select(*SHOWN).join(RUNNER, RUNNER.c.id == RUN.c.runner_id)
+        return await self._runs(query.where(RUN.c.ended_at.is_(None), RUNNER.c.heartbeat_at < now - silence))
+
+    async def take_in(
+        self, run: LoadTestRun, last_sequence: int, windows: Sequence[MetricWindow], summary: Mapping[str, Any] | None
+    ) -> bool:
+        values: dict[str, Any] = {"last_sequence": last_sequence}
+        if summary is not None:
+            values["summary"] = dict(summary)
+        is_next = (RUN.c.id == run.id) & (RUN.c.last_sequence == run.last_sequence)
+        if (await self._connection.execute(RUN.update().where(is_next).values(values))).rowcount == 0:
+            return False
+        latest = {(each.start, each.scenario): each for each in sorted(windows, key=lambda each: each.revision)}
+        rows = [_window_values(run.id, each) for each in latest.values()]
+        for start in range(0, len(rows), BATCH):
+            insert = insert_into(self._connection, WINDOW)
+            newer = {name: insert.excluded[name] for name in ("requests", "times", *FIGURES)}
+            statement = insert.on_conflict_do_update(
+                index_elements=[WINDOW.c.run_id, WINDOW.c.start, WINDOW.c.scenario],
+                set_=newer,
+                where=WINDOW.c.revision < insert.excluded.revision,
+            )
+            await self._connection.execute(statement, rows[start : start + BATCH])
+        return True
+
+    async def counts(self, run_id: int) -> Counts:
+        sums = [func.coalesce(func.sum(WINDOW.c[name]), 0) for name in ("requests", "failed", "dropped")]
+        row = (await self._connection.execute(select(*sums).where(WINDOW.c.run_id == run_id))).one()
+        return Counts(requests=int(row[0]), failed=int(row[1]), dropped=int(row[2]))
+
+    async def windows(self, query: WindowQuery) -> list[MetricWindow]:
+        starts = select(WINDOW.c.start).where(WINDOW.c.run_id == query.run_id)
+        if query.after is not None:
+            starts = starts.where(WINDOW.c.start > query.after)
+        if query.first is not None:
+            starts = starts.group_by(WINDOW.c.start).order_by(WINDOW.c.start).limit(query.first)
+        selected = select(WINDOW).where(WINDOW.c.run_id == query.run_id, WINDOW.c.start.in_(starts))
+        rows = await self._connection.execute(selected.order_by(WINDOW.c.start, WINDOW.c.scenario))
+        return [_window(row) for row in rows]
+
+    async def _runs(self, query: Select[Any]) -> list[LoadTestRun]:
+        return [_run(row) for row in await self._connection.execute(query)]
+
+    async def _record(self, run: LoadTestRun, actor: str) -> None:
+        values = {
+            "run_id": run.id,
+            "version": run.version,
+            "status": run.status,
+            "actor": actor,
+            "recorded_at": run.updated_at,
+            "message": run.message,
+        }
+        await self._connection.execute(EVENT.insert().values(values))
+
+
+def _conditions(query: LoadTestRunQuery) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    for name in ("project_id", "target_id", "load_test_id"):
+        if getattr(query, name) is not None:
+            conditions.append(RUN.c[name] == getattr(query, name))
+    if query.statuses:
+        conditions.append(RUN.c.status.in_(sorted(query.statuses)))
+    return conditions
+
+
+def _run(row: Row[Any]) -> LoadTestRun:
+    values = dict(row._mapping) | {"definition": stored_definition(row.definition), "status": RunStatus(row.status)}
+    return LoadTestRun(**values | {"figures": FIGURES_OF.validate_python(row.figures.get("figures", ()))})
+
+
+def _figures_json(figures: Sequence[RunFigures]) -> dict[str, Any]:
+    return {"figures": FIGURES_OF.dump_python(tuple(figures), mode="json")}
+
+
+def _window_values(run_id: int, window: MetricWindow) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "start": window.start,
+        "scenario": window.scenario,
+        "requests": window.requests,
+        "times": window.times.as_json(),
+        **{name: getattr(window, name) for name in FIGURES},
+    }
+
+
+def _window(row: Row[Any]) -> MetricWindow:
+    figures = {name: getattr(row, name) for name in FIGURES}
+    return MetricWindow(row.start, row.scenario, times=Histogram.of(row.times), **figures)

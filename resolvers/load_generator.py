@@ -1,0 +1,143 @@
+"""What the load generator of a run needs of the server: its order to start, its input, a place for what it measures."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from domain.actor import Actor, Generator
+from domain.errors import AttemptSuperseded, NotFound, SequenceGap, UserError, ValidationFailed
+from domain.live import Notice, Topic
+from domain.load_test_run import GENERATOR_ATTEMPT, LoadTestReportKind, LoadTestRun
+from domain.metric_window import MetricWindow
+from domain.report import ReportResult, ReportState
+from domain.runner import LaunchOrder, Limits, Subject
+from domain.storage import UnitOfWork
+from domain.validation import check_document
+from resolvers.authorisation import require_generator
+from resolvers.idempotency import Idempotency
+from resolvers.services import Services
+
+TOKEN_LIFETIME = timedelta(days=30)
+STOP_GRACE_SECONDS = 4.0
+SPARE_SECONDS = 120.0  # beyond the script's own last second: k6's start, its summary
+MAX_REPORTS = 1_000
+MAX_REPORT = 65_536
+
+
+def launch_order(services: Services, run: LoadTestRun) -> LaunchOrder:
+    """What a runner is told to start for a run."""
+    return LaunchOrder(
+        key=run.key,
+        subject=Subject.LOAD_TEST_RUN,
+        command=services.load_generator,
+        limits=Limits(time_seconds=run.definition.last_second + SPARE_SECONDS),
+        grace_seconds=STOP_GRACE_SECONDS,
+        server_url=services.public_url,
+        token=generator_token(services, run),
+    )
+
+
+def generator_token(services: Services, run: LoadTestRun) -> str:
+    """A token for the run's generator that is good for `TOKEN_LIFETIME` from now."""
+    return services.attempt_tokens.issue(Generator(attempt=run.key, expires_at=datetime.now(UTC) + TOKEN_LIFETIME))
+
+
+async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
+    """The document that the generator gets."""
+    generator = require_generator(actor)
+    async with services.database.snapshot() as work:
+        run = await _known(work, generator)
+        if run.has_ended:
+            raise AttemptSuperseded(GENERATOR_ATTEMPT, GENERATOR_ATTEMPT)
+        scripts = await work.load_test_runs.scripts([run.id])
+    return {"script": scripts[run.id], "windowSeconds": run.window_seconds, "inputs": []}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorReport:
+    """One thing that a generator says: `document` is a window (`domain.metric_window`), k6's summary, or a note of no effect."""
+
+    sequence: int
+    kind: LoadTestReportKind
+    document: Any = None
+
+
+async def report_load(
+    services: Services, actor: Actor, reports: Sequence[GeneratorReport], idempotency_key: str | None = None
+) -> list[ReportResult]:
+    """Take in reports of the generator's own run, each with its own result, in the order given.
+
+    They are numbered from 1 without gaps; one with the next number uses it up, whether it is recorded or refused, and a lower
+    one is a repeat and changes nothing.
+    """
+    generator = require_generator(actor)
+    if not 0 < len(reports) <= MAX_REPORTS:
+        raise ValidationFailed.of("reports", f"must be 1 to {MAX_REPORTS} reports")
+    given = {"reports": [asdict(report) for report in reports]}
+    idempotency = Idempotency.of(str(generator.attempt), "loadTestReport", idempotency_key, given)
+    while True:
+        async with services.database.transaction() as work:
+            is_replay = idempotency is not None and await idempotency.replayed(work) is not None
+            run = await _known(work, generator)
+            if run.has_ended:
+                error = AttemptSuperseded(GENERATOR_ATTEMPT, GENERATOR_ATTEMPT)
+                return [ReportResult.refused(each.sequence, error, consumed=False) for each in reports]
+            batch = _Batch(run.last_sequence)
+            results = [batch.judge(report) for report in reports]
+            if is_replay or batch.last_sequence == run.last_sequence:
+                return results
+            is_stored = await work.load_test_runs.take_in(run, batch.last_sequence, batch.windows, batch.summary)
+            if is_stored and idempotency is not None:
+                await idempotency.complete(work, {})
+        if is_stored:
+            await services.bus.publish([Notice(Topic.LOAD_TEST_RUN, str(run.id), run.version)])
+            return results
+
+
+class _Batch:
+    """What some reports say together."""
+
+    def __init__(self, last_sequence: int) -> None:
+        self.last_sequence = last_sequence
+        self.windows: list[MetricWindow] = []
+        self.summary: dict[str, Any] | None = None
+
+    def judge(self, report: GeneratorReport) -> ReportResult:
+        """The result of one report, which is kept for storing where it is good."""
+        if report.sequence < 1:
+            error: UserError = ValidationFailed.of("sequence", "must be 1 or more")
+            return ReportResult.refused(report.sequence, error, consumed=False)
+        if report.sequence <= self.last_sequence:
+            return ReportResult(sequence=report.sequence, state=ReportState.RECORDED)
+        if report.sequence != self.last_sequence + 1:
+            error = SequenceGap(report.sequence, self.last_sequence + 1)
+            return ReportResult.refused(report.sequence, error, consumed=False)
+        self.last_sequence = report.sequence
+        try:
+            self._keep(report)
+        except UserError as error:
+            return ReportResult.refused(report.sequence, error, consumed=True)
+        return ReportResult(sequence=report.sequence, state=ReportState.RECORDED)
+
+    def _keep(self, report: GeneratorReport) -> None:
+        if report.kind is LoadTestReportKind.NOTE:
+            return
+        if not isinstance(report.document, dict):
+            raise ValidationFailed.of("metadata", "must be an object")
+        check_document("metadata", report.document, most=MAX_REPORT)
+        if report.kind is LoadTestReportKind.SUMMARY:
+            self.summary = report.document
+            return
+        try:
+            self.windows.append(MetricWindow.of(report.document))
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"is no window: {type(error).__name__}: {error}"
+            raise ValidationFailed.of("metadata", reason[:500]) from error
+
+
+async def _known(work: UnitOfWork, generator: Generator) -> LoadTestRun:
+    run = await work.load_test_runs.of_uuid(generator.attempt.job_id)
+    if run is None or generator.attempt.number != GENERATOR_ATTEMPT:
+        raise NotFound("run", generator.attempt.job_id)
+    return run

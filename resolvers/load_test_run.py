@@ -1,0 +1,170 @@
+"""What people do with runs of load tests: start them, stop them, look at them."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from domain.actor import Actor
+from domain.errors import IllegalTransition, NotFound, ValidationFailed
+from domain.live import Notice, Topic
+from domain.load_test_run import LoadTestRun, RunStatus
+from domain.metric_series import RunFigures, figures_of
+from domain.metric_window import MetricWindow
+from domain.query import LoadTestRunQuery, Page, WindowQuery
+from domain.storage import UnitOfWork
+from resolvers.authorisation import require_person
+from resolvers.load_test import load_plan, read_load_test
+from resolvers.services import Services
+from resolvers.target import read_target, refuse_archived
+from resolvers.versioned import Command
+
+log = logging.getLogger(__name__)
+
+
+async def start_load_test(
+    services: Services, actor: Actor, load_test_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+) -> LoadTestRun:
+    """Queue a run of the load test as it is now, with the script that this makes of the target's document."""
+    person = require_person(actor)
+    command = Command("loadTestStart", "load_test", load_test_id, expected_version, idempotency_key)
+    idempotency = command.idempotency(person.subject)
+    while True:
+        async with services.database.snapshot() as work:
+            load_test = await read_load_test(work, load_test_id)
+            target = await read_target(work, load_test.target_id)
+        plan = await load_plan(services, target, load_test.definition)
+        async with services.database.transaction() as work:
+            if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+                return await read_run(work, outcome["run"])
+            now = await read_load_test(work, load_test_id)
+            command.check(now)
+            await refuse_archived(work, now.project_id, command.mutation)
+            if now.version != load_test.version or await read_target(work, target.id) != target:
+                continue
+            if target.analysis is None:
+                raise ValidationFailed.of("id", f"target {target.id} has not been analysed")
+            at = datetime.now(UTC)
+            run = await work.load_test_runs.add(
+                LoadTestRun(
+                    id=0,
+                    uuid=uuid4(),
+                    load_test_id=load_test.id,
+                    load_test_version=load_test.version,
+                    target_id=target.id,
+                    project_id=load_test.project_id,
+                    definition=load_test.definition,
+                    document_sha256=target.analysis.sha256,
+                    window_seconds=services.window_seconds,
+                    actor=person.subject,
+                    status=RunStatus.QUEUED,
+                    version=1,
+                    created_at=at,
+                    updated_at=at,
+                ),
+                plan.script,
+            )
+            if idempotency is not None:
+                await idempotency.complete(work, {"run": run.id})
+        await tell(services, run)
+        log.info("loadTestStart", extra={"run": run.id, "load_test": load_test.id, "subject": person.subject})
+        return run
+
+
+async def stop_load_test(
+    services: Services, actor: Actor, run_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+) -> LoadTestRun:
+    """End a run before its end: at once where it waits, else as soon as its generator has ended; what was measured stays."""
+    person = require_person(actor)
+    command = Command("loadTestStop", "run", run_id, expected_version, idempotency_key)
+    idempotency = command.idempotency(person.subject)
+    while True:
+        async with services.database.transaction() as work:
+            is_replay = idempotency is not None and await idempotency.replayed(work) is not None
+            run = await read_run(work, run_id)
+            if is_replay:
+                return run
+            command.check_version(run.version)
+            changed = await _stop(work, run, person.subject)
+            if changed is None:
+                continue
+            if idempotency is not None:
+                await idempotency.complete(work, {"run": run.id})
+        await tell(services, changed)
+        log.info("loadTestStop", extra={"run": run.id, "subject": person.subject})
+        return changed
+
+
+async def _stop(work: UnitOfWork, run: LoadTestRun, subject: str) -> LoadTestRun | None:
+    if run.has_ended:
+        raise IllegalTransition(f"Run {run.id}", run.status, "STOPPING", f"Run {run.id} has ended: {run.status}.")
+    if run.status is RunStatus.STOPPING:
+        return run
+    if run.status is RunStatus.QUEUED:
+        return await work.load_test_runs.change(run, RunStatus.ABORTED, subject, f"Stopped by {subject} before its turn came.")
+    return await work.load_test_runs.change(run, RunStatus.STOPPING, subject, f"Stopped by {subject}.")
+
+
+async def tell(services: Services, run: LoadTestRun) -> None:
+    """Tell who watches the run, and the runners where it has something for them to do."""
+    notices = [Notice(Topic.LOAD_TEST_RUN, str(run.id), run.version)]
+    if run.status in (RunStatus.QUEUED, RunStatus.STOPPING):
+        notices.append(Notice(Topic.RUNNER, str(run.id), run.version))
+    await services.bus.publish(notices)
+
+
+async def read_run(work: UnitOfWork, run_id: int) -> LoadTestRun:
+    """The run of that id; `NotFound` where there is none."""
+    run = (await work.load_test_runs.get_many([run_id])).get(run_id)
+    if run is None:
+        raise NotFound("run", run_id)
+    return run
+
+
+async def find_runs(services: Services, actor: Actor, ids: list[int]) -> dict[int, LoadTestRun]:
+    """The runs of these ids."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.load_test_runs.get_many(ids)
+
+
+async def list_runs(services: Services, actor: Actor, query: LoadTestRunQuery) -> Page[LoadTestRun]:
+    """A page of runs."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.load_test_runs.page(query)
+
+
+async def count_runs(services: Services, actor: Actor, query: LoadTestRunQuery) -> int:
+    """How many runs the query has in all."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.load_test_runs.count(query)
+
+
+async def scripts_of_runs(services: Services, ids: Sequence[int]) -> dict[int, str]:
+    """The scripts of runs that the caller was shown."""
+    async with services.database.snapshot() as work:
+        return await work.load_test_runs.scripts(ids)
+
+
+async def places_in_queue(services: Services, ids: Sequence[int]) -> dict[int, int]:
+    """For each run that waits its place, from 1, among all that wait."""
+    async with services.database.snapshot() as work:
+        waiting = [run.id for run in await work.load_test_runs.waiting()]
+    return {each: waiting.index(each) + 1 for each in ids if each in waiting}
+
+
+async def figures_of_run(services: Services, run: LoadTestRun) -> Sequence[RunFigures]:
+    """The figures of a run that the caller was shown: those of its verdict, or what they are by now."""
+    if run.has_ended:
+        return run.figures
+    windows = await windows_of_run(services, WindowQuery(run_id=run.id))
+    return await asyncio.to_thread(figures_of, windows, run.window_seconds, run.names)
+
+
+async def windows_of_run(services: Services, query: WindowQuery) -> list[MetricWindow]:
+    """Windows of a run that the caller was shown."""
+    async with services.database.snapshot() as work:
+        return await work.load_test_runs.windows(query)

@@ -1,0 +1,223 @@
+"""Load tests that really run: the verdict, the figures, stops, queues, and servers and generators that are killed."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.e2e.server import PlogServer
+from tests.sites import Site, serving
+from tests.waiting import eventually
+
+API = {
+    "openapi": "3.1.0",
+    "info": {"title": "Fast and slow", "version": "1"},
+    "servers": [{"url": "/"}],
+    "paths": {"/fast": {"get": {}}, "/bad": {"get": {}}},
+}
+ERROR = "... on UserError { code message }"
+PROJECT = f'mutation {{ projectCreate(input: {{name: "p"}}) {{ ... on ProjectCreatePayload {{ project {{ id }} }} {ERROR} }} }}'
+TARGET = f"""mutation ($project: ID!, $url: String!) {{ targetAdd(projectId: $project, input: {{url: $url, name: $url}}) {{
+  ... on TargetPayload {{ target {{ id }} }} {ERROR} }} }}"""
+ANALYZE = f"mutation ($id: ID!) {{ targetAnalyze(id: $id) {{ ... on TargetPayload {{ target {{ id }} }} {ERROR} }} }}"
+CREATE = f"""mutation ($target: ID!, $input: LoadTestInput!) {{ loadTestCreate(targetId: $target, input: $input) {{
+  ... on LoadTestPayload {{ loadTest {{ id }} }} {ERROR} }} }}"""
+START = f"""mutation ($id: ID!, $key: String) {{ loadTestStart(id: $id, idempotencyKey: $key) {{
+  ... on LoadTestRunPayload {{ run {{ id number status }} }} {ERROR} }} }}"""
+STOP = f"mutation ($id: ID!) {{ loadTestStop(id: $id) {{ ... on LoadTestRunPayload {{ run {{ id status }} }} {ERROR} }} }}"
+FIGURES = """scenario seconds requests failed errorRate tpsLeast tpsMean tpsMost least mean greatest p50 p90 p95 p99 mostVus
+  iterations dropped checksPassed checksFailed"""
+SERIES = "scenario windowStart requests tps failed errorRate least mean greatest p50 p90 p95 p99 vus"
+RUN = f"""query ($id: ID!) {{ loadTestRun(id: $id) {{ id number status message version startedAt endedAt placeInQueue k6Version
+  k6Requests documentSha256 script thresholds {{ scenario metric condition isMet }} figures {{ {FIGURES} }} metrics {{ {SERIES} }}
+  log {{ text isLast }} loadTest {{ id }} }} }}"""
+VERDICTS = {"PASSED", "FAILED", "ABORTED", "ERROR", "INVALID"}
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serving({"/openapi.json": json.dumps(API), "/fast": b"{}", "/bad": 500}) as found:
+        yield found
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[PlogServer]:
+    server = PlogServer(tmp_path / "plog", {"LOAD_TESTS__WINDOW_SECONDS": "1", "LOAD_TESTS__CAPACITY": "2"})
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def target(server: PlogServer, url: str) -> str:
+    project = (await server.client.command("projectCreate", PROJECT))["project"]["id"]
+    return await target_of(server, project, url)
+
+
+async def target_of(server: PlogServer, project: str, url: str) -> str:
+    found = (await server.client.command("targetAdd", TARGET, project=project, url=url))["target"]["id"]
+    await server.client.command("targetAnalyze", ANALYZE, id=found)
+    return str(found)
+
+
+def scenario(path: str = "/fast", seconds: float = 3, **values: Any) -> dict[str, Any]:
+    executor = {"kind": "CONSTANT_VUS", "vus": 2, "duration": seconds, "gracefulStop": 1}
+    think = {"shortest": 0.01}
+    return {"name": "größe", "requests": [{"endpoint": f"GET {path}"}], "executor": executor, "thinkTime": think, **values}
+
+
+async def load_test(server: PlogServer, of: str, *scenarios: dict[str, Any], title: str = "t", **values: Any) -> str:
+    document = {"title": title, "scenarios": list(scenarios) or [scenario()], **values}
+    return str((await server.client.command("loadTestCreate", CREATE, target=of, input=document))["loadTest"]["id"])
+
+
+async def start(server: PlogServer, test: str) -> str:
+    return str((await server.client.command("loadTestStart", START, id=test))["run"]["id"])
+
+
+async def read(server: PlogServer, run: str) -> dict[str, Any]:
+    return dict((await server.client.run(RUN, id=run))["loadTestRun"])
+
+
+async def reaches(server: PlogServer, run: str, *statuses: str, deadline: float = 60) -> dict[str, Any]:
+    async def is_there() -> bool:
+        return (await read(server, run))["status"] in statuses
+
+    await eventually(is_there, deadline=deadline, every=0.1)
+    return await read(server, run)
+
+
+def check_figures(run: dict[str, Any]) -> None:
+    """The windows, the whole and k6's own count agree."""
+    whole, of_scenario = run["figures"]
+    overall, series = run["metrics"]
+    assert (whole["scenario"], of_scenario["scenario"], overall["scenario"], series["scenario"]) == (None, "größe", None, "größe")
+    assert sum(overall["requests"]) == sum(series["requests"]) == whole["requests"] == of_scenario["requests"]
+    assert whole["requests"] == (run["k6Requests"] or whole["requests"])
+    assert sum(overall["failed"]) == whole["failed"] and whole["errorRate"] == whole["failed"] / whole["requests"]
+    assert whole["least"] <= whole["p50"] <= whole["p90"] <= whole["p95"] <= whole["p99"] <= whole["greatest"]
+    assert len({len(overall[name]) for name in overall if name != "scenario"}) == 1
+
+
+async def test_a_run_passes_with_the_figures_of_k6(server: PlogServer, site: Site) -> None:
+    test = await load_test(
+        server, await target(server, site.address + "/openapi.json"), scenario(responseTime=5000, errorRate=0), targetTps=1
+    )
+    run = await reaches(server, await start(server, test), *VERDICTS)
+    assert (run["status"], run["message"]) == ("PASSED", "All thresholds were met."), run
+    check_figures(run)
+    assert run["figures"][0]["mostVus"] == 2 and run["figures"][0]["requests"] > 50
+    assert {each["metric"] for each in run["thresholds"]} == {"http_req_duration", "http_req_failed", "http_reqs"}
+    assert all(each["isMet"] for each in run["thresholds"])
+    assert {each["scenario"] for each in run["thresholds"]} == {"größe", None}
+    assert run["version"] == 4 and run["startedAt"] < run["endedAt"] and run["placeInQueue"] is None
+    assert run["k6Version"] and site.address + "/fast" in run["script"] and run["log"]["isLast"]
+
+
+async def test_missed_thresholds_fail_a_run(server: PlogServer, site: Site) -> None:
+    test = await load_test(server, await target(server, site.address + "/openapi.json"), scenario("/bad", errorRate=0.5))
+    run = await reaches(server, await start(server, test), *VERDICTS)
+    assert (run["status"], run["message"]) == ("FAILED", "1 of 1 thresholds were missed."), run
+    check_figures(run)
+    assert run["figures"][0]["errorRate"] == 1
+
+
+async def test_a_saturated_generator_makes_a_run_invalid(server: PlogServer, site: Site) -> None:
+    executor = {"kind": "CONSTANT_ARRIVAL_RATE", "rate": 50, "duration": 3, "preAllocatedVUs": 1, "gracefulStop": 1}
+    test = await load_test(
+        server, await target(server, site.address + "/openapi.json"), scenario(executor=executor, thinkTime={"shortest": 1})
+    )
+    run = await reaches(server, await start(server, test), *VERDICTS)
+    assert run["status"] == "INVALID" and "saturated" in run["message"] and run["figures"][0]["dropped"] > 50
+
+
+async def test_a_stop_takes_effect_within_five_seconds_and_keeps_the_figures(server: PlogServer, site: Site) -> None:
+    test = await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=300))
+    run = await start(server, test)
+    await reaches(server, run, "RUNNING")
+    await eventually(lambda: _has_windows(server, run), deadline=20)
+    began = asyncio.get_running_loop().time()
+    await server.client.command("loadTestStop", STOP, id=run)
+    found = await reaches(server, run, *VERDICTS)
+    assert asyncio.get_running_loop().time() - began < 5
+    assert (found["status"], found["message"]) == ("ABORTED", "Stopped by demo:ada.") and found["figures"][0]["requests"] > 0
+    check_figures(found)
+    again = await server.client.run(STOP, id=run)
+    assert again["loadTestStop"]["code"] == "ILLEGAL_TRANSITION"
+
+
+async def _has_windows(server: PlogServer, run: str) -> bool:
+    return bool((await read(server, run))["metrics"])
+
+
+async def test_a_target_is_under_one_load_at_a_time_and_the_rest_wait_in_order(server: PlogServer, site: Site) -> None:
+    with serving({"/openapi.json": json.dumps(API), "/fast": b"{}"}) as elsewhere:
+        project = (await server.client.command("projectCreate", PROJECT))["project"]["id"]
+        mine = await target_of(server, project, site.address + "/openapi.json")
+        other = await target_of(server, project, elsewhere.address + "/openapi.json")
+        tests = [await load_test(server, mine, scenario(seconds=4), title=str(number)) for number in range(2)]
+        runs = [
+            await start(server, test) for test in (*tests, await load_test(server, other, scenario(seconds=4), title="other"))
+        ]
+        await reaches(server, runs[2], "RUNNING", *VERDICTS)
+        first, second, third = [await read(server, run) for run in runs]
+        assert (first["placeInQueue"], second["placeInQueue"], third["placeInQueue"]) == (None, 1, None)
+        assert second["status"] == "QUEUED"
+        found = [await reaches(server, run, *VERDICTS, deadline=90) for run in runs]
+        assert [run["status"] for run in found] == ["PASSED"] * 3, found
+        assert found[1]["startedAt"] >= found[0]["endedAt"]
+
+
+async def test_what_waits_is_stopped_at_once(server: PlogServer, site: Site) -> None:
+    of = await target(server, site.address + "/openapi.json")
+    first = await start(server, await load_test(server, of, scenario(seconds=300)))
+    second = await start(server, await load_test(server, of, title="second"))
+    await reaches(server, first, "RUNNING")
+    stopped = await server.client.command("loadTestStop", STOP, id=second)
+    assert stopped["run"]["status"] == "ABORTED"
+    await server.client.command("loadTestStop", STOP, id=first)
+    await reaches(server, first, "ABORTED")
+
+
+async def test_kill_9_of_the_server_in_mid_run_loses_no_window(server: PlogServer, site: Site) -> None:
+    test = await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=8))
+    run = await start(server, test)
+    await eventually(lambda: _has_windows(server, run), deadline=30)
+    await server.kill()
+    before = len(site.asked)
+    await eventually(lambda: len(site.asked) > before + 100)  # the load goes on, and its windows wait
+    await server.start()
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "PASSED", found
+    check_figures(found)
+
+
+async def test_kill_9_of_k6_is_an_error_with_its_cause(server: PlogServer, site: Site) -> None:
+    test = await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=300))
+    run = await start(server, test)
+    await eventually(lambda: _has_windows(server, run), deadline=30)
+    (k6,) = [each for each in server.attempt_processes() if each.name() == "k6"]
+    os.kill(k6.pid, signal.SIGKILL)
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "ERROR" and "SIGKILL" in found["message"] and found["figures"][0]["requests"] > 0, found
+
+
+async def test_ctrl_c_ends_load_tests_within_five_seconds(server: PlogServer, site: Site) -> None:
+    test = await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=300))
+    run = await start(server, test)
+    await eventually(lambda: _has_windows(server, run), deadline=30)
+    began = asyncio.get_running_loop().time()
+    server.signal(signal.SIGINT)
+    await server.wait(10)
+    assert asyncio.get_running_loop().time() - began < 5
+    assert [each for each in server.attempt_processes() if psutil.pid_exists(each.pid)] == []
+    await server.start()
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "ABORTED" and found["message"] == "The server was stopped by hand."

@@ -1,0 +1,121 @@
+"""Runs of load tests: which status leads where, and how what has ended is judged."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from domain.attempt import Cause, Ending
+from domain.errors import IllegalTransition
+from domain.executor import Executor, ExecutorKind
+from domain.load_test import LoadTestDefinition, Scenario, ScenarioRequest
+from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus, verdict
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+EXECUTOR = Executor(kind=ExecutorKind.CONSTANT_VUS, duration=10)
+DEFINITION = LoadTestDefinition(
+    title="t",
+    server="http://x.test",
+    scenarios=(Scenario(name="größe", requests=(ScenarioRequest(endpoint="GET /"),), executor=EXECUTOR),),
+)
+MET = {"http_req_failed{scenario:s1}": {"thresholds": {"rate<=0.5": False}}}
+MISSED = {"http_reqs": {"count": 10, "thresholds": {"rate>=5": True}}}
+DONE = Ending(exit_code=0, reports=3)
+Q, T, R, S, *_ = RunStatus
+ALLOWED = {
+    Q: {T, RunStatus.ABORTED},
+    T: {R, S, *VERDICTS},
+    R: {S, *VERDICTS},
+    S: set(VERDICTS),
+    **{each: set() for each in VERDICTS},
+}
+
+
+def run(status: RunStatus = R, **summary: Any) -> LoadTestRun:
+    return LoadTestRun(
+        id=1,
+        uuid=uuid4(),
+        load_test_id=1,
+        load_test_version=1,
+        target_id=1,
+        project_id=1,
+        definition=DEFINITION,
+        document_sha256="",
+        window_seconds=5,
+        actor="ada",
+        status=status,
+        version=3,
+        created_at=NOW,
+        updated_at=NOW,
+        summary=summary,
+    )
+
+
+@pytest.mark.parametrize(("status", "wanted"), list(product(RunStatus, RunStatus)))
+def test_every_pair_of_statuses(status: RunStatus, wanted: RunStatus) -> None:
+    before, later = run(status), NOW + timedelta(seconds=1)
+    if wanted not in ALLOWED[status]:
+        with pytest.raises(IllegalTransition):
+            before.moved(wanted, "", later)
+        return
+    after = before.moved(wanted, "why", later)
+    assert (after.status, after.version, after.updated_at, after.message) == (wanted, 4, later, "why")
+    assert (after.ended_at == later) is (wanted in VERDICTS) is after.has_ended
+    assert (after.started_at == later) is (wanted is T)
+
+
+def metrics(count: int = 10) -> dict[str, Any]:
+    return {"http_reqs": {"count": count}}
+
+
+@pytest.mark.parametrize(
+    ("status", "summary", "ending", "counts", "expected", "word"),
+    [
+        (R, {"stopped": False, "metrics": metrics()}, DONE, Counts(requests=10), RunStatus.PASSED, "nothing was judged"),
+        (R, {"stopped": False, "metrics": metrics() | MET}, DONE, Counts(requests=10), RunStatus.PASSED, "All thresholds"),
+        (R, {"stopped": False, "metrics": {**MET, **MISSED}}, DONE, Counts(requests=10), RunStatus.FAILED, "1 of 2"),
+        (R, {"stopped": False, "metrics": metrics()}, DONE, Counts(requests=9), RunStatus.INVALID, "1 off"),
+        (R, {"stopped": False, "metrics": MISSED}, DONE, Counts(requests=11), RunStatus.INVALID, "1 off"),
+        (R, {"stopped": False, "metrics": MISSED}, DONE, Counts(requests=10, dropped=7), RunStatus.INVALID, "7 iterations"),
+        (
+            R,
+            {"stopped": False, "metrics": metrics(), "unread": 2},
+            DONE,
+            Counts(requests=10),
+            RunStatus.INVALID,
+            "2 of k6's samples",
+        ),
+        (R, {}, DONE, Counts(requests=10), RunStatus.INVALID, "no summary"),
+        (S, {"stopped": True, "metrics": metrics(3)}, DONE, Counts(requests=3), RunStatus.ABORTED, "Stopped"),
+        (S, {"stopped": True, "metrics": MISSED}, DONE, Counts(requests=3), RunStatus.ABORTED, "Stopped"),
+        (S, {}, replace(DONE, exit_code=None, cause=Cause.CANCELLED), Counts(), RunStatus.ABORTED, "Stopped"),
+        (S, {"stopped": False, "metrics": metrics()}, DONE, Counts(requests=10), RunStatus.PASSED, "to its end"),
+        (R, {"metrics": MISSED}, replace(DONE, exit_code=1, message="k6 broke"), Counts(), RunStatus.ERROR, "k6 broke"),
+        (R, {}, replace(DONE, exit_code=None, cause=Cause.TIME_LIMIT, message="too long"), Counts(), RunStatus.ERROR, "too long"),
+        (
+            S,
+            {"stopped": True},
+            replace(DONE, exit_code=None, cause=Cause.RUNNER_LOST, message="x"),
+            Counts(),
+            RunStatus.ERROR,
+            "x",
+        ),
+        (R, {}, Ending(exit_code=7, reports=0), Counts(), RunStatus.ERROR, "exit code 7"),
+    ],
+)
+def test_the_first_that_applies_is_the_verdict(
+    status: RunStatus, summary: dict[str, Any], ending: Ending, counts: Counts, expected: RunStatus, word: str
+) -> None:
+    found, message = verdict(run(status, **summary), ending, counts)
+    assert found is expected and word in message
+
+
+def test_thresholds_are_told_by_the_names_of_scenarios() -> None:
+    found = run(metrics={**MET, **MISSED}).thresholds
+    assert [(each.scenario, each.metric, each.condition, each.is_met) for each in found] == [
+        ("größe", "http_req_failed", "rate<=0.5", True),
+        (None, "http_reqs", "rate>=5", False),
+    ]

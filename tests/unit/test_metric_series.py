@@ -1,0 +1,53 @@
+"""The figures of a run as people read them: columns without holes, and a whole that is the sum of its windows."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from domain.metric_series import figures_of, series_of
+from domain.metric_window import SET_UP, MetricWindow
+
+NAMES = {"s1": "browse", "s2": "buy"}
+
+
+def window(start: int, scenario: str, *times: float, **figures: int) -> MetricWindow:
+    made = MetricWindow(start, scenario, **figures)  # type: ignore[arg-type]
+    for time in times:
+        made.times.add(time)
+    return made
+
+
+WINDOWS = [
+    window(10, SET_UP, 500.0, vus=3),
+    window(10, "s1", 10.0, 20.0, failed=1, iterations=2),
+    window(10, "s2", 100.0, checks_passed=1),
+    window(20, SET_UP, vus=7),
+    window(20, "s1", 40.0, dropped=4, checks_failed=2),
+]
+
+
+def test_columns_have_every_window_and_set_up_is_apart() -> None:
+    overall, browse, buy = series_of(WINDOWS, 5, NAMES)
+    assert overall.window_start == tuple(datetime.fromtimestamp(second, UTC) for second in (10, 15, 20))
+    assert (overall.scenario, browse.scenario, buy.scenario) == (None, "browse", "buy")
+    assert (overall.requests, browse.requests, buy.requests) == ((3, 0, 1), (2, 0, 1), (1, 0, 0))
+    assert overall.tps == (0.6, 0.0, 0.2) and overall.vus == (3, None, 7) and browse.vus == (None,) * 3
+    assert list(overall.error_rate) == [pytest.approx(1 / 3), None, 0.0] and overall.failed == (1, 0, 0)
+    assert overall.least == (10.0, None, 40.0) and overall.greatest == (100.0, None, 40.0)
+    assert list(overall.mean[1:]) == [None, pytest.approx(40.0)] and overall.p50[1] is None
+    assert overall.p50[0] == pytest.approx(20.0, rel=0.01) and overall.p99[0] == pytest.approx(20.0, rel=0.01)
+
+
+def test_the_whole_is_the_sum_of_its_windows() -> None:
+    overall, browse, buy = figures_of(WINDOWS, 5, NAMES)
+    assert (overall.seconds, overall.requests, overall.failed, overall.most_vus) == (15, 4, 1, 7)
+    assert (overall.error_rate, overall.least, overall.greatest) == (0.25, 10.0, 100.0)
+    assert (overall.iterations, overall.dropped, overall.checks_passed, overall.checks_failed) == (2, 4, 1, 2)
+    assert (browse.requests, buy.requests, buy.failed, buy.most_vus) == (3, 1, 0, None)
+    assert (overall.tps_least, overall.tps_mean, overall.tps_most) == (0.0, 0.0, 0.0), "the first and last are cut off"
+
+
+def test_nothing_has_no_figures() -> None:
+    assert series_of([], 5, NAMES) == [] == figures_of([], 5, NAMES)
+    alone = figures_of([window(10, SET_UP, vus=1)], 5, NAMES)
+    assert [each.requests for each in alone] == [0, 0, 0] and alone[0].p95 is None and alone[0].error_rate is None
