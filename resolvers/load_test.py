@@ -14,7 +14,7 @@ from domain.load_plan import LoadPlan, plan_load
 from domain.load_test import LoadTest, LoadTestDefinition, StaleScenario, checked_definition, load_test_definition
 from domain.query import LoadTestQuery, Page
 from domain.storage import UnitOfWork
-from domain.target import Target, document_location
+from domain.target import Target, TargetAnalysis, document_location
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
@@ -109,10 +109,15 @@ async def load_plan(services: Services, target: Target, definition: LoadTestDefi
         raise ValidationFailed.of("targetId", "has not been analysed yet")
     async with services.database.snapshot() as work:
         endpoints = await _endpoints(work, target, definition)
-    pieces = services.artifacts.read(document_location(target.analysis.sha256), 0, target.analysis.size)
-    content = b"".join([piece async for piece in pieces])
-    raw = await asyncio.to_thread(services.documents.read, content)
+    raw = await read_document(services, target.analysis)
     return await asyncio.to_thread(plan_load, definition, endpoints, raw)
+
+
+async def read_document(services: Services, analysis: TargetAnalysis) -> Mapping[str, Any]:
+    """The document of an analysis, from the artifact store."""
+    pieces = services.artifacts.read(document_location(analysis.sha256), 0, analysis.size)
+    content = b"".join([piece async for piece in pieces])
+    return await asyncio.to_thread(services.documents.read, content)
 
 
 async def _endpoints(work: UnitOfWork, target: Target, definition: LoadTestDefinition) -> dict[str, Endpoint]:

@@ -5,7 +5,13 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine, event
 
-OF_LOOPS = ("attempt_claim", "runner", "load_test_run", "lease", "clock_timestamp")  # tables that a server's own loops read meanwhile
+OF_LOOPS = (
+    "attempt_claim",
+    "runner",
+    "load_test_run",
+    "lease",
+    "clock_timestamp",
+)  # tables that a server's own loops read meanwhile
 
 
 @contextmanager

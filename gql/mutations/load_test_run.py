@@ -19,6 +19,7 @@ from gql.types.load_test_run import LoadTestRun
 from gql.types.report import TaskReportResult
 from resolvers import load_generator as generators
 from resolvers import load_test_run as runs
+from resolvers.quick_start import quick_start
 
 RunId = Annotated[strawberry.ID, strawberry.argument(description="The run's id.")]
 
@@ -76,6 +77,26 @@ class LoadTestRunMutation:
         return await _answer(  # type: ignore[no-any-return]
             lambda: runs.start_load_test(services, actor, ids.load_test_number(id), expected_version, idempotency_key)
         )
+
+    @strawberry.mutation(
+        description=(
+            "From an address to a running load test: analyse the API there, take up to five endpoints that change nothing and are "
+            "open to everybody, and call them gently for half a minute. Takes seconds. All of it is kept in the project "
+            "`Quick start`, and used again the next time."
+        )
+    )
+    async def load_test_quick_start(
+        self,
+        info: Info,
+        url: Annotated[str, strawberry.argument(description="Any http(s) address of the API, as of a target.")],
+        server: Annotated[
+            str | None,
+            strawberry.argument(description="The base address that is called, where the document names one elsewhere."),
+        ] = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> LoadTestRunAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(lambda: quick_start(services, actor, url, server, idempotency_key))  # type: ignore[no-any-return]
 
     @strawberry.mutation(description="End a run before its end, within seconds. Its figures so far stay; it is `ABORTED` then.")
     async def load_test_stop(

@@ -30,7 +30,15 @@ OWN_TYPES = [
     each for name, each in sorted(GRAPHQL.type_map.items()) if not name.startswith("__") and not is_specified_scalar_type(each)
 ]
 MOST_ON_A_PAGE = 100
-WITHOUT_A_VERSION = {"kitCreate", "taskReport", "projectCreate", "targetAdd", "loadTestCreate", "loadTestReport"}
+WITHOUT_A_VERSION = {
+    "kitCreate",
+    "taskReport",
+    "projectCreate",
+    "targetAdd",
+    "loadTestCreate",
+    "loadTestReport",
+    "loadTestQuickStart",
+}
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
 RESOLVED_FIELDS = {
     "Kit": {"events"},

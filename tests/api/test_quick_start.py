@@ -1,0 +1,79 @@
+"""From an address to a queued load test in one command, and again."""
+
+import copy
+import json
+from typing import Any
+
+from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
+from tests.api.test_load_test import API
+from tests.sites import serving
+
+QUICK_START = f"""mutation ($url: String!, $server: String, $key: String) {{
+  loadTestQuickStart(url: $url, server: $server, idempotencyKey: $key) {{ __typename ... on LoadTestRunPayload {{
+    run {{ number status title server loadTestVersion scenarios {{ name requests {{ endpoint }} }} script
+      loadTest {{ id project {{ name }} target {{ url analysis {{ number }} }} }} }} }} {ERROR} }} }}"""
+OPEN = {
+    **API,
+    "security": [{"key": []}],
+    "paths": {
+        **API["paths"],
+        "/health": {"get": {"security": []}},
+        "/items": {"get": {"security": [{"key": []}, {}]}, "post": {"security": []}},
+        "/old": {"get": {"security": [], "deprecated": True}},
+    },
+}
+
+
+def endpoints(run: dict[str, Any]) -> list[str]:
+    return [request["endpoint"] for scenario in run["scenarios"] for request in scenario["requests"]]
+
+
+@BOTH_DATABASES
+async def test_safe_endpoints_that_can_be_called_are_called(plog: Plog) -> None:
+    with serving({"/openapi.json": json.dumps(API)}) as site:
+        run = (await plog.answer(QUICK_START, url=site.address))["run"]
+        assert (run["status"], run["server"], run["loadTestVersion"]) == ("QUEUED", site.address + "/v1", 1)
+        assert endpoints(run) == ["GET /pets/{id}", "GET /pets"], "with examples before made values; none that can't be made"
+        assert run["loadTest"]["project"]["name"] == "Quick start" and "/v1/pets/7" in run["script"]
+        again = (await plog.answer(QUICK_START, url=site.address))["run"]
+    assert (again["number"], again["loadTestVersion"], again["loadTest"]["id"]) == (2, 1, run["loadTest"]["id"])
+    assert again["loadTest"]["target"]["analysis"]["number"] == 2
+
+
+async def test_what_wants_a_sign_in_is_left_alone(plog: Plog) -> None:
+    with serving({"/openapi.json": json.dumps(OPEN)}) as site:
+        run = (await plog.answer(QUICK_START, url=site.address))["run"]
+    assert endpoints(run) == ["GET /health", "GET /items"]
+
+
+async def test_an_api_that_has_changed_makes_a_new_version(plog: Plog) -> None:
+    api = copy.deepcopy(OPEN)
+    with serving({"/openapi.json": json.dumps(api)}) as site:
+        await plog.answer(QUICK_START, url=site.address)
+        del api["paths"]["/health"]
+        site.pages["/openapi.json"] = json.dumps(api)
+        run = (await plog.answer(QUICK_START, url=site.address))["run"]
+    assert (endpoints(run), run["loadTestVersion"]) == (["GET /items"], 2)
+
+
+@BOTH_DATABASES
+async def test_a_repeat_with_its_key_starts_nothing_more(plog: Plog) -> None:
+    with serving({"/openapi.json": json.dumps(API)}) as site:
+        first = await plog.answer(QUICK_START, url=site.address, key="k")
+        assert await plog.answer(QUICK_START, url=site.address, key="k") == first
+    assert first["run"]["loadTest"]["target"]["analysis"]["number"] == 1
+
+
+async def test_what_can_t_be_started_is_said(plog: Plog) -> None:
+    nothing = {**API, "paths": {"/never": API["paths"]["/never"]}}
+    foreign = {**API, "servers": [{"url": "http://elsewhere.example/v1"}]}
+    pages = {"/openapi.json": json.dumps(nothing), "/foreign.json": json.dumps(foreign)}
+    with serving(pages) as site:
+        refused = await plog.answer(QUICK_START, url=site.address + "/openapi.json")
+        assert [each["field"] for each in refused["problems"]] == ["url"] and "no endpoint" in refused["message"]
+        refused = await plog.answer(QUICK_START, url=site.address + "/foreign.json")
+        assert [each["field"] for each in refused["problems"]] == ["input.server"] and "elsewhere.example" in refused["message"]
+        chosen = await plog.answer(QUICK_START, url=site.address + "/foreign.json", server=site.address)
+        assert chosen["run"]["server"] == site.address
+    for url in ("javascript:alert(1)", "", "http://nobody.invalid/x"):
+        assert (await plog.answer(QUICK_START, url=url))["code"] == "VALIDATION_FAILED"
