@@ -67,17 +67,21 @@ class RunFigures:
     checks_failed: int
 
 
-def series_of(windows: Sequence[MetricWindow], seconds: int, names: Mapping[str, str]) -> list[MetricSeries]:
+def series_of(
+    windows: Sequence[MetricWindow], seconds: int, names: Mapping[str, str], starts: range | None = None
+) -> list[MetricSeries]:
     """The columns of these windows, of all scenarios together and then of each; windows that are missing between them are empty.
 
     Args:
         windows: of one run, sorted by start.
         seconds: the length of a window.
         names: what the scenarios of the script (`s1`) are called.
+        starts: of the windows to show; from the first to the last of `windows` where it is None.
     """
-    if not windows:
+    if starts is None:
+        starts = range(windows[0].start, windows[-1].start + 1, seconds) if windows else range(0)
+    if not starts:
         return []
-    starts = range(windows[0].start, windows[-1].start + 1, seconds)
     found = _by_scenario(windows)
     overall = _series(None, starts, seconds, _together(windows), {each.start: each.vus for each in found[SET_UP]})
     return [overall] + [

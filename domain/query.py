@@ -148,11 +148,15 @@ class LoadTestRunQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowQuery:
-    """Which windows of a run: those that begin after a second since 1970, the first so many starts of them; all for None."""
+    """Which windows of a run: those that begin after a second since 1970, the first so many starts of them; all for None.
+
+    `changed_after` leaves only starts of which a report with a greater number has changed something.
+    """
 
     run_id: int
     after: int | None = None
     first: int | None = None
+    changed_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from gql.queries.node import NodeQueries
 from gql.queries.project import ProjectQueries
 from gql.queries.target import TargetQueries
 from gql.subscriptions.kit import KitSubscription
+from gql.subscriptions.load_test_run import LoadTestRunSubscription
 from gql.types.date_time import DATE_TIME
 
 
@@ -48,7 +49,7 @@ class Mutation(KitMutation, JobMutation, TaskMutation, ProjectMutation, TargetMu
         "stream that ends without `complete` was broken off: subscribe again."
     )
 )
-class Subscription(KitSubscription):
+class Subscription(KitSubscription, LoadTestRunSubscription):
     """Every subscription."""
 
 

@@ -383,6 +383,7 @@ metric_window = Table(
     Column("start", BigInteger, primary_key=True),
     Column("scenario", Name, primary_key=True),
     Column("revision", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
     Column("requests", BigInteger, nullable=False),
     Column("failed", BigInteger, nullable=False),
     Column("iterations", BigInteger, nullable=False),
@@ -392,5 +393,5 @@ metric_window = Table(
     Column("vus", Integer),
     Column("max_vus", Integer),
     Column("times", Document),
-    comment="What was measured of each scenario in each window (`start` in seconds since 1970): the last revision of it",
+    comment="What was measured of each scenario in each window (`start`: seconds since 1970): its last revision, by which report",
 )

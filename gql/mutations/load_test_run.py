@@ -80,8 +80,8 @@ class LoadTestRunMutation:
 
     @strawberry.mutation(
         description=(
-            "From an address to a running load test: analyse the API there, take up to five endpoints that change nothing and are "
-            "open to everybody, and call them gently for half a minute. Takes seconds. All of it is kept in the project "
+            "From an address to a running load test: analyse the API there, take up to five endpoints that change nothing and "
+            "are open to everybody, and call them gently for half a minute. Takes seconds. All of it is kept, in the project "
             "`Quick start`, and used again the next time."
         )
     )

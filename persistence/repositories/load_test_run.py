@@ -121,10 +121,10 @@ class LoadTestRunRepository(LoadTestRunStore):
         if (await self._connection.execute(RUN.update().where(is_next).values(values))).rowcount == 0:
             return False
         latest = {(each.start, each.scenario): each for each in sorted(windows, key=lambda each: each.revision)}
-        rows = [_window_values(run.id, each) for each in latest.values()]
+        rows = [{"sequence": last_sequence, **_window_values(run.id, each)} for each in latest.values()]
         for start in range(0, len(rows), BATCH):
             insert = insert_into(self._connection, WINDOW)
-            newer = {name: insert.excluded[name] for name in ("requests", "times", *FIGURES)}
+            newer = {name: insert.excluded[name] for name in ("sequence", "requests", "times", *FIGURES)}
             statement = insert.on_conflict_do_update(
                 index_elements=[WINDOW.c.run_id, WINDOW.c.start, WINDOW.c.scenario],
                 set_=newer,
@@ -142,6 +142,8 @@ class LoadTestRunRepository(LoadTestRunStore):
         starts = select(WINDOW.c.start).where(WINDOW.c.run_id == query.run_id)
         if query.after is not None:
             starts = starts.where(WINDOW.c.start > query.after)
+        if query.changed_after is not None:
+            starts = starts.where(WINDOW.c.sequence > query.changed_after)
         if query.first is not None:
             starts = starts.group_by(WINDOW.c.start).order_by(WINDOW.c.start).limit(query.first)
         selected = select(WINDOW).where(WINDOW.c.run_id == query.run_id, WINDOW.c.start.in_(starts))

@@ -66,6 +66,7 @@ LISTS_WITHOUT_PAGES = {
     "KitListFrame.order",
     "LoadTest.scenarios",
     "LoadTest.staleScenarios",
+    "LoadTestMetricsFrame.series",
     "LoadTestPreview.problems",
     "LoadTestPreview.remarks",
     "LoadTestPreview.scenarios",

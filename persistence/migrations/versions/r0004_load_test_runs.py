@@ -52,6 +52,7 @@ CREATE TABLE metric_window (
     start bigint NOT NULL,
     scenario {name} NOT NULL,
     revision integer NOT NULL,
+    sequence integer NOT NULL,
     requests bigint NOT NULL,
     failed bigint NOT NULL,
     iterations bigint NOT NULL,

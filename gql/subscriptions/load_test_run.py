@@ -1,0 +1,50 @@
+"""Watching runs of load tests live."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+import strawberry
+
+from gql import ids
+from gql.context import Info
+from gql.types.load_test_run import LoadTestRun, MetricSeries
+from resolvers import live_load_test as live
+
+
+@strawberry.type(
+    description=(
+        "What is new of a run: windows that follow one another, of all scenarios together and then of each. Windows in which "
+        "nothing arrived are sent too."
+    )
+)
+class LoadTestMetricsFrame:
+    run: LoadTestRun = strawberry.field(description="The run as it now is.")
+    series: list[MetricSeries] = strawberry.field(description="The windows; none where only the run itself has changed.")
+    is_snapshot: bool = strawberry.field(description="Whether it is the first frame, with all windows so far.")
+    is_revision: bool = strawberry.field(
+        description="Whether its windows were sent before and samples of them came late: they take the place of the earlier ones."
+    )
+    is_end: bool = strawberry.field(description="Whether the run has its verdict and nothing follows.")
+
+    @classmethod
+    def of(cls, frame: live.RunFrame) -> "LoadTestMetricsFrame":
+        """The type for a frame of the use case."""
+        return cls(
+            run=LoadTestRun.of(frame.run),
+            series=[MetricSeries.of(each) for each in frame.series],
+            is_snapshot=frame.is_snapshot,
+            is_revision=frame.is_revision,
+            is_end=frame.is_end,
+        )
+
+
+@strawberry.type
+class LoadTestRunSubscription:
+    @strawberry.subscription(
+        description="What a run measures: the windows so far, then each as it ends, revisions of earlier ones, the verdict."
+    )
+    async def load_test_metrics(
+        self, info: Info, run_id: Annotated[strawberry.ID, strawberry.argument(description="The run's id.")]
+    ) -> AsyncGenerator[LoadTestMetricsFrame, None]:
+        async for frame in live.watch_run(info.context.services, info.context.actor, ids.run_number(run_id)):
+            yield LoadTestMetricsFrame.of(frame)
