@@ -16,7 +16,7 @@ from domain.step_template import StepTemplate
 def dead_ends(settings: Settings, templates: Mapping[str, StepTemplate]) -> Iterator[str]:
     """A sentence for each folder, function and program that is not there."""
     for folder in settings.steps.folders:
-        if not folder.is_dir():
+        if not _is_folder(folder):
             yield f"PLOG_STEPS__FOLDERS: {folder.absolute()} is no folder of this machine; no decks come from there."
     for name, place in settings.steps.functions.items():
         package = place.partition(":")[0].partition(".")[0]  # to look further down would run code of it
@@ -28,3 +28,11 @@ def dead_ends(settings: Settings, templates: Mapping[str, StepTemplate]) -> Iter
             is_in_run_folder = "/" in program and not Path(program).is_absolute()
             if not is_in_run_folder and shutil.which(program, path=path) is None:
                 yield f"PLOG_STEPS__TEMPLATES: [{template.name}.{job_type}] no program {program!r} is here; its jobs will fail."
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one, as far as it may be looked at."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

@@ -183,7 +183,7 @@ def _judged(job: Job, ending: Ending) -> Ending:
     failed = [task.name for task in job.tasks if task.status is Status.FAILED]
     if failed:
         return replace(ending, cause=Cause.TASK_FAILED, message=f"Task {failed[0]} failed.")
-    lost = next((str(job.metadata[key]) for key in LOST_ARTIFACT if key in job.metadata), None)
+    lost = next((job.metadata[key] for key in LOST_ARTIFACT if isinstance(job.metadata.get(key), str)), None)
     if lost is not None:
         message = f"The artifact {lost[:MAX_SHOWN]!r}, which was said to be finished, was not there or could not be stored."
         return replace(ending, cause=Cause.ARTIFACT_MISSING, message=message)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.deck import Deck, check_design_fits, parse_deck, resolve_folder
-from domain.design import SAMPLED, Design, Method, generate, parse_design
+from domain.design import Design, parse_design
 from domain.errors import ValidationFailed
 from domain.kit import ProductLine
-from domain.step_template import BUILTIN, StepTemplate
-from domain.training import MIN_TRAINING_ROWS, MlOptions, OptimizeOptions, parse_ml, parse_optimize
+from domain.step_template import StepTemplate
+from domain.training import MlOptions, OptimizeOptions, parse_ml, parse_optimize
 from domain.validation import Problems, check_document
 
 MAX_NAME = 200
@@ -101,24 +101,7 @@ def parse_kit(
             "design.evaluator.function", f"must be one of {', '.join(sorted(functions)) or 'none: no function is set'}"
         )
     problems.check()
-    if definition.template == BUILTIN:
-        _check_trainable(definition, at_definition)
-    problems.check()
     return NewKit(name=name, product_line=line, definition=definition, metadata=metadata)
-
-
-def _check_trainable(definition: Definition, problems: Problems) -> None:
-    """Record where the built-in training would refuse a design even if each of its points were evaluated."""
-    design = definition.design
-    if design.method is Method.MEASURED:
-        return
-    points = design.points if design.method in SAMPLED else len(generate(design).points)
-    left = points - definition.ml.held_out_of(points)
-    if left < MIN_TRAINING_ROWS:
-        field = "design.points" if design.method in SAMPLED else "design.variables"
-        problems.add(field, f"make {points} points, {left} of them to train on; at least {MIN_TRAINING_ROWS} are needed")
-    elif left < definition.optimize.folds:
-        problems.add("optimize.folds", f"must be at most {left}: of {points} points so many are left to train on")
 
 
 def _is_one_line(text: str) -> bool:

@@ -4,6 +4,7 @@ The reports of an attempt are numbered from 1 without gaps. A report with the ne
 is recorded, coalesced or refused; a lower number is a repeat and gets the first answer.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_METADATA = 65_536  # bytes of one report; also of all that is noted of a task
 MAX_JOB_METADATA = 4 * MAX_METADATA
 NOTING = frozenset({EventKind.NOTE, EventKind.STATUS})
+OF_THE_SHIM = frozenset({"artifactMissing", "artifactRefused", "reason"})  # few and short, and decide over the job
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]+)?")  # RFC 6838, with parameters in ASCII
 REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
 JOB_KINDS = frozenset({EventKind.NOTE, EventKind.ARTIFACT})
@@ -150,7 +152,8 @@ def _record(change: Change, job: Job, report: Report, now: datetime, artifacts: 
     if report.task is None:
         if report.kind not in JOB_KINDS:
             raise ValidationFailed.of("task", "is required")
-        _check_room(report, job.metadata, MAX_JOB_METADATA)
+        if not report.metadata.keys() <= OF_THE_SHIM:
+            _check_room(report, job.metadata, MAX_JOB_METADATA)
         change.emit_for_job(job, report.kind, **values)
         return True
     task = job.task(report.task)
@@ -164,7 +167,12 @@ def _record(change: Change, job: Job, report: Report, now: datetime, artifacts: 
         if _comes_too_soon(task, now):
             change.coalesce(job.id, task.name, report.sequence, values["progress"])
             return False
-    _check_room(report, task.metadata, MAX_METADATA)
+    try:
+        _check_room(report, task.metadata, MAX_METADATA)
+    except ValidationFailed:
+        if report.status in (None, task.status):
+            raise
+        values["metadata"] = {}  # the step's outcome counts, not what it had to say about it
     change.emit_for_task(job, task, report.kind, **values)
     return True
 
@@ -184,8 +192,11 @@ def _check(report: Report) -> None:
 
 def _check_room(report: Report, noted: Mapping[str, Any], most: int) -> None:
     """Notes stay with a task or job, and whoever reads that reads them: all of them together have a limit too."""
-    if report.kind in NOTING and report.metadata and noted:
-        check_document("metadata", {**noted, **report.metadata}, most=most, what="with what was noted before ")
+    if report.kind not in NOTING or not report.metadata or not noted:
+        return
+    size = len(json.dumps({**noted, **report.metadata}, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > most:
+        raise ValidationFailed.of("metadata", f"with what was noted before is {size} bytes long; {most} are allowed")
 
 
 def _check_status(task: Task, report: Report) -> None:

@@ -1,6 +1,6 @@
 """The database as use cases see it: stores by noun, on one unit of work. Implemented in `persistence`."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -110,7 +110,7 @@ class EventStore(Protocol):
         """Kits in the order of their numbers, for going through all of them."""
         ...
 
-    def stream(self, kit_id: int, until: datetime | None = None) -> AsyncIterator[Event]:
+    def stream(self, kit_id: int, until: datetime | None = None) -> AsyncGenerator[Event, None]:
         """The events of a kit in version order, those up to and including the time `until`, a few in memory at a time."""
         ...
 

@@ -14,8 +14,6 @@ from domain.validation import Problems
 
 MAX_SEED = 2**32 - 1
 MAX_POLYNOMIAL_TERMS = 2000
-MIN_TRAINING_ROWS = 5
-MIN_HOLD_OUT_ROWS = 2
 
 Value = int | float | str
 
@@ -170,10 +168,6 @@ class MlOptions:
             "seed": self.seed,
             "parameters": dict(self.parameters),
         }
-
-    def held_out_of(self, points: int) -> int:
-        """How many of that many points are held out."""
-        return max(MIN_HOLD_OUT_ROWS, round(self.test_share * points))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

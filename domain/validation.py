@@ -25,10 +25,8 @@ def is_storable(text: str) -> bool:
     return "\x00" not in text
 
 
-def check_document(field: str, document: Mapping[str, Any], *, most: int, what: str = "") -> None:
+def check_document(field: str, document: Mapping[str, Any], *, most: int) -> None:
     """Raise `ValidationFailed` unless every database can hold the JSON document, in at most `most` bytes.
-
-    `what` is said before how long it is.
 
     None can hold NaN, infinity, NUL, a lone surrogate, an integer beyond 64 bits or more than `MAX_DEPTH` levels everywhere.
     """
@@ -39,7 +37,7 @@ def check_document(field: str, document: Mapping[str, Any], *, most: int, what: 
         raise ValidationFailed.of(".".join([field, *unfit.path]), str(unfit)) from None
     size = len(json.dumps(document, ensure_ascii=False).encode())
     if size > most:
-        raise ValidationFailed.of(field, f"{what}is {size} bytes long; {most} are allowed")
+        raise ValidationFailed.of(field, f"is {size} bytes long; {most} are allowed")
 
 
 class _Unfit(Exception):

@@ -14,6 +14,7 @@ from domain.errors import NotFound, Unavailable
 from domain.kit import Kit
 from domain.live import Topic
 from domain.runner import LogChunk
+from domain.storage import UnitOfWork
 from resolvers.authorisation import visibility_of
 from resolvers.change import kit_of_job
 from resolvers.live import POLL_SECONDS, LiveKits
@@ -47,10 +48,23 @@ async def read_logs(services: Services, places: Sequence[LogPlace]) -> list[LogF
 
     The more places, the shorter the pieces, so that a page of jobs does not carry all their output at once.
     """
-    limit = max(FEWEST_CHUNKS, LOG_CHUNKS // len(places))
+    limit = max(1, LOG_CHUNKS // len(places))
     async with services.database.snapshot() as work:
-        found = await work.logs.read_many([(place.key, place.after) for place in places], limit)
-    return [_log_frame(place, chunks, may_follow=len(chunks) == limit) for place, chunks in zip(places, found, strict=True)]
+        frames = await _read(work, places, limit)
+        cut = [number for number, (frame, has_output) in enumerate(frames) if has_output and frame is None]
+        if cut and limit < FEWEST_CHUNKS:
+            again = await _read(work, [places[number] for number in cut], FEWEST_CHUNKS)
+            frames = [again[cut.index(number)] if number in cut else frame for number, frame in enumerate(frames)]
+    return [frame for frame, _ in frames]
+
+
+async def _read(work: UnitOfWork, places: Sequence[LogPlace], limit: int) -> list[tuple[LogFrame | None, bool]]:
+    """The frame at each place, None where no character is whole yet, and whether there is any output."""
+    found = await work.logs.read_many([(place.key, place.after) for place in places], limit)
+    return [
+        (_log_frame(place, chunks, may_follow=len(chunks) == limit), bool(chunks))
+        for place, chunks in zip(places, found, strict=True)
+    ]
 
 
 def _log_frame(place: LogPlace, chunks: Sequence[LogChunk], *, may_follow: bool) -> LogFrame | None:

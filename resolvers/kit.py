@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -135,8 +136,9 @@ async def find_past_kit(services: Services, actor: Actor, kit_id: int, as_of: da
         if as_of > await work.kits.now():
             raise ValidationFailed.of("asOf", "lies in the future")
         kit = empty_kit(identity)
-        async for event in work.events.stream(kit_id, as_of):
-            kit = apply(kit, event)
+        async with aclosing(work.events.stream(kit_id, as_of)) as events:
+            async for event in events:
+                kit = apply(kit, event)
         return kit if kit.version else None
 
 

@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
-from domain.training import MIN_HOLD_OUT_ROWS, MIN_TRAINING_ROWS, Missing, MlOptions, Outliers
+from domain.training import Missing, MlOptions, Outliers
 from steps.reports import StepFailed
 from steps.training_data import DATA_FILE, Dataset, Integers, Matrix
 
 SPLIT_FILE = "split.json"
+MIN_TRAINING_ROWS = 5
+MIN_HOLD_OUT_ROWS = 2
 MIN_POINTS = 4
 RELATIVE_NOISE = 1e-12
 
@@ -63,7 +65,7 @@ def split_rows(data: Dataset, options: MlOptions) -> Split:
     points = int(groups.max()) + 1
     if points < MIN_POINTS:
         raise StepFailed(f"{len(usable)} complete rows hold {points} different points; at least {MIN_POINTS} are needed.")
-    held = options.held_out_of(points)
+    held = max(MIN_HOLD_OUT_ROWS, round(options.test_share * points))
     splitter = GroupShuffleSplit(n_splits=1, test_size=held, random_state=options.seed)
     training, hold_out = (usable[np.sort(side)] for side in next(splitter.split(usable, groups=groups)))
     is_outlier = _find_outliers(data.measured(training), options.outliers)

@@ -1,7 +1,7 @@
 """The histories of kits: streaming them, in pages, and finding the event of a report."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -90,7 +90,7 @@ class EventRepository(EventStore):
         query = select(tables.kit).where(tables.kit.c.id > after).order_by(tables.kit.c.id).limit(limit)
         return [KitIdentity(**row) for row in (await self._connection.execute(query)).mappings()]
 
-    async def stream(self, kit_id: int, until: datetime | None = None) -> AsyncIterator[Event]:
+    async def stream(self, kit_id: int, until: datetime | None = None) -> AsyncGenerator[Event, None]:
         query = self._events().where(EVENT.c.kit_id == kit_id).order_by(EVENT.c.version)
         if until is not None:
             query = query.where(EVENT.c.recorded_at <= until)

@@ -13,7 +13,7 @@ from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from steps.shim.http_exchange import Backoff, Rejected, Unreachable
-from steps.shim.report_lines import MAX_LINE_BYTES, note, report_of, shown
+from steps.shim.report_lines import MAX_LINE_BYTES, SHOWN, note, report_of, shown
 from steps.shim.server_client import SUPERSEDED, ServerClient, Superseded, digest
 from steps.shim.shim_folder import ShimFolder
 
@@ -142,7 +142,7 @@ class ReportClient(Thread):
         name = report["artifact"]["name"]
         file = output_file(self._folder.output, name)
         if file is None:
-            return note({"artifactMissing": name})
+            return note({"artifactMissing": name[:SHOWN]})
         status = file.stat()
         version = (name, status.st_ino, status.st_mtime_ns, status.st_size)
         if version not in self._digests:
@@ -153,7 +153,7 @@ class ReportClient(Thread):
         except Rejected as error:
             if digest(file) != (sha256, size):
                 raise Unreachable(f"{name} was changed while it was sent") from error
-            return note({"artifactRefused": name, "reason": str(error)})
+            return note({"artifactRefused": name[:SHOWN], "reason": str(error)[:SHOWN]})
         self._last_answer = time.monotonic()
         return {**report, "artifact": {**report["artifact"], "sha256": sha256, "size": size}}
 

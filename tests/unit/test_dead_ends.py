@@ -26,6 +26,12 @@ def test_each_is_told_in_a_sentence_that_names_the_setting(tmp_path: Path, monke
     assert all(each.startswith("PLOG_STEPS__TEMPLATES: [own.") and "no-such-program" in each for each in found[2:])
 
 
+def test_a_folder_that_may_not_be_looked_at_is_a_warning_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLOG_STEPS__FOLDERS", f'["{tmp_path}/{"x" * 300}"]')  # too long a name: an error to whoever asks for more
+    (warning,) = dead_ends(read_settings(), {})
+    assert warning.startswith("PLOG_STEPS__FOLDERS:")
+
+
 def test_programs_are_looked_for_where_the_step_will_look(tmp_path: Path) -> None:
     program = tmp_path / "simulate"
     program.write_text("#!/bin/sh\n")

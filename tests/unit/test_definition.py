@@ -129,28 +129,6 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     assert wrong_fields({**document, "name": ""}) == {"name", "metadata.a", "definition.ml.algorithm", "definition.template"}
 
 
-@pytest.mark.parametrize(
-    ("design", "folds", "wrong"),
-    [
-        ({"points": 6}, 5, {"definition.design.points"}),
-        ({"points": 7}, 5, set()),
-        ({"points": 10}, 9, {"definition.optimize.folds"}),
-        ({"points": 12}, 9, set()),
-        ({"method": "FRACTIONAL_FACTORIAL", "resolution": 3}, 2, {"definition.design.variables"}),
-    ],
-)
-def test_a_design_that_training_would_refuse_is_refused_before_it_is_simulated(
-    design: dict[str, Any], folds: int, wrong: set[str]
-) -> None:
-    document = with_value(DOCUMENTS["spice"], ("definition", "optimize", "folds"), folds)
-    for key, value in design.items():
-        document = with_value(document, ("definition", "design", key), value)
-    if wrong:
-        assert wrong_fields(document) == wrong
-    else:
-        assert parse(document).definition.design.points == design["points"]
-
-
 def test_a_function_is_one_that_the_server_names() -> None:
     document = with_value(DOCUMENTS["spice"], ("definition", "design", "evaluator"), {"function": "os.system"})
     document = with_value(document, ("definition", "deck"), {"kind": "FUNCTION", "responses": ["area"]})

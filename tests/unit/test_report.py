@@ -153,6 +153,28 @@ def test_what_is_noted_of_a_task_or_job_has_a_limit_altogether(task: str | None,
     assert said(change, EventKind.STATUS, task="fetch", status=Status.SUCCEEDED).state is ReportState.RECORDED
 
 
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
+def test_a_new_status_counts_where_there_is_no_room_for_what_it_says(status: Status) -> None:
+    change = running()
+    for number in range(4):
+        said(change, task="fetch", metadata={f"n{number}": "x" * 16_000})
+    more = {"message": "y" * 16_000}
+    assert said(change, EventKind.STATUS, task="fetch", status=Status.RUNNING, metadata=more).code == "VALIDATION_FAILED"
+    assert said(change, EventKind.STATUS, task="fetch", status=status, metadata=more).state is ReportState.RECORDED
+    task = change.kit.jobs[0].tasks[0]
+    assert task.status is status and "message" not in task.metadata and len(task.metadata) == 4
+
+
+def test_what_the_shim_notes_of_an_artifact_always_has_room() -> None:
+    change = running()
+    for number in range(MAX_JOB_METADATA // 16_384):
+        said(change, metadata={f"n{number}": "x" * 16_200})
+    assert said(change, metadata={"n": "x" * 16_200}).state is ReportState.REFUSED
+    for note in ({"artifactMissing": "a" * 200}, {"artifactRefused": "a", "reason": "r" * 200}):
+        assert said(change, metadata=note).state is ReportState.RECORDED
+    assert change.kit.jobs[0].metadata["artifactMissing"] == "a" * 200
+
+
 def test_a_task_name_of_ten_megabytes_makes_no_message_of_that_size() -> None:
     result = said(running(), task="x" * 10_000_000)
     assert result.code == "VALIDATION_FAILED" and result.message is not None and len(result.message) < 1000
