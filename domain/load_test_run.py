@@ -63,9 +63,9 @@ class Threshold:
 class LoadTestRun:
     """The current state of one run.
 
-    `definition`, `script` and `document_sha256` are frozen at the start. `last_sequence` is the number of the last report of its
-    generator that was taken in. `message` says why it ended as it did. `summary` is what k6 said at its end, empty before and
-    where it came to none; `figures` are those of the whole, from the verdict on.
+    `definition` and `document_sha256` are frozen at the start, and so is its script, which is read by itself. `last_sequence` is
+    the number of the last report of its generator that was taken in. `message` says why it ended as it did. `summary` is what k6
+    said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on.
     """
 
     id: int
