@@ -18,6 +18,7 @@ from persistence.repositories.load_test import LoadTestRepository
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
 from persistence.repositories.project import ProjectRepository
+from persistence.repositories.resource_usage import ResourceUsageRepository
 from persistence.repositories.target import TargetRepository
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
@@ -39,6 +40,7 @@ class UnitOfWork:
         self.targets = TargetRepository(connection)
         self.load_tests = LoadTestRepository(connection)
         self.load_test_runs = LoadTestRunRepository(connection)
+        self.resource_usages = ResourceUsageRepository(connection)
 
 
 class Database:

@@ -16,6 +16,7 @@ from gql.types.enums import RunStatus
 from gql.types.job_log import JobLog
 from gql.types.load_test import LoadTest, Scenario
 from gql.types.node import Node
+from gql.types.resource_usage import PodSeries
 from resolvers import load_test_run as runs
 from resolvers.job_log import LogPlace
 
@@ -145,6 +146,17 @@ class LoadTestRun(Node):
         )
         found = await runs.windows_of_run(info.context.services, query)
         return [MetricSeries.of(each) for each in metric_series.series_of(found, self.window_seconds, self.domain_run.names)]
+
+    @strawberry.field(description="CPU and memory of each pod under test, window by window; none where nothing is known of them.")
+    async def resources(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many windows at most, 1 to 100.")] = 100,
+        after: Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")] = None,
+    ) -> list[PodSeries]:
+        place = None if after is None else int(after.timestamp())
+        found = await runs.resources_of_run(info.context.services, self.domain_run, place, checked_first(first))
+        return [PodSeries.of(each) for each in found]
 
     @strawberry.field(
         description="The figures of the whole, of all scenarios together and then of each; empty before the first window."

@@ -17,12 +17,13 @@ from domain.load_test_storage import LoadTestRunStore
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.query import LoadTestRunQuery, Page, WindowQuery
-from persistence import tables
+from persistence import load_test_tables as tables
+from persistence import tables as shared
 from persistence.dialect import among, clock, insert_into
 from persistence.listing import from_place
 
 RUN, EVENT, WINDOW = tables.load_test_run, tables.load_test_run_event, tables.metric_window
-RUNNER, TARGET = tables.runner, tables.target
+RUNNER, TARGET = shared.runner, tables.target
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
 SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id")]
 FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")

@@ -36,6 +36,7 @@ FIGURES = """scenario seconds requests failed errorRate tpsLeast tpsMean tpsMost
 SERIES = "scenario windowStart requests tps failed errorRate least mean greatest p50 p90 p95 p99 vus"
 RUN = f"""query ($id: ID!) {{ loadTestRun(id: $id) {{ id number status message version startedAt endedAt placeInQueue k6Version
   k6Requests documentSha256 script thresholds {{ scenario metric condition isMet }} figures {{ {FIGURES} }} metrics {{ {SERIES} }}
+  resources {{ pod windowStart actualUsage {{ cpuMillicores memoryMb }} usage {{ cpuPredicted }} }}
   log {{ text isLast }} loadTest {{ id }} }} }}"""
 VERDICTS = {"PASSED", "FAILED", "ABORTED", "ERROR", "INVALID"}
 
@@ -119,6 +120,27 @@ async def test_a_run_passes_with_the_figures_of_k6(server: PlogServer, site: Sit
     assert {each["scenario"] for each in run["thresholds"]} == {"größe", None}
     assert run["version"] == 4 and run["startedAt"] < run["endedAt"] and run["placeInQueue"] is None
     assert run["k6Version"] and site.address + "/fast" in run["script"] and run["log"]["isLast"]
+
+
+async def test_what_listens_on_the_targets_port_is_measured_through_a_restart(server: PlogServer, site: Site) -> None:
+    test = await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=8))
+    run = await start(server, test)
+
+    async def is_measured() -> bool:
+        return bool((await read(server, run))["resources"])
+
+    await eventually(is_measured, deadline=30)
+    await server.kill()
+    before = len(site.asked)
+    await eventually(lambda: len(site.asked) > before + 100)
+    await server.start()
+    found = await reaches(server, run, *VERDICTS)
+    (pod,) = found["resources"]
+    assert found["status"] == "PASSED" and pod["pod"] == site.address.removeprefix("http://"), found
+    columns = zip(pod["actualUsage"]["cpuMillicores"], pod["usage"]["cpuPredicted"], strict=True)
+    measured = [millicores for millicores, is_predicted in columns if not is_predicted]
+    assert len(measured) >= 3 and max(measured) > 20 and min(pod["actualUsage"]["memoryMb"]) > 10
+    assert any(pod["usage"]["cpuPredicted"]), "nothing is measured without a server, and it is said"
 
 
 async def test_missed_thresholds_fail_a_run(server: PlogServer, site: Site) -> None:
