@@ -17,11 +17,10 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from domain.control_group import limits_of
 from domain.resource_usage import PodReader, PodReading, PodSpecs, PodWatch
 
-CGROUPS = Path("/sys/fs/cgroup")
 CLOCK_TICK = 0.01  # seconds; the start of a process is known to that
-UNLIMITED = 1 << 60  # version 1 says "no limit" as the largest multiple of a page
 GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -64,7 +63,7 @@ class _Watch(PodWatch):
         )
         self._used, self._read_at = used, now
         name = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
-        return [PodReading(pod=name, cpu_millicores=millicores, memory_bytes=memory, specs=specs(listeners[0].pid))]
+        return [PodReading(pod=name, cpu_millicores=millicores, memory_bytes=memory, specs=_specs(listeners[0].pid))]
 
     def _used_since(self, used: Mapping[tuple[int, float], float], read_at: float) -> float:
         """The CPU seconds since the last reading; of a process that was there and not seen then, nothing is known."""
@@ -100,44 +99,10 @@ def _with_children(processes: Iterable[psutil.Process]) -> set[psutil.Process]:
     return found
 
 
-def specs(pid: int) -> PodSpecs:
+def _specs(pid: int) -> PodSpecs:
     """The limits of a process; unknown ones where its control groups can't be seen."""
     try:
-        return specs_of(Path(f"/proc/{pid}/cgroup").read_text("utf-8"))
+        cpu, memory = limits_of(Path(f"/proc/{pid}/cgroup").read_text("utf-8"), lambda path: Path(path).read_text("ascii"))
     except OSError:
         return PodSpecs()
-
-
-def specs_of(groups: str) -> PodSpecs:
-    """The limits of control groups (lines as in cgroups(7)) and of those around them, the least of each kind."""
-    cpu, memory = [], []
-    for line in groups.splitlines():
-        _, controllers, path = line.split(":", 2)
-        for name in controllers.split(",") if controllers else ["", "unified"]:
-            for folder in _upwards(CGROUPS / name, path):
-                cpu += _cpu_limit(folder)
-                memory += _numbers(folder / "memory.max") + _numbers(folder / "memory.limit_in_bytes")
-    limited = [each for each in memory if each < UNLIMITED]
-    return PodSpecs(cpu_limit=min(cpu, default=None), memory_limit=min(limited, default=None))
-
-
-def _upwards(root: Path, path: str) -> Iterator[Path]:
-    folder = root / path.lstrip("/")
-    while folder.is_relative_to(root):
-        yield folder
-        folder = folder.parent
-
-
-def _cpu_limit(folder: Path) -> list[int]:
-    """The limit in millicores, as the share of a period that its processes may run."""
-    numbers = _numbers(folder / "cpu.max") or (_numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us"))
-    return [1000 * numbers[0] // numbers[1]] if len(numbers) == 2 and numbers[0] > 0 else []
-
-
-def _numbers(file: Path) -> list[int]:
-    """The numbers in a file of a control group; none where it does not exist or says `max`."""
-    try:
-        words = file.read_text("ascii").split()
-    except OSError:
-        return []
-    return [] if "max" in words else [int(word) for word in words]
+    return PodSpecs(cpu_limit=cpu, memory_limit=memory)

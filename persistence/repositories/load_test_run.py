@@ -135,9 +135,15 @@ class LoadTestRunRepository(LoadTestRunStore):
         return True
 
     async def counts(self, run_id: int) -> Counts:
-        sums = [func.coalesce(func.sum(WINDOW.c[name]), 0) for name in ("requests", "failed", "dropped")]
-        row = (await self._connection.execute(select(*sums).where(WINDOW.c.run_id == run_id))).one()
-        return Counts(requests=int(row[0]), failed=int(row[1]), dropped=int(row[2]))
+        sums = [func.sum(WINDOW.c[name]).label(name) for name in ("requests", "failed", "dropped", "iterations")]
+        query = select(WINDOW.c.scenario, *sums).where(WINDOW.c.run_id == run_id).group_by(WINDOW.c.scenario)
+        rows = (await self._connection.execute(query)).all()
+        return Counts(
+            requests=sum(int(row.requests) for row in rows),
+            failed=sum(int(row.failed) for row in rows),
+            dropped=sum(int(row.dropped) for row in rows),
+            iterations={row.scenario: int(row.iterations) for row in rows},
+        )
 
     async def windows(self, query: WindowQuery) -> list[MetricWindow]:
         starts = select(WINDOW.c.start).where(WINDOW.c.run_id == query.run_id)

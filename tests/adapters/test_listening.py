@@ -1,17 +1,15 @@
-"""CPU and memory of what listens on a port: real processes, their children, restarts, limits of control groups."""
+"""CPU and memory of what listens on a port: real processes, their children, restarts."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from adapters.processes import listening
 from adapters.processes.listening import ListeningProcesses
-from domain.resource_usage import PodReading, PodSpecs, PodWatch
+from domain.resource_usage import PodReading, PodWatch
 from tests.waiting import eventually
 
 LISTENER = """
@@ -86,36 +84,3 @@ async def test_a_process_that_ends_is_gone_and_its_successor_begins_anew() -> No
 @pytest.mark.parametrize("url", ["http://192.0.2.1:9", "http://nowhere.invalid:9", "http://127.0.0.1", "http://[::1]:1"])
 async def test_nothing_is_seen_of_other_machines_and_of_ports_where_nothing_listens(url: str) -> None:
     assert await ListeningProcesses().watch(url).read() == []
-
-
-@pytest.mark.parametrize(
-    ("lines", "files", "expected"),
-    [
-        ("0::/a/b", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "max 100000", "a/b/memory.max": "5000"}, (1500, 5000)),
-        ("0::/a/b", {"a/memory.max": "3000", "a/b/memory.max": "5000"}, (None, 3000)),
-        ("0::/", {}, (None, None)),
-        (
-            "4:memory:/m\n3:cpu,cpuacct:/c\n0::/",
-            {"memory/m/memory.limit_in_bytes": "7000", "cpu/c/cpu.cfs_quota_us": "50000", "cpu/c/cpu.cfs_period_us": "100000"},
-            (500, 7000),
-        ),
-        (
-            "4:memory:/m\n3:cpu:/c",
-            {
-                "memory/m/memory.limit_in_bytes": "9223372036854771712",
-                "cpu/c/cpu.cfs_quota_us": "-1",
-                "cpu/c/cpu.cfs_period_us": "100000",
-            },
-            (None, None),
-        ),
-    ],
-)
-def test_limits_are_those_of_the_control_groups(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, files: dict[str, str], expected: tuple[int | None, int | None]
-) -> None:
-    for name, text in files.items():
-        file = tmp_path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text + "\n")
-    monkeypatch.setattr(listening, "CGROUPS", tmp_path)
-    assert listening.specs_of(lines) == PodSpecs(cpu_limit=expected[0], memory_limit=expected[1])

@@ -73,6 +73,7 @@ LISTS_WITHOUT_PAGES = {
     "LoadTestPreview.scenarios",
     "LoadTestReportPayload.results",
     "LoadTestRun.figures",
+    "LoadTestRun.k6Figures",
     "LoadTestRun.metrics",
     "LoadTestRun.resources",
     "LoadTestRun.scenarios",
