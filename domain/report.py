@@ -32,7 +32,7 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_METADATA = 65_536  # bytes of one report; also of all that is noted of a task
 MAX_JOB_METADATA = 4 * MAX_METADATA
 NOTING = frozenset({EventKind.NOTE, EventKind.STATUS})
-RESERVE = 4_096  # bytes more, for what decides over the job: a new status, and the shim's notes of artifacts
+RESERVE = 16_384  # bytes that always have room beside what decides over the job: a new status, the shim's notes of artifacts
 OF_THE_SHIM = frozenset({"artifactMissing", "artifactRefused", "reason"})
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]+)?")  # RFC 6838, with parameters in ASCII
 REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
@@ -192,19 +192,25 @@ def _metadata(change: Change, job: Job, task: Task | None, report: Report) -> Ma
             _check_room(change, job, task, report)
         return report.metadata
     except ValidationFailed as error:
-        if report.kind is EventKind.STATUS:
-            return {"metadataRefused": error.message}
-        raise
+        if not _is_new_status(task, report):
+            raise
+        change.note_bytes.pop((job.id, report.task), None)
+        return {"metadataRefused": error.message}
+
+
+def _is_new_status(task: Task | None, report: Report) -> bool:
+    return task is not None and report.kind is EventKind.STATUS and report.status is not task.status
 
 
 def _check_room(change: Change, job: Job, task: Task | None, report: Report) -> None:
     """Notes stay with a task or job, and whoever reads that reads them: all of them together have a limit too."""
     noted, most = (job.metadata, MAX_JOB_METADATA) if task is None else (task.metadata, MAX_METADATA)
-    has_reserve = report.kind is EventKind.STATUS or report.metadata.keys() <= OF_THE_SHIM
+    is_of_the_shim = task is None and report.metadata.keys() <= OF_THE_SHIM
     key = (job.id, report.task)
     size = change.note_bytes[key] if key in change.note_bytes else _bytes(noted) + 1
-    size += _bytes(report.metadata) - _bytes({name: noted[name] for name in report.metadata if name in noted})
-    if size > most + (RESERVE if has_reserve else 0):
+    added = _bytes(report.metadata)
+    size += added - _bytes({name: noted[name] for name in report.metadata if name in noted})
+    if size > most and not (added <= RESERVE and (is_of_the_shim or _is_new_status(task, report))):
         raise ValidationFailed.of("metadata", f"with what was noted before is {size} bytes long; {most} are allowed")
     change.note_bytes[key] = size
 

@@ -52,12 +52,12 @@ async def read_logs(services: Services, places: Sequence[LogPlace]) -> list[LogF
     most = max(FEWEST_BYTES, LOG_BYTES // len(places))
     limit = max(FEWEST_CHUNKS, LOG_CHUNKS // len(places))
     async with services.database.snapshot() as work:
-        found = await work.logs.read_many([(place.key, place.after) for place in places], limit, most)
+        found = await work.logs.read_many([(place.key, place.after) for place in places], limit, most + 1)
     return [_log_frame(place, chunks, limit, most) for place, chunks in zip(places, found, strict=True)]
 
 
 def _log_frame(place: LogPlace, chunks: Sequence[LogChunk], limit: int, most: int) -> LogFrame | None:
-    """The frame of at most `most` bytes; None where no character is whole yet."""
+    """The frame of at most `most` bytes; None where no character is whole yet. One byte more tells that something follows."""
     data = b"".join(chunk.data for chunk in chunks)
     is_last = place.is_over and len(chunks) < limit and len(data) <= most
     data = data[:most]

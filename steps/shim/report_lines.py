@@ -28,7 +28,21 @@ def report_of(line: bytes) -> dict[str, Any]:
         _check_storable(document)
         return _report(document)
     except (ValueError, RecursionError) as error:
-        return note({"malformedReport": shown(line), "reason": shown(str(error).encode())})
+        reason = shown(str(error).encode())
+        return _status_alone(line, reason) or note({"malformedReport": shown(line), "reason": reason})
+
+
+def _status_alone(line: bytes, reason: str) -> dict[str, Any] | None:
+    """The status in a line of which the metadata alone makes no sense: how a task ended counts, whatever is said beside it."""
+    try:
+        document = json.loads(line.decode("utf-8"))
+        if not isinstance(document, dict) or document.get("status") is None or "metadata" not in document:
+            return None
+        rest = {key: value for key, value in document.items() if key != "metadata"}
+        _check_storable(rest)
+        return {**_report(rest), "metadata": {"metadataRefused": reason}}
+    except (ValueError, RecursionError):
+        return None
 
 
 def note(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,15 @@ LINES = st.dictionaries(
 )
 
 
+@pytest.mark.parametrize("metadata", ["7", "[]", '{"x": NaN}', '{"x": "\\u0000"}', '{"x": 1e999}', '{"x": "\\ud800"}'])
+def test_a_status_counts_though_its_metadata_makes_no_sense(metadata: str) -> None:
+    report = report_of(f'{{"task": "a", "status": "FAILED", "metadata": {metadata}}}'.encode())
+    assert (report["kind"], report["task"], report["status"]) == ("STATUS", "a", "FAILED")
+    assert report["metadata"].keys() == {"metadataRefused"} and is_storable(report["metadata"]["metadataRefused"])
+    other = report_of(f'{{"task": "a", "status": "FAILED", "other": 1, "metadata": {metadata}}}'.encode())
+    assert other["kind"] == "NOTE" and "malformedReport" in other["metadata"], "more than the metadata is wrong"
+
+
 @pytest.mark.parametrize(
     ("line", "report"),
     [

@@ -17,6 +17,7 @@ from domain.event import EventKind
 from domain.report import (
     MAX_JOB_METADATA,
     MAX_METADATA,
+    RESERVE,
     Report,
     ReportedArtifact,
     ReportResult,
@@ -166,7 +167,7 @@ def full() -> Change:
 @pytest.mark.parametrize(
     "change, metadata, reason",
     [
-        (full(), {"message": "y" * 16_000}, "are allowed"),
+        (full(), {"message": "y" * 16_400}, "are allowed"),
         (full(), {"message": "y" * 70_000}, "are allowed"),
         (running(), {"message": "y" * 70_000}, "are allowed"),
         (running(), {"message": "\x00"}, "NUL"),
@@ -195,12 +196,38 @@ def test_a_new_status_has_room_for_a_message() -> None:
     assert change.kit.jobs[0].tasks[0].metadata["message"] == message["message"]
 
 
-def test_what_takes_the_place_of_something_else_is_counted_by_the_difference() -> None:
-    change = running()
-    for number in range(1_000):
-        assert said(change, task="fetch", metadata={"log": "x" * 1000, "number": number}).state is ReportState.RECORDED
-    noted = json.dumps(change.kit.jobs[0].tasks[0].metadata, separators=(",", ":"))
-    assert list(change.note_bytes.values()) == [len(noted)]
+def test_a_message_has_room_whatever_was_said_before_it() -> None:
+    change = full()
+    for metadata in ({"reason": "r" * 4_000}, {"x": "r" * 4_000}):
+        assert said(change, task="fetch", metadata=metadata).state is ReportState.REFUSED
+        again = said(change, EventKind.STATUS, task="fetch", status=Status.RUNNING, metadata=metadata)
+        assert again.state is ReportState.REFUSED, "it runs already"
+    longest = {"message": "\U0001f600" * 2_000}
+    said(change, EventKind.STATUS, task="fetch", status=Status.FAILED, metadata=longest)
+    assert change.kit.jobs[0].tasks[0].metadata["message"] == longest["message"]
+
+
+NOTES = st.dictionaries(
+    st.sampled_from(["a", "b", "ü", "reason", "metadataRefused"]), st.sampled_from([None, 1, "x" * 9_000, "\n€"])
+)
+UNFIT = st.sampled_from([{"a": float("nan")}, {"b": "y" * 70_000}])
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([None, "fetch"]), st.sampled_from(["NOTE", "STATUS", "POINT"]), NOTES | UNFIT), max_size=40
+    )
+)
+def test_what_is_noted_is_counted_to_the_byte(reports: list[tuple[str | None, str, dict[str, Any]]]) -> None:
+    change = Change.of(new_kit(), "worker")
+    commands.start_kit(change)
+    for task, kind, metadata in reports:
+        status = Status.SUCCEEDED if task and change.kit.jobs[0].tasks[0].status is Status.RUNNING else Status.RUNNING
+        said(change, EventKind(kind), task=task, metadata=metadata, status=status if kind == "STATUS" else None)
+    for (_, name), counted in change.note_bytes.items():
+        subject = change.kit.jobs[0] if name is None else change.kit.jobs[0].tasks[0]
+        assert counted == len(json.dumps(subject.metadata, ensure_ascii=False, separators=(",", ":")).encode())
+        assert counted <= (MAX_JOB_METADATA if name is None else MAX_METADATA) + 3 * RESERVE
 
 
 def test_what_the_shim_notes_of_an_artifact_always_has_room() -> None:
@@ -208,10 +235,10 @@ def test_what_the_shim_notes_of_an_artifact_always_has_room() -> None:
     for number in range(MAX_JOB_METADATA // 16_384):
         said(change, metadata={f"n{number}": "x" * 16_370})
     assert said(change, metadata={"n": "x" * 16_200}).state is ReportState.REFUSED
-    for note in ({"artifactMissing": "a" * 200}, {"artifactRefused": "a", "reason": "r" * 200}):
+    for note in ({"reason": "r" * 4_000}, {"artifactMissing": "a" * 200}, {"artifactRefused": "a", "reason": "r" * 200}):
         assert said(change, metadata=note).state is ReportState.RECORDED
     assert change.kit.jobs[0].metadata["artifactMissing"] == "a" * 200
-    assert said(change, metadata={"reason": "r" * 16_000}).state is ReportState.REFUSED, "few bytes have room, not any number"
+    assert said(change, metadata={"reason": "r" * 17_000}).state is ReportState.REFUSED, "few bytes have room, not any number"
 
 
 def test_a_task_name_of_ten_megabytes_makes_no_message_of_that_size() -> None:
