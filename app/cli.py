@@ -1,4 +1,4 @@
-"""The command `plog`: serving, migrating, proving the state, and working with kits from a terminal."""
+"""The command `plog`: serving, migrating, proving the state, and working with kits and load tests from a terminal."""
 
 import sys
 from collections.abc import Mapping
@@ -16,11 +16,14 @@ from domain.errors import UserError
 
 SERVER = "app.server_commands"
 CLIENT = "app.client_commands"
+SAMPLE_API = "app.sample_api_commands"
 MODULES: Mapping[str, str] = {
     "serve": SERVER,
     "demo": SERVER,
     "kit": CLIENT,
+    "load-test": CLIENT,
     "token": CLIENT,
+    "sample-api": SAMPLE_API,
     "migrate": SERVER,
     "rebuild-projection": SERVER,
     "export-schema": SERVER,
@@ -44,13 +47,13 @@ class CommandsByModule(TyperGroup):
 
 
 app = typer.Typer(
-    cls=CommandsByModule, no_args_is_help=True, pretty_exceptions_enable=False, help="PLOG: kits and their jobs, over GraphQL."
+    cls=CommandsByModule, no_args_is_help=True, pretty_exceptions_enable=False, help="PLOG: kits and load tests, over GraphQL."
 )
 
 
 @app.callback()
 def plog() -> None:
-    """PLOG: kits and their jobs, over GraphQL."""
+    """PLOG: kits and load tests, over GraphQL."""
 
 
 def main() -> None:
@@ -63,3 +66,7 @@ def main() -> None:
     except (ServerRefused, UserError) as error:
         terminal.tell(error)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
-"""The commands that talk to a server as any client does: `plog token` and `plog kit …`."""
+"""The commands that talk to a server as any client does: `plog token`, `plog kit …` and `plog load-test …`."""
 
+from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,14 +8,19 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from app import kit_commands, terminal
-from app.client import Client
+from app import kit_commands, load_test_commands, terminal
+from app.client import Client, ServerRefused
 from app.identity import demo_token
 from app.terminal import console, errors
 
 app = typer.Typer()
 kit = typer.Typer(no_args_is_help=True, help="Work with kits on a running server.")
 app.add_typer(kit, name="kit")
+load_test = typer.Typer(
+    no_args_is_help=True,
+    help="Work with load tests on a running server. The exit code is 0 where a run PASSED, 1 where it FAILED, 2 otherwise.",
+)
+app.add_typer(load_test, name="load-test")
 TOKEN_LIFETIME = timedelta(days=1)
 
 Number = Annotated[int, typer.Argument(help="The kit's number.")]
@@ -23,6 +29,11 @@ Token = Annotated[str, typer.Option("--token", help="A bearer token; a demo user
 AsJson = Annotated[bool, typer.Option("--json", help="Print the kit as JSON, and nothing else, to standard output.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Start it and show its progress, as `kit watch` does.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds after which to stop watching; the kit goes on.", min=0)]
+LoadTestNumber = Annotated[int, typer.Argument(help="The load test's number.")]
+RunNumber = Annotated[int, typer.Argument(help="The run's number.")]
+WatchRun = Annotated[bool, typer.Option("--watch", help="Show its windows until the verdict, as `load-test watch` does.")]
+RunAsJson = Annotated[bool, typer.Option("--json", help="Print the run as JSON, and nothing else, to standard output.")]
+RunTimeout = Annotated[float | None, typer.Option(help="Seconds after which to stop watching; the run goes on.", min=0)]
 Key = Annotated[
     str | None, typer.Option("--idempotency-key", help="A name for this call: repeated with the same one, it is done once.")
 ]
@@ -110,6 +121,76 @@ def _show(
         print(orjson.dumps(found).decode())  # noqa: T201
     if watch and found["status"] != "SUCCEEDED":
         raise typer.Exit(1)
+
+
+@load_test.command("start")
+def load_test_start(
+    number: LoadTestNumber,
+    watch: WatchRun = False,
+    key: Key = None,
+    as_json: RunAsJson = False,
+    server: ServerUrl = "",
+    token: Token = "",
+) -> None:
+    """Queue a run of a load test."""
+    client = _client(server, token)
+    _show_run(client, load_test_commands.start(client, number, key), watch=watch, as_json=as_json)
+
+
+@load_test.command("quick-start")
+def load_test_quick_start(
+    url: Annotated[str, typer.Argument(help="The address of an API: its OpenAPI document, or its Swagger-UI page.")],
+    watch: WatchRun = False,
+    key: Key = None,
+    as_json: RunAsJson = False,
+    server: ServerUrl = "",
+    token: Token = "",
+) -> None:
+    """Analyse an API and queue a first, gentle run against some of its safe endpoints."""
+    client = _client(server, token)
+    _show_run(client, load_test_commands.quick_start(client, url, key), watch=watch, as_json=as_json)
+
+
+@load_test.command("stop")
+def load_test_stop(
+    number: RunNumber, key: Key = None, as_json: RunAsJson = False, server: ServerUrl = "", token: Token = ""
+) -> None:
+    """End a run before its end; what was measured stays."""
+    client = _client(server, token)
+    _show_run(client, load_test_commands.stop(client, number, key), as_json=as_json)
+
+
+@load_test.command("watch")
+def load_test_watch(
+    number: RunNumber, timeout: RunTimeout = None, as_json: RunAsJson = False, server: ServerUrl = "", token: Token = ""
+) -> None:
+    """Show the windows of a run until its verdict."""
+    client = _client(server, token)
+    _show_run(client, load_test_commands.find_run(client, number), watch=True, timeout=timeout, as_json=as_json)
+
+
+def _show_run(
+    client: Client,
+    asked: Coroutine[Any, Any, dict[str, Any]],
+    *,
+    watch: bool = False,
+    timeout: float | None = None,
+    as_json: bool = False,
+) -> None:
+    """Do what is asked and tell of its run, or watch it to its verdict. JSON is alone on standard output."""
+    try:
+        found = terminal.run(asked)
+        if watch:
+            found = terminal.run(load_test_commands.watch(client, errors if as_json else console, found["id"], timeout))
+    except ServerRefused as error:
+        terminal.tell(error)
+        raise typer.Exit(load_test_commands.OTHERWISE) from None
+    if as_json:
+        print(orjson.dumps(found).decode())  # noqa: T201
+    elif not watch:
+        console.print(f"Run {found['number']} is {found['status']}.", highlight=False)
+    if watch and found["status"] != "PASSED":
+        raise typer.Exit(load_test_commands.EXIT_CODES.get(found["status"], load_test_commands.OTHERWISE))
 
 
 def _client(server: str, token: str) -> Client:

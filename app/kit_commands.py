@@ -1,8 +1,7 @@
-"""What `plog kit …` and `plog demo` do on a server: creating, starting, watching and cancelling kits, as any client would."""
+"""What `plog kit …` does on a server: creating, starting, watching and cancelling kits, as any client would."""
 
 import asyncio
 import shutil
-import time
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,12 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from app.client import Client, NoAnswer, ServerRefused
-from app.progress import Progress, shown_on
+from app.client import Client, ServerRefused
+from app.kit_view import kit_view
+from app.progress import Progress, followed, shown_on
 from app.settings import ROOT
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 15.0
-PATIENCE_SECONDS = 300.0
 
 REFUSED = "... on UserError { code message } ... on ValidationFailed { problems { field message } }"
 CREATE = f"""mutation KitCreate($input: KitInput!, $key: String) {{ kitCreate(input: $input, idempotencyKey: $key) {{
@@ -65,54 +62,43 @@ async def find(client: Client, number: int) -> dict[str, Any]:
 async def watch(client: Client, console: Console, kit_id: str, within_seconds: float | None = None) -> dict[str, Any]:
     """Show a kit's progress until it has ended and nothing of it runs; returns it as it is then (`WATCH`).
 
-    Where the server goes away the stream is asked for again, at growing intervals. `ServerRefused` when it was away for five
-    minutes, or when the kit has not ended within the time given.
+    `ServerRefused` when the server was away for five minutes, or when the kit has not ended within the time given.
     """
     try:
         async with asyncio.timeout(within_seconds):
             with shown_on(console) as progress:
-                return await _follow(client, progress, kit_id)
+                return await follow(client, progress, kit_id)
     except TimeoutError:
         raise ServerRefused(f"The kit has not ended within {within_seconds:g} s; it goes on.") from None
 
 
-async def _follow(client: Client, progress: Progress, kit_id: str) -> dict[str, Any]:
-    pause, heard_at = FIRST_PAUSE_SECONDS, time.monotonic()
-    while True:
-        try:
-            async with aclosing(client.stream(WATCH, id=kit_id)) as frames:
-                async for frame in frames:
-                    pause, heard_at = FIRST_PAUSE_SECONDS, time.monotonic()
-                    kit: dict[str, Any] = frame["kitState"]["kit"]
-                    progress.show(kit)
-                    is_active = any(job["status"] in ("QUEUED", "RUNNING") for job in kit["jobs"])
-                    if kit["status"] in ENDED and not is_active:
-                        return kit
-                    if kit["status"] == "RUNNING" and not is_active and not kit["isStarted"]:
-                        progress.say("No job of the kit runs or waits, and the whole of it was never started: nothing will come.")
-                        return kit
-            reason = "The server ended the stream."
-        except NoAnswer as error:
-            reason = str(error)
-        if time.monotonic() - heard_at > PATIENCE_SECONDS:
-            raise ServerRefused(f"{reason} It was tried for {PATIENCE_SECONDS / 60:.0f} minutes.")
-        progress.say(f"{reason} Trying again in {pause:g} s …")
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+async def follow(client: Client, progress: Progress, kit_id: str) -> dict[str, Any]:
+    """As `watch`, beside other things that are shown."""
+    async with aclosing(followed(client, progress, WATCH, id=kit_id)) as frames:
+        async for frame in frames:
+            kit: dict[str, Any] = frame["kitState"]["kit"]
+            progress.show(kit_id, kit_view(kit))
+            is_active = any(job["status"] in ("QUEUED", "RUNNING") for job in kit["jobs"])
+            if kit["status"] in ENDED and not is_active:
+                return kit
+            if kit["status"] == "RUNNING" and not is_active and not kit["isStarted"]:
+                progress.say("No job of the kit runs or waits, and the whole of it was never started: nothing will come.")
+                return kit
+    raise AssertionError("frames come without end")
 
 
-async def run_demo_kit(client: Client, console: Console) -> str:
+async def run_demo_kit(client: Client, progress: Progress) -> str:
     """Watch the demo kit that suits this machine, made and started where it has to be; returns its last status."""
     document, reason = demo_document()
     kit = await _latest(client, document["name"])
     if kit is not None:
-        console.print(f"Demo kit {kit['number']} ({kit['name']}) is {kit['status']} from an earlier run.", highlight=False)
+        progress.say(f"Demo kit {kit['number']} ({kit['name']}) is {kit['status']} from an earlier run.")
     if kit is None or kit["status"] in ("FAILED", "CANCELLED"):
         kit = await create(client, document)
-        console.print(f"Demo kit {kit['number']} ({kit['name']}): {reason}.", highlight=False)
+        progress.say(f"Demo kit {kit['number']} ({kit['name']}): {reason}.")
     if kit["status"] == "PENDING":
         await start(client, kit["id"])
-    return str((await watch(client, console, kit["id"]))["status"])
+    return str((await follow(client, progress, kit["id"]))["status"])
 
 
 async def _latest(client: Client, name: str) -> dict[str, Any] | None:

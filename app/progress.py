@@ -1,27 +1,38 @@
-"""A kit's progress on a terminal, as a picture that is drawn anew, and elsewhere (logs of CI) as a line for each change."""
+"""Progress on a terminal, as a picture that is drawn anew, and elsewhere (logs of CI) as a line for each change."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
-STYLES = {"SUCCEEDED": "green", "FAILED": "red", "CANCELLED": "yellow", "RUNNING": "cyan", "QUEUED": "blue", "PENDING": "dim"}
-STEP_PERCENT = 10
+from app.client import Client, NoAnswer, ServerRefused
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How something looks: as a picture, and as lines, each under a key by which a changed one is known."""
+
+    picture: RenderableType
+    lines: Mapping[str, str]
 
 
 class Progress(Protocol):
     """Where progress is shown."""
 
-    def show(self, kit: Mapping[str, Any]) -> None:
-        """The kit as it now is, with the fields of `kit_commands.WATCH`."""
+    def show(self, name: str, view: View) -> None:
+        """How the thing of that name now looks; several things stand below one another."""
 
     def say(self, sentence: str) -> None:
-        """Something to know beside the kit."""
+        """Something to know beside it."""
 
 
 @contextmanager
@@ -35,14 +46,16 @@ def shown_on(console: Console) -> Iterator[Progress]:
 
 
 class Picture:
-    """The kit with its jobs as bars."""
+    """All things at once, drawn anew whenever one changes."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        self._pictures: dict[str, RenderableType] = {}
 
-    def show(self, kit: Mapping[str, Any]) -> None:
-        """Draw the kit."""
-        self._live.update(_drawn(kit))
+    def show(self, name: str, view: View) -> None:
+        """Draw it."""
+        self._pictures[name] = view.picture
+        self._live.update(Group(*self._pictures.values()))
 
     def say(self, sentence: str) -> None:
         """Print it above the picture."""
@@ -50,49 +63,42 @@ class Picture:
 
 
 class Lines:
-    """A line for each status that changed, and for every ten per cent of the kit."""
+    """The lines that are new or have changed."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._shown: dict[str, str] = {}
+        self._shown: dict[str, Mapping[str, str]] = {}
 
-    def show(self, kit: Mapping[str, Any]) -> None:
+    def show(self, name: str, view: View) -> None:
         """Print what is new since the last time."""
-        lines = _described(kit)
-        for key, line in lines.items():
-            if self._shown.get(key) != line:
+        before = self._shown.get(name, {})
+        for key, line in view.lines.items():
+            if before.get(key) != line:
                 self.say(line)
-        self._shown = lines
+        self._shown[name] = view.lines
 
     def say(self, sentence: str) -> None:
         """Print it."""
         self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
-def _described(kit: Mapping[str, Any]) -> dict[str, str]:
-    """A line for each part that has begun; the kit's own comes last, as the outcome of the others."""
-    lines: dict[str, str] = {}
-    for job in kit["jobs"]:
-        name = job["type"]
-        for task in job["tasks"]:
-            if task["status"] != "PENDING":
-                lines[f"{name} {task['name']}"] = f"{name} {task['name']} {task['status']}"
-        if job["status"] != "PENDING":
-            message = job["attempt"]["message"]
-            lines[name] = f"{name} {job['status']}" + (f": {message}" if message else "")
-    percent = int(kit["percent"]) // STEP_PERCENT * STEP_PERCENT
-    return {**lines, "kit": f"Kit {kit['number']} {kit['status']} {percent} %"}
+async def followed(client: Client, progress: Progress, query: str, **variables: Any) -> AsyncGenerator[dict[str, Any], None]:
+    """The frames of a subscription, without end: where the server goes away it is asked again, at growing intervals.
 
-
-def _drawn(kit: Mapping[str, Any]) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    for job in kit["jobs"]:
-        tasks = Text("  ").join(Text(task["name"], STYLES[task["status"]]) for task in job["tasks"])
-        status = Text(job["status"], STYLES[job["status"]])
-        table.add_row(job["type"], status, ProgressBar(total=100, completed=job["percent"], width=24), tasks)
-    title = Text(f"Kit {kit['number']} · {kit['name']} · ").append(kit["status"], STYLES[kit["status"]])
-    parts: list[RenderableType] = [title.append(f" · {int(kit['percent'])} %"), table]
-    for job in kit["jobs"]:
-        if job["attempt"]["message"]:
-            parts.append(Text(f"{job['type']}: {job['attempt']['message']}", "red"))
-    return Group(*parts)
+    `ServerRefused` when it was away for five minutes.
+    """
+    pause, heard_at = FIRST_PAUSE_SECONDS, time.monotonic()
+    while True:
+        try:
+            async with aclosing(client.stream(query, **variables)) as frames:
+                async for frame in frames:
+                    pause, heard_at = FIRST_PAUSE_SECONDS, time.monotonic()
+                    yield frame
+            reason = "The server ended the stream."
+        except NoAnswer as error:
+            reason = str(error)
+        if time.monotonic() - heard_at > PATIENCE_SECONDS:
+            raise ServerRefused(f"{reason} It was tried for {PATIENCE_SECONDS / 60:.0f} minutes.")
+        progress.say(f"{reason} Trying again in {pause:g} s …")
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

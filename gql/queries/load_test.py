@@ -51,6 +51,13 @@ class LoadTestQueries:
         load_test = None if number is None else await info.context.loaders.load_test_by_id.load(number)
         return None if load_test is None else LoadTest.of(load_test)
 
+    @strawberry.field(description="The load test of that number; null where it does not exist.")
+    async def load_test_by_number(
+        self, info: Info, number: Annotated[int, strawberry.argument(description="The load test's number.")]
+    ) -> LoadTest | None:
+        load_test = await info.context.loaders.load_test_by_id.load(number)
+        return None if load_test is None else LoadTest.of(load_test)
+
     @strawberry.field(description="Load tests, of all projects or of one, newest first unless ordered otherwise.")
     async def load_tests(
         self,

@@ -20,6 +20,13 @@ class LoadTestRunQueries:
         run = None if number is None else await info.context.loaders.run_by_id.load(number)
         return None if run is None else LoadTestRun.of(run)
 
+    @strawberry.field(description="The run of that number; null where it does not exist.")
+    async def load_test_run_by_number(
+        self, info: Info, number: Annotated[int, strawberry.argument(description="The run's number.")]
+    ) -> LoadTestRun | None:
+        run = await info.context.loaders.run_by_id.load(number)
+        return None if run is None else LoadTestRun.of(run)
+
     @strawberry.field(description="Runs of load tests, the newest first.")
     async def load_test_runs(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import logging
 import signal
 from pathlib import Path
@@ -10,19 +11,24 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from app import kit_commands
+from app import kit_commands, load_test_commands
 from app.client import Client
 from app.container import Container
+from app.demo import run_demo_load_test
+from app.progress import Lines
+from app.sample_api import DOCUMENT, PAGE
 from app.server import serve
 from app.settings import Settings
 from tests.api.in_process import Plog
+from tests.sites import serving
 from tests.waiting import eventually
 
 
 async def demo(plog: Plog, number: int) -> str:
     """What `plog demo` prints while kit `number` is the one it watches; that kit is cancelled once it was started."""
     output = io.StringIO()
-    running = asyncio.create_task(kit_commands.run_demo_kit(Client(plog.url, plog.token()), Console(file=output, width=200)))
+    progress = Lines(Console(file=output, width=200))
+    running = asyncio.create_task(kit_commands.run_demo_kit(Client(plog.url, plog.token()), progress))
     try:
 
         async def is_started() -> bool:
@@ -48,6 +54,25 @@ async def test_a_kit_that_was_never_started_is_started(plog: Plog) -> None:
     document, _ = kit_commands.demo_document()
     await kit_commands.create(Client(plog.url, plog.token()), document)
     assert "is PENDING from an earlier run" in await demo(plog, 1)
+
+
+async def test_the_demo_load_test_is_made_once_and_started_again_until_it_has_passed(plog: Plog) -> None:
+    pages = {"/docs": PAGE, "/openapi.json": json.dumps(DOCUMENT)}
+    with serving(pages) as site:
+        for number in (1, 2):
+            output = io.StringIO()
+            progress = Lines(Console(file=output, width=200))
+            client = Client(plog.url, plog.token())
+            running = asyncio.create_task(run_demo_load_test(client, progress, f"{site.address}/docs"))
+
+            async def is_queued(output: io.StringIO = output, number: int = number) -> bool:
+                return f"Run {number} " in output.getvalue()
+
+            await eventually(is_queued)
+            await load_test_commands.stop(client, number)
+            assert await running == "ABORTED"
+            assert ("Sample book shop, 3 endpoints" in output.getvalue()) is (number == 1)
+            assert f"Demo load test 1 of {site.address}/docs: run {number}." in output.getvalue()
 
 
 async def test_what_fails_beside_a_server_is_told_and_the_server_goes_on(

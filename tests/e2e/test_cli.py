@@ -115,6 +115,9 @@ def test_no_server_is_one_sentence(offline: PlogServer) -> None:
     done = offline.run("kit", "start", "1", "--token", "x")
     assert done.returncode == 1 and offline.url in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    done = offline.run("load-test", "start", "1", "--token", "x")
+    assert done.returncode == 2 and offline.url in done.stderr, "1 would say that a run had FAILED"
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
 async def plog(server: PlogServer, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -241,5 +244,5 @@ def test_the_documents_are_what_the_program_says(offline: PlogServer, tmp_path: 
 def test_help_tells_every_command(offline: PlogServer) -> None:
     done = offline.run("--help")
     assert done.returncode == 0
-    for command in ("serve", "migrate", "token", "rebuild-projection", "export-schema", "kit", "demo"):
+    for command in ("serve", "migrate", "token", "rebuild-projection", "export-schema", "kit", "load-test", "demo", "sample-api"):
         assert command in done.stdout

@@ -1,0 +1,84 @@
+"""How a run of a load test looks on a terminal: where it stands, and its windows of all scenarios together."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from app.progress import View
+
+STYLES = {"PASSED": "green", "FAILED": "red", "ERROR": "red", "INVALID": "red", "ABORTED": "yellow", "RUNNING": "cyan"}
+SHOWN_WINDOWS = 8
+UNKNOWN = "-"
+Window = Mapping[str, Any]
+COLUMNS: Mapping[str, Callable[[Window], str]] = {
+    "TPS": lambda window: _number(window.get("tps"), ".1f"),
+    "p50 ms": lambda window: _number(window.get("p50"), ".1f"),
+    "p95 ms": lambda window: _number(window.get("p95"), ".1f"),
+    "errors": lambda window: _number(window.get("errorRate"), ".1%"),
+    "VUs": lambda window: _number(window.get("vus"), "d"),
+    "CPU m": lambda window: _number(window.get("cpuMillicores"), ".0f"),
+    "memory MB": lambda window: _number(window.get("memoryMb"), ".0f"),
+}
+
+
+class WatchedRun:
+    """What frames of `load_test_commands.WATCH` have said of a run so far."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, dict[str, Any]] = {}
+
+    def take(self, frame: Mapping[str, Any]) -> View:
+        """How the run looks after one more frame."""
+        overall = [series for series in frame["series"] if series["scenario"] is None]
+        for series in (*overall, *(_columns(pod) for pod in frame["pods"][:1])):
+            for place, start in enumerate(series["windowStart"]):
+                window = self._windows.setdefault(start, {})
+                window |= {name: column[place] for name, column in series.items() if isinstance(column, list)}
+        windows = {start: self._windows[start] for start in sorted(self._windows)}
+        return View(_drawn(frame["run"], windows), _described(frame["run"], windows))
+
+
+def _columns(pod: Mapping[str, Any]) -> dict[str, Any]:
+    return {"windowStart": pod["windowStart"], **pod["actualUsage"]}
+
+
+def _number(value: float | None, form: str) -> str:
+    return UNKNOWN if value is None else format(value, form)
+
+
+def _title(run: Mapping[str, Any]) -> str:
+    place = "" if run["placeInQueue"] is None else f" (place {run['placeInQueue']} of those that wait)"
+    return f"Run {run['number']} · {run['title']} · {run['status']}{place}"
+
+
+def _clock(start: str) -> str:
+    return datetime.fromisoformat(start).astimezone().strftime("%H:%M:%S")
+
+
+def _described(run: Mapping[str, Any], windows: Mapping[str, Window]) -> dict[str, str]:
+    """A line for each window, and one for each status."""
+    lines = {
+        start: f"Run {run['number']} {_clock(start)} "
+        + "  ".join(f"{name} {shown(window)}" for name, shown in COLUMNS.items() if shown(window) != UNKNOWN)
+        for start, window in windows.items()
+    }
+    return {**lines, "run": _title(run) + (f": {run['message']}" if run["message"] else "")}
+
+
+def _drawn(run: Mapping[str, Any], windows: Mapping[str, Window]) -> RenderableType:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("", *COLUMNS):
+        table.add_column(name, justify="right")
+    for start, window in list(windows.items())[-SHOWN_WINDOWS:]:
+        table.add_row(_clock(start), *(shown(window) for shown in COLUMNS.values()))
+    style = STYLES.get(run["status"], "")
+    parts: list[RenderableType] = [Text(_title(run), style)]
+    if windows:
+        parts.append(table)
+    if run["message"]:
+        parts.append(Text(run["message"], style))
+    return Group(*parts)

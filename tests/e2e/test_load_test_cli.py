@@ -1,0 +1,82 @@
+"""Load tests from a terminal: what is printed, and exit codes that scripts can rely on."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import PlogServer
+from tests.e2e.test_load_test_run import API, load_test, scenario, start, target
+from tests.sites import Site, serving
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serving({"/openapi.json": json.dumps(API), "/fast": b"{}", "/bad": 500}) as found:
+        yield found
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[PlogServer]:
+    server = PlogServer(tmp_path / "plog", {"LOAD_TESTS__WINDOW_SECONDS": "1"})
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def plog(server: PlogServer, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A command while the server serves."""
+    return await asyncio.to_thread(server.run, "load-test", *arguments)
+
+
+async def test_a_run_from_the_terminal(server: PlogServer, site: Site) -> None:
+    of = await target(server, site.address + "/openapi.json")
+    await load_test(server, of, scenario(responseTime=5000))
+    await load_test(server, of, scenario("/bad", errorRate=0.1), title="bad")
+    passed = await plog(server, "start", "1", "--watch")
+    lines = passed.stdout.splitlines()
+    assert passed.returncode == 0 and lines[-1] == "Run 1 · t · PASSED: All thresholds were met.", passed
+    assert any("TPS" in line and "p95 ms" in line and "VUs 2" in line for line in lines)
+    failed = await plog(server, "start", "2", "--watch", "--json")
+    assert failed.returncode == 1 and json.loads(failed.stdout)["status"] == "FAILED", failed
+    again = await plog(server, "watch", "1")
+    assert again.returncode == 0 and "PASSED" in again.stdout
+    assert (await plog(server, "watch", "2")).returncode == 1
+
+
+async def test_a_run_that_is_stopped_is_no_success(server: PlogServer, site: Site) -> None:
+    await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=300))
+    started = await plog(server, "start", "1", "--idempotency-key", "once")
+    again = await plog(server, "start", "1", "--idempotency-key", "once")
+    assert started.stdout.startswith("Run 1 is ") and again.stdout.startswith("Run 1 is "), (started, again)
+    late = await plog(server, "watch", "1", "--timeout", "0.5")
+    assert late.returncode == 2 and "it goes on" in late.stderr
+    watching = asyncio.create_task(plog(server, "watch", "1"))
+    stopped = await plog(server, "stop", "1")
+    assert stopped.returncode == 0 and stopped.stdout in ("Run 1 is STOPPING.\n", "Run 1 is ABORTED.\n"), stopped
+    watched = await watching
+    assert watched.returncode == 2 and "ABORTED: Stopped by demo:ada" in watched.stdout, watched
+
+
+async def test_from_an_address_to_a_run(server: PlogServer, site: Site) -> None:
+    done = await plog(server, "quick-start", site.address)
+    assert done.returncode == 0 and done.stdout.startswith("Run 1 is "), done
+    await eventually(lambda: "/fast" in site.asked, deadline=20)
+    assert (await plog(server, "stop", "1")).returncode == 0
+
+
+async def test_what_is_refused_has_an_exit_code_of_its_own(server: PlogServer, site: Site) -> None:
+    for command in (("start", "9"), ("watch", "9"), ("stop", "9"), ("quick-start", "http://127.0.0.1:1/")):
+        done = await plog(server, *command)
+        assert done.returncode == 2 and "Traceback" not in done.stderr, done
+    of = await target(server, site.address + "/openapi.json")
+    await load_test(server, of)
+    run = await start(server, await load_test(server, of, title="second"))
+    assert run and (await plog(server, "stop", "1")).returncode == 0
+    assert "has ended" in (await plog(server, "stop", "1")).stderr
