@@ -12,6 +12,7 @@ from typing import Any
 
 from domain.executor import Executor
 from domain.request import Request
+from domain.template import Reference, ReferenceKind, Text
 
 SYSTEM_TAGS = (  # without `url`, which holds secrets and has no end of values; `name` is the path with its parameters in braces
     "proto",
@@ -34,30 +35,144 @@ const PLAN = %(plan)s;
 
 export const options = PLAN.options;
 
-// Which statuses are those of a good answer: any other, or no answer at all, is an error.
-for (const scenario of Object.values(PLAN.scenarios)) {
-  for (const request of scenario.requests) {
+const CHECKS = {
+  BODY_CONTAINS: (answer, { text }) => (answer.body || "").includes(text),
+  JSON_EXISTS: (answer, { path }) => at(json(answer), path) !== undefined,
+  JSON_EQUALS: (answer, { path, value }) => isSame(at(json(answer), path), value),
+  HEADER_EQUALS: (answer, { header, text }) => headerOf(answer, header) === text,
+  HEADER_CONTAINS: (answer, { header, text }) => (headerOf(answer, header) || "").includes(text),
+  RESPONSE_TIME_BELOW: (answer, { milliseconds }) => answer.status > 0 && answer.timings.duration < milliseconds,
+};
+
+const SOURCES = {
+  JSON: (answer, { path }) => at(json(answer), path),
+  HEADER: (answer, { key }) => headerOf(answer, key),
+  COOKIE: (answer, { key }) => (has(answer.cookies, key) ? answer.cookies[key][0].value : undefined),
+};
+
+// How a value is written where a text refers to it.
+const ENCODINGS = {
+  url: (text) => encodeURIComponent(text.replace(/[\\ud800-\\udfff]/gu, "\\ufffd")),
+  json: (text) => JSON.stringify(text).slice(1, -1),
+};
+
+for (const [name, scenario] of Object.entries(PLAN.scenarios)) {
+  scenario.requests.forEach((request, place) => {
+    // Which statuses are those of a good answer: any other, or no answer at all, is an error.
+    const isGood = ({ status }) => request.expected.some(([min, max]) => min <= status && status <= max);
     request.callback = http.expectedStatuses(...request.expected.map(([min, max]) => ({ min, max })));
-  }
+    request.label = `${name} request ${place + 1}`;
+    request.tests = { "answered as expected": isGood };
+    (request.checks || []).forEach((wanted, number) => {
+      request.tests[`${request.label} check ${number + 1}`] = (answer) => CHECKS[wanted.kind](answer, wanted);
+    });
+  });
 }
 
 // One iteration of the scenario that it runs in: its requests in order, then the time to think.
 export function run() {
   const scenario = PLAN.scenarios[exec.scenario.name];
+  const values = new Map();
   for (const request of scenario.requests) {
-    const response = http.request(request.method, request.url, request.body, {
-      headers: Object.fromEntries(request.headers),
-      tags: { name: request.name },
-      responseCallback: request.callback,
-    });
-    check(response, {
-      "answered as expected": ({ status }) => request.expected.some(([min, max]) => min <= status && status <= max),
-    });
+    if ((request.needs || []).every((name) => values.has(name))) {
+      send(request, values);
+    } else {
+      missed(`${request.label} was sent`, "A value that it needs is missing");
+    }
   }
   const [shortest, longest] = scenario.thinkTime;
   if (longest > 0) {
     sleep(shortest + Math.random() * (longest - shortest));
   }
+}
+
+function send(request, values) {
+  const params = {
+    headers: Object.fromEntries(request.headers.map(([name, text]) => [name, written(text, values)])),
+    tags: { name: request.name },
+    responseCallback: request.callback,
+  };
+  if (request.keepsBody) {
+    params.responseType = "text";
+  }
+  const body = request.body === null ? null : written(request.body, values);
+  const answer = http.request(request.method, written(request.url, values), body, params);
+  check(answer, request.tests);
+  for (const extraction of request.extract || []) {
+    const found = SOURCES[extraction.source](answer, extraction);
+    if (found === undefined || found === null) {
+      values.delete(extraction.name);
+      missed(`${request.label} extracted ${extraction.name}`, "The answer does not have the value");
+    } else {
+      values.set(extraction.name, found);
+    }
+  }
+}
+
+// What could not be done is a failed check; each virtual user tells it once.
+const told = new Set();
+
+function missed(what, why) {
+  check(null, { [what]: () => false });
+  if (!told.has(what)) {
+    told.add(what);
+    console.warn(`Not so: ${what}. ${why}.`);
+  }
+}
+
+// A text as it is sent: as it stands, or put together of what stands and what is referred to.
+function written(text, values) {
+  return typeof text === "string" ? text : text.map((part) => (typeof part === "string" ? part : filled(part, values))).join("");
+}
+
+function filled(part, values) {
+  const found = values.get(part.name);
+  if (part.kind === "json") {
+    return JSON.stringify(found);
+  }
+  const text = typeof found === "string" ? found : JSON.stringify(found);
+  return part.encodings.reduce((so_far, encoding) => ENCODINGS[encoding](so_far), text);
+}
+
+// The body as JSON; undefined where it is none. Several checks of one answer read it once.
+const last = {};
+
+function json(answer) {
+  if (last.answer !== answer) {
+    last.answer = answer;
+    try {
+      last.document = JSON.parse(answer.body);
+    } catch (error) {
+      last.document = undefined;
+    }
+  }
+  return last.document;
+}
+
+function at(document, path) {
+  const step = (place, key) => (has(place, key) && !(Array.isArray(place) && key === "length") ? place[key] : undefined);
+  return path.reduce(step, document);
+}
+
+function has(value, key) {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, key);
+}
+
+function isSame(one, other) {
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
+    return one === other;
+  }
+  const keys = Object.keys(one);
+  return (
+    Array.isArray(one) === Array.isArray(other) &&
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => has(other, key) && isSame(one[key], other[key]))
+  );
+}
+
+function headerOf(answer, name) {
+  const found = Object.keys(answer.headers).find((each) => each.toLowerCase() === name.toLowerCase());
+  return found === undefined ? undefined : answer.headers[found];
 }
 """
 
@@ -89,6 +204,7 @@ def write_script(scenarios: Sequence[ScriptScenario], *, target_tps: float | Non
             "thresholds": _thresholds(named.items(), target_tps),
             "systemTags": SYSTEM_TAGS,
             "discardResponseBodies": True,
+            "maxRedirects": 0,
         },
         "scenarios": {name: _scenario(each) for name, each in named.items()},
     }
@@ -109,18 +225,36 @@ def _thresholds(named: Any, target_tps: float | None) -> dict[str, list[str]]:
 
 
 def _scenario(scenario: ScriptScenario) -> dict[str, Any]:
-    requests: list[dict[str, Any]] = [
-        {
-            "name": each.name,
-            "method": each.method,
-            "url": each.url,
-            "headers": [list(header) for header in each.headers],
-            "body": each.body,
-            "expected": [[status, status] for status in each.expected_statuses] or [GOOD_STATUSES],
-        }
-        for each in scenario.requests
-    ]
+    requests = [_request(each) for each in scenario.requests]
     return {"title": scenario.title, "requests": requests, "thinkTime": list(scenario.think_time)}
+
+
+def _request(request: Request) -> dict[str, Any]:
+    """The request as the program reads it; what is seldom there is left out where it is not."""
+    plan: dict[str, Any] = {
+        "name": request.name,
+        "method": request.method,
+        "url": _text(request.url),
+        "headers": [[name, _text(text)] for name, text in request.headers],
+        "body": None if request.body is None else _text(request.body),
+        "expected": [[status, status] for status in request.expected_statuses] or [GOOD_STATUSES],
+    }
+    needs = dict.fromkeys(each.name for each in request.references if each.kind is not ReferenceKind.SECRET)
+    seldom = {
+        "needs": list(needs),
+        "checks": [each.as_plan() for each in request.checks],
+        "extract": [each.as_plan() for each in request.extractions],
+        "keepsBody": request.keeps_body,
+    }
+    return plan | {name: value for name, value in seldom.items() if value}
+
+
+def _text(text: Text) -> Any:
+    return text if isinstance(text, str) else [part if isinstance(part, str) else _reference(part) for part in text]
+
+
+def _reference(part: Reference) -> dict[str, Any]:
+    return {"kind": str(part.kind), "name": part.name, "encodings": [str(each) for each in part.encodings]}
 
 
 def _literal(plan: dict[str, Any]) -> str:

@@ -1,68 +1,25 @@
 """Load tests: what is asked of a target, how often, and how good the answers have to be."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from domain.endpoint import SAFE, Endpoint, ParameterLocation
+from domain.endpoint import SAFE, Endpoint
 from domain.executor import Executor, LoadLimits, read_executor
+from domain.scenario_request import ScenarioRequest, read_request
 from domain.target import MAX_URL, Target, origin
+from domain.template import ReferenceKind, WrongReference, read_text, references
 from domain.validation import Problems, check_document
 
 MAX_TITLE = 200
 MAX_SCENARIOS = 50
 MAX_REQUESTS = 20
-MAX_PARAMETERS = 200
-MAX_HEADERS = 100
-MAX_HEADER = 8_000
-MAX_KEY = 4_000
-MAX_BODY = 1_000_000
 MAX_DEFINITION = 4_000_000
 MAX_SEED = 2**32 - 1
 MAX_TPS = 1_000_000.0
 MAX_SECONDS = 3_600.0
 NO_LIMITS = LoadLimits(vus=2**53, rate=2.0**53, seconds=2.0**53)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenParameter:
-    """A value that takes the place of the one made from the document; None leaves an optional parameter out."""
-
-    location: ParameterLocation
-    name: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioRequest:
-    """One request of a scenario.
-
-    `endpoint` is the key of an endpoint of the target (`GET /pets/{id}`), `demands` the endpoint's fingerprint when the
-    definition was made. `headers` are added or take the place of others. `body` is text that is sent as it is, or else JSON;
-    None stands for one made from the document. `expected_statuses` are those of a good answer; none stand for 200 to 399.
-    """
-
-    endpoint: str
-    demands: str = ""
-    parameters: tuple[GivenParameter, ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
-    body: Any = None
-    media_type: str | None = None
-    expected_statuses: tuple[int, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """The document from which the same request is read."""
-        return {
-            "endpoint": self.endpoint,
-            "demands": self.demands,
-            "parameters": [{"location": str(each.location), "name": each.name, "value": each.value} for each in self.parameters],
-            "headers": [{"name": name, "value": value} for name, value in self.headers],
-            "body": self.body,
-            "mediaType": self.media_type,
-            "expectedStatuses": list(self.expected_statuses),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +143,8 @@ def load_test_definition(given: Mapping[str, Any], limits: LoadLimits) -> LoadTe
     check_document("input", given, most=MAX_DEFINITION)
     problems = Problems("input.")
     definition = _definition(given, problems, limits)
+    for place, scenario in enumerate(definition.scenarios):
+        _check_references(scenario, problems.at("scenarios").at(place).at("requests"))
     problems.check()
     return definition
 
@@ -270,7 +229,7 @@ def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) ->
     shortest = at_pause.number(pause, "shortest", 0.0, 0.0, MAX_SECONDS)
     return Scenario(
         name=problems.text(raw, "name", most=MAX_TITLE),
-        requests=tuple(_request(nested.mapping({str(at): each}, str(at)), nested.at(at)) for at, each in enumerate(requests)),
+        requests=tuple(read_request(nested.mapping({str(at): each}, str(at)), nested.at(at)) for at, each in enumerate(requests)),
         executor=read_executor(problems.at("executor"), problems.mapping(raw, "executor"), limits),
         think_time=(shortest, at_pause.number(pause, "longest", shortest, shortest, MAX_SECONDS)),
         percentile=problems.number(raw, "percentile", 95.0, 0.0, 100.0),
@@ -280,43 +239,23 @@ def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) ->
     )
 
 
-def _request(raw: Mapping[str, Any], problems: Problems) -> ScenarioRequest:
-    problems.no_others(raw, ("endpoint", "demands", "parameters", "headers", "body", "mediaType", "expectedStatuses"))
-    parameters = problems.items(raw, "parameters", most=MAX_PARAMETERS)
-    headers = problems.items(raw, "headers", most=MAX_HEADERS)
-    statuses = problems.items(raw, "expectedStatuses", most=MAX_PARAMETERS)
-    at_parameters, at_headers, at_statuses = (problems.at(each) for each in ("parameters", "headers", "expectedStatuses"))
-    body = raw.get("body")
-    if body is not None and len(body if isinstance(body, str) else json.dumps(body)) > MAX_BODY:
-        problems.add("body", f"is longer than {MAX_BODY} characters")
-        body = None
-    return ScenarioRequest(
-        endpoint=problems.text(raw, "endpoint", most=MAX_KEY),
-        demands=problems.text(raw, "demands", "", most=MAX_TITLE),
-        parameters=tuple(_parameter(each, at_parameters, place) for place, each in enumerate(parameters)),
-        headers=tuple(_header(each, at_headers, place) for place, each in enumerate(headers)),
-        body=body,
-        media_type=problems.text(raw, "mediaType", "", most=MAX_TITLE) or None,
-        expected_statuses=tuple(
-            at_statuses.integer({str(at): each}, str(at), None, 100, 599) for at, each in enumerate(statuses)
-        ),
-    )
-
-
-def _parameter(given: Any, problems: Problems, place: int) -> GivenParameter:
-    raw, inner = problems.mapping({str(place): given}, str(place)), problems.at(place)
-    inner.no_others(raw, ("location", "name", "value"))
-    return GivenParameter(
-        location=inner.choice(raw, "location", ParameterLocation),
-        name=inner.text(raw, "name", most=MAX_KEY),
-        value=raw.get("value"),
-    )
-
-
-def _header(given: Any, problems: Problems, place: int) -> tuple[str, str]:
-    raw, inner = problems.mapping({str(place): given}, str(place)), problems.at(place)
-    inner.no_others(raw, ("name", "value"))
-    return inner.text(raw, "name", most=MAX_TITLE), inner.text(raw, "value", "", most=MAX_HEADER)
+def _check_references(scenario: Scenario, problems: Problems) -> None:
+    """Record references that are none, and those to values that no earlier request of the scenario takes from its answer."""
+    first = {each.name: at for at, request in reversed(list(enumerate(scenario.requests))) for each in request.extractions}
+    for place, request in enumerate(scenario.requests):
+        for field, text in request.texts():
+            try:
+                found = list(references(read_text(text)))
+            except WrongReference as problem:
+                problems.at(place).add(field, str(problem))
+                continue
+            for each in found:
+                if each.kind is ReferenceKind.SECRET:
+                    problems.at(place).add(field, f"refers to the secret `{each.name}`, which does not exist")
+                elif each.name not in first:
+                    problems.at(place).add(field, f"refers to `{each.name}`, which no request of the scenario extracts")
+                elif first[each.name] >= place:
+                    problems.at(place).add(field, f"refers to `{each.name}` before a request has extracted it")
 
 
 def _optional(problems: Problems, raw: Mapping[str, Any], field: str, high: float) -> float | None:

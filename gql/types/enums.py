@@ -2,6 +2,8 @@
 
 import strawberry
 
+from domain.answer import CheckKind as CheckKind
+from domain.answer import ExtractionSource as ExtractionSource
 from domain.api_document import OAuthGrant as OAuthGrant
 from domain.api_document import SecurityKind as SecurityKind
 from domain.attempt import Cause as Cause
@@ -123,6 +125,23 @@ strawberry.enum(
         "after another, so many or more and less. `CONSTANT_ARRIVAL_RATE`, `RAMPING_ARRIVAL_RATE`: so many iterations begin in "
         "each time unit, however fast the API answers. `SHARED_ITERATIONS`, `PER_VU_ITERATIONS`: a number of iterations, of all "
         "virtual users or of each."
+    ),
+)
+strawberry.enum(
+    CheckKind,
+    name="CheckKind",
+    description=(
+        "What a check looks at. `BODY_CONTAINS`: the body has the `text` in it. `JSON_EXISTS`: there is something at the "
+        "`pointer`. `JSON_EQUALS`: the `value` is there. `HEADER_EQUALS`, `HEADER_CONTAINS`: the `header` is the `text` or "
+        "has it in it. `RESPONSE_TIME_BELOW`: an answer came in less than so many `milliseconds`."
+    ),
+)
+strawberry.enum(
+    ExtractionSource,
+    name="ExtractionSource",
+    description=(
+        "Where a value is taken from: the body as `JSON`, at the `pointer`; a `HEADER`, or a `COOKIE` that the answer sets, of "
+        "the name `key`."
     ),
 )
 strawberry.enum(

@@ -129,6 +129,35 @@ async def test_missed_thresholds_fail_a_run(server: PlogServer, site: Site) -> N
     assert run["figures"][0]["errorRate"] == 1
 
 
+async def test_checks_are_counted_by_themselves_and_values_go_from_one_answer_to_the_next(server: PlogServer, site: Site) -> None:
+    site.pages["/bad"] = (200, {"X-Next": "a b"}, b'{"n": 1}')
+    requests = [
+        {
+            "endpoint": "GET /bad",
+            "checks": [{"kind": "JSON_EQUALS", "pointer": "/n", "value": 1}, {"kind": "BODY_CONTAINS", "text": "none"}],
+            "extract": [
+                {"name": "next", "source": "HEADER", "key": "x-next"},
+                {"name": "no", "source": "JSON", "pointer": "/no"},
+            ],
+        },
+        {"endpoint": "GET /fast", "headers": [{"name": "X-Was", "value": "${next}"}]},
+        {"endpoint": "GET /fast", "headers": [{"name": "X-Was", "value": "${no}"}]},
+    ]
+    executor = {"kind": "SHARED_ITERATIONS", "vus": 2, "iterations": 40, "maxDuration": 20}
+    test = await load_test(
+        server,
+        await target(server, site.address + "/openapi.json"),
+        scenario(requests=requests, executor=executor, thinkTime=None, errorRate=0),
+    )
+    run = await reaches(server, await start(server, test), *VERDICTS)
+    assert run["status"] == "PASSED", run
+    whole = run["figures"][0]
+    assert (whole["requests"], whole["failed"]) == (80, 0), "the third request lacks its value and is not sent"
+    assert (whole["checksPassed"], whole["checksFailed"]) == (40 * 3, 40 * 3)
+    assert {each.headers["x-was"] for each in site.requests if each.path == "/fast"} == {"a b"}
+    assert "s1 request 3 was sent" in run["log"]["text"]
+
+
 async def test_a_saturated_generator_makes_a_run_invalid(server: PlogServer, site: Site) -> None:
     executor = {"kind": "CONSTANT_ARRIVAL_RATE", "rate": 50, "duration": 3, "preAllocatedVUs": 1, "gracefulStop": 1}
     test = await load_test(

@@ -11,8 +11,9 @@ import pytest
 from domain.attempt import Cause, Ending
 from domain.errors import IllegalTransition
 from domain.executor import Executor, ExecutorKind
-from domain.load_test import LoadTestDefinition, Scenario, ScenarioRequest
+from domain.load_test import LoadTestDefinition, Scenario
 from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus, verdict
+from domain.scenario_request import ScenarioRequest
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EXECUTOR = Executor(kind=ExecutorKind.CONSTANT_VUS, duration=10)
