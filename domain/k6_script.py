@@ -125,8 +125,9 @@ function written(text, values) {
   return typeof text === "string" ? text : text.map((part) => (typeof part === "string" ? part : filled(part, values))).join("");
 }
 
+// Secrets stand in the environment alone.
 function filled(part, values) {
-  const found = values.get(part.name);
+  const found = part.kind === "secret" ? __ENV[`PLOG_SECRET_${part.name}`] : values.get(part.name);
   if (part.kind === "json") {
     return JSON.stringify(found);
   }

@@ -1,6 +1,6 @@
 """Load tests: what is asked of a target, how often, and how good the answers have to be."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,8 @@ from typing import Any
 from domain.endpoint import SAFE, Endpoint
 from domain.executor import Executor, LoadLimits, read_executor
 from domain.scenario_request import ScenarioRequest, read_request
-from domain.target import MAX_URL, Target, origin
+from domain.secret import Secret, refusal
+from domain.target import MAX_URL, Target, origin, shown_origin
 from domain.template import ReferenceKind, WrongReference, read_text, references
 from domain.validation import Problems, check_document
 
@@ -96,6 +97,16 @@ class LoadTestDefinition:
         """When, after the start, nothing of it can run any more."""
         return max(scenario.executor.last_second for scenario in self.scenarios)
 
+    @property
+    def secrets(self) -> dict[str, frozenset[str]]:
+        """The names of the secrets that it sends, each with the origins of the servers that get it."""
+        found: dict[str, set[str]] = {}
+        for scenario in self.scenarios:
+            for request in scenario.requests:
+                for name in request.secrets:
+                    found.setdefault(name, set()).add(shown_origin(self.server))
+        return {name: frozenset(origins) for name, origins in found.items()}
+
     def stale(self, find: Callable[[str], Endpoint | None]) -> Iterator[StaleScenario]:
         """The scenarios whose endpoints are not what they were when it was made; `find` has those of now by key."""
         for scenario in self.scenarios:
@@ -149,11 +160,14 @@ def load_test_definition(given: Mapping[str, Any], limits: LoadLimits) -> LoadTe
     return definition
 
 
-def checked_definition(definition: LoadTestDefinition, target: Target, endpoints: Mapping[str, Endpoint]) -> LoadTestDefinition:
+def checked_definition(
+    definition: LoadTestDefinition, target: Target, endpoints: Mapping[str, Endpoint], secrets: Iterable[Secret] = ()
+) -> LoadTestDefinition:
     """The definition with the server that is called and the fingerprints of its endpoints, as they are in the target's last
     analysis.
 
-    `endpoints` are those that it names, by key. `ValidationFailed` lists what the target does not offer.
+    `endpoints` are those that it names, by key; `secrets` are the target's. `ValidationFailed` lists what the target does not
+    offer.
     """
     problems = Problems("input.")
     if target.analysis is None:
@@ -165,7 +179,10 @@ def checked_definition(definition: LoadTestDefinition, target: Target, endpoints
         _checked_scenario(scenario, endpoints, at_scenarios.at(place)) for place, scenario in enumerate(definition.scenarios)
     )
     problems.check()
-    return replace(definition, server=server, scenarios=scenarios)
+    checked = replace(definition, server=server, scenarios=scenarios)
+    _check_secrets(checked, {each.name: each for each in secrets}, at_scenarios)
+    problems.check()
+    return checked
 
 
 def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
@@ -251,8 +268,8 @@ def _check_references(scenario: Scenario, problems: Problems) -> None:
                 continue
             for each in found:
                 if each.kind is ReferenceKind.SECRET:
-                    problems.at(place).add(field, f"refers to the secret `{each.name}`, which does not exist")
-                elif each.name not in first:
+                    continue
+                if each.name not in first:
                     problems.at(place).add(field, f"refers to `{each.name}`, which no request of the scenario extracts")
                 elif first[each.name] >= place:
                     problems.at(place).add(field, f"refers to `{each.name}` before a request has extracted it")
@@ -278,6 +295,15 @@ def _checked_scenario(scenario: Scenario, endpoints: Mapping[str, Endpoint], pro
             inner.add("body", "can't be given: the endpoint takes none")
         known.append(replace(request, demands=endpoint.demands))
     return replace(scenario, requests=tuple(known))
+
+
+def _check_secrets(definition: LoadTestDefinition, secrets: Mapping[str, Secret], problems: Problems) -> None:
+    """Record secrets that the target does not have, or that are not for the server that is called."""
+    for at, scenario in enumerate(definition.scenarios):
+        for place, request in enumerate(scenario.requests):
+            for field, name in request.secret_places():
+                if problem := refusal(secrets.get(name), [shown_origin(definition.server)]):
+                    problems.at(at).at("requests").at(place).add(field, f"refers to the secret `{name}`, which {problem}")
 
 
 def _check_parameters(request: ScenarioRequest, endpoint: Endpoint, problems: Problems) -> None:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from domain.answer import Check, Extraction, read_checks, read_extractions
 from domain.endpoint import ParameterLocation
-from domain.template import texts_of
+from domain.template import ReferenceKind, WrongReference, read_text, references, texts_of
 from domain.validation import Problems
 
 MAX_NAME = 200
@@ -66,6 +67,17 @@ class ScenarioRequest:
         for place, (_, value) in enumerate(self.headers):
             yield f"headers.{place}.value", value
         yield from texts_of(self.body, "body")
+
+    def secret_places(self) -> Iterator[tuple[str, str]]:
+        """The path and the name of each reference to a secret; texts with wrong references have none."""
+        for field, text in self.texts():
+            with suppress(WrongReference):
+                yield from ((field, each.name) for each in references(read_text(text)) if each.kind is ReferenceKind.SECRET)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the secrets that it sends."""
+        return frozenset(name for _, name in self.secret_places())
 
     def as_json(self) -> dict[str, Any]:
         """The document from which the same request is read."""

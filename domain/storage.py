@@ -14,7 +14,7 @@ from domain.event import Event
 from domain.idempotency_key import KeyRecord
 from domain.job import Job
 from domain.kit import Kit, KitIdentity
-from domain.load_test_storage import LoadTestRunStore, LoadTestStore, ProjectStore, TargetStore
+from domain.load_test_storage import LoadTestRunStore, LoadTestStore, ProjectStore, SecretStore, TargetStore
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
@@ -257,6 +257,8 @@ class UnitOfWork(Protocol):
     def projects(self) -> ProjectStore: ...
     @property
     def targets(self) -> TargetStore: ...
+    @property
+    def secrets(self) -> SecretStore: ...
     @property
     def load_tests(self) -> LoadTestStore: ...
     @property

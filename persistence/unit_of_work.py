@@ -18,6 +18,7 @@ from persistence.repositories.load_test import LoadTestRepository
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
 from persistence.repositories.project import ProjectRepository
+from persistence.repositories.secret import SecretRepository
 from persistence.repositories.target import TargetRepository
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
@@ -37,6 +38,7 @@ class UnitOfWork:
         self.logs = LogRepository(connection)
         self.projects = ProjectRepository(connection)
         self.targets = TargetRepository(connection)
+        self.secrets = SecretRepository(connection)
         self.load_tests = LoadTestRepository(connection)
         self.load_test_runs = LoadTestRunRepository(connection)
 

@@ -127,6 +127,17 @@ def _security_scheme(scheme: api_document.SecurityScheme) -> SecurityScheme:
     )
 
 
+@strawberry.type(description="A secret of a target, by name: its value is never shown.")
+class Secret:
+    name: str = strawberry.field(description="What load tests call it, as in `${secret:name}`.")
+    server: str = strawberry.field(description="The only server that it is sent to: scheme, host and port.")
+    actor: str = strawberry.field(description="The subject of the person who set it.")
+    updated_at: datetime = strawberry.field(description="When it was set.")
+    is_readable: bool = strawberry.field(
+        description="Whether the server still has the key that it was encrypted with; where not, it has to be set again."
+    )
+
+
 @strawberry.type(description="An API that a project tests.")
 class Target(Node):
     number: int = strawberry.field(description="The short number that people quote.")
@@ -145,6 +156,20 @@ class Target(Node):
     async def project(self, info: Info) -> Project | None:
         project = await info.context.loaders.project_by_id.load(self.project_id)
         return None if project is None else Project.of(project)
+
+    @strawberry.field(description="The secrets that its load tests can use, by name; at most 100.")
+    async def secrets(self, info: Info) -> list[Secret]:
+        cipher = info.context.services.secrets
+        return [
+            Secret(
+                name=each.name,
+                server=each.origin,
+                actor=each.actor,
+                updated_at=each.updated_at,
+                is_readable=cipher.has_key(each.key_id),
+            )
+            for each in await info.context.loaders.secrets_by_target.load(self.number)
+        ]
 
     @classmethod
     def of(cls, target: domain.Target) -> "Target":
@@ -173,6 +198,21 @@ class TargetInput:
     def document(self) -> dict[str, Any]:
         """The input as the domain reads it."""
         return {"url": self.url, "name": self.name}
+
+
+@strawberry.input(description="A secret as people set it. It can be replaced and deleted, and is never shown again.")
+class SecretInput:
+    name: str | None = strawberry.field(
+        default=None, description="What load tests call it: letters, digits and `_`, not a digit first. Required."
+    )
+    value: str | None = strawberry.field(default=None, description="Its value, of 4 characters to 8,000 bytes. Required.")
+    server: str | None = strawberry.field(
+        default=None,
+        description=(
+            "An address of the only server that it may be sent to; by default where the target is. What an identity provider "
+            "elsewhere has to get is named here."
+        ),
+    )
 
 
 @strawberry.input(description="Which targets. What is left out does not restrict; archived ones are left out unless asked for.")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -17,6 +18,7 @@ from domain.histogram import Histogram
 from domain.k6_script import ScriptScenario, write_script
 from domain.metric_window import MetricWindow
 from domain.request import Request
+from domain.template import Encoding, Reference, ReferenceKind
 from tests.sites import serving
 from tests.waiting import eventually_sync
 
@@ -27,7 +29,7 @@ FIXED = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=2, iterations=40, dura
 class Generator:
     """One run of the program, as the shim starts it."""
 
-    def __init__(self, folder: Path, script: str, seconds: int = 1) -> None:
+    def __init__(self, folder: Path, script: str, seconds: int = 1, secrets: dict[str, str] | None = None) -> None:
         self.folder = folder
         self.output = folder / "output"
         self.output.mkdir(parents=True)
@@ -39,6 +41,7 @@ class Generator:
             "PLOG_REPORTS": str(folder / "reports.jsonl"),
             "HOME": str(folder),
             "PATH": os.environ["PATH"],
+            **{f"PLOG_SECRET_{name}": value for name, value in (secrets or {}).items()},
         }
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "steps.load_generator"],
@@ -144,3 +147,44 @@ def test_a_script_that_k6_can_t_read_is_a_failure(tmp_path: Path) -> None:
     code, output = generator.end()
     assert code == 1 and "k6 ended with exit code" in output.splitlines()[-1]
     assert generator.summary["exitCode"] not in (0, 99)
+
+
+SECRET = 's3cr3t "välue" \\ /+?&=\x1b'
+
+
+def test_secrets_reach_the_target_and_no_log_or_file(tmp_path: Path) -> None:
+    secret = Reference(ReferenceKind.SECRET, "key")
+    as_url, as_json = (Reference(ReferenceKind.SECRET, "key", (each,)) for each in (Encoding.URL, Encoding.JSON))
+    with serving({"*": b"{}"}) as site:
+        refused = "http://127.0.0.1:1"  # nobody listens there, so that k6 tells the address that it could not reach
+        requests = (
+            Request(
+                name="POST /",
+                method=Method.POST,
+                url=(f"{site.address}/", as_url, "?key=", as_url),
+                headers=(("X-Key", ("Token ", Reference(ReferenceKind.SECRET, "plain"))),),
+                body=('{"key":"', as_json, '"}'),
+            ),
+            Request(name="GET /", method=Method.GET, url=(f"{refused}/", as_url, "?key=", as_url)),
+            Request(name="GET /", method=Method.GET, url=f"{refused}/", headers=(("X-Key", (secret,)),)),
+        )
+        text = write_script([ScriptScenario(title="t", executor=FIXED, requests=requests)])
+        shouting = "console.error(__ENV.PLOG_SECRET_key, encodeURIComponent(__ENV.PLOG_SECRET_key), JSON.stringify(__ENV)); "
+        text = text.replace("function send(request, values) {", f"function send(request, values) {{ {shouting}")
+        generator = Generator(tmp_path, text, secrets={"key": SECRET, "plain": "plain-secret"})
+        code, output = generator.end()
+        arrived = site.requests[0]
+    assert code == 0, output
+    assert unquote(arrived.path) == f"/{SECRET}?key={SECRET}" and json.loads(arrived.body) == {"key": SECRET}
+    assert arrived.headers["x-key"] == "Token plain-secret"
+    assert "connection refused" in output and "source=console" in output and "***" in output
+    files = [path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 2 and not (generator.output / "k6-summary.json").exists()
+    for form in ("s3cr3t", "plain-secret", "älue"):
+        assert not any(form in each for each in [output, *files])
+
+
+def test_without_secrets_the_log_is_copied_as_it_is(tmp_path: Path) -> None:
+    refused = Request(name="GET /", method=Method.GET, url="http://127.0.0.1:1/x%20y")
+    code, output = Generator(tmp_path, write_script([ScriptScenario(title="t", executor=FIXED, requests=(refused,))])).end()
+    assert code == 0 and output.count('error="Get \\"http://127.0.0.1:1/x%20y\\": dial tcp') == 40

@@ -158,6 +158,41 @@ async def test_checks_are_counted_by_themselves_and_values_go_from_one_answer_to
     assert "s1 request 3 was sent" in run["log"]["text"]
 
 
+SET = f"""mutation ($id: ID!, $input: SecretInput!) {{ targetSecretSet(id: $id, input: $input) {{
+  ... on TargetPayload {{ target {{ id }} }} {ERROR} }} }}"""
+DELETE = f"""mutation ($id: ID!, $name: String!) {{ targetSecretDelete(id: $id, name: $name) {{
+  ... on TargetPayload {{ target {{ id }} }} {ERROR} }} }}"""
+
+
+def contents_of(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_a_secret_reaches_the_target_and_stands_in_no_file(server: PlogServer, site: Site) -> None:
+    of = await target(server, site.address + "/openapi.json")
+    await server.client.command("targetSecretSet", SET, id=of, input={"name": "key", "value": "s3cr3t-value"})
+    requests = [{"endpoint": "GET /fast", "headers": [{"name": "X-Key", "value": "Key ${secret:key}"}]}]
+    run = await start(server, await load_test(server, of, scenario(requests=requests, seconds=4)))
+    await eventually(lambda: _has_windows(server, run), deadline=30)
+    assert not any(b"s3cr3t-value" in each for each in contents_of(server.home)), "also while it runs"
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "PASSED", found
+    assert {each.headers["x-key"] for each in site.requests if each.path == "/fast"} == {"Key s3cr3t-value"}
+    assert not any(b"s3cr3t-value" in each for each in contents_of(server.home))
+
+
+async def test_a_secret_that_is_deleted_while_its_run_waits_ends_it(server: PlogServer, site: Site) -> None:
+    of = await target(server, site.address + "/openapi.json")
+    await server.client.command("targetSecretSet", SET, id=of, input={"name": "key", "value": "s3cr3t-value"})
+    first = await start(server, await load_test(server, of, scenario(seconds=300), title="first"))
+    requests = [{"endpoint": "GET /fast", "headers": [{"name": "X-Key", "value": "${secret:key}"}]}]
+    second = await start(server, await load_test(server, of, scenario(requests=requests), title="second"))
+    await server.client.command("targetSecretDelete", DELETE, id=of, name="key")
+    await server.client.command("loadTestStop", STOP, id=first)
+    found = await reaches(server, second, *VERDICTS)
+    assert (found["status"], found["message"]) == ("ERROR", "The secret `key` does not exist: it was deleted or never set.")
+
+
 async def test_a_saturated_generator_makes_a_run_invalid(server: PlogServer, site: Site) -> None:
     executor = {"kind": "CONSTANT_ARRIVAL_RATE", "rate": 50, "duration": 3, "preAllocatedVUs": 1, "gracefulStop": 1}
     test = await load_test(
