@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from domain.executor import Executor
+from domain.login import TokenRequest
 from domain.request import Request
-from domain.template import Reference, ReferenceKind, Text
+from domain.template import Base64, Reference, ReferenceKind, Text
 
 SYSTEM_TAGS = (  # without `url`, which holds secrets and has no end of values; `name` is the path with its parameters in braces
     "proto",
@@ -25,10 +26,12 @@ SYSTEM_TAGS = (  # without `url`, which holds secrets and has no end of values; 
     "expected_response",
 )
 GOOD_STATUSES = (200, 399)
+OF_ANSWERS = (ReferenceKind.VALUE, ReferenceKind.JSON)
 PROGRAM = """\
 // A load test for k6, written by PLOG. PLAN says what this test does; the program below it is the same in all tests.
 import http from "k6/http";
 import exec from "k6/execution";
+import encoding from "k6/encoding";
 import { check, sleep } from "k6";
 
 const PLAN = %(plan)s;
@@ -50,6 +53,15 @@ const SOURCES = {
   COOKIE: (answer, { key }) => (has(answer.cookies, key) ? answer.cookies[key][0].value : undefined),
 };
 
+const LOGIN_ERRORS = [
+  "invalid_request",
+  "invalid_client",
+  "invalid_grant",
+  "unauthorized_client",
+  "unsupported_grant_type",
+  "invalid_scope",
+];
+
 // How a value is written where a text refers to it.
 const ENCODINGS = {
   url: (text) => encodeURIComponent(text.replace(/[\\ud800-\\udfff]/gu, "\\ufffd")),
@@ -69,8 +81,14 @@ for (const [name, scenario] of Object.entries(PLAN.scenarios)) {
   });
 }
 
+// The login comes before the load and counts for no scenario; what it gives goes to all virtual users.
+export function setup() {
+  return PLAN.login ? logIn() : undefined;
+}
+
 // One iteration of the scenario that it runs in: its requests in order, then the time to think.
-export function run() {
+export function run(login) {
+  keepToken(login);
   const scenario = PLAN.scenarios[exec.scenario.name];
   const values = new Map();
   for (const request of scenario.requests) {
@@ -109,6 +127,39 @@ function send(request, values) {
   }
 }
 
+// The token of this virtual user. It is fetched anew after 70 to 90 percent of its life, so that not all do it at once.
+const session = { share: 0.7 + 0.2 * Math.random() };
+
+function keepToken(login) {
+  session.login = session.login || login;
+  if (session.login && session.login.seconds > 0) {
+    if (Date.now() > session.login.asked + session.login.seconds * 1000 * session.share) {
+      session.login = logIn();
+    }
+  }
+}
+
+// A login that fails ends the run: nothing of what the target answered is told but an error of RFC 6749.
+function logIn() {
+  const { url, headers, body } = PLAN.login;
+  const asked = Date.now();
+  const answer = http.request("POST", url, written(body), {
+    headers: Object.fromEntries(headers.map(([name, text]) => [name, written(text)])),
+    tags: { name: "login", scenario: "" },
+    responseCallback: http.expectedStatuses({ min: 200, max: 299 }),
+    responseType: "text",
+    timeout: "30s",
+  });
+  const token = at(json(answer), ["access_token"]);
+  if (answer.status >= 200 && answer.status <= 299 && typeof token === "string" && token !== "") {
+    return { token, asked, seconds: Number(at(json(answer), ["expires_in"])) || 0 };
+  }
+  const known = LOGIN_ERRORS.find((each) => each === at(json(answer), ["error"]));
+  const error = (answer.error || "").replace(/["\\\\\\n]/g, " ");
+  const what = answer.status === 0 ? `did not answer (${error})` : `answered ${answer.status} without a token`;
+  exec.test.abort(`The login failed: ${url} ${what}${known === undefined ? "" : `, ${known}`}.`);
+}
+
 // What could not be done is a failed check; each virtual user tells it once.
 const told = new Set();
 
@@ -125,14 +176,20 @@ function written(text, values) {
   return typeof text === "string" ? text : text.map((part) => (typeof part === "string" ? part : filled(part, values))).join("");
 }
 
-// Secrets stand in the environment alone.
+const FOUND = {
+  secret: ({ name }) => __ENV[`PLOG_SECRET_${name}`], // secrets stand in the environment alone
+  token: () => session.login.token,
+  value: ({ name }, values) => asText(values.get(name)),
+  json: ({ name }, values) => JSON.stringify(values.get(name)),
+  base64: ({ parts }, values) => encoding.b64encode(written(parts, values)),
+};
+
 function filled(part, values) {
-  const found = part.kind === "secret" ? __ENV[`PLOG_SECRET_${part.name}`] : values.get(part.name);
-  if (part.kind === "json") {
-    return JSON.stringify(found);
-  }
-  const text = typeof found === "string" ? found : JSON.stringify(found);
-  return part.encodings.reduce((so_far, encoding) => ENCODINGS[encoding](so_far), text);
+  return (part.encodings || []).reduce((text, name) => ENCODINGS[name](text), FOUND[part.kind](part, values));
+}
+
+function asText(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 // The body as JSON; undefined where it is none. Several checks of one answer read it once.
@@ -196,10 +253,15 @@ class ScriptScenario:
     error_rate: float | None = None
 
 
-def write_script(scenarios: Sequence[ScriptScenario], *, target_tps: float | None = None) -> str:
-    """The script of these scenarios, to k6 `s1`, `s2` …; `target_tps` is the least rate of requests a second."""
+def write_script(
+    scenarios: Sequence[ScriptScenario], *, target_tps: float | None = None, login: TokenRequest | None = None
+) -> str:
+    """The script of these scenarios, to k6 `s1`, `s2` …; `target_tps` is the least rate of requests a second.
+
+    `login` is how the token of requests that refer to one is fetched.
+    """
     named = {f"s{number}": scenario for number, scenario in enumerate(scenarios, 1)}
-    plan = {
+    plan: dict[str, Any] = {
         "options": {
             "scenarios": {name: {"exec": "run", **each.executor.k6_options()} for name, each in named.items()},
             "thresholds": _thresholds(named.items(), target_tps),
@@ -209,6 +271,9 @@ def write_script(scenarios: Sequence[ScriptScenario], *, target_tps: float | Non
         },
         "scenarios": {name: _scenario(each) for name, each in named.items()},
     }
+    if login is not None:
+        headers = [[name, _text(text)] for name, text in login.headers]
+        plan["login"] = {"url": login.url, "headers": headers, "body": _text(login.body)}
     return PROGRAM % {"plan": _literal(plan)}
 
 
@@ -240,7 +305,7 @@ def _request(request: Request) -> dict[str, Any]:
         "body": None if request.body is None else _text(request.body),
         "expected": [[status, status] for status in request.expected_statuses] or [GOOD_STATUSES],
     }
-    needs = dict.fromkeys(each.name for each in request.references if each.kind is not ReferenceKind.SECRET)
+    needs = dict.fromkeys(each.name for each in request.references if each.kind in OF_ANSWERS)
     seldom = {
         "needs": list(needs),
         "checks": [each.as_plan() for each in request.checks],
@@ -251,11 +316,16 @@ def _request(request: Request) -> dict[str, Any]:
 
 
 def _text(text: Text) -> Any:
-    return text if isinstance(text, str) else [part if isinstance(part, str) else _reference(part) for part in text]
+    return text if isinstance(text, str) else [_part(part) for part in text]
 
 
-def _reference(part: Reference) -> dict[str, Any]:
-    return {"kind": str(part.kind), "name": part.name, "encodings": [str(each) for each in part.encodings]}
+def _part(part: str | Reference | Base64) -> Any:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Base64):
+        return {"kind": "base64", "parts": [_part(each) for each in part.parts]}
+    encodings = {"encodings": [str(each) for each in part.encodings]} if part.encodings else {}
+    return {"kind": str(part.kind), "name": part.name} | encodings
 
 
 def _literal(plan: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from domain.endpoint import Endpoint, Parameter, ParameterLocation, RequestBody
 from domain.errors import FieldProblem, ValidationFailed
 from domain.k6_script import ScriptScenario, write_script
 from domain.load_test import LoadTestDefinition, Scenario
+from domain.login import identified, token_request
 from domain.request import Request, build_request
 from domain.scenario_request import ScenarioRequest
 from domain.schema_value import NoValue, SchemaValues
@@ -52,7 +53,8 @@ def plan_load(definition: LoadTestDefinition, endpoints: Mapping[str, Endpoint],
     )
     if found:
         raise ValidationFailed(found)
-    script = write_script(scenarios, target_tps=definition.target_tps)
+    login = None if definition.login is None else token_request(definition.login)
+    script = write_script(scenarios, target_tps=definition.target_tps, login=login)
     return LoadPlan(scenarios=scenarios, script=script, problems=tuple(dict.fromkeys(values.problems)))
 
 
@@ -100,6 +102,8 @@ def _request(
             headers=tuple((name, marks.split(shown(text))) for name, text in request.headers),
             body=None if request.body is None else marks.split(shown(request.body)),
         )
+    if definition.login is not None:
+        request = identified(request, definition.login, wanted.places)
     return replace(request, expected_statuses=wanted.expected_statuses, checks=wanted.checks, extractions=wanted.extractions)
 
 

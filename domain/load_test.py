@@ -7,6 +7,7 @@ from typing import Any
 
 from domain.endpoint import SAFE, Endpoint
 from domain.executor import Executor, LoadLimits, read_executor
+from domain.login import Login, checked_login, read_login
 from domain.scenario_request import ScenarioRequest, read_request
 from domain.secret import Secret, refusal
 from domain.target import MAX_URL, Target, origin, shown_origin
@@ -76,7 +77,7 @@ class LoadTestDefinition:
 
     `target_tps` is the least rate of requests a second that passes; the load itself comes from the executors. `seed` decides
     over all values that are made. `server` is the base address that is called. `fills_optional` says whether bodies and queries
-    have more than what is required.
+    have more than what is required. `login` is how its requests identify themselves.
     """
 
     title: str
@@ -86,6 +87,7 @@ class LoadTestDefinition:
     target_tps: float | None = None
     seed: int = 1
     fills_optional: bool = False
+    login: Login | None = None
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -105,6 +107,8 @@ class LoadTestDefinition:
             for request in scenario.requests:
                 for name in request.secrets:
                     found.setdefault(name, set()).add(shown_origin(self.server))
+        for _, name, place in () if self.login is None else self.login.secrets(self.server):
+            found.setdefault(name, set()).add(place)
         return {name: frozenset(origins) for name, origins in found.items()}
 
     def stale(self, find: Callable[[str], Endpoint | None]) -> Iterator[StaleScenario]:
@@ -128,6 +132,7 @@ class LoadTestDefinition:
             "targetTps": self.target_tps,
             "seed": self.seed,
             "fillOptional": self.fills_optional,
+            "login": None if self.login is None else self.login.as_json(),
             "scenarios": [each.as_json() for each in self.scenarios],
         }
 
@@ -178,9 +183,12 @@ def checked_definition(
     scenarios = tuple(
         _checked_scenario(scenario, endpoints, at_scenarios.at(place)) for place, scenario in enumerate(definition.scenarios)
     )
+    login = definition.login
+    if login is not None and target.analysis is not None:
+        login = checked_login(login, server, target.definition.url, target.analysis.api, problems.at("login"))
     problems.check()
-    checked = replace(definition, server=server, scenarios=scenarios)
-    _check_secrets(checked, {each.name: each for each in secrets}, at_scenarios)
+    checked = replace(definition, server=server, scenarios=scenarios, login=login)
+    _check_secrets(checked, {each.name: each for each in secrets}, problems)
     problems.check()
     return checked
 
@@ -194,7 +202,8 @@ def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
 
 
 def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> LoadTestDefinition:
-    problems.no_others(given, ("title", "description", "server", "targetTps", "seed", "fillOptional", "scenarios"))
+    problems.no_others(given, ("title", "description", "server", "targetTps", "seed", "fillOptional", "login", "scenarios"))
+    login = problems.mapping(given, "login")
     scenarios = problems.items(given, "scenarios", most=MAX_SCENARIOS)
     if not given.get("scenarios"):
         problems.add("scenarios", "must have at least one")
@@ -214,6 +223,7 @@ def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits
         target_tps=_optional(problems, given, "targetTps", MAX_TPS),
         seed=problems.integer(given, "seed", 1, 0, MAX_SEED),
         fills_optional=given.get("fillOptional") is True,
+        login=read_login(login, problems.at("login")) if given.get("login") is not None else None,
         scenarios=read,
     )
 
@@ -298,12 +308,16 @@ def _checked_scenario(scenario: Scenario, endpoints: Mapping[str, Endpoint], pro
 
 
 def _check_secrets(definition: LoadTestDefinition, secrets: Mapping[str, Secret], problems: Problems) -> None:
-    """Record secrets that the target does not have, or that are not for the server that is called."""
+    """Record secrets that the target does not have, or that are not for the server that gets them."""
+    for field, name, receiver in () if definition.login is None else definition.login.secrets(definition.server):
+        if problem := refusal(secrets.get(name), [receiver]):
+            problems.at("login").add(field, f"names the secret `{name}`, which {problem}")
+    at_scenarios = problems.at("scenarios")
     for at, scenario in enumerate(definition.scenarios):
         for place, request in enumerate(scenario.requests):
             for field, name in request.secret_places():
                 if problem := refusal(secrets.get(name), [shown_origin(definition.server)]):
-                    problems.at(at).at("requests").at(place).add(field, f"refers to the secret `{name}`, which {problem}")
+                    at_scenarios.at(at).at("requests").at(place).add(field, f"refers to the secret `{name}`, which {problem}")
 
 
 def _check_parameters(request: ScenarioRequest, endpoint: Endpoint, problems: Problems) -> None:

@@ -68,6 +68,12 @@ class ScenarioRequest:
             yield f"headers.{place}.value", value
         yield from texts_of(self.body, "body")
 
+    @property
+    def places(self) -> tuple[tuple[ParameterLocation, str], ...]:
+        """Place and name of all parameters and headers that the user gives."""
+        given = tuple((each.location, each.name) for each in self.parameters)
+        return given + tuple((ParameterLocation.HEADER, name) for name, _ in self.headers)
+
     def secret_places(self) -> Iterator[tuple[str, str]]:
         """The path and the name of each reference to a secret; texts with wrong references have none."""
         for field, text in self.texts():

@@ -17,11 +17,12 @@ NO_WHOLE_JSON = "may say `${json:…}` only where that is the whole of a text in
 
 
 class ReferenceKind(StrEnum):
-    """What a reference stands for: an extracted value as text, the same as JSON, or a secret."""
+    """What a reference stands for: an extracted value as text, the same as JSON, a secret, or (in no user's text) a token."""
 
     VALUE = "value"
     JSON = "json"
     SECRET = "secret"
+    TOKEN = "token"
 
 
 class Encoding(StrEnum):
@@ -43,7 +44,17 @@ class Reference:
         return "${" + ("" if self.kind is ReferenceKind.VALUE else f"{self.kind}:") + self.name + "}"
 
 
-Text = str | tuple["str | Reference", ...]
+@dataclass(frozen=True, slots=True)
+class Base64:
+    """A part of a text that is sent as its Base64 (RFC 4648, section 4), of UTF-8; in no user's text."""
+
+    parts: tuple["str | Reference", ...]
+
+    def __str__(self) -> str:
+        return f"base64({shown(self.parts)})"
+
+
+Text = str | tuple["str | Reference | Base64", ...]
 """A text that is sent: as it stands, or put together of what stands and what is referred to."""
 
 
@@ -64,9 +75,9 @@ def read_text(text: str) -> Text:
     return joined(parts)
 
 
-def joined(parts: Sequence["str | Reference"]) -> Text:
+def joined(parts: Sequence["str | Reference | Base64"]) -> Text:
     """The text of these parts: neighbouring strings are one, and one string alone is a text as it stands."""
-    found: list[str | Reference] = []
+    found: list[str | Reference | Base64] = []
     for part in parts:
         if isinstance(part, str) and found and isinstance(found[-1], str):
             found[-1] += part
@@ -82,6 +93,8 @@ def references(text: Text) -> Iterator[Reference]:
     for part in () if isinstance(text, str) else text:
         if isinstance(part, Reference):
             yield part
+        elif isinstance(part, Base64):
+            yield from references(part.parts)
 
 
 def shown(text: Text) -> str:

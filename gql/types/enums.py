@@ -15,6 +15,7 @@ from domain.job_type import JobType as JobType
 from domain.kit import ProductLine as ProductLine
 from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
 from domain.load_test_run import RunStatus as RunStatus
+from domain.login import LoginKind as LoginKind
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
 from domain.query import NamedOrder as NamedOrder
@@ -125,6 +126,15 @@ strawberry.enum(
         "after another, so many or more and less. `CONSTANT_ARRIVAL_RATE`, `RAMPING_ARRIVAL_RATE`: so many iterations begin in "
         "each time unit, however fast the API answers. `SHARED_ITERATIONS`, `PER_VU_ITERATIONS`: a number of iterations, of all "
         "virtual users or of each."
+    ),
+)
+strawberry.enum(
+    LoginKind,
+    name="LoginKind",
+    description=(
+        "How the requests of a load test identify themselves. `BASIC`: user name and password. `BEARER`: a token that is known. "
+        "`API_KEY`: a key in a header, the query or a cookie. `OAUTH2_CLIENT_CREDENTIALS`, `OAUTH2_PASSWORD`: a token that is "
+        "fetched before the load, and again when it runs out."
     ),
 )
 strawberry.enum(

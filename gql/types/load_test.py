@@ -12,6 +12,7 @@ from gql import ids
 from gql.context import Info
 from gql.types.connection import Connection, checked_first, checked_text, page_parts
 from gql.types.enums import CheckKind, ExecutorKind, ExtractionSource, ParameterLocation
+from gql.types.login import Login
 from gql.types.node import Node
 from gql.types.project import Project, named_cursor, named_place
 from gql.types.target import Target
@@ -160,6 +161,7 @@ class LoadTest(Node):
     target_tps: float | None = strawberry.field(description="The least rate of requests a second that passes; null: any.")
     seed: int = strawberry.field(description="Decides over all values that are made.")
     fill_optional: bool = strawberry.field(description="Whether made bodies and queries have what is optional too.")
+    login: Login | None = strawberry.field(description="How its requests identify themselves; null for not at all.")
     scenarios: list[Scenario] = strawberry.field(description="What is done, side by side.")
     owner: str = strawberry.field(description="The subject of the person who created it.")
     version: int = strawberry.field(description="Grows by one with each change.")
@@ -199,6 +201,7 @@ class LoadTest(Node):
             target_tps=definition.target_tps,
             seed=definition.seed,
             fill_optional=definition.fills_optional,
+            login=None if definition.login is None else Login.of(definition.login),
             scenarios=[Scenario.of(each) for each in definition.scenarios],
             owner=load_test.owner,
             version=load_test.version,

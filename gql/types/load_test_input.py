@@ -4,6 +4,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from gql.types.enums import CheckKind, ExecutorKind, ExtractionSource, ParameterLocation
+from gql.types.login import LoginInput
 
 
 @strawberry.input(description="A value for a parameter of the endpoint, in place of the document's or one made by its schema.")
@@ -143,4 +144,5 @@ class LoadTestInput:
     fill_optional: bool | None = strawberry.field(
         default=None, description="Whether made bodies and queries have what is optional too; only what is required by default."
     )
+    login: LoginInput | None = strawberry.field(default=None, description="How its requests identify themselves; not at all.")
     scenarios: list[ScenarioInput] | None = strawberry.field(default=None, description="What is done, side by side. Required.")

@@ -7,11 +7,13 @@ import strawberry
 
 from domain import api_document
 from domain import target as domain
+from domain.login import login_proposals
 from domain.query import NamedOrder, Page, TargetQuery
 from gql import ids
 from gql.context import Info
 from gql.types.connection import Connection, checked_first, checked_text, page_parts
 from gql.types.enums import OAuthGrant, SecurityKind
+from gql.types.login import LoginProposal
 from gql.types.node import Node
 from gql.types.project import Project, named_cursor, named_place
 from resolvers import target as targets
@@ -150,6 +152,9 @@ class Target(Node):
     analysis: TargetAnalysis | None = strawberry.field(
         description="What its document said last, but its endpoints, which `endpoints` lists; null before `targetAnalyze`."
     )
+    login_proposals: list[LoginProposal] = strawberry.field(
+        description="The logins that the document's security schemes make possible for load tests; empty before `targetAnalyze`."
+    )
     project_id: strawberry.Private[int]
 
     @strawberry.field(description="The project that it belongs to.")
@@ -184,8 +189,13 @@ class Target(Node):
             updated_at=target.updated_at,
             archived_at=target.archived_at,
             analysis=None if target.analysis is None else TargetAnalysis.of(target.analysis),
+            login_proposals=[] if target.analysis is None else _login_proposals(target, target.analysis),
             project_id=target.project_id,
         )
+
+
+def _login_proposals(target: domain.Target, analysis: domain.TargetAnalysis) -> list[LoginProposal]:
+    return [LoginProposal.of(each) for each in login_proposals(analysis.api, target.definition.url)]
 
 
 @strawberry.input(description="A target as people define it.")

@@ -193,6 +193,34 @@ async def test_a_secret_that_is_deleted_while_its_run_waits_ends_it(server: Plog
     assert (found["status"], found["message"]) == ("ERROR", "The secret `key` does not exist: it was deleted or never set.")
 
 
+LOGIN = {"kind": "OAUTH2_PASSWORD", "username": "ada", "secret": "password", "clientId": "plog"}
+
+
+async def test_a_load_test_logs_in_and_its_credentials_stand_in_no_file(server: PlogServer, site: Site) -> None:
+    site.pages["/token"] = b'{"access_token": "t0k3n-of-plog", "expires_in": 3600}'
+    of = await target(server, site.address + "/openapi.json")
+    await server.client.command("targetSecretSet", SET, id=of, input={"name": "password", "value": "s3cr3t-value"})
+    login = {**LOGIN, "tokenUrl": site.address + "/token"}
+    run = await start(server, await load_test(server, of, scenario(), login=login))
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "PASSED", found
+    fast = [each for each in site.requests if each.path == "/fast"]
+    assert {each.headers["authorization"] for each in fast} == {"Bearer t0k3n-of-plog"}
+    assert found["figures"][0]["requests"] == len(fast) == found["k6Requests"] - 1, "the login is in k6's count alone"
+    assert not any(secret in each for each in contents_of(server.home) for secret in (b"s3cr3t-value", b"t0k3n-of-plog"))
+
+
+async def test_a_login_that_fails_is_an_error_with_its_cause(server: PlogServer, site: Site) -> None:
+    site.pages["/token"] = (400, {}, b'{"error": "invalid_grant", "error_description": "s3cr3t-value is wrong"}')
+    of = await target(server, site.address + "/openapi.json")
+    await server.client.command("targetSecretSet", SET, id=of, input={"name": "password", "value": "s3cr3t-value"})
+    login = {**LOGIN, "tokenUrl": site.address + "/token"}
+    found = await reaches(server, await start(server, await load_test(server, of, scenario(), login=login)), *VERDICTS)
+    cause = f"The login failed: {site.address}/token answered 400 without a token, invalid_grant."
+    assert (found["status"], found["message"]) == ("ERROR", cause) and "/fast" not in site.asked
+    assert not any(b"s3cr3t-value" in each for each in contents_of(server.home))
+
+
 async def test_a_saturated_generator_makes_a_run_invalid(server: PlogServer, site: Site) -> None:
     executor = {"kind": "CONSTANT_ARRIVAL_RATE", "rate": 50, "duration": 3, "preAllocatedVUs": 1, "gracefulStop": 1}
     test = await load_test(

@@ -1,5 +1,6 @@
 """Scripts for k6: readable, the same each time, and no text gets out of its string."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -17,8 +18,9 @@ from domain.answer import Check, CheckKind, Extraction, ExtractionSource
 from domain.endpoint import Method
 from domain.executor import Executor, ExecutorKind
 from domain.k6_script import ScriptScenario, write_script
+from domain.login import TokenRequest
 from domain.request import Request
-from domain.template import Encoding, Reference, ReferenceKind, Text, joined
+from domain.template import Base64, Encoding, Reference, ReferenceKind, Text, joined
 from tests.k6 import K6
 from tests.sites import serving
 
@@ -39,7 +41,8 @@ HOSTILE = [
 # Stand-ins for k6's modules, found by Node as a package beside the scripts; they keep what is sent.
 PACKAGE = {
     "package.json": """{"name": "k6", "type": "module",
-        "exports": {".": "./k6.js", "./http": "./http.js", "./execution": "./execution.js"}}""",
+        "exports": {".": "./k6.js", "./http": "./http.js", "./execution": "./execution.js",
+                    "./encoding": "./encoding.js"}}""",
     "k6.js": """export const check = (answer, tests) =>
           Object.entries(tests).forEach(([name, test]) => globalThis.checked.push([name, test(answer)]));
         export const sleep = () => {};""",
@@ -48,6 +51,7 @@ PACKAGE = {
           return { status: 200, ...globalThis.answer };
         };
         export default { request, expectedStatuses: (...given) => given };""",
+    "encoding.js": "export default { b64encode: (text) => Buffer.from(text).toString('base64') };",
     "execution.js": "export default { get scenario() { return { name: globalThis.scenario }; } };",
 }
 READER = """const found = [];
@@ -55,8 +59,10 @@ for (let number = 0; number < Number(process.argv[2]); number += 1) {
   globalThis.sent = [];
   globalThis.checked = [];
   globalThis.answer = JSON.parse(process.argv[3]);
+  globalThis.__ENV = { PLOG_SECRET_key: JSON.parse(process.argv[4]) };
   const script = await import(`./script${number}.mjs`);
-  for (globalThis.scenario of Object.keys(script.options.scenarios)) script.run();
+  const login = script.setup();
+  for (globalThis.scenario of Object.keys(script.options.scenarios)) script.run(login);
   found.push([globalThis.sent, globalThis.checked]);
 }
 console.log(JSON.stringify(found));
@@ -73,6 +79,7 @@ def scenario(*requests: Request, **more: Any) -> ScriptScenario:
     return ScriptScenario(title="t", executor=EXECUTOR, requests=requests, **more)
 
 
+SECRET = "s3 ä\"'`${x}"
 ANSWER = {"body": "{}", "headers": {}, "cookies": {}, "timings": {"duration": 5}}
 
 
@@ -87,7 +94,7 @@ def told_by(scripts: Sequence[str], answer: dict[str, Any] | None = None) -> lis
         for number, script in enumerate(scripts):
             (folder / f"script{number}.mjs").write_bytes(script.encode())
         (folder / "reader.mjs").write_text(READER)
-        command = ["node", str(folder / "reader.mjs"), str(len(scripts)), json.dumps(ANSWER | (answer or {}))]
+        command = ["node", str(folder / "reader.mjs"), str(len(scripts)), json.dumps(ANSWER | (answer or {})), json.dumps(SECRET)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     found: list[list[Any]] = json.loads(done.stdout)
@@ -109,8 +116,26 @@ def expected_of(scenarios: Sequence[ScriptScenario]) -> list[Any]:
     ]
 
 
+def login_of(login: TokenRequest) -> list[Any]:
+    headers = {name: arrives(text) for name, text in login.headers}
+    return ["POST", login.url, arrives(login.body), {"headers": headers, "tags": {"name": "login", "scenario": ""}}]
+
+
 def arrives(text: Text) -> str:
-    return text if isinstance(text, str) else "".join(part if isinstance(part, str) else quote(GOT, safe="") for part in text)
+    return text if isinstance(text, str) else "".join(map(filled, text))
+
+
+def filled(part: str | Reference | Base64) -> str:
+    if isinstance(part, Base64):
+        return base64.b64encode("".join(map(filled, part.parts)).encode()).decode()
+    if not isinstance(part, Reference):
+        return part
+    if part.kind is ReferenceKind.JSON:
+        return json.dumps(GOT, ensure_ascii=False)
+    text = {ReferenceKind.VALUE: GOT, ReferenceKind.SECRET: SECRET, ReferenceKind.TOKEN: TOKEN}[part.kind]
+    if Encoding.JSON in part.encodings:
+        text = json.dumps(text, ensure_ascii=False)[1:-1]
+    return quote(text, safe="!'()*") if Encoding.URL in part.encodings else text
 
 
 def test_the_same_input_gives_the_same_bytes_and_they_can_be_read() -> None:
@@ -125,7 +150,16 @@ TEXT = (
     st.text(max_size=8).filter(lambda text: text.isprintable() or True).map(lambda text: text.encode("utf-8", "ignore").decode())
 )
 TEXTS = st.one_of(TEXT, st.sampled_from(HOSTILE), st.lists(st.sampled_from(HOSTILE), max_size=3).map("".join))
-PIECES = st.tuples(TEXTS, st.just(Reference(ReferenceKind.VALUE, "got", (Encoding.URL,))), TEXTS).map(joined)
+PARTS: st.SearchStrategy[Reference | Base64] = st.sampled_from(
+    [
+        Reference(ReferenceKind.VALUE, "got", (Encoding.URL,)),
+        Reference(ReferenceKind.JSON, "got"),
+        Reference(ReferenceKind.SECRET, "key", (Encoding.JSON, Encoding.URL)),
+        Reference(ReferenceKind.TOKEN, "login"),
+        Base64(("`${x}:", Reference(ReferenceKind.SECRET, "key"))),
+    ]
+)
+PIECES = st.builds(lambda *parts: joined(parts), TEXTS, PARTS, TEXTS)
 CHECKS = st.builds(
     lambda kind, text, value: Check(kind=kind, text=text, pointer=f"/{text}", header=text, value=value),
     st.sampled_from(CheckKind),
@@ -148,6 +182,7 @@ FIRST = Request(
     url="",
     extractions=(Extraction(name="got", source=ExtractionSource.JSON, pointer="/__proto__/0"),),
 )
+TOKEN = "tok${en}"
 GOT = "ä 🐈`${x}"
 PLANS = st.lists(
     st.builds(
@@ -161,17 +196,29 @@ PLANS = st.lists(
     min_size=1,
     max_size=3,
 )
+SECRET_PIECES = st.builds(
+    lambda *parts: joined(parts), TEXTS, st.just(Reference(ReferenceKind.SECRET, "key", (Encoding.URL,))), TEXTS
+)
+LOGINS = st.builds(
+    lambda url, name, header, body: TokenRequest(url=url, headers=((name, header), ("__proto__", header)), body=body),
+    TEXTS,
+    TEXTS,
+    SECRET_PIECES,
+    TEXTS | SECRET_PIECES,
+)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(st.lists(PLANS, min_size=1, max_size=20))
-def test_no_text_gets_out_of_its_string(plans: list[list[ScriptScenario]]) -> None:
-    told = told_by([write_script(plan) for plan in plans], {"body": json.dumps({"__proto__": [GOT]})})
-    assert [sent for sent, _ in told] == [expected_of(plan) for plan in plans]
-    assert [len(checked) for _, checked in told] == [
-        sum(1 + len(request.checks) for scenario in plan for request in scenario.requests) for plan in plans
-    ]
+@given(st.lists(st.tuples(PLANS, LOGINS), min_size=1, max_size=20))
+def test_no_text_gets_out_of_its_string(plans: list[tuple[list[ScriptScenario], TokenRequest]]) -> None:
+    answer = {"body": json.dumps({"__proto__": [GOT], "access_token": TOKEN})}
+    told = told_by([write_script(plan, login=login) for plan, login in plans], answer)
+    for (sent, checked), (plan, login) in zip(told, plans, strict=True):
+        first, *others = sent
+        assert [*first[:3], {name: first[3][name] for name in ("headers", "tags")}] == login_of(login)
+        assert others == expected_of(plan)
+        assert len(checked) == sum(1 + len(request.checks) for scenario in plan for request in scenario.requests)
 
 
 def test_k6_runs_the_script_and_every_text_arrives(tmp_path: Path) -> None:
