@@ -199,7 +199,7 @@ function json(answer) {
   if (last.answer !== answer) {
     last.answer = answer;
     try {
-      last.document = JSON.parse(answer.body);
+      last.document = answer.body === null ? undefined : JSON.parse(answer.body);
     } catch (error) {
       last.document = undefined;
     }

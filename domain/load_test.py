@@ -11,7 +11,7 @@ from domain.login import Login, checked_login, read_login
 from domain.scenario_request import ScenarioRequest, read_request
 from domain.secret import Secret, refusal
 from domain.target import MAX_URL, Target, origin, shown_origin
-from domain.template import ReferenceKind, WrongReference, read_text, references
+from domain.template import Encoding, Marks, ReferenceKind, WrongReference
 from domain.validation import Problems, check_document
 
 MAX_TITLE = 200
@@ -271,12 +271,13 @@ def _check_references(scenario: Scenario, problems: Problems) -> None:
     first = {each.name: at for at, request in reversed(list(enumerate(scenario.requests))) for each in request.extractions}
     for place, request in enumerate(scenario.requests):
         for field, text in request.texts():
+            marks = Marks(None)
             try:
-                found = list(references(read_text(text)))
+                marks.text(text, *((Encoding.JSON,) if field.startswith("body.") else ()))
             except WrongReference as problem:
                 problems.at(place).add(field, str(problem))
                 continue
-            for each in found:
+            for each in marks.references:
                 if each.kind is ReferenceKind.SECRET:
                     continue
                 if each.name not in first:

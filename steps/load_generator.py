@@ -77,8 +77,9 @@ class K6:
         self._redaction = redaction
         self._kill_at: float | None = None
         program = Path(sys.executable).parent / "k6"
-        command = [
-            str(program), "run", "--no-usage-report", "--quiet", "--no-color", "--out", "json", "--summary-export", str(summary),
+        command = [  # without an address: who asks there is given what the set-up hands on, tokens, and can stop the test
+            str(program), "run", "--address", "", "--no-usage-report", "--quiet", "--no-color",
+            "--out", "json", "--summary-export", str(summary),
             "--summary-trend-stats", "avg,min,max,p(50),p(90),p(95),p(99),count", str(script),
         ]  # fmt: skip
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import psutil
 import pytest
 
 from domain.endpoint import Method
@@ -125,6 +126,8 @@ def test_a_stop_keeps_what_was_measured(tmp_path: Path, address: str) -> None:
     long = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=2, duration=300, graceful_stop=30)
     generator = Generator(tmp_path, script(address, long))
     eventually_sync(lambda: len(generator.windows) > 1, deadline=20)
+    sockets = psutil.Process(generator.k6()).net_connections()
+    assert not any(each.status == psutil.CONN_LISTEN for each in sockets), "nobody can ask it for tokens or stop it"
     generator.process.send_signal(signal.SIGTERM)
     code, output = generator.end()
     assert code == 0, output

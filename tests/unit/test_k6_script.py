@@ -287,6 +287,7 @@ JSON_EQUALS, JSON_EXISTS = CheckKind.JSON_EQUALS, CheckKind.JSON_EXISTS
         (Check(kind=JSON_EQUALS, pointer="/items/0/id", value="7"), False),
         (Check(kind=JSON_EQUALS, pointer="/none", value=None), True),
         (Check(kind=JSON_EQUALS, pointer="/missing", value=None), False),
+        (Check(kind=JSON_EQUALS, pointer="", value=None), False),
         (Check(kind=JSON_EQUALS, pointer="", value=ANSWERED), True),
         (Check(kind=JSON_EQUALS, pointer="/items", value=[{"id": 7, "a/b": "x", "more": 1}]), False),
         (Check(kind=JSON_EQUALS, pointer="/items", value={"0": {"id": 7, "a/b": "x"}}), False),
