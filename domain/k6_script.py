@@ -78,6 +78,12 @@ for (const [name, scenario] of Object.entries(PLAN.scenarios)) {
     (request.checks || []).forEach((wanted, number) => {
       request.tests[`${request.label} check ${number + 1}`] = (answer) => CHECKS[wanted.kind](answer, wanted);
     });
+    request.params = { tags: { name: request.name }, responseCallback: request.callback };
+    if (request.keepsBody) {
+      request.params.responseType = "text";
+    }
+    request.hasFixedHeaders = request.headers.every(([, text]) => typeof text === "string");
+    request.params.headers = request.hasFixedHeaders ? Object.fromEntries(request.headers) : {};
   });
 }
 
@@ -88,11 +94,13 @@ export function setup() {
 
 // One iteration of the scenario that it runs in: its requests in order, then the time to think.
 export function run(login) {
-  keepToken(login);
+  if (login) {
+    keepToken(login);
+  }
   const scenario = PLAN.scenarios[exec.scenario.name];
   const values = new Map();
   for (const request of scenario.requests) {
-    if ((request.needs || []).every((name) => values.has(name))) {
+    if (request.needs === undefined || request.needs.every((name) => values.has(name))) {
       send(request, values);
     } else {
       missed(`${request.label} was sent`, "A value that it needs is missing");
@@ -105,18 +113,20 @@ export function run(login) {
 }
 
 function send(request, values) {
-  const params = {
-    headers: Object.fromEntries(request.headers.map(([name, text]) => [name, written(text, values)])),
-    tags: { name: request.name },
-    responseCallback: request.callback,
-  };
-  if (request.keepsBody) {
-    params.responseType = "text";
+  const { params } = request;
+  if (!request.hasFixedHeaders) {
+    params.headers = Object.fromEntries(request.headers.map(([name, text]) => [name, written(text, values)]));
   }
   const body = request.body === null ? null : written(request.body, values);
   const answer = http.request(request.method, written(request.url, values), body, params);
   check(answer, request.tests);
-  for (const extraction of request.extract || []) {
+  if (request.extract !== undefined) {
+    extract(request, answer, values);
+  }
+}
+
+function extract(request, answer, values) {
+  for (const extraction of request.extract) {
     const found = SOURCES[extraction.source](answer, extraction);
     if (found === undefined || found === null) {
       values.delete(extraction.name);
@@ -132,10 +142,9 @@ const session = { share: 0.7 + 0.2 * Math.random() };
 
 function keepToken(login) {
   session.login = session.login || login;
-  if (session.login && session.login.seconds > 0) {
-    if (Date.now() > session.login.asked + session.login.seconds * 1000 * session.share) {
-      session.login = logIn();
-    }
+  const { asked, seconds } = session.login;
+  if (seconds > 0 && Date.now() > asked + seconds * 1000 * session.share) {
+    session.login = logIn();
   }
 }
 
