@@ -22,6 +22,7 @@ from adapters.documents.finder import DocumentFinder
 from adapters.identity.attempt_tokens import SignedAttemptTokens
 from adapters.identity.local_issuer import LocalIssuer
 from adapters.identity.verifier import VerifierByType
+from adapters.processes.listening import ListeningProcesses
 from adapters.processes.runner import ProcessRunner
 from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
@@ -31,6 +32,7 @@ from app.step_templates import read_templates
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, ReconcilerSettings
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
+from controllers.resource_watcher import ResourceWatcher
 from domain.executor import LoadLimits
 from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
@@ -55,6 +57,7 @@ class Container:
     live: LiveKits
     reconciler: JobReconciler
     load_tests: LoadTestReconciler
+    resources: ResourceWatcher
     housekeeping: Housekeeping
     verifier: VerifierByType
     signed_urls: SignedUrls
@@ -222,6 +225,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             load_tests=LoadTestReconciler(
                 services, load_runner, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
             ),
+            resources=ResourceWatcher(services, ListeningProcesses(), load_runner.id),
             housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds),
             verifier=open_verifier(settings, issuer, tokens, client),
             signed_urls=signed_urls,
@@ -267,6 +271,7 @@ async def running(container: Container) -> AsyncIterator[None]:
         asyncio.create_task(container.live.run(), name="live kits"),
         asyncio.create_task(container.reconciler.run(), name="job reconciler"),
         asyncio.create_task(container.load_tests.run(), name="load test reconciler"),
+        asyncio.create_task(container.resources.run(), name="resource watcher"),
         asyncio.create_task(container.housekeeping.run(), name="housekeeping"),
     ]
     for loop in loops:

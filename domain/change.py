@@ -25,6 +25,7 @@ class Change:
     """`before` is the state the decision rests on, `kit` the state after the `events` added so far.
 
     `attempts` holds every attempt that they touched, as it then is: one change can end an attempt and begin the next.
+    `note_bytes` is how much is noted, as JSON, of each job (task None) and task for which that was counted.
     """
 
     before: Kit
@@ -32,6 +33,7 @@ class Change:
     actor: str
     events: list[Event] = field(default_factory=list)
     attempts: dict[AttemptKey, Attempt] = field(default_factory=dict)
+    note_bytes: dict[tuple[UUID, str | None], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, kit: Kit, actor: str) -> "Change":

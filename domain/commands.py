@@ -19,6 +19,7 @@ from domain.status import ACTIVE, ENDED, Status
 
 LOST_ARTIFACT = ("artifactMissing", "artifactRefused")  # the notes of a job for which docs/steps.md promises a failure
 MAX_SHOWN = 200
+NOTHING = object()
 
 
 def create(change: Change, tasks: Mapping[JobType, Sequence[str]], job_ids: Mapping[JobType, UUID]) -> None:
@@ -183,9 +184,10 @@ def _judged(job: Job, ending: Ending) -> Ending:
     failed = [task.name for task in job.tasks if task.status is Status.FAILED]
     if failed:
         return replace(ending, cause=Cause.TASK_FAILED, message=f"Task {failed[0]} failed.")
-    lost = next((job.metadata[key] for key in LOST_ARTIFACT if isinstance(job.metadata.get(key), str)), None)
-    if lost is not None:
-        message = f"The artifact {lost[:MAX_SHOWN]!r}, which was said to be finished, was not there or could not be stored."
+    lost = next((job.metadata[key] for key in LOST_ARTIFACT if key in job.metadata), NOTHING)
+    if lost is not NOTHING:
+        shown = repr(lost)[:MAX_SHOWN]
+        message = f"The artifact {shown}, which was said to be finished, was not there or could not be stored."
         return replace(ending, cause=Cause.ARTIFACT_MISSING, message=message)
     if job.cancel_requested:
         return replace(ending, cause=Cause.CANCELLED, message="The step had succeeded before it could be ended.")

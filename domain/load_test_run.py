@@ -1,6 +1,6 @@
 """Runs of load tests: one start of a definition as it then was, from waiting for its turn to the verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import IllegalTransition
+from domain.executor import ARRIVAL_RATE
 from domain.load_test import LoadTestDefinition
 from domain.metric_series import RunFigures
 
@@ -46,6 +47,8 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.STOPPING: VERDICTS,
     **dict.fromkeys(VERDICTS, frozenset()),
 }
+MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes
+BUSY_SHARE = 0.9  # of the processors that k6 may use, over ten seconds
 GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: its figures would mix with those of the first
 
 
@@ -57,6 +60,15 @@ class Threshold:
     metric: str
     condition: str
     is_met: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class K6Figure:
+    """One figure of a run as it is stored, and as k6 says it in its summary, in which set-up and login are counted too."""
+
+    figure: str
+    stored: float | None
+    k6: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +122,17 @@ class LoadTestRun:
         count = (self.summary.get("metrics") or {}).get("http_reqs", {}).get("count")
         return count if isinstance(count, int) else None
 
+    def said(self, name: str) -> float | None:
+        """A number of the load generator's summary; None where it said none."""
+        value = self.summary.get(name)
+        return value if isinstance(value, int | float) else None
+
+    @property
+    def k6_figures(self) -> tuple[K6Figure, ...]:
+        """The figures of the whole beside k6's own; nothing where either is missing."""
+        metrics = self.summary.get("metrics") or {}
+        return tuple(_k6_figures(metrics, self.figures[0])) if self.figures and metrics else ()
+
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
         """What was judged, as k6 says it; nothing where it came to no summary."""
@@ -133,11 +156,12 @@ class LoadTestRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What was stored of a run, over all its windows."""
+    """What was stored of a run, over all its windows; `iterations` that were completed, by scenario of the script."""
 
     requests: int = 0
     failed: int = 0
     dropped: int = 0
+    iterations: Mapping[str, int] = field(default_factory=dict)
 
 
 def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus, str]:
@@ -161,15 +185,28 @@ def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus
         )
     if run.summary.get("unread"):
         return RunStatus.INVALID, f"{run.summary['unread']} of k6's samples could not be read."
-    if counts.dropped:
-        return RunStatus.INVALID, (
-            f"The load generator was saturated: {counts.dropped} iterations had no virtual user and were dropped. "
-            "Allow more VUs, or ask for less."
-        )
+    if saturation := _saturation(run, counts):
+        return RunStatus.INVALID, f"The load generator was saturated: {saturation}"
     missed = [each for each in run.thresholds if not each.is_met]
     if missed:
         return RunStatus.FAILED, f"{len(missed)} of {len(run.thresholds)} thresholds were missed."
     return RunStatus.PASSED, "All thresholds were met." if run.thresholds else "It ran to its end; nothing was judged."
+
+
+def _saturation(run: LoadTestRun, counts: Counts) -> str | None:
+    """Why the load was not the one that was asked for; None where it was, as far as that can be seen."""
+    if counts.dropped:
+        return f"{counts.dropped} iterations had no virtual user and were dropped. Allow more VUs, or ask for less."
+    for key, scenario in zip(run.names, run.definition.scenarios, strict=True):
+        planned = scenario.executor.planned_iterations if scenario.executor.kind in ARRIVAL_RATE else None
+        done = counts.iterations.get(key, 0)
+        unfinished = scenario.executor.most_vus  # each VU may have been interrupted in one at the end
+        if planned is not None and planned - done - unfinished > MISSED_SHARE * planned:
+            return f"{done} of {planned} iterations of {scenario.name!r} were done; k6 did not begin the others in time."
+    busiest = run.said("cpuBusiest")
+    if busiest is not None and busiest >= BUSY_SHARE:
+        return f"k6 used {busiest:.0%} of the processors that it may use. Ask for less, or give it more."
+    return None
 
 
 def _thresholds(names: Mapping[str, str], metrics: Mapping[str, Any]) -> list[Threshold]:
@@ -187,3 +224,14 @@ def _thresholds(names: Mapping[str, str], metrics: Mapping[str, Any]) -> list[Th
                 )
             )
     return found
+
+
+K6_TIMES = {"least": "min", "mean": "avg", "greatest": "max", "p50": "p(50)", "p90": "p(90)", "p95": "p(95)", "p99": "p(99)"}
+
+
+def _k6_figures(metrics: Mapping[str, Any], whole: RunFigures) -> Iterator[K6Figure]:
+    said = {"requests": metrics.get("http_reqs", {}).get("count"), "failed": metrics.get("http_req_failed", {}).get("passes")}
+    said |= {name: metrics.get("http_req_duration", {}).get(theirs) for name, theirs in K6_TIMES.items()}
+    for name, value in said.items():
+        if isinstance(value, int | float):
+            yield K6Figure(figure=name, stored=getattr(whole, name), k6=value)

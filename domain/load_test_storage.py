@@ -11,7 +11,17 @@ from domain.load_test_run import Counts, LoadTestRun, RunStatus
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.project import Project, ProjectDefinition
-from domain.query import EndpointQuery, LoadTestQuery, LoadTestRunQuery, Page, ProjectQuery, TargetQuery, WindowQuery
+from domain.query import (
+    EndpointQuery,
+    LoadTestQuery,
+    LoadTestRunQuery,
+    Page,
+    ProjectQuery,
+    ResourceUsageQuery,
+    TargetQuery,
+    WindowQuery,
+)
+from domain.resource_usage import ResourceUsage
 from domain.secret import Sealed, Secret
 from domain.target import Target, TargetAnalysis, TargetDefinition
 
@@ -207,4 +217,16 @@ class LoadTestRunStore(Protocol):
 
     async def windows(self, query: WindowQuery) -> list[MetricWindow]:
         """Windows of a run, by start and scenario; those that begin at one time are never parted."""
+        ...
+
+
+class ResourceUsageStore(Protocol):
+    """What was measured of the pods under test, in one unit of work."""
+
+    async def add(self, run_id: int, usages: Sequence[ResourceUsage]) -> None:
+        """Store measurements; one of the same pod and window that is there already stays."""
+        ...
+
+    async def find(self, query: ResourceUsageQuery) -> list[ResourceUsage]:
+        """Measurements of a run, by start and pod."""
         ...

@@ -159,6 +159,27 @@ class WindowQuery:
     changed_after: int | None = None
 
 
+class MetricsInclude(StrEnum):
+    """What of a run is watched: all, what k6 measures, or CPU and memory of what is under test."""
+
+    ALL = "ALL"
+    K6_ONLY = "K6_ONLY"
+    RESOURCES_ONLY = "RESOURCES_ONLY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUsageQuery:
+    """Which measurements of a run's pods: of windows that begin after a second since 1970, the first so many; all for None.
+
+    `changed_after` leaves only those with a greater id.
+    """
+
+    run_id: int
+    after: int | None = None
+    first: int | None = None
+    changed_after: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointQuery:
     """Which endpoints of one analysis, in the document's order, after the place `after` (from 1).

@@ -32,7 +32,8 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_METADATA = 65_536  # bytes of one report; also of all that is noted of a task
 MAX_JOB_METADATA = 4 * MAX_METADATA
 NOTING = frozenset({EventKind.NOTE, EventKind.STATUS})
-OF_THE_SHIM = frozenset({"artifactMissing", "artifactRefused", "reason"})  # few and short, and decide over the job
+RESERVE = 4_096  # bytes more, for what decides over the job: a new status, and the shim's notes of artifacts
+OF_THE_SHIM = frozenset({"artifactMissing", "artifactRefused", "reason"})
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]+)?")  # RFC 6838, with parameters in ASCII
 REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
 JOB_KINDS = frozenset({EventKind.NOTE, EventKind.ARTIFACT})
@@ -143,36 +144,28 @@ def _record(change: Change, job: Job, report: Report, now: datetime, artifacts: 
     values: dict[str, Any] = {
         "sequence": report.sequence,
         "reported_at": report.reported_at,
-        "metadata": report.metadata if report.artifact is None else _artifact_metadata(report.artifact),
         "progress": None if report.progress is None else round(report.progress, PROGRESS_DIGITS),
     }
+    if report.task is None and report.kind not in JOB_KINDS:
+        raise ValidationFailed.of("task", "is required")
+    task = None if report.task is None else job.task(report.task)
+    if report.task is not None and task is None:
+        raise ValidationFailed.of("task", f"the job has no task {report.task[:100]!r}")
+    if task is not None and report.kind is EventKind.STATUS:
+        _check_status(task, report)
+        values["status"] = report.status
+    values["metadata"] = _metadata(change, job, task, report)
     if report.artifact is not None and _is_known(report.artifact, artifacts):
         change.consume(job.id, report.sequence)
         return False
-    if report.task is None:
-        if report.kind not in JOB_KINDS:
-            raise ValidationFailed.of("task", "is required")
-        if not report.metadata.keys() <= OF_THE_SHIM:
-            _check_room(report, job.metadata, MAX_JOB_METADATA)
+    if task is None:
         change.emit_for_job(job, report.kind, **values)
         return True
-    task = job.task(report.task)
-    if task is None:
-        raise ValidationFailed.of("task", f"the job has no task {report.task[:100]!r}")
-    if report.kind is EventKind.STATUS:
-        _check_status(task, report)
-        values["status"] = report.status
-    elif report.kind is EventKind.PROGRESS:
+    if report.kind is EventKind.PROGRESS:
         _check_progress(task, report)
         if _comes_too_soon(task, now):
             change.coalesce(job.id, task.name, report.sequence, values["progress"])
             return False
-    try:
-        _check_room(report, task.metadata, MAX_METADATA)
-    except ValidationFailed:
-        if report.status in (None, task.status):
-            raise
-        values["metadata"] = {}  # the step's outcome counts, not what it had to say about it
     change.emit_for_task(job, task, report.kind, **values)
     return True
 
@@ -181,7 +174,6 @@ def _check(report: Report) -> None:
     """What can be told from the report alone."""
     if report.kind not in TASK_KINDS:
         raise ValidationFailed.of("kind", f"{report.kind} can't be reported")
-    check_document("metadata", report.metadata, most=MAX_METADATA)
     if (report.kind is EventKind.ARTIFACT) != (report.artifact is not None):
         raise ValidationFailed.of("artifact", "is required of an ARTIFACT, and of nothing else")
     if report.progress is not None and not 0 <= report.progress <= 1:
@@ -190,13 +182,37 @@ def _check(report: Report) -> None:
         raise ValidationFailed.of("reportedAt", f"must be a time since {EARLIEST.year}, with its offset")
 
 
-def _check_room(report: Report, noted: Mapping[str, Any], most: int) -> None:
+def _metadata(change: Change, job: Job, task: Task | None, report: Report) -> Mapping[str, Any]:
+    """What is recorded beside the report; of a new status that says too much or what can't be stored, why that is not there."""
+    try:
+        check_document("metadata", report.metadata, most=MAX_METADATA)
+        if report.artifact is not None:
+            return _artifact_metadata(report.artifact)
+        if report.kind in NOTING and report.metadata:
+            _check_room(change, job, task, report)
+        return report.metadata
+    except ValidationFailed as error:
+        if report.kind is EventKind.STATUS:
+            return {"metadataRefused": error.message}
+        raise
+
+
+def _check_room(change: Change, job: Job, task: Task | None, report: Report) -> None:
     """Notes stay with a task or job, and whoever reads that reads them: all of them together have a limit too."""
-    if report.kind not in NOTING or not report.metadata or not noted:
-        return
-    size = len(json.dumps({**noted, **report.metadata}, ensure_ascii=False, separators=(",", ":")).encode())
-    if size > most:
+    noted, most = (job.metadata, MAX_JOB_METADATA) if task is None else (task.metadata, MAX_METADATA)
+    has_reserve = report.kind is EventKind.STATUS or report.metadata.keys() <= OF_THE_SHIM
+    key = (job.id, report.task)
+    size = change.note_bytes[key] if key in change.note_bytes else _bytes(noted) + 1
+    size += _bytes(report.metadata) - _bytes({name: noted[name] for name in report.metadata if name in noted})
+    if size > most + (RESERVE if has_reserve else 0):
         raise ValidationFailed.of("metadata", f"with what was noted before is {size} bytes long; {most} are allowed")
+    change.note_bytes[key] = size
+
+
+def _bytes(notes: Mapping[str, Any]) -> int:
+    """The bytes of notes as JSON but for one brace, so that the sizes of parts add up."""
+    dumped = (json.dumps({name: value}, ensure_ascii=False, separators=(",", ":")) for name, value in notes.items())
+    return sum(len(each.encode()) - 1 for each in dumped)
 
 
 def _check_status(task: Task, report: Report) -> None:

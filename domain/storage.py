@@ -14,11 +14,20 @@ from domain.event import Event
 from domain.idempotency_key import KeyRecord
 from domain.job import Job
 from domain.kit import Kit, KitIdentity
-from domain.load_test_storage import LoadTestRunStore, LoadTestStore, ProjectStore, SecretStore, TargetStore
+from domain.load_test_storage import (
+    LoadTestRunStore,
+    LoadTestStore,
+    ProjectStore,
+    ResourceUsageStore,
+    SecretStore,
+    TargetStore,
+)
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
 from domain.visibility import Visibility
+
+MOST_BYTES = 2**31 - 1  # as many as a piece of a log can have
 
 
 class KitStore(Protocol):
@@ -228,10 +237,13 @@ class LogStore(Protocol):
         """Store the next piece; IntegrityError where that offset was stored already."""
         ...
 
-    async def read_many(self, places: Sequence[tuple[AttemptKey, int]], limit: int) -> list[Sequence[LogChunk]]:
+    async def read_many(
+        self, places: Sequence[tuple[AttemptKey, int]], limit: int, most_bytes: int = MOST_BYTES
+    ) -> list[Sequence[LogChunk]]:
         """For each attempt and byte offset up to `limit` chunks that hold anything from there on, the first cut to begin there.
 
-        One statement for all, in their order.
+        One statement for all, in their order. Of each chunk no more than its first `most_bytes` are read, and nothing follows it
+        without a hole then.
         """
         ...
 
@@ -263,6 +275,8 @@ class UnitOfWork(Protocol):
     def load_tests(self) -> LoadTestStore: ...
     @property
     def load_test_runs(self) -> LoadTestRunStore: ...
+    @property
+    def resource_usages(self) -> ResourceUsageStore: ...
 
 
 class Database(Protocol):

@@ -18,6 +18,7 @@ from persistence.repositories.load_test import LoadTestRepository
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
 from persistence.repositories.project import ProjectRepository
+from persistence.repositories.resource_usage import ResourceUsageRepository
 from persistence.repositories.secret import SecretRepository
 from persistence.repositories.target import TargetRepository
 
@@ -41,6 +42,7 @@ class UnitOfWork:
         self.secrets = SecretRepository(connection)
         self.load_tests = LoadTestRepository(connection)
         self.load_test_runs = LoadTestRunRepository(connection)
+        self.resource_usages = ResourceUsageRepository(connection)
 
 
 class Database:

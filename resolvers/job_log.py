@@ -14,13 +14,14 @@ from domain.errors import NotFound, Unavailable
 from domain.kit import Kit
 from domain.live import Topic
 from domain.runner import LogChunk
-from domain.storage import UnitOfWork
 from resolvers.authorisation import visibility_of
 from resolvers.change import kit_of_job
 from resolvers.live import POLL_SECONDS, LiveKits
 from resolvers.services import Services
 
-LOG_CHUNKS = 16
+LOG_BYTES = 4_194_304  # of all output that is read at once, and no less than FEWEST_BYTES of each log
+FEWEST_BYTES = 16_384
+LOG_CHUNKS = 16  # that are read of one log, at most
 FEWEST_CHUNKS = 4  # a character has at most four bytes: so many chunks hold its end, wherever it was cut
 
 
@@ -48,28 +49,18 @@ async def read_logs(services: Services, places: Sequence[LogPlace]) -> list[LogF
 
     The more places, the shorter the pieces, so that a page of jobs does not carry all their output at once.
     """
-    limit = max(1, LOG_CHUNKS // len(places))
+    most = max(FEWEST_BYTES, LOG_BYTES // len(places))
+    limit = max(FEWEST_CHUNKS, LOG_CHUNKS // len(places))
     async with services.database.snapshot() as work:
-        frames = await _read(work, places, limit)
-        cut = [number for number, (frame, has_output) in enumerate(frames) if has_output and frame is None]
-        if cut and limit < FEWEST_CHUNKS:
-            again = await _read(work, [places[number] for number in cut], FEWEST_CHUNKS)
-            frames = [again[cut.index(number)] if number in cut else frame for number, frame in enumerate(frames)]
-    return [frame for frame, _ in frames]
+        found = await work.logs.read_many([(place.key, place.after) for place in places], limit, most)
+    return [_log_frame(place, chunks, limit, most) for place, chunks in zip(places, found, strict=True)]
 
 
-async def _read(work: UnitOfWork, places: Sequence[LogPlace], limit: int) -> list[tuple[LogFrame | None, bool]]:
-    """The frame at each place, None where no character is whole yet, and whether there is any output."""
-    found = await work.logs.read_many([(place.key, place.after) for place in places], limit)
-    return [
-        (_log_frame(place, chunks, may_follow=len(chunks) == limit), bool(chunks))
-        for place, chunks in zip(places, found, strict=True)
-    ]
-
-
-def _log_frame(place: LogPlace, chunks: Sequence[LogChunk], *, may_follow: bool) -> LogFrame | None:
+def _log_frame(place: LogPlace, chunks: Sequence[LogChunk], limit: int, most: int) -> LogFrame | None:
+    """The frame of at most `most` bytes; None where no character is whole yet."""
     data = b"".join(chunk.data for chunk in chunks)
-    is_last = place.is_over and not may_follow
+    is_last = place.is_over and len(chunks) < limit and len(data) <= most
+    data = data[:most]
     if not data and not is_last:
         return None
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")

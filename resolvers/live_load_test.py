@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from domain.actor import Actor
@@ -16,7 +16,8 @@ from domain.live import Topic
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.metric_series import MetricSeries, series_of
 from domain.metric_window import MetricWindow
-from domain.query import WindowQuery
+from domain.query import MetricsInclude, ResourceUsageQuery, WindowQuery
+from domain.resource_usage import ResourceSeries, ResourceUsage, resource_series
 from resolvers.authorisation import require_person
 from resolvers.load_test_run import read_run
 from resolvers.services import Services
@@ -29,90 +30,145 @@ SETTLE_SECONDS = 3.0  # after its end a window with any sample has been told, un
 class RunFrame:
     """What is new of a run: windows that follow one another, as columns; none where only the run itself has changed.
 
-    `is_snapshot`: the first frame, with all windows so far. `is_revision`: samples of windows that were sent before have come
-    late. `is_end`: the run has its verdict, and nothing follows.
+    `is_snapshot`: the first frame, with all windows so far. `is_revision`: something of windows that were sent before has come
+    late, of k6 or of the pods; the other of the two is empty. `is_end`: the run has its verdict, and nothing follows.
     """
 
     run: LoadTestRun
-    series: Sequence[MetricSeries]
+    series: Sequence[MetricSeries] = ()
+    pods: Sequence[ResourceSeries] = ()
     is_snapshot: bool = False
     is_revision: bool = False
     is_end: bool = False
 
 
-async def watch_run(services: Services, actor: Actor, run_id: int) -> AsyncIterator[RunFrame]:
+async def watch_run(services: Services, actor: Actor, run_id: int, include: MetricsInclude) -> AsyncIterator[RunFrame]:
     """The run as it is, then whatever is new of it, until it has its verdict."""
     require_person(actor)
     async with services.bus.subscribe(Topic.LOAD_TEST_RUN, str(run_id)) as notices:
         heard = asyncio.ensure_future(anext(notices))
         try:
-            run, windows = await _read(services, run_id, None)
-            watched = _Watched(run)
-            yield watched.snapshot(windows)
+            run, news = await _read(services, run_id, include, None)
+            watched = _Watched(run, include)
+            yield watched.snapshot(news)
             while not run.has_ended:
                 await asyncio.wait({heard}, timeout=min(POLL_SECONDS, run.window_seconds))
                 if heard.done():
                     heard = asyncio.ensure_future(anext(notices))
                 with suppress(Unavailable):
-                    run, windows = await _read(services, run_id, run.last_sequence)
-                    for frame in watched.news(run, windows):
+                    run, news = await _read(services, run_id, include, (run.last_sequence, watched.last_usage))
+                    for frame in watched.frames(run, news):
                         yield frame
         finally:
             heard.cancel()
 
 
-async def _read(services: Services, run_id: int, known_sequence: int | None) -> tuple[LoadTestRun, list[MetricWindow]]:
-    """The run, and the windows that reports after that number have changed, all from one moment."""
+@dataclass(frozen=True, slots=True)
+class _News:
+    """Windows of k6 and usages of pods, each sorted by start."""
+
+    windows: Sequence[MetricWindow]
+    usages: Sequence[ResourceUsage]
+
+    @property
+    def starts(self) -> list[int]:
+        """The starts of the windows that it is about, each once."""
+        return sorted({each.start for each in self.windows} | {each.start for each in self.usages})
+
+    def of(self, starts: range) -> "_News":
+        """What of it lies in windows that begin at `starts`."""
+        return _News(
+            [each for each in self.windows if each.start in starts], [each for each in self.usages if each.start in starts]
+        )
+
+
+async def _read(
+    services: Services, run_id: int, include: MetricsInclude, known: tuple[int, int] | None
+) -> tuple[LoadTestRun, _News]:
+    """The run, with what was reported and measured after these numbers, all from one moment."""
+    sequence, usage = known or (None, None)
+    windows: list[MetricWindow] = []
+    usages: list[ResourceUsage] = []
     async with services.database.snapshot() as work:
         run = await read_run(work, run_id)
-        query = WindowQuery(run_id=run_id, changed_after=known_sequence)
-        return run, await work.load_test_runs.windows(query)
+        if include is not MetricsInclude.RESOURCES_ONLY:
+            windows = await work.load_test_runs.windows(WindowQuery(run_id=run_id, changed_after=sequence))
+        if include is not MetricsInclude.K6_ONLY:
+            usages = await work.resource_usages.find(ResourceUsageQuery(run_id=run_id, changed_after=usage))
+        return run, _News(windows, usages)
 
 
 class _Watched:
-    """What one watcher knows: the run's version and the last window's start."""
+    """What one watcher knows: the run's version, the last window's start, and the last usage of each pod up to it.
 
-    def __init__(self, run: LoadTestRun) -> None:
+    What is measured of the pods is there before k6's figures of the same window; it waits for them.
+    """
+
+    def __init__(self, run: LoadTestRun, include: MetricsInclude) -> None:
         self._run = run
+        self._include = include
         self._last_start: int | None = None
+        self._waiting: list[ResourceUsage] = []
+        self._usages: dict[str, ResourceUsage] = {}
+        self.last_usage = 0
 
-    def snapshot(self, windows: Sequence[MetricWindow]) -> RunFrame:
+    def snapshot(self, news: _News) -> RunFrame:
         """The first frame."""
-        self._last_start = windows[-1].start if windows else None
-        return RunFrame(self._run, self._series(windows), is_snapshot=True, is_end=self._run.has_ended)
+        *_, frame = [RunFrame(self._run), *self.frames(self._run, news)]
+        return replace(frame, is_snapshot=True, is_revision=False, is_end=self._run.has_ended)
 
-    def news(self, run: LoadTestRun, windows: Sequence[MetricWindow]) -> Iterable[RunFrame]:
+    def frames(self, run: LoadTestRun, news: _News) -> Iterable[RunFrame]:
         """The frames of what has changed, earlier windows first."""
         is_changed, self._run = run.version > self._run.version, run
-        last = self._last_start
-        late = [each for each in windows if last is not None and each.start <= last]
-        for part in _in_a_row(late, run.window_seconds):
-            yield RunFrame(run, self._series(part), is_revision=True)
-        until = self._until([each.start for each in windows])
+        self.last_usage = max([self.last_usage, *(each.id for each in news.usages)])
+        news = _News(news.windows, sorted([*self._waiting, *news.usages], key=lambda each: each.start))
+        last, seconds = self._last_start, run.window_seconds
+        if last is not None:
+            yield from self._revisions(news, last)
+        until = self._until(news)
+        self._waiting = [each for each in news.usages if until is None or each.start > until]
         if until is not None and until != last:
-            first = min(each.start for each in windows) if last is None else last + run.window_seconds
+            first = news.starts[0] if last is None else last + seconds
+            starts = range(first, until + 1, seconds)
             self._last_start = until
-            fresh = [each for each in windows if each.start >= first]
-            yield RunFrame(run, self._series(fresh, range(first, until + 1, run.window_seconds)), is_end=run.has_ended)
+            yield self._frame(news.of(starts), starts, is_end=run.has_ended)
         elif is_changed:
-            yield RunFrame(run, (), is_end=run.has_ended)
+            yield RunFrame(run, is_end=run.has_ended)
 
-    def _until(self, starts: Sequence[int]) -> int | None:
+    def _revisions(self, news: _News, last: int) -> Iterable[RunFrame]:
+        for late in (_News(news.windows, ()), _News((), news.usages)):
+            for starts in _in_a_row([each for each in late.starts if each <= last], self._run.window_seconds):
+                yield self._frame(late.of(starts), starts, is_revision=True)
+
+    def _until(self, news: _News) -> int | None:
         """The start of the last window to send: the last one with samples, or one that must be over and has none."""
-        found = max([*starts, *([] if self._last_start is None else [self._last_start])], default=None)
-        if found is None or self._run.status is not RunStatus.RUNNING:
-            return found
+        of_pods = news.usages if self._include is MetricsInclude.RESOURCES_ONLY or self._run.has_ended else ()
+        starts = _News(news.windows, of_pods).starts + ([] if self._last_start is None else [self._last_start])
+        begun = [*starts, *news.starts]
+        if self._run.status is RunStatus.RUNNING and begun:
+            seconds = self._run.window_seconds
+            over = int(time.time() - SETTLE_SECONDS) // seconds * seconds - seconds
+            starts += [over] if over >= min(begun) else []
+        return max(starts, default=None)
+
+    def _frame(self, news: _News, starts: range, *, is_revision: bool = False, is_end: bool = False) -> RunFrame:
+        series: Sequence[MetricSeries] = ()
+        pods: Sequence[ResourceSeries] = ()
         seconds = self._run.window_seconds
-        over = int(time.time() - SETTLE_SECONDS) // seconds * seconds - seconds
-        return max(found, over)
+        if self._include is not MetricsInclude.RESOURCES_ONLY and (news.windows or not is_revision):
+            series = series_of(news.windows, seconds, self._run.names, starts)
+        if self._include is not MetricsInclude.K6_ONLY and (news.usages or not is_revision):
+            pods = resource_series(news.usages, seconds, starts, {} if is_revision else self._usages)
+        for usage in news.usages:
+            known = self._usages.get(usage.pod)
+            if known is None or usage.start >= known.start:
+                self._usages[usage.pod] = usage
+        return RunFrame(self._run, series, pods, is_revision=is_revision, is_end=is_end)
 
-    def _series(self, windows: Sequence[MetricWindow], starts: range | None = None) -> list[MetricSeries]:
-        return series_of(windows, self._run.window_seconds, self._run.names, starts)
 
-
-def _in_a_row(windows: Sequence[MetricWindow], seconds: int) -> Iterable[list[MetricWindow]]:
-    """The windows, sorted by start, in parts without a hole."""
-    starts = sorted({each.start for each in windows})
+def _in_a_row(starts: Sequence[int], seconds: int) -> Iterable[range]:
+    """Sorted starts of windows in parts without a hole."""
     place = {start: start - number * seconds for number, start in enumerate(starts)}
-    for _, part in groupby(windows, key=lambda each: place[each.start]):
-        yield list(part)
+    for _, part in groupby(starts, key=lambda each: place[each]):
+        found = list(part)
+        yield range(found[0], found[-1] + 1, seconds)

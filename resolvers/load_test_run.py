@@ -12,7 +12,8 @@ from domain.live import Notice, Topic
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import MetricWindow
-from domain.query import LoadTestRunQuery, Page, WindowQuery
+from domain.query import LoadTestRunQuery, Page, ResourceUsageQuery, WindowQuery
+from domain.resource_usage import CARRY_SECONDS, ResourceSeries, resource_series
 from domain.storage import UnitOfWork
 from resolvers.authorisation import require_person
 from resolvers.load_test import load_plan, read_load_test
@@ -170,3 +171,17 @@ async def windows_of_run(services: Services, query: WindowQuery) -> list[MetricW
     """Windows of a run that the caller was shown."""
     async with services.database.snapshot() as work:
         return await work.load_test_runs.windows(query)
+
+
+async def resources_of_run(services: Services, run: LoadTestRun, after: int | None, first: int) -> list[ResourceSeries]:
+    """What pods under test used in the next so many windows after `after`, of a run that the caller was shown."""
+    carried = max(CARRY_SECONDS // run.window_seconds, 1)
+    async with services.database.snapshot() as work:
+        found = await work.resource_usages.find(ResourceUsageQuery(run_id=run.id, after=after, first=first))
+        if not found:
+            return []
+        starts = range(found[0].start, found[-1].start + 1, run.window_seconds)
+        lookback = starts.start - (carried + 1) * run.window_seconds
+        earlier = await work.resource_usages.find(ResourceUsageQuery(run_id=run.id, after=lookback, first=carried))
+    before = {usage.pod: usage for usage in earlier if usage.start < starts.start}
+    return resource_series(found, run.window_seconds, starts, before)

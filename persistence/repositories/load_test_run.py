@@ -17,12 +17,13 @@ from domain.load_test_storage import LoadTestRunStore
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.query import LoadTestRunQuery, Page, WindowQuery
-from persistence import tables
+from persistence import load_test_tables as tables
+from persistence import tables as shared
 from persistence.dialect import among, clock, insert_into
 from persistence.listing import from_place
 
 RUN, EVENT, WINDOW = tables.load_test_run, tables.load_test_run_event, tables.metric_window
-RUNNER, TARGET = tables.runner, tables.target
+RUNNER, TARGET = shared.runner, tables.target
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
 SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id")]
 FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
@@ -134,9 +135,15 @@ class LoadTestRunRepository(LoadTestRunStore):
         return True
 
     async def counts(self, run_id: int) -> Counts:
-        sums = [func.coalesce(func.sum(WINDOW.c[name]), 0) for name in ("requests", "failed", "dropped")]
-        row = (await self._connection.execute(select(*sums).where(WINDOW.c.run_id == run_id))).one()
-        return Counts(requests=int(row[0]), failed=int(row[1]), dropped=int(row[2]))
+        sums = [func.sum(WINDOW.c[name]).label(name) for name in ("requests", "failed", "dropped", "iterations")]
+        query = select(WINDOW.c.scenario, *sums).where(WINDOW.c.run_id == run_id).group_by(WINDOW.c.scenario)
+        rows = (await self._connection.execute(query)).all()
+        return Counts(
+            requests=sum(int(row.requests) for row in rows),
+            failed=sum(int(row.failed) for row in rows),
+            dropped=sum(int(row.dropped) for row in rows),
+            iterations={row.scenario: int(row.iterations) for row in rows},
+        )
 
     async def windows(self, query: WindowQuery) -> list[MetricWindow]:
         starts = select(WINDOW.c.start).where(WINDOW.c.run_id == query.run_id)

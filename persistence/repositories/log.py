@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, Uuid, and_, func, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, LargeBinary, Uuid, and_, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from domain.attempt import AttemptKey
 from domain.runner import LogChunk
-from domain.storage import LogStore
+from domain.storage import MOST_BYTES, LogStore
 from persistence import tables
 from persistence.dialect import first_of_each, table_of
 
@@ -32,7 +32,9 @@ class LogRepository(LogStore):
         values = {"job_id": key.job_id, "attempt": key.number, "start": chunk.offset, "data": chunk.data, "recorded_at": at}
         await self._connection.execute(CHUNK.insert().values(values))
 
-    async def read_many(self, places: Sequence[tuple[AttemptKey, int]], limit: int) -> list[Sequence[LogChunk]]:
+    async def read_many(
+        self, places: Sequence[tuple[AttemptKey, int]], limit: int, most_bytes: int = MOST_BYTES
+    ) -> list[Sequence[LogChunk]]:
         if not places:
             return []
         dialect = self._connection.dialect.name
@@ -48,11 +50,12 @@ class LogRepository(LogStore):
             holds_it = chunk.start >= func.coalesce(first.correlate(wanted).scalar_subquery(), 0)
             return [holds_it, chunk.start + func.length(chunk.data) > wanted.c.after]
 
+        skipped = case((wanted.c.after > CHUNK.c.start, wanted.c.after - CHUNK.c.start), else_=0)
+        piece = func.substr(CHUNK.c.data, cast(skipped + 1, Integer), most_bytes, type_=LargeBinary)
+        selected = select(CHUNK.c.start, (CHUNK.c.start + skipped).label("begin"), piece.label("piece"))
         found: list[list[LogChunk]] = [[] for _ in places]
-        selected = select(CHUNK.c.start, CHUNK.c.data)
         for row in await self._connection.execute(first_of_each(dialect, wanted, selected, CHUNK.c.start, limit, conditions)):
-            skipped = max(0, places[row.place][1] - row.start)
-            found[row.place].append(LogChunk(row.start + skipped, row.data[skipped:]))
+            found[row.place].append(LogChunk(row.begin, row.piece))
         return list(found)
 
     @staticmethod

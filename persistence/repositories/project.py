@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.load_test_storage import ProjectStore
 from domain.project import Project, ProjectDefinition
 from domain.query import Page, ProjectQuery
-from persistence import tables
+from persistence import load_test_tables as tables
 from persistence.listing import begins_with, is_archived
 from persistence.versioned import Versioned, VersionedRows
 

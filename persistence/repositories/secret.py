@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.load_test_storage import SecretStore
 from domain.secret import Sealed, Secret
 from persistence.dialect import among, insert_into
-from persistence.secret_table import target_secret
+from persistence.load_test_tables import target_secret
 
 SECRET = target_secret
 SHOWN = [column for column in SECRET.c if column.name != "ciphertext"]

@@ -16,7 +16,7 @@ from domain.errors import ValidationFailed
 from domain.load_test_storage import TargetStore
 from domain.query import EndpointQuery, Page, TargetQuery
 from domain.target import Target, TargetAnalysis, TargetDefinition
-from persistence import tables
+from persistence import load_test_tables as tables
 from persistence.dialect import among
 from persistence.listing import begins_with, is_archived
 from persistence.versioned import Versioned, VersionedRows

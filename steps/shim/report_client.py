@@ -143,6 +143,10 @@ class ReportClient(Thread):
         file = output_file(self._folder.output, name)
         if file is None:
             return note({"artifactMissing": name[:SHOWN]})
+        if len(name) > SHOWN:
+            return note(
+                {"artifactRefused": name[:SHOWN], "reason": f"the name is {len(name)} characters long; {SHOWN} are allowed"}
+            )
         status = file.stat()
         version = (name, status.st_ino, status.st_mtime_ns, status.st_size)
         if version not in self._digests:
@@ -153,7 +157,7 @@ class ReportClient(Thread):
         except Rejected as error:
             if digest(file) != (sha256, size):
                 raise Unreachable(f"{name} was changed while it was sent") from error
-            return note({"artifactRefused": name[:SHOWN], "reason": str(error)[:SHOWN]})
+            return note({"artifactRefused": name[:SHOWN], "reason": shown(str(error).encode("utf-8", "replace"))})
         self._last_answer = time.monotonic()
         return {**report, "artifact": {**report["artifact"], "sha256": sha256, "size": size}}
 

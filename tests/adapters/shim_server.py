@@ -24,6 +24,7 @@ class Faults:
     """What the server does wrong. Counters are used up one by one; -1 means until it is set otherwise."""
 
     report_status: int | None = None
+    upload_refusal: bytes | None = None
     is_hanging: bool = False
     is_superseded: bool = False
     is_unauthorized: bool = False
@@ -232,6 +233,13 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         if faults.report_status is not None and self.command == "POST":
             self._json(faults.report_status, {})
+            return True
+        if faults.upload_refusal is not None and self.command == "PUT":
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(413)
+            self.send_header("Content-Length", str(len(faults.upload_refusal)))
+            self.end_headers()
+            self.wfile.write(faults.upload_refusal)
             return True
         if self.path.startswith("/attempt/") and faults.is_superseded:
             self._json(409, SUPERSEDED)

@@ -144,6 +144,23 @@ def test_upload_that_the_server_refuses_becomes_a_note(folder: ShimFolder, serve
     assert server.state.reports[0]["metadata"]["artifactRefused"] == "a"
 
 
+def test_whatever_refuses_an_upload_and_says_the_note_can_be_stored(folder: ShimFolder, server: ShimServer) -> None:
+    (folder.output / "a").write_text("content")
+    server.faults.upload_refusal = b"<h1>\x00too\xff" + b"x" * 5_000
+    send(folder, server, [json.dumps({"artifact": {"name": "a"}})])
+    noted = server.state.reports[0]["metadata"]
+    assert noted["artifactRefused"] == "a" and noted["reason"].startswith("status 413: <h1>\ufffdtoo\ufffdx")
+    assert len(noted["reason"]) == 200
+
+
+def test_names_that_are_too_long_become_notes(folder: ShimFolder, server: ShimServer) -> None:
+    (folder.output / ("a" * 250)).write_text("content")
+    send(folder, server, [json.dumps({"artifact": {"name": name}}) for name in ("a" * 250, "b" * 300)])
+    refused, missing = [report["metadata"] for report in server.state.reports]
+    assert refused["artifactRefused"] == "a" * 200 and "250 characters" in refused["reason"]
+    assert missing == {"artifactMissing": "b" * 200}
+
+
 def test_empty_artifact_and_one_that_is_there_already(folder: ShimFolder, server: ShimServer) -> None:
     (folder.output / "empty").touch()
     for _ in range(2):

@@ -1,17 +1,25 @@
 """Watching a run: the snapshot first, each window once, revisions said to be such, the verdict last."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from domain.live import Notice, Topic
 from domain.load_test_run import RunStatus
+from domain.resource_usage import PodSpecs, ResourceUsage
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_kit_subscription import Frames, watching
 from tests.api.test_load_test_report import STOP, Run, started, window
 
-METRICS = """subscription ($id: ID!) { loadTestMetrics(runId: $id) { isSnapshot isRevision isEnd run { status message }
-  series { scenario windowStart requests failed vus p95 } } }"""
+METRICS = """subscription ($id: ID!, $include: MetricsInclude! = ALL) { loadTestMetrics(runId: $id, include: $include) {
+  isSnapshot isRevision isEnd run { status message } series { scenario windowStart requests failed vus p95 }
+  pods { pod windowStart sampledAt usage { cpuPercent memoryPercent cpuPredicted memoryPredicted }
+    actualUsage { cpuMillicores memoryMb }
+    specs { cpuRequestMillicores cpuLimitMillicores memoryRequestMb memoryLimitMb } } } }"""
+RESOURCES = """query ($id: ID!, $first: Int! = 100, $after: DateTime) { loadTestRun(id: $id) {
+  resources(first: $first, after: $after) { pod windowStart usage { cpuPredicted } actualUsage { cpuMillicores } } } }"""
 
 
 async def become(run: Run, *statuses: RunStatus) -> None:
@@ -29,6 +37,33 @@ def shown(frame: dict[str, Any]) -> tuple[str, list[str], list[int]]:
     kind = next((name for key, name in kinds.items() if frame[key]), "windows")
     overall = frame["series"][0] if frame["series"] else {"windowStart": [], "requests": []}
     return kind, [each[14:19] for each in overall["windowStart"]], overall["requests"]
+
+
+async def measure(run: Run, *figures: tuple[int, str, float | None]) -> None:
+    """Do what the resource watcher does: start, pod and millicores of each measurement."""
+    services = run.plog.container.services
+    specs = PodSpecs(cpu_limit=1000, memory_limit=200_000_000)
+    usages = [
+        ResourceUsage(
+            start=start, pod=pod, sampled_at=datetime.now(UTC), cpu_millicores=cpu, memory_bytes=50_000_000, specs=specs
+        )
+        for start, pod, cpu in figures
+    ]
+    async with services.database.transaction() as work:
+        await work.resource_usages.add(run.run.id, usages)
+    await services.bus.publish([Notice(Topic.LOAD_TEST_RUN, str(run.run.id), run.run.version)])
+
+
+def pods_shown(frame: dict[str, Any]) -> dict[str, tuple[list[str], list[float | None], list[bool]]]:
+    """For each pod the seconds of its windows, its millicores, and which of them are predicted."""
+    return {
+        each["pod"]: (
+            [at[14:19] for at in each["windowStart"]],
+            each["actualUsage"]["cpuMillicores"],
+            each["usage"]["cpuPredicted"],
+        )
+        for each in frame["pods"]
+    }
 
 
 async def next_with_windows(frames: Frames) -> dict[str, Any]:
@@ -69,6 +104,71 @@ async def test_windows_in_which_nothing_arrives_are_sent_while_it_runs(plog: Plo
         frame = await next_with_windows(frames)
         overall = frame["series"][0]
         assert set(overall["requests"]) == {0} and set(overall["p95"]) == {None} and not frame["isRevision"]
+
+
+@BOTH_DATABASES
+async def test_resources_are_watched_beside_the_windows_of_k6(plog: Plog) -> None:
+    run = await started(plog)
+    await measure(run, (1000, "api", 100.0), (1005, "api", 200.0))
+    await run.report(window(1, 1000, 10.0))
+    async with watching(plog, METRICS, id=run.id) as frames:
+        first = await frames.next()
+        assert shown(first) == ("snapshot", ["16:40"], [1]), "what is measured of the pods waits for k6's figures"
+        assert pods_shown(first) == {"api": (["16:40"], [100.0], [False])}
+        assert first["pods"][0]["usage"] | {"cpuPredicted": 0} == {
+            "cpuPercent": [10.0],
+            "memoryPercent": [25.0],
+            "cpuPredicted": 0,
+            "memoryPredicted": [False],
+        }
+        assert first["pods"][0]["actualUsage"]["memoryMb"] == [50.0] and first["pods"][0]["sampledAt"][0]
+        assert first["pods"][0]["specs"] == {
+            "cpuRequestMillicores": [None],
+            "cpuLimitMillicores": [1000],
+            "memoryRequestMb": [None],
+            "memoryLimitMb": [200.0],
+        }
+        await run.report(window(2, 1010, 10.0))
+        second = await frames.next()
+        assert shown(second) == ("windows", ["16:45", "16:50"], [0, 1])
+        assert pods_shown(second) == {"api": (["16:45", "16:50"], [200.0, 200.0], [False, True])}
+        await measure(run, (1010, "api", 300.0), (1000, "api", 999.0))
+        third = await frames.next()
+        assert shown(third) == ("revision", [], []) and pods_shown(third) == {"api": (["16:50"], [300.0], [False])}
+        await run.report(window(3, 1010, 10.0, 20.0, revision=2))
+        fourth = await frames.next()
+        assert shown(fourth) == ("revision", ["16:50"], [2]) and fourth["pods"] == []
+        await plog.answer(STOP, id=run.id)
+        assert shown(await frames.next()) == ("end", [], [])
+    found = await plog.answer(RESOURCES, id=run.id, first=2)
+    assert pods_shown({"pods": found["resources"]})["api"][1] == [100.0, 200.0]
+    found = await plog.answer(RESOURCES, id=run.id, after="1970-01-01T00:16:45Z")
+    assert pods_shown({"pods": found["resources"]})["api"] == (["16:50"], [300.0], [False])
+
+
+async def test_one_may_watch_k6_or_the_pods_alone(plog: Plog) -> None:
+    run = await started(plog)
+    await run.report(window(1, 1000, 10.0))
+    await measure(run, (1005, "api", 200.0), (1005, "db", None))
+    async with watching(plog, METRICS, id=run.id, include="K6_ONLY") as frames:
+        frame = await frames.next()
+        assert shown(frame) == ("snapshot", ["16:40"], [1]) and frame["pods"] == []
+    async with watching(plog, METRICS, id=run.id, include="RESOURCES_ONLY") as frames:
+        frame = await frames.next()
+        assert frame["isSnapshot"] and frame["series"] == []
+        assert pods_shown(frame) == {"api": (["16:45"], [200.0], [False]), "db": (["16:45"], [None], [False])}
+        await measure(run, (1010, "db", 5.0))
+        assert pods_shown(await frames.next()) == {"api": (["16:50"], [200.0], [True]), "db": (["16:50"], [5.0], [False])}
+        await plog.answer(STOP, id=run.id)
+        assert (await frames.next())["isEnd"]
+
+
+async def test_the_pods_of_a_later_page_begin_with_what_was_known(plog: Plog) -> None:
+    run = await started(plog)
+    await measure(run, (1000, "api", 1.0), (1000, "db", 2.0), (1005, "db", 3.0))
+    found = await plog.answer(RESOURCES, id=run.id, after="1970-01-01T00:16:40Z")
+    assert pods_shown({"pods": found["resources"]}) == {"api": (["16:45"], [1.0], [True]), "db": (["16:45"], [3.0], [False])}
+    assert (await plog.answer(RESOURCES, id=run.id, after="1970-01-01T00:16:45Z"))["resources"] == []
 
 
 @pytest.mark.parametrize("id", ["", "nonsense", "TG9hZFRlc3RSdW46OTk5"])

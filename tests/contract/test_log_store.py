@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from domain.attempt import AttemptKey
 from domain.runner import LogChunk
 from persistence.unit_of_work import Database
-from resolvers.job_log import LogPlace, read_logs
+from resolvers.job_log import LOG_BYTES, LogPlace, read_logs
 from tests.fakes import fake_services
 from tests.statements import statements
 
@@ -76,6 +76,29 @@ async def test_several_places_are_read_in_one_go(logged: Database) -> None:
         assert found == [(await work.logs.read_many([place], 100))[0] for place in places]
         assert [len(chunks) for chunks in await work.logs.read_many(places, 1)] == [1, 1, 0, 0, 1]
         assert await work.logs.read_many([], 1) == []
+
+
+async def test_no_more_of_a_chunk_is_read_than_is_wanted(logged: Database) -> None:
+    async with logged.snapshot() as work:
+        for after in [*range(len(WHOLE) - 300_000 + 2), len(WHOLE) - 1]:
+            (chunks,) = await work.logs.read_many([(KEY, after)], 1, 2)
+            assert chunks[0].data == WHOLE[after : after + len(chunks[0].data)] and 0 < len(chunks[0].data) <= 2
+
+
+async def test_the_more_logs_are_read_the_less_of_each(database: Database) -> None:
+    keys = [AttemptKey(uuid4(), 1) for _ in range(100)]
+    written = "€".encode() * 120_000
+    async with database.transaction() as work:
+        for key in keys:
+            await work.logs.add(key, LogChunk(0, written[:200_000]), NOW)
+            await work.logs.add(key, LogChunk(200_000, written[200_000:]), NOW)
+    services = fake_services(database)
+    for after in (0, 199_998):
+        frames = await read_logs(services, [LogPlace(key, after, True) for key in keys])
+        assert sum(frame.end - frame.offset for frame in frames if frame) <= LOG_BYTES
+        assert all(frame and frame.text and not frame.is_last for frame in frames)
+    (frame,) = await read_logs(services, [LogPlace(keys[0], 0, True)])
+    assert frame is not None and frame.is_last and frame.end == len(written)
 
 
 async def test_many_logs_are_read_to_their_end_wherever_characters_were_cut(database: Database) -> None:

@@ -94,7 +94,7 @@ def family(column_type: TypeEngine[Any], connection: Connection) -> str:
     """The name of a type, where a database has several for one (SQLite keeps all integers alike)."""
     name = column_type.compile(connection.dialect).split(" COLLATE")[0].replace("VARCHAR", "TEXT")
     if connection.dialect.name == "sqlite":
-        return {"BIGINT": "INTEGER", "SMALLINT": "INTEGER", "FLOAT": "REAL"}.get(name, name)
+        return {"BIGINT": "INTEGER", "SMALLINT": "INTEGER", "FLOAT": "REAL", "DOUBLE": "REAL"}.get(name, name)
     return name
 
 
@@ -115,7 +115,7 @@ def reflected(connection: Connection) -> dict[str, Any]:
 
 
 def declared(connection: Connection) -> dict[str, Any]:
-    """The same of `persistence/tables.py`."""
+    """The same of `persistence/tables.py` and `persistence/load_test_tables.py`."""
     shape: dict[str, Any] = {"views": VIEWS}
     for table in tables.metadata.sorted_tables:
         keys = [column.name for column in table.primary_key]

@@ -34,8 +34,10 @@ STOP = f"mutation ($id: ID!) {{ loadTestStop(id: $id) {{ ... on LoadTestRunPaylo
 FIGURES = """scenario seconds requests failed errorRate tpsLeast tpsMean tpsMost least mean greatest p50 p90 p95 p99 mostVus
   iterations dropped checksPassed checksFailed"""
 SERIES = "scenario windowStart requests tps failed errorRate least mean greatest p50 p90 p95 p99 vus"
-RUN = f"""query ($id: ID!) {{ loadTestRun(id: $id) {{ id number status message version startedAt endedAt placeInQueue k6Version
-  k6Requests documentSha256 script thresholds {{ scenario metric condition isMet }} figures {{ {FIGURES} }} metrics {{ {SERIES} }}
+RUN = f"""query ($id: ID!) {{ loadTestRun(id: $id) {{ id number status message version startedAt endedAt placeInQueue
+  k6Version k6Requests k6CpuSeconds k6CpuBusiest k6Figures {{ figure stored k6 difference }} documentSha256 script
+  thresholds {{ scenario metric condition isMet }} figures {{ {FIGURES} }} metrics {{ {SERIES} }}
+  resources {{ pod windowStart actualUsage {{ cpuMillicores memoryMb }} usage {{ cpuPredicted }} }}
   log {{ text isLast }} loadTest {{ id }} }} }}"""
 VERDICTS = {"PASSED", "FAILED", "ABORTED", "ERROR", "INVALID"}
 
@@ -117,8 +119,43 @@ async def test_a_run_passes_with_the_figures_of_k6(server: PlogServer, site: Sit
     assert {each["metric"] for each in run["thresholds"]} == {"http_req_duration", "http_req_failed", "http_reqs"}
     assert all(each["isMet"] for each in run["thresholds"])
     assert {each["scenario"] for each in run["thresholds"]} == {"größe", None}
+    beside = {each["figure"]: each for each in run["k6Figures"]}
+    assert beside["requests"]["difference"] == 0 == beside["failed"]["difference"] and beside["mean"]["stored"] > 0
+    assert abs(beside["mean"]["difference"]) < 0.01 * beside["mean"]["k6"] and set(beside) >= {"p50", "p90", "p95", "p99"}
+    assert run["k6CpuSeconds"] > 0 and 0 < run["k6CpuBusiest"] < 1
     assert run["version"] == 4 and run["startedAt"] < run["endedAt"] and run["placeInQueue"] is None
     assert run["k6Version"] and site.address + "/fast" in run["script"] and run["log"]["isLast"]
+
+
+async def measured(server: PlogServer, run: str) -> list[float]:
+    """The millicores of the windows in which they were measured."""
+    found = (await read(server, run))["resources"]
+    if not found:
+        return []
+    columns = zip(found[0]["actualUsage"]["cpuMillicores"], found[0]["usage"]["cpuPredicted"], strict=True)
+    return [millicores for millicores, is_predicted in columns if not is_predicted]
+
+
+async def test_what_listens_on_the_targets_port_is_measured_through_a_restart(server: PlogServer, site: Site) -> None:
+    test = await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=300))
+    run = await start(server, test)
+    await eventually(lambda: measured(server, run), deadline=30)
+    before = len(await measured(server, run))
+    await server.kill()
+    asked = len(site.asked)
+    await eventually(lambda: len(site.asked) > asked + 100)
+    await server.start()
+
+    async def is_measured_again() -> bool:
+        return len(await measured(server, run)) > before + 1
+
+    await eventually(is_measured_again, deadline=30)
+    await server.client.command("loadTestStop", STOP, id=run)
+    found = await reaches(server, run, *VERDICTS)
+    (pod,) = found["resources"]
+    assert found["status"] == "ABORTED" and pod["pod"] == site.address.removeprefix("http://"), found
+    assert max(await measured(server, run)) > 20 and min(pod["actualUsage"]["memoryMb"]) > 10
+    assert any(pod["usage"]["cpuPredicted"]), "nothing is measured without a server, and it is said"
 
 
 async def test_missed_thresholds_fail_a_run(server: PlogServer, site: Site) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from domain.attempt import Cause, Ending
 from domain.errors import IllegalTransition
-from domain.executor import Executor, ExecutorKind
+from domain.executor import Executor, ExecutorKind, Stage
 from domain.load_test import LoadTestDefinition, Scenario
 from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus, verdict
+from domain.metric_series import figures_of
+from domain.metric_window import MetricWindow
 from domain.scenario_request import ScenarioRequest
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -90,6 +92,8 @@ def metrics(count: int = 10) -> dict[str, Any]:
             "2 of k6's samples",
         ),
         (R, {}, DONE, Counts(requests=10), RunStatus.INVALID, "no summary"),
+        (R, {"metrics": MISSED, "cpuBusiest": 0.93}, DONE, Counts(requests=10), RunStatus.INVALID, "93% of the processors"),
+        (R, {"metrics": metrics(), "cpuBusiest": 0.89}, DONE, Counts(requests=10), RunStatus.PASSED, "to its end"),
         (S, {"stopped": True, "metrics": metrics(3)}, DONE, Counts(requests=3), RunStatus.ABORTED, "Stopped"),
         (S, {"stopped": True, "metrics": MISSED}, DONE, Counts(requests=3), RunStatus.ABORTED, "Stopped"),
         (S, {}, replace(DONE, exit_code=None, cause=Cause.CANCELLED), Counts(), RunStatus.ABORTED, "Stopped"),
@@ -112,6 +116,41 @@ def test_the_first_that_applies_is_the_verdict(
 ) -> None:
     found, message = verdict(run(status, **summary), ending, counts)
     assert found is expected and word in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "done", "expected"),
+    [
+        (ExecutorKind.CONSTANT_ARRIVAL_RATE, 93, RunStatus.PASSED),  # 5 missed, 2 interrupted
+        (ExecutorKind.CONSTANT_ARRIVAL_RATE, 92, RunStatus.INVALID),
+        (ExecutorKind.RAMPING_ARRIVAL_RATE, 92, RunStatus.INVALID),
+        (ExecutorKind.SHARED_ITERATIONS, 10, RunStatus.PASSED),
+    ],
+)
+def test_an_arrival_rate_that_was_not_reached_makes_a_run_invalid(kind: ExecutorKind, done: int, expected: RunStatus) -> None:
+    executor = Executor(
+        kind=kind, rate=10, duration=10, vus=2, max_vus=2, iterations=100, stages=(Stage(duration=20, target=10),)
+    )
+    scenario = replace(DEFINITION.scenarios[0], executor=executor)
+    subject = replace(run(metrics=metrics()), definition=replace(DEFINITION, scenarios=(scenario,)))
+    found, message = verdict(subject, DONE, Counts(requests=10, iterations={"s1": done}))
+    assert found is expected and (f"{done} of 100 iterations of 'größe'" in message) is (expected is RunStatus.INVALID)
+
+
+def test_figures_stand_beside_those_of_k6() -> None:
+    window = MetricWindow(10, "s1")
+    for time in (10.0, 20.0, 30.0):
+        window.times.add(time)
+    said = {"http_reqs": {"count": 4}, "http_req_failed": {"passes": 1}, "http_req_duration": {"avg": 21.0, "p(95)": 29.0}}
+    subject = replace(run(metrics=said), figures=tuple(figures_of([window], 5, {"s1": "größe"})))
+    found = {each.figure: (each.stored, each.k6) for each in subject.k6_figures}
+    assert found == {
+        "requests": (3, 4),
+        "failed": (0, 1),
+        "mean": (pytest.approx(20.0), 21.0),
+        "p95": (pytest.approx(20.0, rel=0.01), 29.0),
+    }
+    assert run(metrics=said).k6_figures == ()
 
 
 def test_thresholds_are_told_by_the_names_of_scenarios() -> None:

@@ -1,5 +1,6 @@
 """The decision over each report of a worker: recorded, coalesced, refused, or a repeat."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -153,26 +154,64 @@ def test_what_is_noted_of_a_task_or_job_has_a_limit_altogether(task: str | None,
     assert said(change, EventKind.STATUS, task="fetch", status=Status.SUCCEEDED).state is ReportState.RECORDED
 
 
-@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
-def test_a_new_status_counts_where_there_is_no_room_for_what_it_says(status: Status) -> None:
+def full() -> Change:
+    """A kit of which a task has been noted as much as goes."""
     change = running()
     for number in range(4):
-        said(change, task="fetch", metadata={f"n{number}": "x" * 16_000})
-    more = {"message": "y" * 16_000}
-    assert said(change, EventKind.STATUS, task="fetch", status=Status.RUNNING, metadata=more).code == "VALIDATION_FAILED"
-    assert said(change, EventKind.STATUS, task="fetch", status=status, metadata=more).state is ReportState.RECORDED
+        said(change, task="fetch", metadata={f"n{number}": "x" * 16_370})
+    return change
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
+@pytest.mark.parametrize(
+    "change, metadata, reason",
+    [
+        (full(), {"message": "y" * 16_000}, "are allowed"),
+        (full(), {"message": "y" * 70_000}, "are allowed"),
+        (running(), {"message": "y" * 70_000}, "are allowed"),
+        (running(), {"message": "\x00"}, "NUL"),
+        (running(), {"share": float("nan")}, "NaN"),
+    ],
+)
+def test_a_new_status_counts_whatever_it_says_beside(
+    status: Status, change: Change, metadata: dict[str, Any], reason: str
+) -> None:
+    change = Change.of(change.kit, "worker")
+    before = change.kit.jobs[0].tasks[0].metadata
+    assert said(change, EventKind.STATUS, task="fetch", status=status, metadata=metadata).state is ReportState.RECORDED
     task = change.kit.jobs[0].tasks[0]
-    assert task.status is status and "message" not in task.metadata and len(task.metadata) == 4
+    assert task.status is status and task.metadata.keys() - before.keys() == {"metadataRefused"}
+    assert reason in task.metadata["metadataRefused"] and len(task.metadata["metadataRefused"]) < 1000
+    commands.settle_attempt(change, change.kit.jobs[0].id, 1, Ending(exit_code=0, reports=9))
+    assert change.kit.jobs[0].status is status
+
+
+def test_a_new_status_has_room_for_a_message() -> None:
+    change = full()
+    message = {"message": "solver diverged at t=3"}
+    assert said(change, task="fetch", metadata=message).state is ReportState.REFUSED
+    assert said(change, task="fetch", status=Status.FAILED, metadata=message).state is ReportState.REFUSED, "it is a note"
+    assert said(change, EventKind.STATUS, task="fetch", status=Status.FAILED, metadata=message).state is ReportState.RECORDED
+    assert change.kit.jobs[0].tasks[0].metadata["message"] == message["message"]
+
+
+def test_what_takes_the_place_of_something_else_is_counted_by_the_difference() -> None:
+    change = running()
+    for number in range(1_000):
+        assert said(change, task="fetch", metadata={"log": "x" * 1000, "number": number}).state is ReportState.RECORDED
+    noted = json.dumps(change.kit.jobs[0].tasks[0].metadata, separators=(",", ":"))
+    assert list(change.note_bytes.values()) == [len(noted)]
 
 
 def test_what_the_shim_notes_of_an_artifact_always_has_room() -> None:
     change = running()
     for number in range(MAX_JOB_METADATA // 16_384):
-        said(change, metadata={f"n{number}": "x" * 16_200})
+        said(change, metadata={f"n{number}": "x" * 16_370})
     assert said(change, metadata={"n": "x" * 16_200}).state is ReportState.REFUSED
     for note in ({"artifactMissing": "a" * 200}, {"artifactRefused": "a", "reason": "r" * 200}):
         assert said(change, metadata=note).state is ReportState.RECORDED
     assert change.kit.jobs[0].metadata["artifactMissing"] == "a" * 200
+    assert said(change, metadata={"reason": "r" * 16_000}).state is ReportState.REFUSED, "few bytes have room, not any number"
 
 
 def test_a_task_name_of_ten_megabytes_makes_no_message_of_that_size() -> None:

@@ -3,7 +3,7 @@
 from persistence.migrations.append_only import create
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 TABLES = """
 CREATE TABLE target_secret (
