@@ -1,7 +1,8 @@
-"""The server's secret keys, from which the keys for attempt tokens, signed URLs and the embedded issuer are derived.
+"""The server's secret keys, from which the keys for attempt tokens, signed URLs, secrets and the embedded issuer are derived.
 
 Several servers share them by setting; a single one makes its own on its first start. Rotation: put a new key in front
-of the list, and remove the old one when nothing it signed is still in use.
+of the list, and remove the old one when nothing it signed or encrypted is still in use: secrets stay under the key that they were
+set with.
 """
 
 import base64

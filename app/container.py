@@ -24,6 +24,7 @@ from adapters.identity.local_issuer import LocalIssuer
 from adapters.identity.verifier import VerifierByType
 from adapters.processes.listening import ListeningProcesses
 from adapters.processes.runner import ProcessRunner
+from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
 from app.identity import open_local_issuer, open_verifier, read_keys
 from app.settings import Settings, WrongSetting, process_environment
@@ -202,6 +203,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             ),
             attempt_tokens=tokens,
             url_signer=signed_urls,
+            secrets=AesSecretCipher(keys.derive("secrets at rest")),
             reports=intake,
             steps=steps,
             load_limits=LoadLimits(

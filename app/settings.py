@@ -105,7 +105,8 @@ class SecretSettings(Group):
     """Keys for job tokens and signed links."""
 
     keys: list[SecretStr] = Field(
-        default_factory=list, description="`id:base64` entries (JSON list), the first signs; empty: a file in the data folder."
+        default_factory=list,
+        description="`id:base64` entries (JSON list), the first signs and encrypts; empty: a file in the data folder.",
     )
 
 

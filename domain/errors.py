@@ -4,7 +4,7 @@ Domain code and use cases raise them; `gql/errors.py` maps each class once. Anyt
 fault of PLOG: it is masked and logged with an id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -102,6 +102,16 @@ class SequenceGap(UserError):
     def __init__(self, sequence: int, expected: int) -> None:
         self.expected = expected
         super().__init__(f"Report {sequence} came before report {expected}; send {expected} first.")
+
+
+class SecretUnavailable(UserError):
+    """A load test needs secrets that are not there, can't be read, or may not be sent where it would send them."""
+
+    code = "SECRET_UNAVAILABLE"
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.names = tuple(problems)
+        super().__init__(" ".join(f"The secret `{name}` {problem}." for name, problem in problems.items()))
 
 
 class Unauthenticated(UserError):

@@ -25,8 +25,7 @@ def _at(document: Any, pointer: str) -> Any:
         raise Unresolvable(f"the reference {pointer!r} is no path in the document")
     if not pointer.startswith("#"):
         raise Unresolvable(f"the reference {pointer!r} leads out of the document and is not followed")
-    for part in unquote(pointer[1:]).split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
+    for key in keys_of(unquote(pointer[1:])):
         if isinstance(document, Mapping) and key in document:
             document = document[key]
         elif isinstance(document, list) and key.isdecimal() and key.isascii() and len(key) < 10 and int(key) < len(document):
@@ -34,3 +33,8 @@ def _at(document: Any, pointer: str) -> Any:
         else:
             raise Unresolvable(f"the reference {pointer!r} leads nowhere")
     return document
+
+
+def keys_of(pointer: str) -> list[str]:
+    """The keys and places on the way of a JSON Pointer; none for the empty one, which is the whole document."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]

@@ -11,7 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from domain.executor import Executor
+from domain.login import TokenRequest
 from domain.request import Request
+from domain.template import Base64, Reference, ReferenceKind, Text
 
 SYSTEM_TAGS = (  # without `url`, which holds secrets and has no end of values; `name` is the path with its parameters in braces
     "proto",
@@ -24,40 +26,220 @@ SYSTEM_TAGS = (  # without `url`, which holds secrets and has no end of values; 
     "expected_response",
 )
 GOOD_STATUSES = (200, 399)
+OF_ANSWERS = (ReferenceKind.VALUE, ReferenceKind.JSON)
 PROGRAM = """\
 // A load test for k6, written by PLOG. PLAN says what this test does; the program below it is the same in all tests.
 import http from "k6/http";
 import exec from "k6/execution";
+import encoding from "k6/encoding";
 import { check, sleep } from "k6";
 
 const PLAN = %(plan)s;
 
 export const options = PLAN.options;
 
-// Which statuses are those of a good answer: any other, or no answer at all, is an error.
-for (const scenario of Object.values(PLAN.scenarios)) {
-  for (const request of scenario.requests) {
+const CHECKS = {
+  BODY_CONTAINS: (answer, { text }) => (answer.body || "").includes(text),
+  JSON_EXISTS: (answer, { path }) => at(json(answer), path) !== undefined,
+  JSON_EQUALS: (answer, { path, value }) => isSame(at(json(answer), path), value),
+  HEADER_EQUALS: (answer, { header, text }) => headerOf(answer, header) === text,
+  HEADER_CONTAINS: (answer, { header, text }) => (headerOf(answer, header) || "").includes(text),
+  RESPONSE_TIME_BELOW: (answer, { milliseconds }) => answer.status > 0 && answer.timings.duration < milliseconds,
+};
+
+const SOURCES = {
+  JSON: (answer, { path }) => at(json(answer), path),
+  HEADER: (answer, { key }) => headerOf(answer, key),
+  COOKIE: (answer, { key }) => (has(answer.cookies, key) ? answer.cookies[key][0].value : undefined),
+};
+
+const LOGIN_ERRORS = [
+  "invalid_request",
+  "invalid_client",
+  "invalid_grant",
+  "unauthorized_client",
+  "unsupported_grant_type",
+  "invalid_scope",
+];
+
+// How a value is written where a text refers to it.
+const ENCODINGS = {
+  url: (text) => encodeURIComponent(text.replace(/[\\ud800-\\udfff]/gu, "\\ufffd")),
+  json: (text) => JSON.stringify(text).slice(1, -1),
+};
+
+for (const [name, scenario] of Object.entries(PLAN.scenarios)) {
+  scenario.requests.forEach((request, place) => {
+    // Which statuses are those of a good answer: any other, or no answer at all, is an error.
+    const isGood = ({ status }) => request.expected.some(([min, max]) => min <= status && status <= max);
     request.callback = http.expectedStatuses(...request.expected.map(([min, max]) => ({ min, max })));
-  }
+    request.label = `${name} request ${place + 1}`;
+    request.tests = { "answered as expected": isGood };
+    (request.checks || []).forEach((wanted, number) => {
+      request.tests[`${request.label} check ${number + 1}`] = (answer) => CHECKS[wanted.kind](answer, wanted);
+    });
+    request.params = { tags: { name: request.name }, responseCallback: request.callback };
+    if (request.keepsBody) {
+      request.params.responseType = "text";
+    }
+    request.hasFixedHeaders = request.headers.every(([, text]) => typeof text === "string");
+    request.params.headers = request.hasFixedHeaders ? Object.fromEntries(request.headers) : {};
+  });
+}
+
+// The login comes before the load and counts for no scenario; what it gives goes to all virtual users.
+export function setup() {
+  return PLAN.login ? logIn() : undefined;
 }
 
 // One iteration of the scenario that it runs in: its requests in order, then the time to think.
-export function run() {
+export function run(login) {
+  if (login) {
+    keepToken(login);
+  }
   const scenario = PLAN.scenarios[exec.scenario.name];
+  const values = new Map();
   for (const request of scenario.requests) {
-    const response = http.request(request.method, request.url, request.body, {
-      headers: Object.fromEntries(request.headers),
-      tags: { name: request.name },
-      responseCallback: request.callback,
-    });
-    check(response, {
-      "answered as expected": ({ status }) => request.expected.some(([min, max]) => min <= status && status <= max),
-    });
+    if (request.needs === undefined || request.needs.every((name) => values.has(name))) {
+      send(request, values);
+    } else {
+      missed(`${request.label} was sent`, "A value that it needs is missing");
+    }
   }
   const [shortest, longest] = scenario.thinkTime;
   if (longest > 0) {
     sleep(shortest + Math.random() * (longest - shortest));
   }
+}
+
+function send(request, values) {
+  const { params } = request;
+  if (!request.hasFixedHeaders) {
+    params.headers = Object.fromEntries(request.headers.map(([name, text]) => [name, written(text, values)]));
+  }
+  const body = request.body === null ? null : written(request.body, values);
+  const answer = http.request(request.method, written(request.url, values), body, params);
+  check(answer, request.tests);
+  if (request.extract !== undefined) {
+    extract(request, answer, values);
+  }
+}
+
+function extract(request, answer, values) {
+  for (const extraction of request.extract) {
+    const found = SOURCES[extraction.source](answer, extraction);
+    if (found === undefined || found === null) {
+      values.delete(extraction.name);
+      missed(`${request.label} extracted ${extraction.name}`, "The answer does not have the value");
+    } else {
+      values.set(extraction.name, found);
+    }
+  }
+}
+
+// The token of this virtual user. It is fetched anew after 70 to 90 percent of its life, so that not all do it at once.
+const session = { share: 0.7 + 0.2 * Math.random() };
+
+function keepToken(login) {
+  session.login = session.login || login;
+  const { asked, seconds } = session.login;
+  if (seconds > 0 && Date.now() > asked + seconds * 1000 * session.share) {
+    session.login = logIn();
+  }
+}
+
+// A login that fails ends the run: nothing of what the target answered is told but an error of RFC 6749.
+function logIn() {
+  const { url, headers, body } = PLAN.login;
+  const asked = Date.now();
+  const answer = http.request("POST", url, written(body), {
+    headers: Object.fromEntries(headers.map(([name, text]) => [name, written(text)])),
+    tags: { name: "login", scenario: "" },
+    responseCallback: http.expectedStatuses({ min: 200, max: 299 }),
+    responseType: "text",
+    timeout: "30s",
+  });
+  const token = at(json(answer), ["access_token"]);
+  if (answer.status >= 200 && answer.status <= 299 && typeof token === "string" && token !== "") {
+    return { token, asked, seconds: Number(at(json(answer), ["expires_in"])) || 0 };
+  }
+  const known = LOGIN_ERRORS.find((each) => each === at(json(answer), ["error"]));
+  const error = (answer.error || "").replace(/["\\\\\\n]/g, " ");
+  const what = answer.status === 0 ? `did not answer (${error})` : `answered ${answer.status} without a token`;
+  exec.test.abort(`The login failed: ${url} ${what}${known === undefined ? "" : `, ${known}`}.`);
+}
+
+// What could not be done is a failed check; each virtual user tells it once.
+const told = new Set();
+
+function missed(what, why) {
+  check(null, { [what]: () => false });
+  if (!told.has(what)) {
+    told.add(what);
+    console.warn(`Not so: ${what}. ${why}.`);
+  }
+}
+
+// A text as it is sent: as it stands, or put together of what stands and what is referred to.
+function written(text, values) {
+  return typeof text === "string" ? text : text.map((part) => (typeof part === "string" ? part : filled(part, values))).join("");
+}
+
+const FOUND = {
+  secret: ({ name }) => __ENV[`PLOG_SECRET_${name}`], // secrets stand in the environment alone
+  token: () => session.login.token,
+  value: ({ name }, values) => asText(values.get(name)),
+  json: ({ name }, values) => JSON.stringify(values.get(name)),
+  base64: ({ parts }, values) => encoding.b64encode(written(parts, values)),
+};
+
+function filled(part, values) {
+  return (part.encodings || []).reduce((text, name) => ENCODINGS[name](text), FOUND[part.kind](part, values));
+}
+
+function asText(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+// The body as JSON; undefined where it is none. Several checks of one answer read it once.
+const last = {};
+
+function json(answer) {
+  if (last.answer !== answer) {
+    last.answer = answer;
+    try {
+      last.document = answer.body === null ? undefined : JSON.parse(answer.body);
+    } catch (error) {
+      last.document = undefined;
+    }
+  }
+  return last.document;
+}
+
+function at(document, path) {
+  const step = (place, key) => (has(place, key) && !(Array.isArray(place) && key === "length") ? place[key] : undefined);
+  return path.reduce(step, document);
+}
+
+function has(value, key) {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, key);
+}
+
+function isSame(one, other) {
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
+    return one === other;
+  }
+  const keys = Object.keys(one);
+  return (
+    Array.isArray(one) === Array.isArray(other) &&
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => has(other, key) && isSame(one[key], other[key]))
+  );
+}
+
+function headerOf(answer, name) {
+  const found = Object.keys(answer.headers).find((each) => each.toLowerCase() === name.toLowerCase());
+  return found === undefined ? undefined : answer.headers[found];
 }
 """
 
@@ -80,18 +262,27 @@ class ScriptScenario:
     error_rate: float | None = None
 
 
-def write_script(scenarios: Sequence[ScriptScenario], *, target_tps: float | None = None) -> str:
-    """The script of these scenarios, to k6 `s1`, `s2` …; `target_tps` is the least rate of requests a second."""
+def write_script(
+    scenarios: Sequence[ScriptScenario], *, target_tps: float | None = None, login: TokenRequest | None = None
+) -> str:
+    """The script of these scenarios, to k6 `s1`, `s2` …; `target_tps` is the least rate of requests a second.
+
+    `login` is how the token of requests that refer to one is fetched.
+    """
     named = {f"s{number}": scenario for number, scenario in enumerate(scenarios, 1)}
-    plan = {
+    plan: dict[str, Any] = {
         "options": {
             "scenarios": {name: {"exec": "run", **each.executor.k6_options()} for name, each in named.items()},
             "thresholds": _thresholds(named.items(), target_tps),
             "systemTags": SYSTEM_TAGS,
             "discardResponseBodies": True,
+            "maxRedirects": 0,
         },
         "scenarios": {name: _scenario(each) for name, each in named.items()},
     }
+    if login is not None:
+        headers = [[name, _text(text)] for name, text in login.headers]
+        plan["login"] = {"url": login.url, "headers": headers, "body": _text(login.body)}
     return PROGRAM % {"plan": _literal(plan)}
 
 
@@ -109,18 +300,41 @@ def _thresholds(named: Any, target_tps: float | None) -> dict[str, list[str]]:
 
 
 def _scenario(scenario: ScriptScenario) -> dict[str, Any]:
-    requests: list[dict[str, Any]] = [
-        {
-            "name": each.name,
-            "method": each.method,
-            "url": each.url,
-            "headers": [list(header) for header in each.headers],
-            "body": each.body,
-            "expected": [[status, status] for status in each.expected_statuses] or [GOOD_STATUSES],
-        }
-        for each in scenario.requests
-    ]
+    requests = [_request(each) for each in scenario.requests]
     return {"title": scenario.title, "requests": requests, "thinkTime": list(scenario.think_time)}
+
+
+def _request(request: Request) -> dict[str, Any]:
+    """The request as the program reads it; what is seldom there is left out where it is not."""
+    plan: dict[str, Any] = {
+        "name": request.name,
+        "method": request.method,
+        "url": _text(request.url),
+        "headers": [[name, _text(text)] for name, text in request.headers],
+        "body": None if request.body is None else _text(request.body),
+        "expected": [[status, status] for status in request.expected_statuses] or [GOOD_STATUSES],
+    }
+    needs = dict.fromkeys(each.name for each in request.references if each.kind in OF_ANSWERS)
+    seldom = {
+        "needs": list(needs),
+        "checks": [each.as_plan() for each in request.checks],
+        "extract": [each.as_plan() for each in request.extractions],
+        "keepsBody": request.keeps_body,
+    }
+    return plan | {name: value for name, value in seldom.items() if value}
+
+
+def _text(text: Text) -> Any:
+    return text if isinstance(text, str) else [_part(part) for part in text]
+
+
+def _part(part: str | Reference | Base64) -> Any:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Base64):
+        return {"kind": "base64", "parts": [_part(each) for each in part.parts]}
+    encodings = {"encodings": [str(each) for each in part.encodings]} if part.encodings else {}
+    return {"kind": str(part.kind), "name": part.name} | encodings
 
 
 def _literal(plan: dict[str, Any]) -> str:

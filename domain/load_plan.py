@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from domain.endpoint import Endpoint, Parameter, ParameterLocation, RequestBody
 from domain.errors import FieldProblem, ValidationFailed
 from domain.k6_script import ScriptScenario, write_script
-from domain.load_test import LoadTestDefinition, Scenario, ScenarioRequest
+from domain.load_test import LoadTestDefinition, Scenario
+from domain.login import identified, token_request
 from domain.request import Request, build_request
+from domain.scenario_request import ScenarioRequest
 from domain.schema_value import NoValue, SchemaValues
 from domain.target import origin
+from domain.template import Encoding, Marks, WrongReference, free_prefix, shown
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -49,7 +53,8 @@ def plan_load(definition: LoadTestDefinition, endpoints: Mapping[str, Endpoint],
     )
     if found:
         raise ValidationFailed(found)
-    script = write_script(scenarios, target_tps=definition.target_tps)
+    login = None if definition.login is None else token_request(definition.login)
+    script = write_script(scenarios, target_tps=definition.target_tps, login=login)
     return LoadPlan(scenarios=scenarios, script=script, problems=tuple(dict.fromkeys(values.problems)))
 
 
@@ -86,52 +91,106 @@ def _request(
         raise ValidationFailed.of("endpoint", "is not in the target's document any more")
     if endpoint.servers and origin(endpoint.servers[0]) != origin(definition.server):
         raise ValidationFailed.of("endpoint", f"is served at {endpoint.servers[0]!r:.300}, not where the test calls")
-    given = {(each.location, each.name): each.value for each in wanted.parameters}
-    parameters = dict(_parameters(definition, endpoint, given, values, place))
-    media_type, body = _body(definition, wanted, endpoint, values, place)
-    return build_request(
-        endpoint, definition.server, parameters, dict(wanted.headers), body, media_type, wanted.expected_statuses
-    )
+    writing = _Writing(definition, wanted, endpoint, values, place)
+    request, marks = writing.request(None)
+    if marks.references:
+        texts = (request.url, *(text for _, text in request.headers), request.body or "")
+        request, marks = writing.request(free_prefix("".join(shown(text) for text in texts)))
+        request = replace(
+            request,
+            url=marks.split(shown(request.url)),
+            headers=tuple((name, marks.split(shown(text))) for name, text in request.headers),
+            body=None if request.body is None else marks.split(shown(request.body)),
+        )
+    if definition.login is not None:
+        request = identified(request, definition.login, wanted.places)
+    return replace(request, expected_statuses=wanted.expected_statuses, checks=wanted.checks, extractions=wanted.extractions)
 
 
-def _parameters(
-    definition: LoadTestDefinition,
-    endpoint: Endpoint,
-    given: Mapping[tuple[ParameterLocation, str], Any],
-    values: SchemaValues,
-    place: str,
-) -> Iterator[tuple[tuple[ParameterLocation, str], Any]]:
-    for parameter in endpoint.parameters:
-        key = (parameter.location, parameter.name)
-        if given.get(key) is not None:
-            yield key, given[key]
-        elif key not in given and (parameter.is_required or definition.fills_optional):
-            try:
-                yield key, _parameter(parameter, values, f"{place}.{parameter.location}.{parameter.name}")
-            except NoValue as problem:
-                if parameter.is_required:
-                    raise ValidationFailed.of(f"parameters.{parameter.name[:100]}", f"has to be given: {problem}") from None
+class _Writing:
+    """Writes one request of a definition, with marks where its texts refer to something."""
+
+    def __init__(
+        self, definition: LoadTestDefinition, wanted: ScenarioRequest, endpoint: Endpoint, values: SchemaValues, place: str
+    ) -> None:
+        self._definition = definition
+        self._wanted = wanted
+        self._endpoint = endpoint
+        self._values = values
+        self._place = place
+
+    def request(self, prefix: str | None) -> tuple[Request, Marks]:
+        """The request with marks that begin so."""
+        marks = Marks(prefix)
+        parameters = dict(self._parameters(marks))
+        media_type, body = self._body(marks)
+        headers = dict(self._headers(marks))
+        server = self._definition.server
+        return build_request(self._endpoint, server, parameters, headers, body, media_type), marks
+
+    def _headers(self, marks: Marks) -> Iterator[tuple[str, str]]:
+        for place, (name, text) in enumerate(self._wanted.headers):
+            with _naming(f"headers.{place}.value"):
+                yield name, marks.text(text)
+
+    def _parameters(self, marks: Marks) -> Iterator[tuple[tuple[ParameterLocation, str], Any]]:
+        given = {(each.location, each.name): (at, each.value) for at, each in enumerate(self._wanted.parameters)}
+        for parameter in self._endpoint.parameters:
+            key = (parameter.location, parameter.name)
+            if key in given:
+                place, value = given[key]
+                if value is not None:
+                    with _naming(f"parameters.{place}.value"):
+                        yield key, _marked(parameter, value, marks)
+            elif parameter.is_required or self._definition.fills_optional:
+                try:
+                    yield key, _parameter(parameter, self._values, f"{self._place}.{parameter.location}.{parameter.name}")
+                except NoValue as problem:
+                    if parameter.is_required:
+                        raise ValidationFailed.of(f"parameters.{parameter.name[:100]}", f"has to be given: {problem}") from None
+
+    def _body(self, marks: Marks) -> tuple[str | None, str | None]:
+        """Media type and text of the body; the text is None where none is sent."""
+        wanted, form = self._wanted, _form(self._endpoint, self._wanted.media_type)
+        media_type = wanted.media_type or (form.media_type if form is not None else None)
+        try:
+            if wanted.body is not None:
+                with _naming("body"):
+                    return media_type, _given_body(wanted.body, media_type or "", marks)
+            if form is None or not (form.is_required or self._definition.fills_optional):
+                return media_type, None
+            value = form.examples[0] if form.examples else self._values.value(form.schema, f"{self._place}.body")
+            return media_type, _written(value, form.media_type)
+        except NoValue as problem:
+            raise ValidationFailed.of("body", f"has to be given: {problem}") from None
+
+
+@contextmanager
+def _naming(field: str) -> Iterator[None]:
+    """Say which field it is in which a reference is wrong."""
+    try:
+        yield
+    except WrongReference as problem:
+        raise ValidationFailed.of(field, str(problem)) from None
+
+
+def _marked(parameter: Parameter, value: Any, marks: Marks) -> Any:
+    """The value with marks; texts below the second level are written as JSON, all of them where the value is a document."""
+    encodings = () if parameter.location is ParameterLocation.HEADER else (Encoding.URL,)
+    return marks.value(value, 0 if parameter.media_type else 2, *encodings)
+
+
+def _given_body(body: Any, media_type: str, marks: Marks) -> str:
+    """The text of a body that was given: text as it is, anything else as its media type writes it."""
+    if isinstance(body, str):
+        return marks.text(body)
+    if _is_form(media_type):
+        return _written(marks.value(body, 2, Encoding.URL), media_type)
+    return _written(marks.value(body, 0), media_type)
 
 
 def _parameter(parameter: Parameter, values: SchemaValues, place: str) -> Any:
     return parameter.examples[0] if parameter.examples else values.value(parameter.schema, place)
-
-
-def _body(
-    definition: LoadTestDefinition, wanted: ScenarioRequest, endpoint: Endpoint, values: SchemaValues, place: str
-) -> tuple[str | None, str | None]:
-    """Media type and text of the body; the text is None where none is sent."""
-    form = _form(endpoint, wanted.media_type)
-    media_type = wanted.media_type or (form.media_type if form is not None else None)
-    if wanted.body is not None:
-        return media_type, wanted.body if isinstance(wanted.body, str) else _written(wanted.body, media_type or "")
-    if form is None or not (form.is_required or definition.fills_optional):
-        return media_type, None
-    try:
-        value = form.examples[0] if form.examples else values.value(form.schema, f"{place}.body")
-        return media_type, _written(value, form.media_type)
-    except NoValue as problem:
-        raise ValidationFailed.of("body", f"has to be given: {problem}") from None
 
 
 def _form(endpoint: Endpoint, media_type: str | None) -> RequestBody | None:
@@ -145,12 +204,16 @@ def _written(value: Any, media_type: str) -> str:
     """The value as that media type writes it."""
     if _is_json(media_type) or not media_type:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if media_type.startswith(FORM) and isinstance(value, Mapping):
+    if _is_form(media_type) and isinstance(value, Mapping):
         pairs = {name: each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for name, each in value.items()}
         return urlencode(pairs)
     if isinstance(value, str):
         return value
     raise NoValue(f"bodies of {media_type[:100]} are not made from schemas")
+
+
+def _is_form(media_type: str) -> bool:
+    return media_type.startswith(FORM)
 
 
 def _is_json(media_type: str) -> bool:

@@ -1,68 +1,27 @@
 """Load tests: what is asked of a target, how often, and how good the answers have to be."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from domain.endpoint import SAFE, Endpoint, ParameterLocation
+from domain.endpoint import SAFE, Endpoint
 from domain.executor import Executor, LoadLimits, read_executor
-from domain.target import MAX_URL, Target, origin
+from domain.login import Login, checked_login, read_login
+from domain.scenario_request import ScenarioRequest, read_request
+from domain.secret import Secret, refusal
+from domain.target import MAX_URL, Target, origin, shown_origin
+from domain.template import Encoding, Marks, ReferenceKind, WrongReference
 from domain.validation import Problems, check_document
 
 MAX_TITLE = 200
 MAX_SCENARIOS = 50
 MAX_REQUESTS = 20
-MAX_PARAMETERS = 200
-MAX_HEADERS = 100
-MAX_HEADER = 8_000
-MAX_KEY = 4_000
-MAX_BODY = 1_000_000
 MAX_DEFINITION = 4_000_000
 MAX_SEED = 2**32 - 1
 MAX_TPS = 1_000_000.0
 MAX_SECONDS = 3_600.0
 NO_LIMITS = LoadLimits(vus=2**53, rate=2.0**53, seconds=2.0**53)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenParameter:
-    """A value that takes the place of the one made from the document; None leaves an optional parameter out."""
-
-    location: ParameterLocation
-    name: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioRequest:
-    """One request of a scenario.
-
-    `endpoint` is the key of an endpoint of the target (`GET /pets/{id}`), `demands` the endpoint's fingerprint when the
-    definition was made. `headers` are added or take the place of others. `body` is text that is sent as it is, or else JSON;
-    None stands for one made from the document. `expected_statuses` are those of a good answer; none stand for 200 to 399.
-    """
-
-    endpoint: str
-    demands: str = ""
-    parameters: tuple[GivenParameter, ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
-    body: Any = None
-    media_type: str | None = None
-    expected_statuses: tuple[int, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """The document from which the same request is read."""
-        return {
-            "endpoint": self.endpoint,
-            "demands": self.demands,
-            "parameters": [{"location": str(each.location), "name": each.name, "value": each.value} for each in self.parameters],
-            "headers": [{"name": name, "value": value} for name, value in self.headers],
-            "body": self.body,
-            "mediaType": self.media_type,
-            "expectedStatuses": list(self.expected_statuses),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +77,7 @@ class LoadTestDefinition:
 
     `target_tps` is the least rate of requests a second that passes; the load itself comes from the executors. `seed` decides
     over all values that are made. `server` is the base address that is called. `fills_optional` says whether bodies and queries
-    have more than what is required.
+    have more than what is required. `login` is how its requests identify themselves.
     """
 
     title: str
@@ -128,6 +87,7 @@ class LoadTestDefinition:
     target_tps: float | None = None
     seed: int = 1
     fills_optional: bool = False
+    login: Login | None = None
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -138,6 +98,18 @@ class LoadTestDefinition:
     def last_second(self) -> float:
         """When, after the start, nothing of it can run any more."""
         return max(scenario.executor.last_second for scenario in self.scenarios)
+
+    @property
+    def secrets(self) -> dict[str, frozenset[str]]:
+        """The names of the secrets that it sends, each with the origins of the servers that get it."""
+        found: dict[str, set[str]] = {}
+        for scenario in self.scenarios:
+            for request in scenario.requests:
+                for name in request.secrets:
+                    found.setdefault(name, set()).add(shown_origin(self.server))
+        for _, name, place in () if self.login is None else self.login.secrets(self.server):
+            found.setdefault(name, set()).add(place)
+        return {name: frozenset(origins) for name, origins in found.items()}
 
     def stale(self, find: Callable[[str], Endpoint | None]) -> Iterator[StaleScenario]:
         """The scenarios whose endpoints are not what they were when it was made; `find` has those of now by key."""
@@ -160,6 +132,7 @@ class LoadTestDefinition:
             "targetTps": self.target_tps,
             "seed": self.seed,
             "fillOptional": self.fills_optional,
+            "login": None if self.login is None else self.login.as_json(),
             "scenarios": [each.as_json() for each in self.scenarios],
         }
 
@@ -186,15 +159,20 @@ def load_test_definition(given: Mapping[str, Any], limits: LoadLimits) -> LoadTe
     check_document("input", given, most=MAX_DEFINITION)
     problems = Problems("input.")
     definition = _definition(given, problems, limits)
+    for place, scenario in enumerate(definition.scenarios):
+        _check_references(scenario, problems.at("scenarios").at(place).at("requests"))
     problems.check()
     return definition
 
 
-def checked_definition(definition: LoadTestDefinition, target: Target, endpoints: Mapping[str, Endpoint]) -> LoadTestDefinition:
+def checked_definition(
+    definition: LoadTestDefinition, target: Target, endpoints: Mapping[str, Endpoint], secrets: Iterable[Secret] = ()
+) -> LoadTestDefinition:
     """The definition with the server that is called and the fingerprints of its endpoints, as they are in the target's last
     analysis.
 
-    `endpoints` are those that it names, by key. `ValidationFailed` lists what the target does not offer.
+    `endpoints` are those that it names, by key; `secrets` are the target's. `ValidationFailed` lists what the target does not
+    offer.
     """
     problems = Problems("input.")
     if target.analysis is None:
@@ -205,8 +183,14 @@ def checked_definition(definition: LoadTestDefinition, target: Target, endpoints
     scenarios = tuple(
         _checked_scenario(scenario, endpoints, at_scenarios.at(place)) for place, scenario in enumerate(definition.scenarios)
     )
+    login = definition.login
+    if login is not None and target.analysis is not None:
+        login = checked_login(login, server, target.definition.url, target.analysis.api, problems.at("login"))
     problems.check()
-    return replace(definition, server=server, scenarios=scenarios)
+    checked = replace(definition, server=server, scenarios=scenarios, login=login)
+    _check_secrets(checked, {each.name: each for each in secrets}, problems)
+    problems.check()
+    return checked
 
 
 def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
@@ -218,7 +202,8 @@ def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
 
 
 def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> LoadTestDefinition:
-    problems.no_others(given, ("title", "description", "server", "targetTps", "seed", "fillOptional", "scenarios"))
+    problems.no_others(given, ("title", "description", "server", "targetTps", "seed", "fillOptional", "login", "scenarios"))
+    login = problems.mapping(given, "login")
     scenarios = problems.items(given, "scenarios", most=MAX_SCENARIOS)
     if not given.get("scenarios"):
         problems.add("scenarios", "must have at least one")
@@ -238,6 +223,7 @@ def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits
         target_tps=_optional(problems, given, "targetTps", MAX_TPS),
         seed=problems.integer(given, "seed", 1, 0, MAX_SEED),
         fills_optional=given.get("fillOptional") is True,
+        login=read_login(login, problems.at("login")) if given.get("login") is not None else None,
         scenarios=read,
     )
 
@@ -270,7 +256,7 @@ def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) ->
     shortest = at_pause.number(pause, "shortest", 0.0, 0.0, MAX_SECONDS)
     return Scenario(
         name=problems.text(raw, "name", most=MAX_TITLE),
-        requests=tuple(_request(nested.mapping({str(at): each}, str(at)), nested.at(at)) for at, each in enumerate(requests)),
+        requests=tuple(read_request(nested.mapping({str(at): each}, str(at)), nested.at(at)) for at, each in enumerate(requests)),
         executor=read_executor(problems.at("executor"), problems.mapping(raw, "executor"), limits),
         think_time=(shortest, at_pause.number(pause, "longest", shortest, shortest, MAX_SECONDS)),
         percentile=problems.number(raw, "percentile", 95.0, 0.0, 100.0),
@@ -280,43 +266,24 @@ def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) ->
     )
 
 
-def _request(raw: Mapping[str, Any], problems: Problems) -> ScenarioRequest:
-    problems.no_others(raw, ("endpoint", "demands", "parameters", "headers", "body", "mediaType", "expectedStatuses"))
-    parameters = problems.items(raw, "parameters", most=MAX_PARAMETERS)
-    headers = problems.items(raw, "headers", most=MAX_HEADERS)
-    statuses = problems.items(raw, "expectedStatuses", most=MAX_PARAMETERS)
-    at_parameters, at_headers, at_statuses = (problems.at(each) for each in ("parameters", "headers", "expectedStatuses"))
-    body = raw.get("body")
-    if body is not None and len(body if isinstance(body, str) else json.dumps(body)) > MAX_BODY:
-        problems.add("body", f"is longer than {MAX_BODY} characters")
-        body = None
-    return ScenarioRequest(
-        endpoint=problems.text(raw, "endpoint", most=MAX_KEY),
-        demands=problems.text(raw, "demands", "", most=MAX_TITLE),
-        parameters=tuple(_parameter(each, at_parameters, place) for place, each in enumerate(parameters)),
-        headers=tuple(_header(each, at_headers, place) for place, each in enumerate(headers)),
-        body=body,
-        media_type=problems.text(raw, "mediaType", "", most=MAX_TITLE) or None,
-        expected_statuses=tuple(
-            at_statuses.integer({str(at): each}, str(at), None, 100, 599) for at, each in enumerate(statuses)
-        ),
-    )
-
-
-def _parameter(given: Any, problems: Problems, place: int) -> GivenParameter:
-    raw, inner = problems.mapping({str(place): given}, str(place)), problems.at(place)
-    inner.no_others(raw, ("location", "name", "value"))
-    return GivenParameter(
-        location=inner.choice(raw, "location", ParameterLocation),
-        name=inner.text(raw, "name", most=MAX_KEY),
-        value=raw.get("value"),
-    )
-
-
-def _header(given: Any, problems: Problems, place: int) -> tuple[str, str]:
-    raw, inner = problems.mapping({str(place): given}, str(place)), problems.at(place)
-    inner.no_others(raw, ("name", "value"))
-    return inner.text(raw, "name", most=MAX_TITLE), inner.text(raw, "value", "", most=MAX_HEADER)
+def _check_references(scenario: Scenario, problems: Problems) -> None:
+    """Record references that are none, and those to values that no earlier request of the scenario takes from its answer."""
+    first = {each.name: at for at, request in reversed(list(enumerate(scenario.requests))) for each in request.extractions}
+    for place, request in enumerate(scenario.requests):
+        for field, text in request.texts():
+            marks = Marks(None)
+            try:
+                marks.text(text, *((Encoding.JSON,) if field.startswith("body.") else ()))
+            except WrongReference as problem:
+                problems.at(place).add(field, str(problem))
+                continue
+            for each in marks.references:
+                if each.kind is ReferenceKind.SECRET:
+                    continue
+                if each.name not in first:
+                    problems.at(place).add(field, f"refers to `{each.name}`, which no request of the scenario extracts")
+                elif first[each.name] >= place:
+                    problems.at(place).add(field, f"refers to `{each.name}` before a request has extracted it")
 
 
 def _optional(problems: Problems, raw: Mapping[str, Any], field: str, high: float) -> float | None:
@@ -339,6 +306,19 @@ def _checked_scenario(scenario: Scenario, endpoints: Mapping[str, Endpoint], pro
             inner.add("body", "can't be given: the endpoint takes none")
         known.append(replace(request, demands=endpoint.demands))
     return replace(scenario, requests=tuple(known))
+
+
+def _check_secrets(definition: LoadTestDefinition, secrets: Mapping[str, Secret], problems: Problems) -> None:
+    """Record secrets that the target does not have, or that are not for the server that gets them."""
+    for field, name, receiver in () if definition.login is None else definition.login.secrets(definition.server):
+        if problem := refusal(secrets.get(name), [receiver]):
+            problems.at("login").add(field, f"names the secret `{name}`, which {problem}")
+    at_scenarios = problems.at("scenarios")
+    for at, scenario in enumerate(definition.scenarios):
+        for place, request in enumerate(scenario.requests):
+            for field, name in request.secret_places():
+                if problem := refusal(secrets.get(name), [shown_origin(definition.server)]):
+                    at_scenarios.at(at).at("requests").at(place).add(field, f"refers to the secret `{name}`, which {problem}")
 
 
 def _check_parameters(request: ScenarioRequest, endpoint: Endpoint, problems: Problems) -> None:

@@ -22,6 +22,7 @@ from domain.query import (
     WindowQuery,
 )
 from domain.resource_usage import ResourceUsage
+from domain.secret import Sealed, Secret
 from domain.target import Target, TargetAnalysis, TargetDefinition
 
 
@@ -96,6 +97,26 @@ class TargetStore(Protocol):
 
     async def all_endpoints(self, target_id: int, analysis: int) -> list[Endpoint]:
         """All endpoints of an analysis, in the document's order."""
+        ...
+
+
+class SecretStore(Protocol):
+    """The secrets of targets in one unit of work; nothing is left of one that was replaced or deleted."""
+
+    async def put(self, secret: Secret, ciphertext: bytes) -> None:
+        """Store a secret, in the place of one with its name."""
+        ...
+
+    async def delete(self, target_id: int, name: str) -> bool:
+        """Remove a secret; False where there is none of that name."""
+        ...
+
+    async def of_targets(self, target_ids: Sequence[int]) -> list[Secret]:
+        """The secrets of these targets, by target and name."""
+        ...
+
+    async def sealed(self, target_id: int, names: Collection[str]) -> dict[str, Sealed]:
+        """The values of a target's secrets, as far as there are any of these names."""
         ...
 
 

@@ -13,6 +13,7 @@ from domain.api_document import FoundDocument
 from domain.attempt import AttemptKey
 from domain.live import Gap, Notice, Topic
 from domain.runner import EndReason, LaunchOrder, LogChunk, Observation
+from domain.secret import Sealed
 
 
 class Runner(Protocol):
@@ -141,6 +142,26 @@ class UrlSigner(Protocol):
 
     def sign(self, method: str, path: str, expires_at: datetime) -> str:
         """The query string that makes `path` valid for `method` until then."""
+        ...
+
+
+class SecretCipher(Protocol):
+    """Encrypts what must not be readable at rest. Values are bound to a context, as in `target 3 secret key`."""
+
+    def seal(self, value: str, context: str) -> Sealed:
+        """The value, encrypted with the newest key; another ciphertext each time."""
+        ...
+
+    def unseal(self, sealed: Sealed, context: str) -> str | None:
+        """The value; None where its key is not there any more, or it was sealed in another context."""
+        ...
+
+    def has_key(self, key_id: str) -> bool:
+        """Whether that key is still there."""
+        ...
+
+    def digest(self, value: str) -> str:
+        """What tells two values apart and can't be guessed from by trying values, as it needs the key."""
         ...
 
 

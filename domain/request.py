@@ -6,12 +6,14 @@ Source: OpenAPI 3.0.4, "Style Values" and "Style Examples"; percent-encoding by 
 import json
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from domain.answer import Check, Extraction, ExtractionSource
 from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation
 from domain.errors import FieldProblem, ValidationFailed
+from domain.template import Reference, Text, references
 
 DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 TOKEN = frozenset(f"!#$%&'*+-.^_`|~{string.ascii_letters}{string.digits}")
@@ -22,15 +24,31 @@ PREFIXES = {"label": ".", "matrix": ";"}
 class Request:
     """One request: `name` is method and path with its parameters in braces, `headers` are in the order in which they are sent.
 
-    `expected_statuses` are those of a good answer; none stand for 200 to 399.
+    `expected_statuses` are those of a good answer; none stand for 200 to 399. `checks` have to hold of the answer besides, and
+    `extractions` are taken from it.
     """
 
     name: str
     method: Method
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: str | None = None
+    url: Text
+    headers: tuple[tuple[str, Text], ...] = ()
+    body: Text | None = None
     expected_statuses: tuple[int, ...] = ()
+    checks: tuple[Check, ...] = ()
+    extractions: tuple[Extraction, ...] = ()
+
+    @property
+    def references(self) -> Iterator[Reference]:
+        """All that its texts refer to."""
+        for text in (self.url, *(text for _, text in self.headers), self.body or ""):
+            yield from references(text)
+
+    @property
+    def keeps_body(self) -> bool:
+        """Whether something is looked for in the body of the answer."""
+        return any(each.is_of_body for each in self.checks) or any(
+            each.source is ExtractionSource.JSON for each in self.extractions
+        )
 
 
 def build_request(
@@ -40,7 +58,6 @@ def build_request(
     headers: Mapping[str, str] | None = None,
     body: str | None = None,
     media_type: str | None = None,
-    expected_statuses: tuple[int, ...] = (),
 ) -> Request:
     """The request to `endpoint` at the base address `server`.
 
@@ -51,7 +68,6 @@ def build_request(
         headers: what the user adds; they take the place of parameters and of the media type, whatever their case.
         body: the body's text.
         media_type: what the body is, as the document says; else `application/json`.
-        expected_statuses: those of a good answer.
 
     Raises:
         ValidationFailed: with a path parameter that has no value, or a header that HTTP can't carry.
@@ -87,8 +103,7 @@ def build_request(
     url = (
         base + quote(path, safe="/%:@!$&'()*+,;=~") + ("?" + "&".join(f"{name}={text}" for name, text in query) if query else "")
     )
-    request = Request(name=endpoint.key, method=endpoint.method, url=url, headers=tuple(sent.values()), body=body)
-    return replace(request, expected_statuses=expected_statuses)
+    return Request(name=endpoint.key, method=endpoint.method, url=url, headers=tuple(sent.values()), body=body)
 
 
 def _header_problems(headers: Any) -> Iterator[FieldProblem]:

@@ -14,7 +14,14 @@ from domain.event import Event
 from domain.idempotency_key import KeyRecord
 from domain.job import Job
 from domain.kit import Kit, KitIdentity
-from domain.load_test_storage import LoadTestRunStore, LoadTestStore, ProjectStore, ResourceUsageStore, TargetStore
+from domain.load_test_storage import (
+    LoadTestRunStore,
+    LoadTestStore,
+    ProjectStore,
+    ResourceUsageStore,
+    SecretStore,
+    TargetStore,
+)
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
@@ -262,6 +269,8 @@ class UnitOfWork(Protocol):
     def projects(self) -> ProjectStore: ...
     @property
     def targets(self) -> TargetStore: ...
+    @property
+    def secrets(self) -> SecretStore: ...
     @property
     def load_tests(self) -> LoadTestStore: ...
     @property

@@ -86,6 +86,15 @@ def origin(url: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname.lower(), port or DEFAULT_PORTS[parts.scheme]
 
 
+def shown_origin(url: str) -> str:
+    """The origin as an address, with its port; empty where there is none."""
+    found = origin(url)
+    if found is None:
+        return ""
+    scheme, host, port = found
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def document_location(sha256: str) -> str:
     """Where the text of the document with that checksum is kept in the artifact store."""
     return f"documents/{sha256}"

@@ -21,6 +21,7 @@ from domain.load_test import LoadTest, StaleScenario
 from domain.load_test_run import LoadTestRun
 from domain.project import Project
 from domain.query import EventQuery, Page
+from domain.secret import Secret
 from domain.target import Target
 from domain.visibility import Visibility
 from gql.sharing import SharedResults
@@ -30,6 +31,7 @@ from resolvers import kit as kits
 from resolvers import load_test as load_tests
 from resolvers import load_test_run as runs
 from resolvers import project as projects
+from resolvers import secret as secrets
 from resolvers import target as targets
 from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
@@ -61,6 +63,9 @@ class Loaders:
         )
         self.target_by_id: DataLoader[int, Target | None] = DataLoader(
             load_fn=_found(lambda keys: targets.find_targets(services, actor, keys))
+        )
+        self.secrets_by_target: DataLoader[int, list[Secret]] = DataLoader(
+            load_fn=_grouped(lambda keys: secrets.secrets_of_targets(services, keys), lambda secret: secret.target_id)
         )
         self.load_test_by_id: DataLoader[int, LoadTest | None] = DataLoader(
             load_fn=_found(lambda keys: load_tests.find_load_tests(services, actor, keys))

@@ -51,6 +51,16 @@ class PermissionDenied(UserError):
     pass
 
 
+@strawberry.type(
+    description=(
+        "The load test needs secrets that do not exist (any more), can't be read as the server's key for them is gone, or may "
+        "not be sent where it would send them; nothing was started."
+    )
+)
+class SecretUnavailable(UserError):
+    names: list[str] = strawberry.field(description="The names of these secrets.")
+
+
 def union_member(error: errors.UserError) -> Any:
     """The union's member for a domain error; raises it again where it belongs to no union (it is then a GraphQL error)."""
     base = {"code": error.code, "message": error.message}
@@ -66,6 +76,8 @@ def union_member(error: errors.UserError) -> Any:
             return VersionConflict(**base, expected=error.expected, current=error.current)
         case errors.IdempotencyKeyReused():
             return IdempotencyKeyReused(**base)
+        case errors.SecretUnavailable():
+            return SecretUnavailable(**base, names=list(error.names))
         case errors.PermissionDenied():
             return PermissionDenied(**base)
     raise error

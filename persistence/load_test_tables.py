@@ -1,6 +1,6 @@
 """The tables of load testing as queries see them, from projects to what runs measured."""
 
-from sqlalchemy import Boolean, Column, Double, Integer, Table, Text
+from sqlalchemy import Boolean, Column, Double, Integer, LargeBinary, Table, Text
 from sqlalchemy.types import BigInteger, Uuid
 
 from persistence.dialect import Document, Instant, Name
@@ -210,4 +210,17 @@ resource_usage = Table(
     Column("memory_request", BigInteger),
     Column("memory_limit", BigInteger),
     comment="CPU and memory of each pod under test at the end of each window, with the requests and limits then in force",
+)
+
+target_secret = Table(
+    "target_secret",
+    metadata,
+    Column("target_id", Integer, primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("origin", Name, nullable=False),
+    Column("key_id", Name, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("actor", Name, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    comment="The secrets of each target, encrypted with the server's key `key_id`; they are sent to `origin` alone",
 )

@@ -19,6 +19,7 @@ from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.resource_usage import ResourceUsageRepository
+from persistence.repositories.secret import SecretRepository
 from persistence.repositories.target import TargetRepository
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
@@ -38,6 +39,7 @@ class UnitOfWork:
         self.logs = LogRepository(connection)
         self.projects = ProjectRepository(connection)
         self.targets = TargetRepository(connection)
+        self.secrets = SecretRepository(connection)
         self.load_tests = LoadTestRepository(connection)
         self.load_test_runs = LoadTestRunRepository(connection)
         self.resource_usages = ResourceUsageRepository(connection)

@@ -12,10 +12,12 @@ from domain.load_test_run import GENERATOR_ATTEMPT, LoadTestReportKind, LoadTest
 from domain.metric_window import MetricWindow
 from domain.report import ReportResult, ReportState
 from domain.runner import LaunchOrder, Limits, Subject
+from domain.secret import VARIABLE
 from domain.storage import UnitOfWork
 from domain.validation import check_document
 from resolvers.authorisation import require_generator
 from resolvers.idempotency import Idempotency
+from resolvers.secret import values_of_secrets
 from resolvers.services import Services
 
 TOKEN_LIFETIME = timedelta(days=30)
@@ -44,14 +46,20 @@ def generator_token(services: Services, run: LoadTestRun) -> str:
 
 
 async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
-    """The document that the generator gets."""
+    """The document that the generator gets; its `secretEnvironment` is for its environment and goes to no file."""
     generator = require_generator(actor)
     async with services.database.snapshot() as work:
         run = await _known(work, generator)
         if run.has_ended:
             raise AttemptSuperseded(GENERATOR_ATTEMPT, GENERATOR_ATTEMPT)
         scripts = await work.load_test_runs.scripts([run.id])
-    return {"script": scripts[run.id], "windowSeconds": run.window_seconds, "inputs": []}
+    secrets = await values_of_secrets(services, run.target_id, run.definition)
+    return {
+        "script": scripts[run.id],
+        "windowSeconds": run.window_seconds,
+        "inputs": [],
+        "secretEnvironment": {f"{VARIABLE}{name}": value for name, value in secrets.items()},
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

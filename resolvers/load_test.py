@@ -37,7 +37,7 @@ async def create_load_test(
             return await read_load_test(work, outcome["load_test"])
         target = await read_target(work, target_id)
         await refuse_archived(work, target.project_id, "loadTestCreate")
-        definition = checked_definition(wanted, target, await _endpoints(work, target, wanted))
+        definition = await _checked(work, target, wanted)
         load_test = await work.load_tests.add(target, definition, person.subject)
         if idempotency is not None:
             await idempotency.complete(work, {"load_test": load_test.id})
@@ -60,7 +60,7 @@ async def update_load_test(
     async def update(work: UnitOfWork, load_test: LoadTest, subject: str) -> LoadTest | None:
         target = await read_target(work, load_test.target_id)
         await refuse_archived(work, target.project_id, command.mutation)
-        definition = checked_definition(wanted, target, await _endpoints(work, target, wanted))
+        definition = await _checked(work, target, wanted)
         return await work.load_tests.change(load_test, definition, subject)
 
     command = Command("loadTestUpdate", "load_test", load_test_id, expected_version, idempotency_key, {"input": document})
@@ -96,8 +96,7 @@ async def preview_load_test(services: Services, actor: Actor, target_id: int, do
         wanted = await asyncio.to_thread(load_test_definition, document, services.load_limits)
         async with services.database.snapshot() as work:
             target = await read_target(work, target_id)
-            endpoints = await _endpoints(work, target, wanted)
-        definition = checked_definition(wanted, target, endpoints)
+            definition = await _checked(work, target, wanted)
         return LoadTestPreview(definition, await load_plan(services, target, definition))
     except ValidationFailed as error:
         return LoadTestPreview(None, None, error.problems)
@@ -118,6 +117,12 @@ async def read_document(services: Services, analysis: TargetAnalysis) -> Mapping
     pieces = services.artifacts.read(document_location(analysis.sha256), 0, analysis.size)
     content = b"".join([piece async for piece in pieces])
     return await asyncio.to_thread(services.documents.read, content)
+
+
+async def _checked(work: UnitOfWork, target: Target, wanted: LoadTestDefinition) -> LoadTestDefinition:
+    """The definition, held against what the target offers and the secrets that it has."""
+    secrets = await work.secrets.of_targets([target.id]) if wanted.secrets else []
+    return checked_definition(wanted, target, await _endpoints(work, target, wanted), secrets)
 
 
 async def _endpoints(work: UnitOfWork, target: Target, definition: LoadTestDefinition) -> dict[str, Endpoint]:

@@ -17,6 +17,7 @@ from domain.resource_usage import CARRY_SECONDS, ResourceSeries, resource_series
 from domain.storage import UnitOfWork
 from resolvers.authorisation import require_person
 from resolvers.load_test import load_plan, read_load_test
+from resolvers.secret import values_of_secrets
 from resolvers.services import Services
 from resolvers.target import read_target, refuse_archived
 from resolvers.versioned import Command
@@ -35,6 +36,7 @@ async def start_load_test(
         async with services.database.snapshot() as work:
             load_test = await read_load_test(work, load_test_id)
             target = await read_target(work, load_test.target_id)
+        await values_of_secrets(services, target.id, load_test.definition)
         plan = await load_plan(services, target, load_test.definition)
         async with services.database.transaction() as work:
             if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.executor import LoadLimits
-from domain.ports import ApiDocuments, ArtifactStore, AttemptTokens, Bus, UrlSigner
+from domain.ports import ApiDocuments, ArtifactStore, AttemptTokens, Bus, SecretCipher, UrlSigner
 from domain.step_template import StepTemplate
 from domain.storage import Database
 from resolvers.report_intake import ReportIntake
@@ -36,6 +36,7 @@ class Services:
     documents: ApiDocuments
     attempt_tokens: AttemptTokens
     url_signer: UrlSigner
+    secrets: SecretCipher
     reports: ReportIntake
     steps: StepSettings
     load_limits: LoadLimits

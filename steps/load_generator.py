@@ -3,10 +3,13 @@
 k6 writes each sample as a line, which is read here and summed up; nothing between the two can restart alone, so none is lost.
 Windows are told as they end, and again where samples came late. k6's own summary is told at the end, for comparison. SIGTERM
 stops the test: k6 is interrupted, which lets it say its summary, and killed where that takes too long.
+
+The secrets that the script sends are in the environment, and k6 inherits it. What k6 writes is copied without them.
 """
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -18,8 +21,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from domain.metric_window import WindowSums
+from domain.secret import VARIABLE
 from steps.k6_cpu import K6Cpu
 from steps.k6_samples import K6Samples
+from steps.redaction import Redaction
 from steps.reports import Reports, StepFailed, StepInput, run_step
 
 SCRIPT_FILE = "script.js"
@@ -29,6 +34,7 @@ STOP_SECONDS = 3.0
 CHUNK = 1 << 18
 LOOK_SECONDS = 0.25
 MAX_LINE = 1 << 20
+FAILED_LOGIN = re.compile(r'(?<=msg="test aborted: )The login failed: [^"\n]*?\.(?="| at )')  # as the script says it
 
 
 def run(step: StepInput, reports: Reports) -> None:
@@ -36,7 +42,8 @@ def run(step: StepInput, reports: Reports) -> None:
     script = step.output_folder / SCRIPT_FILE
     script.write_text(step.document["script"], "utf-8")
     sums = WindowSums(step.document["windowSeconds"])
-    with K6(script, step.output_folder / SUMMARY_FILE) as k6:
+    redaction = Redaction(value for name, value in os.environ.items() if name.startswith(VARIABLE))
+    with K6(script, step.output_folder / SUMMARY_FILE, redaction) as k6:
         samples, cpu = K6Samples(sums), K6Cpu(k6.pid)
         for lines in k6.lines():
             cpu.look()
@@ -44,7 +51,7 @@ def run(step: StepInput, reports: Reports) -> None:
                 if line.startswith(b"{"):
                     samples.take(line)
                 elif line:
-                    print(line.decode("utf-8", "replace"), flush=True)  # noqa: T201
+                    k6.tell(line)
             for window in sums.due(time.time()):
                 reports.window(window.as_json())
     for window in sums.due(None):
@@ -52,7 +59,7 @@ def run(step: StepInput, reports: Reports) -> None:
     said = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread}
     reports.summary(said | {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest} | k6.summary())
     if k6.exit_code not in (0, MISSED_THRESHOLDS) and not k6.is_stopped:
-        raise StepFailed(f"k6 ended with {shown(k6.exit_code)}; its log says why.")
+        raise StepFailed(k6.failed_login or f"k6 ended with {shown(k6.exit_code)}; its log says why.")
 
 
 def shown(code: int) -> str:
@@ -61,20 +68,23 @@ def shown(code: int) -> str:
 
 
 class K6:
-    """A run of k6: its lines as they come, and what it says at its end."""
+    """A run of k6: its samples as they come, and what it says at its end. Its log is copied to standard output on the way."""
 
-    def __init__(self, script: Path, summary: Path) -> None:
+    def __init__(self, script: Path, summary: Path, redaction: Redaction) -> None:
         self.is_stopped = False
         self.exit_code = 0
+        self.failed_login = ""
         self._summary = summary
+        self._redaction = redaction
         self._kill_at: float | None = None
         program = Path(sys.executable).parent / "k6"
-        command = [
-            str(program), "run", "--no-usage-report", "--quiet", "--no-color", "--out", "json", "--summary-export", str(summary),
+        command = [  # without an address: who asks there is given what the set-up hands on, tokens, and can stop the test
+            str(program), "run", "--address", "", "--no-usage-report", "--quiet", "--no-color",
+            "--out", "json", "--summary-export", str(summary),
             "--summary-trend-stats", "avg,min,max,p(50),p(90),p(95),p(99),count", str(script),
         ]  # fmt: skip
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         except OSError as error:
             raise StepFailed(f"k6 can't be started: {error}") from error
         signal.signal(signal.SIGTERM, self._stop)
@@ -91,26 +101,29 @@ class K6:
         if self._process.poll() is None:
             self._process.kill()
         self.exit_code = self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for output in (self._process.stdout, self._process.stderr):
+            if output is not None:
+                output.close()
 
     def lines(self) -> Iterator[list[bytes]]:
-        """The lines that came within a short time, again and again until there will be no more; often none."""
-        output = self._process.stdout
-        if output is None:
-            raise RuntimeError("k6's output is read from a pipe")
-        rest = b""
-        while True:
+        """The lines of its output that came within a short time, again and again until there will be no more; often none."""
+        if self._process.stdout is None or self._process.stderr is None:
+            raise RuntimeError("k6's output is read from pipes")
+        samples, log = Lines(self._process.stdout), Lines(self._process.stderr)
+        while reading := [each for each in (samples, log) if not each.is_over]:
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._process.kill()
-            chunk = _read(output)
-            if chunk == b"":
-                yield [rest]
-                return
-            *lines, rest = (rest + (chunk or b"")).split(b"\n")
-            if len(rest) > MAX_LINE:
-                raise StepFailed("k6 wrote a line without end.")
-            yield lines
+            ready, _, _ = select.select(reading, [], [], LOOK_SECONDS)
+            self.tell(*(log.read() if log in ready else ()))
+            yield samples.read() if samples in ready else []
+
+    def tell(self, *lines: bytes) -> None:
+        """Copy lines into the log of the run, without the secrets."""
+        if lines:
+            text = self._redaction(b"\n".join(lines).decode("utf-8", "replace"))
+            found = FAILED_LOGIN.search(text)
+            self.failed_login = self.failed_login or (found.group() if found is not None else "")
+            print(text, flush=True)  # noqa: T201
 
     def summary(self) -> dict[str, Any]:
         """What k6 says of the whole test, as `metrics` by name; nothing where it came to no summary."""
@@ -118,6 +131,8 @@ class K6:
             return {"metrics": json.loads(self._summary.read_text("utf-8"))["metrics"]}
         except (OSError, ValueError, KeyError):
             return {}
+        finally:
+            self._summary.unlink(missing_ok=True)  # what the script's set-up hands on stands in it as well: tokens
 
     def _stop(self, _signal: int, _frame: object) -> None:
         if self._kill_at is None:
@@ -126,10 +141,28 @@ class K6:
             self._process.send_signal(signal.SIGINT)
 
 
-def _read(output: IO[bytes]) -> bytes | None:
-    """What is there; None where nothing came for a while, nothing at all at the end."""
-    ready, _, _ = select.select([output], [], [], LOOK_SECONDS)
-    return os.read(output.fileno(), CHUNK) if ready else None
+class Lines:
+    """Reads a pipe line by line."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.is_over = False
+        self._pipe = pipe
+        self._rest = b""
+
+    def fileno(self) -> int:
+        """The pipe's descriptor, to wait for."""
+        return self._pipe.fileno()
+
+    def read(self) -> list[bytes]:
+        """The lines that are there; StepFailed with one that is too long."""
+        chunk = os.read(self.fileno(), CHUNK)
+        if not chunk:
+            self.is_over = True
+            return [self._rest] if self._rest else []
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > MAX_LINE:
+            raise StepFailed("k6 wrote a line without end.")
+        return lines
 
 
 if __name__ == "__main__":

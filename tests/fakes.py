@@ -8,6 +8,7 @@ from datetime import datetime
 
 from adapters.bus.memory import MemoryBus
 from adapters.documents.finder import DocumentFinder
+from adapters.secret_cipher import AesSecretCipher
 from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import Unavailable
@@ -230,6 +231,7 @@ def fake_services(database: Database, **values: object) -> Services:
         documents=DocumentFinder(allows_private=True, max_seconds=10),
         attempt_tokens=signer,
         url_signer=signer,
+        secrets=AesSecretCipher({"test": b"k" * 64}),
         reports=ReportIntake(database, bus, artifacts),
         steps=steps,
         load_limits=LoadLimits(),

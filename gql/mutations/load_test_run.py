@@ -35,6 +35,7 @@ LoadTestRunAnswer = Annotated[
     | errors.NotFound
     | errors.IllegalTransition
     | errors.VersionConflict
+    | errors.SecretUnavailable
     | errors.IdempotencyKeyReused
     | errors.PermissionDenied,
     strawberry.union("LoadTestRunAnswer", description="The run as it now is, or why the command was refused."),

@@ -11,14 +11,16 @@ from gql import errors, ids
 from gql.context import Info
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.project import ExpectedVersion
-from gql.types.target import Target, TargetInput
+from gql.types.kit_input import as_document
+from gql.types.target import SecretInput, Target, TargetInput
+from resolvers import secret as secrets
 from resolvers import target as targets
 
 TargetId = Annotated[strawberry.ID, strawberry.argument(description="The target's id.")]
 GivenTarget = Annotated[TargetInput, strawberry.argument(description="The target.")]
 
 
-@strawberry.type(description="The target was added, changed or analysed.")
+@strawberry.type(description="The target was added, changed or analysed, or a secret of it was set or deleted.")
 class TargetPayload:
     target: Target = strawberry.field(description="The target as it now is.")
 
@@ -87,6 +89,39 @@ class TargetMutation:
         services, actor = info.context.services, info.context.actor
         return await _answer(  # type: ignore[no-any-return]
             lambda: targets.archive_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
+        )
+
+    @strawberry.mutation(
+        description=(
+            "Give the target a secret for its load tests, in the place of one of that name: a password, a token, a key. It is "
+            "encrypted, reaches nothing but the load generator's environment, and is never shown again."
+        )
+    )
+    async def target_secret_set(
+        self,
+        info: Info,
+        id: TargetId,
+        input: Annotated[SecretInput, strawberry.argument(description="The secret.")],
+        idempotency_key: IdempotencyKey = None,
+    ) -> TargetAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: secrets.set_secret(services, actor, ids.target_number(id), as_document(input), idempotency_key)
+        )
+
+    @strawberry.mutation(
+        description="Remove a secret of the target for good. Load tests that use it are refused to start until it is set again."
+    )
+    async def target_secret_delete(
+        self,
+        info: Info,
+        id: TargetId,
+        name: Annotated[str, strawberry.argument(description="The secret's name.")],
+        idempotency_key: IdempotencyKey = None,
+    ) -> TargetAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: secrets.delete_secret(services, actor, ids.target_number(id), name, idempotency_key)
         )
 
 

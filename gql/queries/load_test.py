@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from domain.template import shown
 from gql import errors, ids
 from gql.context import Info
 from gql.types.enums import NamedOrder
@@ -16,7 +17,7 @@ from resolvers import load_test as load_tests
 @strawberry.type(description="A request as it is sent.")
 class PlannedRequest:
     name: str = strawberry.field(description="Method and path, with the parameters in braces.")
-    url: str = strawberry.field(description="The address that is called.")
+    url: str = strawberry.field(description="The address that is called; what is put in while it runs stands as `${name}`.")
     headers: list[str] = strawberry.field(description="The headers that PLOG sets, as in `Accept: */*`; k6 adds its own.")
     body: str | None = strawberry.field(description="The body's text; null for none.")
 
@@ -99,7 +100,10 @@ def _preview(preview: load_tests.LoadTestPreview) -> LoadTestPreview:
             scenario=Scenario.of(scenario),
             requests=[
                 PlannedRequest(
-                    name=each.name, url=each.url, headers=[f"{name}: {value}" for name, value in each.headers], body=each.body
+                    name=each.name,
+                    url=shown(each.url),
+                    headers=[f"{name}: {shown(value)}" for name, value in each.headers],
+                    body=None if each.body is None else shown(each.body),
                 )
                 for each in written.requests
             ],

@@ -2,6 +2,8 @@
 
 import strawberry
 
+from domain.answer import CheckKind as CheckKind
+from domain.answer import ExtractionSource as ExtractionSource
 from domain.api_document import OAuthGrant as OAuthGrant
 from domain.api_document import SecurityKind as SecurityKind
 from domain.attempt import Cause as Cause
@@ -13,6 +15,7 @@ from domain.job_type import JobType as JobType
 from domain.kit import ProductLine as ProductLine
 from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
 from domain.load_test_run import RunStatus as RunStatus
+from domain.login import LoginKind as LoginKind
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
 from domain.query import MetricsInclude as MetricsInclude
@@ -124,6 +127,32 @@ strawberry.enum(
         "after another, so many or more and less. `CONSTANT_ARRIVAL_RATE`, `RAMPING_ARRIVAL_RATE`: so many iterations begin in "
         "each time unit, however fast the API answers. `SHARED_ITERATIONS`, `PER_VU_ITERATIONS`: a number of iterations, of all "
         "virtual users or of each."
+    ),
+)
+strawberry.enum(
+    LoginKind,
+    name="LoginKind",
+    description=(
+        "How the requests of a load test identify themselves. `BASIC`: user name and password. `BEARER`: a token that is known. "
+        "`API_KEY`: a key in a header, the query or a cookie. `OAUTH2_CLIENT_CREDENTIALS`, `OAUTH2_PASSWORD`: a token that is "
+        "fetched before the load, and again when it runs out."
+    ),
+)
+strawberry.enum(
+    CheckKind,
+    name="CheckKind",
+    description=(
+        "What a check looks at. `BODY_CONTAINS`: the body has the `text` in it. `JSON_EXISTS`: there is something at the "
+        "`pointer`. `JSON_EQUALS`: the `value` is there. `HEADER_EQUALS`, `HEADER_CONTAINS`: the `header` is the `text` or "
+        "has it in it. `RESPONSE_TIME_BELOW`: an answer came in less than so many `milliseconds`."
+    ),
+)
+strawberry.enum(
+    ExtractionSource,
+    name="ExtractionSource",
+    description=(
+        "Where a value is taken from: the body as `JSON`, at the `pointer`; a `HEADER`, or a `COOKIE` that the answer sets, of "
+        "the name `key`."
     ),
 )
 strawberry.enum(

@@ -5,13 +5,14 @@ from datetime import datetime
 import strawberry
 from strawberry.scalars import JSON
 
-from domain import executor
+from domain import answer, executor, scenario_request
 from domain import load_test as domain
 from domain.query import LoadTestQuery, NamedOrder, Page
 from gql import ids
 from gql.context import Info
 from gql.types.connection import Connection, checked_first, checked_text, page_parts
-from gql.types.enums import ExecutorKind, ParameterLocation
+from gql.types.enums import CheckKind, ExecutorKind, ExtractionSource, ParameterLocation
+from gql.types.login import Login
 from gql.types.node import Node
 from gql.types.project import Project, named_cursor, named_place
 from gql.types.target import Target
@@ -31,6 +32,24 @@ class Header:
     value: str = strawberry.field(description="Its value.")
 
 
+@strawberry.type(description="Something that has to hold of an answer besides its status; what a kind does not look at is null.")
+class Check:
+    kind: CheckKind = strawberry.field(description="What it looks at.")
+    text: str | None = strawberry.field(description="What the body or header has to be or to contain.")
+    pointer: str | None = strawberry.field(description="Where it looks in a JSON body (RFC 6901).")
+    value: JSON | None = strawberry.field(description="What has to be there.")
+    header: str | None = strawberry.field(description="The header's name.")
+    milliseconds: float | None = strawberry.field(description="What the response time has to stay below.")
+
+
+@strawberry.type(description="A value that later requests of the scenario take from an answer.")
+class Extraction:
+    name: str = strawberry.field(description="What texts call it, as in `${name}`.")
+    source: ExtractionSource = strawberry.field(description="Where it is taken from.")
+    pointer: str = strawberry.field(description="Of JSON: where it is in the body (RFC 6901).")
+    key: str = strawberry.field(description="The name of the header or cookie.")
+
+
 @strawberry.type(description="One request of a scenario.")
 class ScenarioRequest:
     endpoint: str = strawberry.field(description="Method and path, as in `GET /pets/{id}`.")
@@ -39,6 +58,8 @@ class ScenarioRequest:
     body: JSON | None = strawberry.field(description="The body that was given; null where it is made from the document.")
     media_type: str | None = strawberry.field(description="What the body is; null where the document decides.")
     expected_statuses: list[int] = strawberry.field(description="The statuses of a good answer; none stand for 200 to 399.")
+    checks: list[Check] = strawberry.field(description="What else has to hold of the answer.")
+    extract: list[Extraction] = strawberry.field(description="What later requests take from the answer.")
 
 
 @strawberry.type(description="A point of a load, between which it goes in straight lines.")
@@ -89,7 +110,7 @@ class Scenario:
         )
 
 
-def _request(request: domain.ScenarioRequest) -> ScenarioRequest:
+def _request(request: scenario_request.ScenarioRequest) -> ScenarioRequest:
     return ScenarioRequest(
         endpoint=request.endpoint,
         parameters=[
@@ -100,7 +121,17 @@ def _request(request: domain.ScenarioRequest) -> ScenarioRequest:
         body=None if request.body is None else JSON(request.body),
         media_type=request.media_type,
         expected_statuses=list(request.expected_statuses),
+        checks=[_check(each) for each in request.checks],
+        extract=[
+            Extraction(name=each.name, source=each.source, pointer=each.pointer, key=each.key) for each in request.extractions
+        ],
     )
+
+
+def _check(check: answer.Check) -> Check:
+    told = {name: value for name, value in check.as_json().items() if name != "kind"}
+    names = ("text", "pointer", "value", "header", "milliseconds")
+    return Check(kind=check.kind, **{name: told.get(name) for name in names})
 
 
 def _executor(given: executor.Executor) -> Executor:
@@ -130,6 +161,7 @@ class LoadTest(Node):
     target_tps: float | None = strawberry.field(description="The least rate of requests a second that passes; null: any.")
     seed: int = strawberry.field(description="Decides over all values that are made.")
     fill_optional: bool = strawberry.field(description="Whether made bodies and queries have what is optional too.")
+    login: Login | None = strawberry.field(description="How its requests identify themselves; null for not at all.")
     scenarios: list[Scenario] = strawberry.field(description="What is done, side by side.")
     owner: str = strawberry.field(description="The subject of the person who created it.")
     version: int = strawberry.field(description="Grows by one with each change.")
@@ -169,6 +201,7 @@ class LoadTest(Node):
             target_tps=definition.target_tps,
             seed=definition.seed,
             fill_optional=definition.fills_optional,
+            login=None if definition.login is None else Login.of(definition.login),
             scenarios=[Scenario.of(each) for each in definition.scenarios],
             owner=load_test.owner,
             version=load_test.version,

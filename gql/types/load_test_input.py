@@ -3,7 +3,8 @@
 import strawberry
 from strawberry.scalars import JSON
 
-from gql.types.enums import ExecutorKind, ParameterLocation
+from gql.types.enums import CheckKind, ExecutorKind, ExtractionSource, ParameterLocation
+from gql.types.login import LoginInput
 
 
 @strawberry.input(description="A value for a parameter of the endpoint, in place of the document's or one made by its schema.")
@@ -19,7 +20,38 @@ class HeaderInput:
     value: str | None = strawberry.field(default=None, description="Its value, of printable ASCII characters.")
 
 
-@strawberry.input(description="One request of a scenario.")
+@strawberry.input(
+    description="Something that has to hold of an answer besides its status; which fields there are depends on the kind."
+)
+class CheckInput:
+    kind: CheckKind | None = strawberry.field(default=None, description="What it looks at. Required.")
+    text: str | None = strawberry.field(default=None, description="What the body or header has to be or to have in it.")
+    pointer: str | None = strawberry.field(
+        default=None, description="Where to look in a JSON body, as in `/items/0/id` (RFC 6901); the whole body by default."
+    )
+    value: JSON | None = strawberry.field(default=None, description="What has to be there, as JSON; null by default.")
+    header: str | None = strawberry.field(default=None, description="The header's name, in any case.")
+    milliseconds: float | None = strawberry.field(default=None, description="What the response time has to stay below.")
+
+
+@strawberry.input(description="A value of the answer that later requests of the scenario send, as `${name}` in their texts.")
+class ExtractionInput:
+    name: str | None = strawberry.field(
+        default=None, description="What texts call it: letters, digits and `_`, not a digit first. Required."
+    )
+    source: ExtractionSource | None = strawberry.field(default=None, description="Where it is taken from. Required.")
+    pointer: str | None = strawberry.field(
+        default=None, description="Of JSON: where it is in the body, as in `/items/0/id` (RFC 6901); the whole body by default."
+    )
+    key: str | None = strawberry.field(default=None, description="The name of the header, in any case, or of the cookie.")
+
+
+@strawberry.input(
+    description=(
+        "One request of a scenario. Values of parameters and headers and the texts in the body may refer to what an earlier "
+        "request of the scenario extracted, as `${name}` (docs/load-tests.md); a `$` before a brace is written `${$}`."
+    )
+)
 class ScenarioRequestInput:
     endpoint: str | None = strawberry.field(default=None, description="Method and path, as in `GET /pets/{id}`. Required.")
     parameters: list[ParameterInput] | None = strawberry.field(default=None, description="Values of parameters.")
@@ -32,6 +64,10 @@ class ScenarioRequestInput:
     )
     expected_statuses: list[int] | None = strawberry.field(
         default=None, description="The statuses of a good answer; 200 to 399 where none are given."
+    )
+    checks: list[CheckInput] | None = strawberry.field(default=None, description="What else has to hold of the answer.")
+    extract: list[ExtractionInput] | None = strawberry.field(
+        default=None, description="What later requests of the scenario take from the answer."
     )
 
 
@@ -108,4 +144,5 @@ class LoadTestInput:
     fill_optional: bool | None = strawberry.field(
         default=None, description="Whether made bodies and queries have what is optional too; only what is required by default."
     )
+    login: LoginInput | None = strawberry.field(default=None, description="How its requests identify themselves; not at all.")
     scenarios: list[ScenarioInput] | None = strawberry.field(default=None, description="What is done, side by side. Required.")

@@ -7,11 +7,13 @@ import strawberry
 
 from domain import api_document
 from domain import target as domain
+from domain.login import login_proposals
 from domain.query import NamedOrder, Page, TargetQuery
 from gql import ids
 from gql.context import Info
 from gql.types.connection import Connection, checked_first, checked_text, page_parts
 from gql.types.enums import OAuthGrant, SecurityKind
+from gql.types.login import LoginProposal
 from gql.types.node import Node
 from gql.types.project import Project, named_cursor, named_place
 from resolvers import target as targets
@@ -127,6 +129,17 @@ def _security_scheme(scheme: api_document.SecurityScheme) -> SecurityScheme:
     )
 
 
+@strawberry.type(description="A secret of a target, by name: its value is never shown.")
+class Secret:
+    name: str = strawberry.field(description="What load tests call it, as in `${secret:name}`.")
+    server: str = strawberry.field(description="The only server that it is sent to: scheme, host and port.")
+    actor: str = strawberry.field(description="The subject of the person who set it.")
+    updated_at: datetime = strawberry.field(description="When it was set.")
+    is_readable: bool = strawberry.field(
+        description="Whether the server still has the key that it was encrypted with; where not, it has to be set again."
+    )
+
+
 @strawberry.type(description="An API that a project tests.")
 class Target(Node):
     number: int = strawberry.field(description="The short number that people quote.")
@@ -139,12 +152,29 @@ class Target(Node):
     analysis: TargetAnalysis | None = strawberry.field(
         description="What its document said last, but its endpoints, which `endpoints` lists; null before `targetAnalyze`."
     )
+    login_proposals: list[LoginProposal] = strawberry.field(
+        description="The logins that the document's security schemes make possible for load tests; empty before `targetAnalyze`."
+    )
     project_id: strawberry.Private[int]
 
     @strawberry.field(description="The project that it belongs to.")
     async def project(self, info: Info) -> Project | None:
         project = await info.context.loaders.project_by_id.load(self.project_id)
         return None if project is None else Project.of(project)
+
+    @strawberry.field(description="The secrets that its load tests can use, by name; at most 100.")
+    async def secrets(self, info: Info) -> list[Secret]:
+        cipher = info.context.services.secrets
+        return [
+            Secret(
+                name=each.name,
+                server=each.origin,
+                actor=each.actor,
+                updated_at=each.updated_at,
+                is_readable=cipher.has_key(each.key_id),
+            )
+            for each in await info.context.loaders.secrets_by_target.load(self.number)
+        ]
 
     @classmethod
     def of(cls, target: domain.Target) -> "Target":
@@ -159,8 +189,13 @@ class Target(Node):
             updated_at=target.updated_at,
             archived_at=target.archived_at,
             analysis=None if target.analysis is None else TargetAnalysis.of(target.analysis),
+            login_proposals=[] if target.analysis is None else _login_proposals(target, target.analysis),
             project_id=target.project_id,
         )
+
+
+def _login_proposals(target: domain.Target, analysis: domain.TargetAnalysis) -> list[LoginProposal]:
+    return [LoginProposal.of(each) for each in login_proposals(analysis.api, target.definition.url)]
 
 
 @strawberry.input(description="A target as people define it.")
@@ -173,6 +208,21 @@ class TargetInput:
     def document(self) -> dict[str, Any]:
         """The input as the domain reads it."""
         return {"url": self.url, "name": self.name}
+
+
+@strawberry.input(description="A secret as people set it. It can be replaced and deleted, and is never shown again.")
+class SecretInput:
+    name: str | None = strawberry.field(
+        default=None, description="What load tests call it: letters, digits and `_`, not a digit first. Required."
+    )
+    value: str | None = strawberry.field(default=None, description="Its value, of 4 characters to 8,000 bytes. Required.")
+    server: str | None = strawberry.field(
+        default=None,
+        description=(
+            "An address of the only server that it may be sent to; by default where the target is. What an identity provider "
+            "elsewhere has to get is named here."
+        ),
+    )
 
 
 @strawberry.input(description="Which targets. What is left out does not restrict; archived ones are left out unless asked for.")

@@ -79,7 +79,7 @@ class Shim:
             LOG.error("the inputs can't be had", exc_info=fetch.error)
             self._write_exit(None, Stop(NOT_STARTED, f"The inputs can't be had: {fetch.error}", 0.0))
         else:
-            self._run_step()
+            self._run_step(fetch.secret_environment)
 
     def recover(self, started: Mapping[str, Any]) -> None:
         """End what a lost shim left behind, and record that it was lost."""
@@ -121,7 +121,7 @@ class Shim:
 
         return ServerClient(access, self._order["requestTimeoutSeconds"], self._order["subject"])
 
-    def _run_step(self) -> None:
+    def _run_step(self, secret_environment: Mapping[str, str]) -> None:
         limits = self._order["limits"]
         group = None
         if limits["memoryBytes"] is not None and self._order["useControlGroups"]:
@@ -129,7 +129,7 @@ class Shim:
         where = None if group is None else {"path": str(group.path), "version": group.version}
         self._folder.write_started({"shim": _own_identity(), "group": where})
         try:
-            step = StepProcess(self._folder, self._order, group)
+            step = StepProcess(self._folder, self._order, group, secret_environment)
         except (OSError, ValueError, SubprocessError) as error:  # no such program; NUL in an argument; a limit that can't be set
             if group is not None:
                 group.remove()

@@ -21,14 +21,16 @@ class InputsFetch(Thread):
     """Fetches the input document and its artifacts, trying for as long as the server can't be reached.
 
     `error` is what made it give up: among others the same rejection of an artifact with several fresh input documents, as their
-    links are fresh too. `trouble` is a sentence about what went wrong last. A thread, because the shim has to hear meanwhile
-    that the attempt is to end.
+    links are fresh too. `trouble` is a sentence about what went wrong last. `secret_environment` is what of the document is for
+    the step's environment alone; it stands in no file. A thread, because the shim has to hear meanwhile that the attempt is to
+    end.
     """
 
     def __init__(self, folder: ShimFolder, server: ServerClient) -> None:
         super().__init__(name="inputs", daemon=True)
         self.error: Exception | None = None
         self.trouble = ""
+        self.secret_environment: Mapping[str, str] = {}
         self._folder = folder
         self._server = server
         self._halt = Event()
@@ -66,6 +68,7 @@ class InputsFetch(Thread):
 
     def _fetch(self) -> None:
         document = self._server.input_document()
+        self.secret_environment = document.pop("secretEnvironment", None) or {}
         entries = document.get("inputs") or []
         for entry in entries:
             try:

@@ -60,9 +60,11 @@ class ServerClient:
         self._exchange = Exchange("", timeout)
 
     def input_document(self) -> dict[str, Any]:
-        """The input document, with a `url` for each of its inputs."""
+        """The input document, with a `url` for each of its inputs; `Rejected` where the server can't make it."""
         answer = self._ask("GET", "/attempt/input", headers={"Accept": "application/json"})
         document = answer.document()
+        if answer.status in PERMANENT:
+            raise Rejected(f"the input document was answered with {answer.summary}")
         if answer.status != 200 or not document:
             raise Unreachable(f"the input document was answered with {answer.summary}")
         return document

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Thread
+from types import MappingProxyType
 from typing import IO, Any
 
 from steps.shim.memory_group import MemoryGroup
@@ -42,8 +43,17 @@ class StepProcess:
     That thread's end ends the step as well (a request to the kernel), so that a killed shim leaves no step behind.
     """
 
-    def __init__(self, folder: ShimFolder, order: Mapping[str, Any], group: MemoryGroup | None) -> None:
-        """Start it; OSError, ValueError or SubprocessError where it can't be started."""
+    def __init__(
+        self,
+        folder: ShimFolder,
+        order: Mapping[str, Any],
+        group: MemoryGroup | None,
+        secret_environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Start it, with `secret_environment` besides what every step finds in its environment.
+
+        OSError, ValueError or SubprocessError where it can't be started.
+        """
         self._attempt = str(order["attempt"])
         self._group = group
         self._wait_status: int | None = None
@@ -63,7 +73,7 @@ class StepProcess:
             self._process = subprocess.Popen(
                 order["command"],
                 cwd=folder.work,
-                env=_environment(folder, order),
+                env={**secret_environment, **_environment(folder, order)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.PIPE,

@@ -25,6 +25,7 @@ class Faults:
 
     report_status: int | None = None
     upload_refusal: bytes | None = None
+    input_refusal: dict[str, str] | None = None
     is_hanging: bool = False
     is_superseded: bool = False
     is_unauthorized: bool = False
@@ -159,7 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         path = urlsplit(self.path).path
         if path == "/attempt/input":
-            self._json(200, self.server_owner.document)
+            refusal = self.server_owner.faults.input_refusal
+            self._json(200 if refusal is None else 400, refusal or self.server_owner.document)
         elif path in self.server_owner.blobs:
             self._blob(self.server_owner.blobs[path])
         else:

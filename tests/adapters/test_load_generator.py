@@ -1,22 +1,28 @@
 """The load generator against a real API, with the real k6: its figures are k6's own, and a stop keeps them."""
 
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import psutil
 import pytest
 
 from domain.endpoint import Method
 from domain.executor import Executor, ExecutorKind
 from domain.histogram import Histogram
 from domain.k6_script import ScriptScenario, write_script
+from domain.login import Login, LoginKind, identified, token_request
 from domain.metric_window import MetricWindow
 from domain.request import Request
+from domain.template import Encoding, Reference, ReferenceKind
 from tests.sites import serving
 from tests.waiting import eventually_sync
 
@@ -27,7 +33,7 @@ FIXED = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=2, iterations=40, dura
 class Generator:
     """One run of the program, as the shim starts it."""
 
-    def __init__(self, folder: Path, script: str, seconds: int = 1) -> None:
+    def __init__(self, folder: Path, script: str, seconds: int = 1, secrets: dict[str, str] | None = None) -> None:
         self.folder = folder
         self.output = folder / "output"
         self.output.mkdir(parents=True)
@@ -39,6 +45,7 @@ class Generator:
             "PLOG_REPORTS": str(folder / "reports.jsonl"),
             "HOME": str(folder),
             "PATH": os.environ["PATH"],
+            **{f"PLOG_SECRET_{name}": value for name, value in (secrets or {}).items()},
         }
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "steps.load_generator"],
@@ -119,6 +126,8 @@ def test_a_stop_keeps_what_was_measured(tmp_path: Path, address: str) -> None:
     long = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=2, duration=300, graceful_stop=30)
     generator = Generator(tmp_path, script(address, long))
     eventually_sync(lambda: len(generator.windows) > 1, deadline=20)
+    sockets = psutil.Process(generator.k6()).net_connections()
+    assert not any(each.status == psutil.CONN_LISTEN for each in sockets), "nobody can ask it for tokens or stop it"
     generator.process.send_signal(signal.SIGTERM)
     code, output = generator.end()
     assert code == 0, output
@@ -144,3 +153,118 @@ def test_a_script_that_k6_can_t_read_is_a_failure(tmp_path: Path) -> None:
     code, output = generator.end()
     assert code == 1 and "k6 ended with exit code" in output.splitlines()[-1]
     assert generator.summary["exitCode"] not in (0, 99)
+
+
+SECRET = 's3cr3t "välue" \\ /+?&=\x1b'
+
+
+def test_secrets_reach_the_target_and_no_log_or_file(tmp_path: Path) -> None:
+    secret = Reference(ReferenceKind.SECRET, "key")
+    as_url, as_json = (Reference(ReferenceKind.SECRET, "key", (each,)) for each in (Encoding.URL, Encoding.JSON))
+    with serving({"*": b"{}"}) as site:
+        refused = "http://127.0.0.1:1"  # nobody listens there, so that k6 tells the address that it could not reach
+        requests = (
+            Request(
+                name="POST /",
+                method=Method.POST,
+                url=(f"{site.address}/", as_url, "?key=", as_url),
+                headers=(("X-Key", ("Token ", Reference(ReferenceKind.SECRET, "plain"))),),
+                body=('{"key":"', as_json, '"}'),
+            ),
+            Request(name="GET /", method=Method.GET, url=(f"{refused}/", as_url, "?key=", as_url)),
+            Request(name="GET /", method=Method.GET, url=f"{refused}/", headers=(("X-Key", (secret,)),)),
+        )
+        text = write_script([ScriptScenario(title="t", executor=FIXED, requests=requests)])
+        shouting = "console.error(__ENV.PLOG_SECRET_key, encodeURIComponent(__ENV.PLOG_SECRET_key), JSON.stringify(__ENV)); "
+        text = text.replace("function send(request, values) {", f"function send(request, values) {{ {shouting}")
+        generator = Generator(tmp_path, text, secrets={"key": SECRET, "plain": "plain-secret"})
+        code, output = generator.end()
+        arrived = site.requests[0]
+    assert code == 0, output
+    assert unquote(arrived.path) == f"/{SECRET}?key={SECRET}" and json.loads(arrived.body) == {"key": SECRET}
+    assert arrived.headers["x-key"] == "Token plain-secret"
+    assert "connection refused" in output and "source=console" in output and "***" in output
+    files = [path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 2 and not (generator.output / "k6-summary.json").exists()
+    for form in ("s3cr3t", "plain-secret", "älue"):
+        assert not any(form in each for each in [output, *files])
+
+
+CLIENT = Login(kind=LoginKind.OAUTH2_CLIENT_CREDENTIALS, client_id="plog", secret="client")
+
+
+def logged_in(address: str, login: Login, executor: Executor = FIXED) -> str:
+    """A script that logs in at `/token` and sends what that gives it."""
+    login = replace(login, token_url=login.token_url or f"{address}/token")
+    request = identified(Request(name="GET /", method=Method.GET, url=f"{address}/"), login, ())
+    scenarios = [ScriptScenario(title="t", executor=executor, requests=(request,))]
+    return write_script(scenarios, login=token_request(login))
+
+
+def test_a_token_is_fetched_before_the_load_and_counts_for_no_scenario(tmp_path: Path) -> None:
+    granted = b'{"access_token": "t0k3n-of-plog", "token_type": "Bearer", "expires_in": 3600}'
+    with serving({"/token": granted, "*": b"{}"}) as site:
+        generator = Generator(tmp_path, logged_in(site.address, CLIENT), secrets={"client": "s3cr3t/+"})
+        code, output = generator.end()
+        (login, *others) = site.requests
+    assert code == 0, output
+    assert (login.method, login.path, login.body) == ("POST", "/token", "grant_type=client_credentials")
+    assert base64.b64decode(login.headers["authorization"].removeprefix("Basic ")) == b"plog:s3cr3t%2F%2B"
+    assert {each.headers["authorization"] for each in others} == {"Bearer t0k3n-of-plog"} and len(others) == 40
+    counted = {name: sum(each.requests for (_, of), each in generator.windows.items() if of == name) for name in ("", "s1")}
+    assert counted == {"": 1, "s1": 40} and generator.summary["metrics"]["http_reqs"]["count"] == 41
+    texts = [output, *(path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file())]
+    assert not any(secret in each for each in texts for secret in ("t0k3n", "s3cr3t"))
+
+
+def test_a_token_that_runs_out_is_fetched_again_by_each_virtual_user(tmp_path: Path) -> None:
+    granted = iter(range(1000))
+    page = {"/token": lambda _: json.dumps({"access_token": f"t{next(granted)}", "expires_in": 1}), "*": b"{}"}
+    with serving(page) as site:
+        generator = Generator(tmp_path, logged_in(site.address, CLIENT, CONSTANT), secrets={"client": "s3cr3t"})
+        code, output = generator.end()
+        sent = [each.headers["authorization"] for each in site.requests if each.path == "/"]
+        asked = sum(each.path == "/token" for each in site.requests)
+    assert code == 0, output
+    assert len(set(sent)) == asked and 7 <= asked <= 1 + 3 * 4
+    counted = {name: sum(each.requests for (_, of), each in generator.windows.items() if of == name) for name in ("", "s1")}
+    assert counted == {"": asked, "s1": len(sent)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (
+            (401, {}, b'{"error": "invalid_client", "error_description": "s3cr3t is wrong"}'),
+            " answered 401 without a token, invalid_client.",
+        ),
+        ((200, {}, b'{"error": "s3cr3t", "access_token": ""}'), " answered 200 without a token."),
+        ((302, {"Location": "/elsewhere"}, b""), " answered 302 without a token."),
+        ((200, {}, b"s3cr3t"), " answered 200 without a token."),
+    ],
+)
+def test_a_login_that_fails_is_the_cause_and_nothing_else_is_told_of_it(tmp_path: Path, answer: Any, cause: str) -> None:
+    with serving({"/token": answer, "*": b"{}"}) as site:
+        generator = Generator(tmp_path, logged_in(site.address, CLIENT), secrets={"client": "s3cr3t"})
+        code, output = generator.end()
+        assert site.asked == ["/token"], "no load without a login"
+    assert code == 1 and output.splitlines()[-1] == f"The login failed: {site.address}/token{cause}"
+    assert "s3cr3t" not in output
+
+
+def test_a_login_without_an_answer_and_one_that_fails_later_end_the_run(tmp_path: Path) -> None:
+    login = replace(CLIENT, token_url="http://127.0.0.1:1/token")
+    code, output = Generator(tmp_path / "a", logged_in("http://127.0.0.1:1", login), secrets={"client": "s3cr3t"}).end()
+    assert code == 1 and output.splitlines()[-1] == (
+        "The login failed: http://127.0.0.1:1/token did not answer (dial: connection refused)."
+    )
+    first = iter([b'{"access_token": "t", "expires_in": 1}'])
+    with serving({"/token": lambda _: next(first, 500), "*": b"{}"}) as site:
+        code, output = Generator(tmp_path / "b", logged_in(site.address, CLIENT, CONSTANT), secrets={"client": "s3cr3t"}).end()
+    assert code == 1 and output.splitlines()[-1] == f"The login failed: {site.address}/token answered 500 without a token."
+
+
+def test_without_secrets_the_log_is_copied_as_it_is(tmp_path: Path) -> None:
+    refused = Request(name="GET /", method=Method.GET, url="http://127.0.0.1:1/x%20y")
+    code, output = Generator(tmp_path, write_script([ScriptScenario(title="t", executor=FIXED, requests=(refused,))])).end()
+    assert code == 0 and output.count('error="Get \\"http://127.0.0.1:1/x%20y\\": dial tcp') == 40

@@ -13,7 +13,7 @@ from adapters.processes.runner import ProcessRunner
 from domain.attempt import AttemptKey, Cause
 from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Limits, Presence
-from tests.adapters.attempt_driver import AttemptDriver, is_there
+from tests.adapters.attempt_driver import AttemptDriver, is_there, number_in
 from tests.adapters.shim_server import TOKEN
 
 MEGABYTE = 1 << 20
@@ -198,6 +198,24 @@ async def test_an_input_that_can_not_be_had_is_named(attempts: AttemptDriver, co
     assert (ending.cause, ending.exit_code) == (Cause.NOT_STARTED, None)
     assert "decks/a.bin" in ending.message
     assert ("404" if content is None else "checksum") in ending.message
+
+
+async def test_an_input_document_that_the_server_refuses_is_given_up(attempts: AttemptDriver) -> None:
+    attempts.server.faults.input_refusal = {"code": "SECRET_UNAVAILABLE", "message": "The secret `key` does not exist."}
+    ending = await attempts.settled(await attempts.launch("true"))
+    assert ending.cause is Cause.NOT_STARTED and "`key`" in ending.message
+
+
+async def test_a_secret_environment_is_the_step_s_and_in_no_file(attempts: AttemptDriver) -> None:
+    attempts.server.document["secretEnvironment"] = {"PLOG_SECRET_key": "s3cr3t", "PLOG_INPUT": "nowhere"}
+    key = await attempts.shell('test -s "$PLOG_INPUT" && printf %s "$PLOG_SECRET_key" | wc -c > length')
+    assert (await attempts.settled(key)).exit_code == 0
+    assert await number_in(attempts.file(key, "length")) == len("s3cr3t")
+    assert not any(b"s3cr3t" in content for content in contents_of(attempts.folder(key).path))
+
+
+def contents_of(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
 
 
 async def test_inputs_that_lead_outside_are_refused(attempts: AttemptDriver) -> None:

@@ -13,7 +13,8 @@ from tests.api.test_target import ANALYZE, add
 from tests.k6 import inspect
 from tests.sites import serving
 
-SCENARIO = """name requests { endpoint parameters { location name value } headers { name value } body mediaType expectedStatuses }
+SCENARIO = """name requests { endpoint parameters { location name value } headers { name value } body mediaType expectedStatuses
+  checks { kind text pointer value header milliseconds } extract { name source pointer key } }
   executor { kind options profile { second level } mostVus plannedIterations lastSecond } shortestThinkTime longestThinkTime
   percentile responseTime errorRate allowUnsafe"""
 PARTS = f"""__typename id number title description server targetTps seed fillOptional scenarios {{ {SCENARIO} }} owner version
@@ -107,7 +108,16 @@ async def test_a_load_test_is_defined_read_changed_and_archived(plog: Plog) -> N
         errorRate=0.01,
     )
     paced["requests"][0] |= {"body": {"name": "Ada"}, "headers": [{"name": "X-A", "value": "b"}], "expectedStatuses": [201]}
-    paced["requests"][1] |= {"parameters": [{"location": "PATH", "name": "id", "value": 9}]}
+    checks: list[dict[str, Any]] = [
+        {"kind": "BODY_CONTAINS", "text": "größe"},
+        {"kind": "JSON_EQUALS", "pointer": "/a~1b", "value": [None, {"x": 1}]},
+        {"kind": "HEADER_EQUALS", "header": "X-A", "text": "b"},
+        {"kind": "RESPONSE_TIME_BELOW", "milliseconds": 250},
+    ]
+    taken = [{"name": "pet", "source": "JSON", "pointer": "/id"}, {"name": "sid", "source": "COOKIE", "key": "sid"}]
+    paced["requests"][0] |= {"checks": checks, "extract": taken}
+    headers = [{"name": "X-Session", "value": "${sid}"}]
+    paced["requests"][1] |= {"parameters": [{"location": "PATH", "name": "id", "value": "${pet}"}], "headers": headers}
     made = await created(plog, target, load_test(scenario(), paced, description="All of it", targetTps=40, seed=5))
     assert (made["version"], made["owner"], made["target"]["id"]) == (1, "demo:ada", target["id"])
     assert made["server"] == target["analysis"]["servers"][0] and made["staleScenarios"] == []
@@ -115,7 +125,10 @@ async def test_a_load_test_is_defined_read_changed_and_archived(plog: Plog) -> N
     assert (read["name"], read["allowUnsafe"], read["responseTime"], read["percentile"]) == ("größe `${x}`", True, 250, 99)
     assert (read["shortestThinkTime"], read["longestThinkTime"], read["errorRate"]) == (1, 2.5, 0.01)
     assert read["requests"][0]["body"] == {"name": "Ada"} and read["requests"][0]["expectedStatuses"] == [201]
-    assert read["requests"][1]["parameters"] == [{"location": "PATH", "name": "id", "value": 9}]
+    assert read["requests"][1]["parameters"] == [{"location": "PATH", "name": "id", "value": "${pet}"}]
+    nothing = dict.fromkeys(("text", "pointer", "value", "header", "milliseconds"))
+    assert read["requests"][0]["checks"] == [nothing | each for each in checks]
+    assert read["requests"][0]["extract"] == [{"pointer": "", "key": ""} | each for each in taken]
     assert read["executor"]["options"] == {**ARRIVAL, "timeUnit": 1, "startTime": 0, "gracefulStop": 30}
     assert read["executor"]["profile"] == [{"second": 0, "level": 50}, {"second": 20, "level": 50}]
     assert (read["executor"]["plannedIterations"], read["executor"]["mostVus"], read["executor"]["lastSecond"]) == (1000, 10, 50)
@@ -192,6 +205,11 @@ REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"body": {"a": 1}}, "body"),
     ({"headers": [{"value": "x"}]}, "headers.0.name"),
     ({"expectedStatuses": [99]}, "expectedStatuses.0"),
+    ({"checks": [{"kind": "JSON_EXISTS", "pointer": "a"}]}, "checks.0.pointer"),
+    ({"checks": [{"kind": "BODY_CONTAINS", "text": "a", "header": "b"}]}, "checks.0.header"),
+    ({"extract": [{"name": "a b", "source": "HEADER", "key": "X"}]}, "extract.0.name"),
+    ({"headers": [{"name": "X", "value": "${nobody}"}]}, "headers.0.value"),
+    ({"parameters": [{"location": "QUERY", "name": "tag", "value": ["${"]}]}, "parameters.0.value.0"),
 ]
 
 
@@ -213,6 +231,17 @@ async def test_what_is_wrong_is_named_and_nothing_is_kept(plog: Plog, document: 
     assert (await plog.answer(LIST))["totalCount"] == 0
     preview = await plog.answer(PREVIEW, target=target["id"], input=document)
     assert preview["problems"] == answer["problems"] and preview["script"] is None and preview["scenarios"] == []
+
+
+async def test_a_preview_names_what_is_put_in_while_it_runs(plog: Plog) -> None:
+    first = {"endpoint": "GET /pets", "extract": [{"name": "pet", "source": "JSON", "pointer": "/0/id"}]}
+    second = {"endpoint": "GET /pets/{id}", "parameters": [{"location": "PATH", "name": "id", "value": "${pet}"}]}
+    target = await analysed(plog)
+    preview = await plog.answer(PREVIEW, target=target["id"], input=load_test(scenario(requests=[first, second])))
+    assert preview["problems"] == []
+    assert preview["scenarios"][0]["requests"][1]["url"].endswith("/pets/${pet}")
+    assert '"needs": [\n            "pet"\n          ]' in preview["script"]
+    await inspect(preview["script"])
 
 
 async def test_only_a_target_that_was_analysed_can_be_tested(plog: Plog) -> None:

@@ -166,6 +166,98 @@ async def test_missed_thresholds_fail_a_run(server: PlogServer, site: Site) -> N
     assert run["figures"][0]["errorRate"] == 1
 
 
+async def test_checks_are_counted_by_themselves_and_values_go_from_one_answer_to_the_next(server: PlogServer, site: Site) -> None:
+    site.pages["/bad"] = (200, {"X-Next": "a b"}, b'{"n": 1}')
+    requests = [
+        {
+            "endpoint": "GET /bad",
+            "checks": [{"kind": "JSON_EQUALS", "pointer": "/n", "value": 1}, {"kind": "BODY_CONTAINS", "text": "none"}],
+            "extract": [
+                {"name": "next", "source": "HEADER", "key": "x-next"},
+                {"name": "no", "source": "JSON", "pointer": "/no"},
+            ],
+        },
+        {"endpoint": "GET /fast", "headers": [{"name": "X-Was", "value": "${next}"}]},
+        {"endpoint": "GET /fast", "headers": [{"name": "X-Was", "value": "${no}"}]},
+    ]
+    executor = {"kind": "SHARED_ITERATIONS", "vus": 2, "iterations": 40, "maxDuration": 20}
+    test = await load_test(
+        server,
+        await target(server, site.address + "/openapi.json"),
+        scenario(requests=requests, executor=executor, thinkTime=None, errorRate=0),
+    )
+    run = await reaches(server, await start(server, test), *VERDICTS)
+    assert run["status"] == "PASSED", run
+    whole = run["figures"][0]
+    assert (whole["requests"], whole["failed"]) == (80, 0), "the third request lacks its value and is not sent"
+    assert (whole["checksPassed"], whole["checksFailed"]) == (40 * 3, 40 * 3)
+    assert {each.headers["x-was"] for each in site.requests if each.path == "/fast"} == {"a b"}
+    assert "s1 request 3 was sent" in run["log"]["text"]
+
+
+SET = f"""mutation ($id: ID!, $input: SecretInput!) {{ targetSecretSet(id: $id, input: $input) {{
+  ... on TargetPayload {{ target {{ id }} }} {ERROR} }} }}"""
+DELETE = f"""mutation ($id: ID!, $name: String!) {{ targetSecretDelete(id: $id, name: $name) {{
+  ... on TargetPayload {{ target {{ id }} }} {ERROR} }} }}"""
+
+
+def contents_of(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_a_secret_reaches_the_target_and_stands_in_no_file(server: PlogServer, site: Site) -> None:
+    of = await target(server, site.address + "/openapi.json")
+    await server.client.command("targetSecretSet", SET, id=of, input={"name": "key", "value": "s3cr3t-value"})
+    requests = [{"endpoint": "GET /fast", "headers": [{"name": "X-Key", "value": "Key ${secret:key}"}]}]
+    run = await start(server, await load_test(server, of, scenario(requests=requests, seconds=4)))
+    await eventually(lambda: _has_windows(server, run), deadline=30)
+    assert not any(b"s3cr3t-value" in each for each in contents_of(server.home)), "also while it runs"
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "PASSED", found
+    assert {each.headers["x-key"] for each in site.requests if each.path == "/fast"} == {"Key s3cr3t-value"}
+    assert not any(b"s3cr3t-value" in each for each in contents_of(server.home))
+
+
+async def test_a_secret_that_is_deleted_while_its_run_waits_ends_it(server: PlogServer, site: Site) -> None:
+    of = await target(server, site.address + "/openapi.json")
+    await server.client.command("targetSecretSet", SET, id=of, input={"name": "key", "value": "s3cr3t-value"})
+    first = await start(server, await load_test(server, of, scenario(seconds=300), title="first"))
+    requests = [{"endpoint": "GET /fast", "headers": [{"name": "X-Key", "value": "${secret:key}"}]}]
+    second = await start(server, await load_test(server, of, scenario(requests=requests), title="second"))
+    await server.client.command("targetSecretDelete", DELETE, id=of, name="key")
+    await server.client.command("loadTestStop", STOP, id=first)
+    found = await reaches(server, second, *VERDICTS)
+    assert (found["status"], found["message"]) == ("ERROR", "The secret `key` does not exist: it was deleted or never set.")
+
+
+LOGIN = {"kind": "OAUTH2_PASSWORD", "username": "ada", "secret": "password", "clientId": "plog"}
+
+
+async def test_a_load_test_logs_in_and_its_credentials_stand_in_no_file(server: PlogServer, site: Site) -> None:
+    site.pages["/token"] = b'{"access_token": "t0k3n-of-plog", "expires_in": 3600}'
+    of = await target(server, site.address + "/openapi.json")
+    await server.client.command("targetSecretSet", SET, id=of, input={"name": "password", "value": "s3cr3t-value"})
+    login = {**LOGIN, "tokenUrl": site.address + "/token"}
+    run = await start(server, await load_test(server, of, scenario(), login=login))
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "PASSED", found
+    fast = [each for each in site.requests if each.path == "/fast"]
+    assert {each.headers["authorization"] for each in fast} == {"Bearer t0k3n-of-plog"}
+    assert found["figures"][0]["requests"] == len(fast) == found["k6Requests"] - 1, "the login is in k6's count alone"
+    assert not any(secret in each for each in contents_of(server.home) for secret in (b"s3cr3t-value", b"t0k3n-of-plog"))
+
+
+async def test_a_login_that_fails_is_an_error_with_its_cause(server: PlogServer, site: Site) -> None:
+    site.pages["/token"] = (400, {}, b'{"error": "invalid_grant", "error_description": "s3cr3t-value is wrong"}')
+    of = await target(server, site.address + "/openapi.json")
+    await server.client.command("targetSecretSet", SET, id=of, input={"name": "password", "value": "s3cr3t-value"})
+    login = {**LOGIN, "tokenUrl": site.address + "/token"}
+    found = await reaches(server, await start(server, await load_test(server, of, scenario(), login=login)), *VERDICTS)
+    cause = f"The login failed: {site.address}/token answered 400 without a token, invalid_grant."
+    assert (found["status"], found["message"]) == ("ERROR", cause) and "/fast" not in site.asked
+    assert not any(b"s3cr3t-value" in each for each in contents_of(server.home))
+
+
 async def test_a_saturated_generator_makes_a_run_invalid(server: PlogServer, site: Site) -> None:
     executor = {"kind": "CONSTANT_ARRIVAL_RATE", "rate": 50, "duration": 3, "preAllocatedVUs": 1, "gracefulStop": 1}
     test = await load_test(

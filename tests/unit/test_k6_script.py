@@ -1,5 +1,6 @@
 """Scripts for k6: readable, the same each time, and no text gets out of its string."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -7,15 +8,19 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.answer import Check, CheckKind, Extraction, ExtractionSource
 from domain.endpoint import Method
 from domain.executor import Executor, ExecutorKind
 from domain.k6_script import ScriptScenario, write_script
+from domain.login import TokenRequest
 from domain.request import Request
+from domain.template import Base64, Encoding, Reference, ReferenceKind, Text, joined
 from tests.k6 import K6
 from tests.sites import serving
 
@@ -36,19 +41,29 @@ HOSTILE = [
 # Stand-ins for k6's modules, found by Node as a package beside the scripts; they keep what is sent.
 PACKAGE = {
     "package.json": """{"name": "k6", "type": "module",
-        "exports": {".": "./k6.js", "./http": "./http.js", "./execution": "./execution.js"}}""",
-    "k6.js": """export const check = (answer, tests) => Object.values(tests).forEach((test) => test(answer));
+        "exports": {".": "./k6.js", "./http": "./http.js", "./execution": "./execution.js",
+                    "./encoding": "./encoding.js"}}""",
+    "k6.js": """export const check = (answer, tests) =>
+          Object.entries(tests).forEach(([name, test]) => globalThis.checked.push([name, test(answer)]));
         export const sleep = () => {};""",
-    "http.js": """const request = (...given) => (globalThis.sent.push(given), { status: 200 });
+    "http.js": """const request = (...given) => {
+          globalThis.sent.push(given);
+          return { status: 200, ...globalThis.answer };
+        };
         export default { request, expectedStatuses: (...given) => given };""",
+    "encoding.js": "export default { b64encode: (text) => Buffer.from(text).toString('base64') };",
     "execution.js": "export default { get scenario() { return { name: globalThis.scenario }; } };",
 }
 READER = """const found = [];
 for (let number = 0; number < Number(process.argv[2]); number += 1) {
   globalThis.sent = [];
+  globalThis.checked = [];
+  globalThis.answer = JSON.parse(process.argv[3]);
+  globalThis.__ENV = { PLOG_SECRET_key: JSON.parse(process.argv[4]) };
   const script = await import(`./script${number}.mjs`);
-  for (globalThis.scenario of Object.keys(script.options.scenarios)) script.run();
-  found.push(globalThis.sent);
+  const login = script.setup();
+  for (globalThis.scenario of Object.keys(script.options.scenarios)) script.run(login);
+  found.push([globalThis.sent, globalThis.checked]);
 }
 console.log(JSON.stringify(found));
 """
@@ -64,8 +79,12 @@ def scenario(*requests: Request, **more: Any) -> ScriptScenario:
     return ScriptScenario(title="t", executor=EXECUTOR, requests=requests, **more)
 
 
-def sent_by(scripts: Sequence[str]) -> list[list[Any]]:
-    """What the scenarios of each script send, by running it in Node."""
+SECRET = "s3 ä\"'`${x}"
+ANSWER = {"body": "{}", "headers": {}, "cookies": {}, "timings": {"duration": 5}}
+
+
+def told_by(scripts: Sequence[str], answer: dict[str, Any] | None = None) -> list[list[Any]]:
+    """What the scenarios of each script send, and how their checks end, by running it in Node; `answer` is each answer."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         package = folder / "node_modules" / "k6"
@@ -75,7 +94,7 @@ def sent_by(scripts: Sequence[str]) -> list[list[Any]]:
         for number, script in enumerate(scripts):
             (folder / f"script{number}.mjs").write_bytes(script.encode())
         (folder / "reader.mjs").write_text(READER)
-        command = ["node", str(folder / "reader.mjs"), str(len(scripts))]
+        command = ["node", str(folder / "reader.mjs"), str(len(scripts)), json.dumps(ANSWER | (answer or {})), json.dumps(SECRET)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     found: list[list[Any]] = json.loads(done.stdout)
@@ -88,12 +107,35 @@ def expected_of(scenarios: Sequence[ScriptScenario]) -> list[Any]:
     return [
         [
             each.method,
-            each.url,
-            each.body,
-            {"headers": dict(each.headers), "tags": {"name": each.name}, "responseCallback": good},
+            arrives(each.url),
+            None if each.body is None else arrives(each.body),
+            {"headers": dict(each.headers), "tags": {"name": each.name}, "responseCallback": good}
+            | ({"responseType": "text"} if each.keeps_body else {}),
         ]
         for each in requests
     ]
+
+
+def login_of(login: TokenRequest) -> list[Any]:
+    headers = {name: arrives(text) for name, text in login.headers}
+    return ["POST", login.url, arrives(login.body), {"headers": headers, "tags": {"name": "login", "scenario": ""}}]
+
+
+def arrives(text: Text) -> str:
+    return text if isinstance(text, str) else "".join(map(filled, text))
+
+
+def filled(part: str | Reference | Base64) -> str:
+    if isinstance(part, Base64):
+        return base64.b64encode("".join(map(filled, part.parts)).encode()).decode()
+    if not isinstance(part, Reference):
+        return part
+    if part.kind is ReferenceKind.JSON:
+        return json.dumps(GOT, ensure_ascii=False)
+    text = {ReferenceKind.VALUE: GOT, ReferenceKind.SECRET: SECRET, ReferenceKind.TOKEN: TOKEN}[part.kind]
+    if Encoding.JSON in part.encodings:
+        text = json.dumps(text, ensure_ascii=False)[1:-1]
+    return quote(text, safe="!'()*") if Encoding.URL in part.encodings else text
 
 
 def test_the_same_input_gives_the_same_bytes_and_they_can_be_read() -> None:
@@ -108,18 +150,45 @@ TEXT = (
     st.text(max_size=8).filter(lambda text: text.isprintable() or True).map(lambda text: text.encode("utf-8", "ignore").decode())
 )
 TEXTS = st.one_of(TEXT, st.sampled_from(HOSTILE), st.lists(st.sampled_from(HOSTILE), max_size=3).map("".join))
+PARTS: st.SearchStrategy[Reference | Base64] = st.sampled_from(
+    [
+        Reference(ReferenceKind.VALUE, "got", (Encoding.URL,)),
+        Reference(ReferenceKind.JSON, "got"),
+        Reference(ReferenceKind.SECRET, "key", (Encoding.JSON, Encoding.URL)),
+        Reference(ReferenceKind.TOKEN, "login"),
+        Base64(("`${x}:", Reference(ReferenceKind.SECRET, "key"))),
+    ]
+)
+PIECES = st.builds(lambda *parts: joined(parts), TEXTS, PARTS, TEXTS)
+CHECKS = st.builds(
+    lambda kind, text, value: Check(kind=kind, text=text, pointer=f"/{text}", header=text, value=value),
+    st.sampled_from(CheckKind),
+    TEXTS,
+    st.one_of(TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2)),
+)
 REQUESTS = st.builds(
-    lambda name, url, header, body: Request(
-        name=name, method=Method.PUT, url=url, headers=((header, name), ("__proto__", "x")), body=body
+    lambda name, url, header, body, checks: Request(
+        name=name, method=Method.PUT, url=url, headers=((header, name), ("__proto__", "x")), body=body, checks=tuple(checks)
     ),
     TEXTS,
+    TEXTS | PIECES,
     TEXTS,
-    TEXTS,
-    st.none() | TEXTS,
+    st.none() | TEXTS | PIECES,
+    st.lists(CHECKS, max_size=2),
 )
+FIRST = Request(
+    name="",
+    method=Method.GET,
+    url="",
+    extractions=(Extraction(name="got", source=ExtractionSource.JSON, pointer="/__proto__/0"),),
+)
+TOKEN = "tok${en}"
+GOT = "ä 🐈`${x}"
 PLANS = st.lists(
     st.builds(
-        lambda title, requests, think: ScriptScenario(title=title, executor=EXECUTOR, requests=tuple(requests), think_time=think),
+        lambda title, requests, think: ScriptScenario(
+            title=title, executor=EXECUTOR, requests=(FIRST, *requests), think_time=think
+        ),
         TEXTS,
         st.lists(REQUESTS, max_size=3),
         st.sampled_from([(0.0, 0.0), (0.5, 1.5)]),
@@ -127,13 +196,29 @@ PLANS = st.lists(
     min_size=1,
     max_size=3,
 )
+SECRET_PIECES = st.builds(
+    lambda *parts: joined(parts), TEXTS, st.just(Reference(ReferenceKind.SECRET, "key", (Encoding.URL,))), TEXTS
+)
+LOGINS = st.builds(
+    lambda url, name, header, body: TokenRequest(url=url, headers=((name, header), ("__proto__", header)), body=body),
+    TEXTS,
+    TEXTS,
+    SECRET_PIECES,
+    TEXTS | SECRET_PIECES,
+)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(st.lists(PLANS, min_size=1, max_size=20))
-def test_no_text_gets_out_of_its_string(plans: list[list[ScriptScenario]]) -> None:
-    assert sent_by([write_script(plan) for plan in plans]) == [expected_of(plan) for plan in plans]
+@given(st.lists(st.tuples(PLANS, LOGINS), min_size=1, max_size=20))
+def test_no_text_gets_out_of_its_string(plans: list[tuple[list[ScriptScenario], TokenRequest]]) -> None:
+    answer = {"body": json.dumps({"__proto__": [GOT], "access_token": TOKEN})}
+    told = told_by([write_script(plan, login=login) for plan, login in plans], answer)
+    for (sent, checked), (plan, login) in zip(told, plans, strict=True):
+        first, *others = sent
+        assert [*first[:3], {name: first[3][name] for name in ("headers", "tags")}] == login_of(login)
+        assert others == expected_of(plan)
+        assert len(checked) == sum(1 + len(request.checks) for scenario in plan for request in scenario.requests)
 
 
 def test_k6_runs_the_script_and_every_text_arrives(tmp_path: Path) -> None:
@@ -179,3 +264,108 @@ def test_what_is_a_good_answer_can_be_said(tmp_path: Path, expected: tuple[int, 
         assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == code
     checks = json.loads(summary.read_text())["metrics"]["checks"]
     assert (checks["passes"] > 0, checks["fails"] > 0) == (code == 0, code != 0)
+
+
+ANSWERED = {"items": [{"id": 7, "a/b": "x"}], "none": None, "length": 1}
+JSON_EQUALS, JSON_EXISTS = CheckKind.JSON_EQUALS, CheckKind.JSON_EXISTS
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+@pytest.mark.parametrize(
+    ("check", "holds"),
+    [
+        (Check(kind=CheckKind.BODY_CONTAINS, text='"id": 7'), True),
+        (Check(kind=CheckKind.BODY_CONTAINS, text='"id":.7'), False),
+        (Check(kind=JSON_EXISTS, pointer="/items/0/a~1b"), True),
+        (Check(kind=JSON_EXISTS, pointer="/none"), True),
+        (Check(kind=JSON_EXISTS, pointer="/items/1"), False),
+        (Check(kind=JSON_EXISTS, pointer="/items/length"), False),
+        (Check(kind=JSON_EXISTS, pointer="/items/00"), False),
+        (Check(kind=JSON_EXISTS, pointer="/toString"), False),
+        (Check(kind=JSON_EXISTS, pointer="/none/a"), False),
+        (Check(kind=JSON_EQUALS, pointer="/items/0/id", value=7), True),
+        (Check(kind=JSON_EQUALS, pointer="/items/0/id", value="7"), False),
+        (Check(kind=JSON_EQUALS, pointer="/none", value=None), True),
+        (Check(kind=JSON_EQUALS, pointer="/missing", value=None), False),
+        (Check(kind=JSON_EQUALS, pointer="", value=None), False),
+        (Check(kind=JSON_EQUALS, pointer="", value=ANSWERED), True),
+        (Check(kind=JSON_EQUALS, pointer="/items", value=[{"id": 7, "a/b": "x", "more": 1}]), False),
+        (Check(kind=JSON_EQUALS, pointer="/items", value={"0": {"id": 7, "a/b": "x"}}), False),
+        (Check(kind=CheckKind.HEADER_EQUALS, header="content-TYPE", text="application/json"), True),
+        (Check(kind=CheckKind.HEADER_EQUALS, header="Content-Type", text="json"), False),
+        (Check(kind=CheckKind.HEADER_CONTAINS, header="Content-Type", text="json"), True),
+        (Check(kind=CheckKind.HEADER_CONTAINS, header="X-None", text="json"), False),
+        (Check(kind=CheckKind.RESPONSE_TIME_BELOW, milliseconds=5.1), True),
+        (Check(kind=CheckKind.RESPONSE_TIME_BELOW, milliseconds=5), False),
+    ],
+)
+def test_what_a_check_says(check: Check, holds: bool) -> None:
+    script = write_script([scenario(Request(name="", method=Method.GET, url="", checks=(check,)))])
+    answer = {"body": json.dumps(ANSWERED), "headers": {"Content-Type": "application/json"}}
+    ((_, checked),) = told_by([script], answer)
+    assert checked == [["answered as expected", True], ["s1 request 1 check 1", holds]]
+    ((_, checked),) = told_by([script], {"status": 0, "body": None})
+    assert [passed for _, passed in checked] == [False, False], "no answer passes no check"
+
+
+def run_k6(tmp_path: Path, text: str) -> tuple[dict[str, Any], str]:
+    """What k6 says at the end of a script, and its log."""
+    script, summary = tmp_path / "script.js", tmp_path / "summary.json"
+    script.write_text(text)
+    command: list[str | Path] = [K6, "run", "--no-usage-report", "--quiet", "--summary-export", summary, script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(summary.read_text())["metrics"], done.stderr
+
+
+TAKEN = (
+    Extraction(name="id", source=ExtractionSource.JSON, pointer="/items/0/id"),
+    Extraction(name="place", source=ExtractionSource.HEADER, key="location"),
+    Extraction(name="session", source=ExtractionSource.COOKIE, key="sid"),
+)
+
+
+def chained(address: str, *taken: Extraction) -> str:
+    """A script whose second request sends what it takes from the answer to the first, and whose third sends nothing of it."""
+    value, as_json = ReferenceKind.VALUE, ReferenceKind.JSON
+    first = Request(name="GET /first", method=Method.GET, url=f"{address}/first", extractions=taken)
+    second = Request(
+        name="POST /next/{id}",
+        method=Method.POST,
+        url=(f"{address}/next/", Reference(value, "id", (Encoding.URL,)), "?a=1"),
+        headers=(("X-Place", (Reference(value, "place"), "!")), ("X-Session", (Reference(value, "session"),))),
+        body=('{"n":', Reference(as_json, "id"), ',"t":"', Reference(value, "place", (Encoding.JSON,)), '"}'),
+    )
+    return write_script([scenario(first, second, Request(name="GET /last", method=Method.GET, url=f"{address}/last"))])
+
+
+def test_k6_sends_what_was_answered(tmp_path: Path) -> None:
+    headers = {"Location": '/a "b"', "Set-Cookie": "sid=s%20id; Path=/"}
+    with serving({"/first": (200, headers, b'{"items": [{"id": 7}]}'), "*": b"{}"}) as site:
+        metrics, log = run_k6(tmp_path, chained(site.address, *TAKEN))
+        posts = [each for each in site.requests if each.method == "POST"]
+    assert metrics["http_reqs"]["count"] == 6 and metrics["checks"]["fails"] == 0 and "Not so" not in log
+    assert [each.path for each in posts] == ["/next/7?a=1"] * 2
+    assert json.loads(posts[0].body) == {"n": 7, "t": '/a "b"'}
+    assert posts[0].headers["x-place"] == '/a "b"!' and posts[0].headers["x-session"] == "s%20id"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"no json", b"[]", b'{"items": []}', b'{"items": [{"id": null}]}', 404, (200, {"Location": "/"}, b'{"items": [{"id": 7}]}')],
+)
+def test_without_its_value_a_request_is_not_sent_and_that_is_seen(tmp_path: Path, answer: Any) -> None:
+    with serving({"/first": answer, "*": b"{}"}) as site:
+        metrics, log = run_k6(tmp_path, chained(site.address, *TAKEN))
+        assert sorted(site.asked) == ["/first", "/first", "/last", "/last"]
+    missing = 3 - 2 * (answer[1:2] == ({"Location": "/"},) if isinstance(answer, tuple) else 0)
+    failed = 2 * (missing + 1) + 2 * (answer == 404)
+    assert (metrics["http_reqs"]["count"], metrics["checks"]["fails"]) == (4, failed)
+    assert log.count("Not so: s1 request 2 was sent. A value that it needs is missing.") == 1, "each virtual user tells it once"
+    assert "Not so: s1 request 1 extracted session. The answer does not have the value." in log
+
+
+def test_no_redirect_leads_the_load_elsewhere(tmp_path: Path) -> None:
+    with serving({"*": b"{}"}) as elsewhere, serving({"*": (302, {"Location": elsewhere.address}, b"")}) as site:
+        run_k6(tmp_path, write_script([scenario(Request(name="GET /", method=Method.GET, url=site.address))]))
+        assert len(site.asked) == 2 and elsewhere.asked == []

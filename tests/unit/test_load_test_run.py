@@ -11,10 +11,11 @@ import pytest
 from domain.attempt import Cause, Ending
 from domain.errors import IllegalTransition
 from domain.executor import Executor, ExecutorKind, Stage
-from domain.load_test import LoadTestDefinition, Scenario, ScenarioRequest
+from domain.load_test import LoadTestDefinition, Scenario
 from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus, verdict
 from domain.metric_series import figures_of
 from domain.metric_window import MetricWindow
+from domain.scenario_request import ScenarioRequest
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EXECUTOR = Executor(kind=ExecutorKind.CONSTANT_VUS, duration=10)

@@ -83,7 +83,7 @@ def test_a_body_has_its_media_type_and_the_users_header_wins() -> None:
 
 def test_a_parameter_that_is_a_document_is_written_as_one() -> None:
     given = Parameter(name="filter", location=QUERY, is_required=True, schema=True, style="form", media_type="application/json")
-    assert parse_qsl(urlsplit(build({"a": ["é"]}, given).url).query) == [("filter", '{"a":["é"]}')]
+    assert parse_qsl(urlsplit(str(build({"a": ["é"]}, given).url)).query) == [("filter", '{"a":["é"]}')]
 
 
 def test_a_path_without_its_value_and_headers_that_http_can_not_carry_are_named() -> None:
@@ -101,7 +101,7 @@ def test_a_path_without_its_value_and_headers_that_http_can_not_carry_are_named(
 
 @given(st.text(max_size=20).filter(lambda text: text.encode("utf-8", "ignore").decode() == text), st.sampled_from([PATH, QUERY]))
 def test_any_text_arrives_as_it_is_and_leads_nowhere_else(text: str, location: ParameterLocation) -> None:
-    url = urlsplit(build(text, parameter(location, "form" if location is QUERY else "simple", True)).url)
+    url = urlsplit(str(build(text, parameter(location, "form" if location is QUERY else "simple", True)).url))
     assert (url.netloc, url.fragment) == ("x.test", "")
     if location is PATH:
         assert unquote(url.path.removeprefix("/v1/a/")) == text and url.path.count("/") == 3
