@@ -14,7 +14,7 @@ from domain.event import Event
 from domain.idempotency_key import KeyRecord
 from domain.job import Job
 from domain.kit import Kit, KitIdentity
-from domain.load_test_storage import LoadTestRunStore, LoadTestStore, ProjectStore, TargetStore
+from domain.load_test_storage import LoadTestAnalysisStore, LoadTestRunStore, LoadTestStore, ProjectStore, TargetStore
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
@@ -261,6 +261,8 @@ class UnitOfWork(Protocol):
     def load_tests(self) -> LoadTestStore: ...
     @property
     def load_test_runs(self) -> LoadTestRunStore: ...
+    @property
+    def load_test_analyses(self) -> LoadTestAnalysisStore: ...
 
 
 class Database(Protocol):

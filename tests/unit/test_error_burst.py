@@ -91,5 +91,5 @@ def test_rates_in_full(windows: int, rate: float, scatter: float) -> None:
     trials = max(50, round((1000 if windows < 720 else 200) * SHARE))
     alarms, hits = false_alarms(trials, windows, rate, scatter), detection(trials, windows, rate, scatter)
     print(windows, rate, scatter, alarms, hits)
-    assert at_most(round(alarms * trials), trials, 0.01 if not scatter else 0.1), alarms
+    assert at_most(round(alarms * trials), trials, 0.03 if not scatter else 0.1 if windows < 720 else 0.2), alarms
     assert hits >= (0.95 if rate > 0.001 else 0.1), hits

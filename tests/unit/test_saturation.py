@@ -70,7 +70,7 @@ def test_what_can_not_be_told_is_not() -> None:
 
 def check_false_alarms(trials: int, windows: int, memory: float) -> Rates:
     measured = rates(trials, windows, 10 * MOST, memory)
-    assert at_most(round(measured.found * trials), trials, 0.02), measured
+    assert at_most(round(measured.found * trials), trials, 0.02 if memory < 0.6 else 0.05), measured
     return measured
 
 
