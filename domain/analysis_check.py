@@ -170,10 +170,10 @@ def check_error_rate(measured: MeasuredRun) -> Check:
     for scenario in scenarios:
         sample = measured.sample(scenario.name).inner
         found = estimate(sample, RunFigure.ERROR_RATE, confidence) if len(sample) >= LEAST_WINDOWS else None
-        if found is None or found.influence is None:
+        if found is None or found.down is None:
             continue
         is_made = True
-        spread = spread_of_mean(found.influence)
+        spread = spread_of_mean(found.down)
         spread = Spread(max(spread.variance, found.least_variance), spread.freedom)
         limit = MOST_ERRORS if scenario.error_rate is None else scenario.error_rate
         reach = spread.half_width(confidence)

@@ -2,12 +2,12 @@
 
 Runs that make the same load are compared window by window, counted from the start, so that ramps and warm-up weigh the same in
 both and cancel out; what a window more or less of a ramp changes counts as noise. Of runs that make different loads only windows
-under constant load are compared, if there are enough of them. What differs from one run to the next for reasons that no window of
-either shows (another day, another neighbour on the machine) is not noise here: it takes more runs to see it.
+under constant load are compared: a ramp can't be told from noise. What differs from one run to the next for reasons that no
+window of either shows (another day, another neighbour on the machine) is not noise here: it takes more runs to see it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from domain.load_profile import steady_windows
 from domain.load_test import Scenario
 from domain.load_test_run import LoadTestRun, RunStatus
-from domain.long_run import LEAST_WINDOWS, Spread, spread_of_mean
+from domain.long_run import LEAST_WINDOWS, Spread, Values, spread_of_mean
 from domain.run_figure import RunFigure, estimate
 from domain.window_sample import MeasuredRun, WindowSample
 
@@ -35,8 +35,8 @@ class ComparisonVerdict(StrEnum):
 class FigureDifference:
     """A figure of a run and of the baseline, in the figure's unit, and the difference (the run's less the baseline's).
 
-    `low` and `high` are the interval of the difference; `p_value` is how likely noise alone makes one as great. All are None
-    where the verdict is `UNKNOWN`, and `reason` then says why.
+    `low` and `high` are the interval of the difference; `p_value` is how likely noise alone makes one as great.
+    These are None where the verdict is `UNKNOWN`, for the `reason` given, and the figures are where they could not be had.
     """
 
     figure: RunFigure
@@ -118,11 +118,6 @@ def _load(run: LoadTestRun) -> tuple[int, tuple[Scenario, ...]]:
 def _remarks(baseline: MeasuredRun, other: MeasuredRun, *, is_same_load: bool) -> Iterator[str]:
     if not is_same_load:
         yield "Its load is not the baseline's (scenarios, requests or the length of a window differ)."
-        yield from (
-            f"Run {each.run.id} has fewer than {LEAST_WINDOWS} windows under constant load: all of its windows are compared."
-            for each in (baseline, other)
-            if _steady(each) is None
-        )
     if baseline.run.definition.server != other.run.definition.server:
         yield f"It called {other.run.definition.server}, the baseline {baseline.run.definition.server}."
     if baseline.run.document_sha256 != other.run.document_sha256:
@@ -153,13 +148,21 @@ def _compare_scenario(
             for each, measured in zip(samples, (baseline, other), strict=True)
         ]
     first, second = samples
+    differences = tuple(compare_samples(first, second, figure, confidence, is_paired=is_paired) for figure in RunFigure)
+    unsteady = next((each.run.id for each in (baseline, other) if not is_paired and _steady(each) is None), None)
+    if unsteady is not None:
+        reason = f"The loads differ, and run {unsteady} has fewer than {LEAST_WINDOWS} windows under constant load."
+        differences = tuple(
+            replace(each, verdict=ComparisonVerdict.UNKNOWN, low=None, high=None, p_value=None, reason=each.reason or reason)
+            for each in differences
+        )
     return ScenarioComparison(
         scenario=scenario,
         windows=len(second),
         baseline_windows=len(first),
         first=datetime.fromtimestamp(second.starts[0], UTC) if len(second) else None,
         last=datetime.fromtimestamp(second.starts[-1] + second.seconds, UTC) if len(second) else None,
-        differences=tuple(compare_samples(first, second, figure, confidence, is_paired=is_paired) for figure in RunFigure),
+        differences=differences,
     )
 
 
@@ -171,18 +174,17 @@ def compare_samples(
     if fewest < LEAST_WINDOWS:
         return _unknown(figure, f"{fewest} windows can be compared; at least {LEAST_WINDOWS} are needed.")
     first, second = (estimate(each, figure, confidence) for each in (baseline, other))
-    if first.influence is None or second.influence is None:
+    if first.down is None or first.up is None or second.down is None or second.up is None:
         return _unknown(figure, second.unknown or f"Of the baseline: {first.unknown}")
     slack = first.slack + second.slack
     if is_paired:
-        spread = spread_of_mean(second.influence - first.influence)
         slack += sum(_shift(each, figure, confidence) for each in (baseline, other)) / 2
-    else:
-        spread = spread_of_mean(first.influence) + spread_of_mean(second.influence)
-    spread = Spread(max(spread.variance, first.least_variance + second.least_variance), spread.freedom)
+    least = first.least_variance + second.least_variance
+    below = _spread(first.up, second.down, least, is_paired=is_paired)
+    above = _spread(first.down, second.up, least, is_paired=is_paired)
     difference = second.value - first.value
-    half_width = spread.half_width(confidence) + slack
-    low, high = difference - half_width, difference + half_width
+    low = difference - below.half_width(confidence) - slack
+    high = difference + above.half_width(confidence) + slack
     return FigureDifference(
         figure=figure,
         verdict=_verdict(figure, low, high),
@@ -191,12 +193,18 @@ def compare_samples(
         difference=difference,
         low=low,
         high=high,
-        p_value=spread.p_value(max(abs(difference) - slack, 0.0)),
+        p_value=(below if difference > 0.0 else above).p_value(max(abs(difference) - slack, 0.0)),
     )
 
 
 def _unknown(figure: RunFigure, reason: str) -> FigureDifference:
     return FigureDifference(figure=figure, verdict=ComparisonVerdict.UNKNOWN, reason=reason)
+
+
+def _spread(first: Values, second: Values, least: float, *, is_paired: bool) -> Spread:
+    """That of the second figure less the first, whose windows move them so much."""
+    found = spread_of_mean(second - first) if is_paired else spread_of_mean(first) + spread_of_mean(second)
+    return Spread(max(found.variance, least), found.freedom)
 
 
 def _shift(sample: WindowSample, figure: RunFigure, confidence: float) -> float:

@@ -2,7 +2,8 @@
 
 Each is estimated from windows together with its influence values: how much each window moves it. A figure's error is that of the
 mean of those values, which may depend on their neighbours (`domain/long_run.py`). A percentile moves by the share of requests
-beyond it, times how far the percentile moves for that share (its sparsity), taken over the percentile's own interval.
+beyond it, times how far the percentile moves for that share (its sparsity), on either side, taken over the percentile's own
+interval.
 
 Sources: F. R. Hampel, "The influence curve and its role in robust estimation", JASA 69 (1974). R. S. Woodruff, "Confidence
 intervals for medians and other position measures", JASA 47 (1952). A. Agresti, B. Caffo, "Simple and effective confidence
@@ -58,11 +59,14 @@ SHARES = {RunFigure.P50: 0.5, RunFigure.P95: 0.95, RunFigure.P99: 0.99}
 class Estimate:
     """A figure, how much each window moves it, and by how much it may be off for reasons that no variance shows.
 
-    `least_variance` is what it would have if nothing depended on anything. `unknown` says why there is none, else it is empty.
+    Windows move a percentile up (`up`) by another measure than down (`down`): the values beyond it lie farther apart than those
+    below. `least_variance` is what it would have if nothing depended on anything. `unknown` says why there is none, else it is
+    empty.
     """
 
     value: float = 0.0
-    influence: Values | None = None
+    down: Values | None = None
+    up: Values | None = None
     slack: float = 0.0
     least_variance: float = 0.0
     unknown: str = ""
@@ -74,15 +78,17 @@ def estimate(sample: WindowSample, figure: RunFigure, confidence: float) -> Esti
     if figure is RunFigure.TPS:
         tps = sample.requests / sample.seconds
         # A request at the edge of what is compared falls to either side of it.
-        return Estimate(float(tps.mean()), tps - tps.mean(), 1.0 / (len(sample) * sample.seconds))
+        influence = tps - tps.mean()
+        return Estimate(float(tps.mean()), influence, influence, slack=1.0 / (len(sample) * sample.seconds))
     if not requests:
         return Estimate(unknown="No requests were completed.")
     if figure is RunFigure.MEAN:
-        return _ratio(sample.totals, sample.requests)
+        mean, influence = _ratio(sample.totals, sample.requests)
+        return Estimate(mean, influence, influence)
     if figure is RunFigure.ERROR_RATE:
-        found = _ratio(sample.failed, sample.requests)
+        rate, influence = _ratio(sample.failed, sample.requests)
         share = (sample.failed.sum() + 1.0) / (requests + 2.0)
-        return Estimate(found.value, found.influence, least_variance=float(share * (1.0 - share) / (requests + 2.0)))
+        return Estimate(rate, influence, influence, least_variance=float(share * (1.0 - share) / (requests + 2.0)))
     share = SHARES[figure]
     needed = round(LEAST_BEYOND / (1.0 - share))
     if requests < needed:
@@ -90,9 +96,9 @@ def estimate(sample: WindowSample, figure: RunFigure, confidence: float) -> Esti
     return _percentile(sample, share, confidence)
 
 
-def _ratio(parts: Values, wholes: Values) -> Estimate:
+def _ratio(parts: Values, wholes: Values) -> tuple[float, Values]:
     value = float(parts.sum() / wholes.sum())
-    return Estimate(value, (parts - value * wholes) / wholes.mean())
+    return value, (parts - value * wholes) / wholes.mean()
 
 
 def _percentile(sample: WindowSample, share: float, confidence: float) -> Estimate:
@@ -106,9 +112,8 @@ def _percentile(sample: WindowSample, share: float, confidence: float) -> Estima
     value = at(share)
     up_to = sample.times <= value
     within = sample.counts[:, up_to].sum(axis=1)
-    shares = _ratio(within, sample.requests)
-    assert shares.influence is not None
-    reach = max(spread_of_mean(shares.influence).half_width(confidence), 1.0 / total)
+    _, influence = _ratio(within, sample.requests)
+    reach = max(spread_of_mean(influence).half_width(confidence), 1.0 / total)
     low, high = max(share - reach, 0.0), min(share + reach, 1.0)
-    sparsity = (at(high) - at(low)) / (high - low)
-    return Estimate(value, -sparsity * shares.influence, ACCURACY * value)
+    below_it, beyond_it = (value - at(low)) / (share - low), (at(high) - value) / (high - share)
+    return Estimate(value, -below_it * influence, -beyond_it * influence, slack=ACCURACY * value)

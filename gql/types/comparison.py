@@ -11,7 +11,7 @@ from gql.types.enums import ComparisonVerdict, RunFigure, RunStatus
 from gql.types.load_test_run import LoadTestRun
 
 
-@strawberry.type(description="A figure of a run beside the baseline's. All numbers are null where the verdict is `UNKNOWN`.")
+@strawberry.type(description="A figure of a run beside the baseline's; null where it could not be had.")
 class FigureDifference:
     figure: RunFigure = strawberry.field(description="Which figure.")
     unit: str = strawberry.field(description="The unit of its numbers; empty for shares from 0 to 1.")
@@ -19,9 +19,13 @@ class FigureDifference:
     baseline: float | None = strawberry.field(description="The baseline's figure, in the windows compared.")
     value: float | None = strawberry.field(description="The run's figure, in the windows compared.")
     difference: float | None = strawberry.field(description="The run's figure less the baseline's.")
-    low: float | None = strawberry.field(description="The least difference that the noise leaves room for.")
-    high: float | None = strawberry.field(description="The greatest difference that the noise leaves room for.")
-    p_value: float | None = strawberry.field(description="How likely noise alone makes a difference as great, 0 to 1.")
+    low: float | None = strawberry.field(
+        description="The least difference that the noise leaves room for; null where the verdict is `UNKNOWN`."
+    )
+    high: float | None = strawberry.field(description="The greatest difference that the noise leaves room for; null likewise.")
+    p_value: float | None = strawberry.field(
+        description="How likely noise alone makes a difference as great, 0 to 1; null likewise."
+    )
     reason: str = strawberry.field(description="Why the verdict is `UNKNOWN`; else empty.")
 
     @classmethod
@@ -44,7 +48,7 @@ class RunComparison:
     is_same_load: bool = strawberry.field(
         description=(
             "Whether its scenarios are the baseline's: then windows are compared one by one from the start, else those under "
-            "constant load, if there are enough."
+            "constant load, of which both need 8."
         )
     )
     remarks: list[str] = strawberry.field(description="What should be known of the comparison, in a sentence each.")

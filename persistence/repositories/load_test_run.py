@@ -148,8 +148,12 @@ class LoadTestRunRepository(LoadTestRunStore):
         if query.first is not None:
             starts = starts.group_by(WINDOW.c.start).order_by(WINDOW.c.start).limit(query.first)
         selected = select(WINDOW).where(WINDOW.c.run_id == query.run_id, WINDOW.c.start.in_(starts))
-        rows = (await self._connection.execute(selected.order_by(WINDOW.c.start, WINDOW.c.scenario))).all()
-        return await asyncio.to_thread(lambda: [_window(row) for row in rows])
+        found = await self._connection.execute(selected.order_by(WINDOW.c.start, WINDOW.c.scenario))
+        windows: list[MetricWindow] = []
+        # The JSON of a batch is parsed as it is fetched; a long run's all at once would hold up everybody else.
+        while rows := found.fetchmany(BATCH):
+            windows += await asyncio.to_thread(lambda rows: [_window(row) for row in rows], rows)
+        return windows
 
     async def _runs(self, query: Select[Any]) -> list[LoadTestRun]:
         return [_run(row) for row in await self._connection.execute(query)]

@@ -137,7 +137,20 @@ def test_another_load_is_said_and_compared_where_it_is_constant() -> None:
     assert comparison.scenarios[0].windows == 28, "from the end of the ramp and a window more to the last but one"
     assert verdicts(comparison.scenarios[0].differences)[RunFigure.TPS] is SAME
     steep = measured(windows(chance, 60), run=load_test_run(scenario(ramp(300, 10)), number=3))
-    assert any("Run 3 has fewer than 8" in each for each in compare_run(first, steep, 0.95).remarks)
+    (tps, *_) = differences = compare_run(first, steep, 0.95).scenarios[0].differences
+    assert {each.verdict for each in differences} == {UNKNOWN} and tps.low is None and tps.value == pytest.approx(100, rel=0.1)
+    assert tps.reason == "The loads differ, and run 3 has fewer than 8 windows under constant load."
+
+
+def test_outliers_beyond_a_percentile_hide_no_shift_of_it() -> None:
+    chance = np.random.default_rng(8)
+    first, second = (
+        measured(windows(chance, 40, truth)) for truth in (replace(STEADY, slow=0.0), replace(STEADY, slow=0.045, median=65.0))
+    )
+    p95 = compare_run(first, second, 0.95).scenarios[0].differences[3]
+    assert p95.figure is RunFigure.P95 and p95.verdict is WORSE
+    assert p95.low is not None and p95.high is not None and p95.difference is not None
+    assert p95.high - p95.difference > 1.5 * (p95.difference - p95.low) > 0, "they make it less sure upwards than downwards"
 
 
 def test_a_rare_error_is_no_difference_and_many_are() -> None:
