@@ -68,7 +68,7 @@ class Histogram:
                 continue
             rank = math.floor(share * (before[-1] - 1))
             number = numbers[bisect_right(before, rank)]
-            value = self.greatest if rank == before[-1] - 1 else self.least if rank == 0 else _value(number)
+            value = self.greatest if rank == before[-1] - 1 else self.least if rank == 0 else range_value(number)
             found.append(min(max(value, self.least), self.greatest))
         return found
 
@@ -102,6 +102,6 @@ class Histogram:
         return found
 
 
-def _value(number: int) -> float:
+def range_value(number: int) -> float:
     """What stands for the samples of a range."""
     return 0.0 if number == ZERO else 2 * math.exp(number * LOG_GAMMA) / (GAMMA + 1)

@@ -7,12 +7,14 @@ from uuid import UUID
 
 from domain.endpoint import Endpoint
 from domain.load_test import LoadTest, LoadTestDefinition
+from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import Counts, LoadTestRun, RunStatus
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.project import Project, ProjectDefinition
 from domain.query import (
     EndpointQuery,
+    LoadTestAnalysisQuery,
     LoadTestQuery,
     LoadTestRunQuery,
     Page,
@@ -229,4 +231,24 @@ class ResourceUsageStore(Protocol):
 
     async def find(self, query: ResourceUsageQuery) -> list[ResourceUsage]:
         """Measurements of a run, by start and pod."""
+        ...
+
+
+class LoadTestAnalysisStore(Protocol):
+    """The analyses of one unit of work. What was stored is never changed."""
+
+    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTestAnalysis]:
+        """The analyses of these ids, by id."""
+        ...
+
+    async def page(self, query: LoadTestAnalysisQuery) -> Page[LoadTestAnalysis]:
+        """A page of analyses."""
+        ...
+
+    async def count(self, query: LoadTestAnalysisQuery) -> int:
+        """How many analyses the query has, wherever its page begins."""
+        ...
+
+    async def add(self, analysis: LoadTestAnalysis) -> LoadTestAnalysis:
+        """Store a new analysis, which has a score; its number and time are given here."""
         ...

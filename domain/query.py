@@ -10,6 +10,7 @@ from domain.endpoint import Method
 from domain.event import EventKind
 from domain.job_type import JobType
 from domain.kit import ProductLine
+from domain.load_test_analysis import AnalysisKind
 from domain.load_test_run import RunStatus
 from domain.status import Status
 
@@ -136,13 +137,43 @@ class LoadTestQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTestRunQuery:
-    """Which runs of load tests, the newest first; `after` is the number of the last one seen."""
+    """Which runs of load tests, the newest first; `after` is the number of the last one seen.
+
+    `scenario` is the name of one of a run's scenarios, `actor` who started it; times are half-open [from, to).
+    """
 
     project_id: int | None = None
     target_id: int | None = None
     load_test_id: int | None = None
     statuses: frozenset[RunStatus] = frozenset()
+    scenario: str | None = None
+    actor: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
     after: tuple[int] | None = None
+    first: int = 50
+
+
+class LoadTestAnalysisOrder(StrEnum):
+    """What analyses are sorted by; equal ones by number."""
+
+    NUMBER = "NUMBER"
+    SCORE = "SCORE"
+    CONFIDENCE = "CONFIDENCE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTestAnalysisQuery:
+    """Which analyses, in which order. `after` is the sort value and number of the last one seen."""
+
+    project_id: int | None = None
+    load_test_id: int | None = None
+    run_id: int | None = None
+    baseline_run_id: int | None = None
+    kinds: frozenset[AnalysisKind] = frozenset()
+    order: LoadTestAnalysisOrder = LoadTestAnalysisOrder.NUMBER
+    is_descending: bool = True
+    after: tuple[float | int, int] | None = None
     first: int = 50
 
 

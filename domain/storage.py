@@ -15,6 +15,7 @@ from domain.idempotency_key import KeyRecord
 from domain.job import Job
 from domain.kit import Kit, KitIdentity
 from domain.load_test_storage import (
+    LoadTestAnalysisStore,
     LoadTestRunStore,
     LoadTestStore,
     ProjectStore,
@@ -277,6 +278,8 @@ class UnitOfWork(Protocol):
     def load_test_runs(self) -> LoadTestRunStore: ...
     @property
     def resource_usages(self) -> ResourceUsageStore: ...
+    @property
+    def load_test_analyses(self) -> LoadTestAnalysisStore: ...
 
 
 class Database(Protocol):

@@ -18,6 +18,7 @@ from domain.event import Event
 from domain.job import Job
 from domain.kit import Kit
 from domain.load_test import LoadTest, StaleScenario
+from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun
 from domain.project import Project
 from domain.query import EventQuery, Page
@@ -29,6 +30,7 @@ from resolvers import artifact as artifacts
 from resolvers import job as jobs
 from resolvers import kit as kits
 from resolvers import load_test as load_tests
+from resolvers import load_test_analysis as analyses
 from resolvers import load_test_run as runs
 from resolvers import project as projects
 from resolvers import secret as secrets
@@ -81,6 +83,9 @@ class Loaders:
         )
         self.place_by_run: DataLoader[int, int | None] = DataLoader(
             load_fn=_found(lambda keys: runs.places_in_queue(services, keys))
+        )
+        self.analysis_by_id: DataLoader[int, LoadTestAnalysis | None] = DataLoader(
+            load_fn=_found(lambda keys: analyses.find_analyses(services, actor, keys))
         )
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
             load_fn=lambda queries: kits.events_of_kits(services, queries)

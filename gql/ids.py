@@ -26,6 +26,7 @@ _KEYS = {
     "Target": _NUMBER,
     "LoadTest": _NUMBER,
     "LoadTestRun": _NUMBER,
+    "LoadTestAnalysis": _NUMBER,
     "Endpoint": f"{_NUMBER}:{_NUMBER}:{_NUMBER}",
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
@@ -85,6 +86,11 @@ def load_test_number(text: str) -> int:
 def run_number(text: str) -> int:
     """The number of the run with that id."""
     return _integer("LoadTestRun", text)
+
+
+def analysis_number(text: str) -> int:
+    """The number of the analysis with that id."""
+    return _integer("LoadTestAnalysis", text)
 
 
 def found(decode: Callable[[str], Key], text: str) -> Key | None:

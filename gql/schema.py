@@ -12,14 +12,17 @@ from gql.limits import Limits
 from gql.mutations.job import JobMutation
 from gql.mutations.kit import KitMutation
 from gql.mutations.load_test import LoadTestMutation
+from gql.mutations.load_test_analysis import LoadTestAnalysisMutation
 from gql.mutations.load_test_run import LoadTestRunMutation
 from gql.mutations.project import ProjectMutation
 from gql.mutations.target import TargetMutation
 from gql.mutations.task import TaskMutation
+from gql.queries.comparison import ComparisonQueries
 from gql.queries.endpoint import EndpointQueries
 from gql.queries.job import JobQueries
 from gql.queries.kit import KitQueries
 from gql.queries.load_test import LoadTestQueries
+from gql.queries.load_test_analysis import LoadTestAnalysisQueries
 from gql.queries.load_test_run import LoadTestRunQueries
 from gql.queries.node import NodeQueries
 from gql.queries.project import ProjectQueries
@@ -33,13 +36,31 @@ from gql.types.date_time import DATE_TIME
     description="What can be read. An id that leads nowhere, whatever is wrong with it, finds nothing: null or an empty list."
 )
 class Query(
-    NodeQueries, KitQueries, JobQueries, ProjectQueries, TargetQueries, EndpointQueries, LoadTestQueries, LoadTestRunQueries
+    NodeQueries,
+    KitQueries,
+    JobQueries,
+    ProjectQueries,
+    TargetQueries,
+    EndpointQueries,
+    LoadTestQueries,
+    LoadTestRunQueries,
+    ComparisonQueries,
+    LoadTestAnalysisQueries,
 ):
     """Every query."""
 
 
 @strawberry.type(description="What can be changed. Each answers with its result or with a typed error.")
-class Mutation(KitMutation, JobMutation, TaskMutation, ProjectMutation, TargetMutation, LoadTestMutation, LoadTestRunMutation):
+class Mutation(
+    KitMutation,
+    JobMutation,
+    TaskMutation,
+    ProjectMutation,
+    TargetMutation,
+    LoadTestMutation,
+    LoadTestRunMutation,
+    LoadTestAnalysisMutation,
+):
     """Every mutation."""
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
     bindparam,
     cast,
+    exists,
     func,
     literal_column,
     select,
@@ -156,6 +157,15 @@ def among(column: ColumnElement[Any], values: Sequence[Any], dialect_name: str) 
     bind = column.type.bind_processor(SQLITE)
     encoded = orjson.dumps([bind(value) if bind else value for value in values]).decode()
     return column.in_(select(func.json_each(encoded).table_valued("value").c.value))
+
+
+def has_named(document: ColumnElement[Any], field: str, name: str, dialect_name: str) -> ColumnElement[bool]:
+    """An object of the list in that field of the document has this `name`."""
+    if dialect_name == "postgresql":
+        each = func.json_array_elements(cast(document, postgresql.JSON)[field]).table_valued("value").render_derived()
+        return exists().select_from(each).where(func.json_extract_path_text(each.c.value, "name") == name)
+    each = func.json_each(document, f"$.{field}").table_valued("value")
+    return exists().select_from(each).where(func.json_extract(each.c.value, "$.name") == name)
 
 
 def table_of(dialect_name: str, given: Sequence[Sequence[Any]], **types: TypeEngine[Any]) -> FromClause:

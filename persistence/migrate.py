@@ -18,6 +18,7 @@ APPEND_ONLY = (
     "endpoint_tag",
     "load_test_version",
     "load_test_run_event",
+    "load_test_analysis",
 )
 
 

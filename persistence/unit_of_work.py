@@ -15,6 +15,7 @@ from persistence.repositories.event import EventRepository
 from persistence.repositories.idempotency_key import IdempotencyKeyRepository
 from persistence.repositories.kit import KitRepository
 from persistence.repositories.load_test import LoadTestRepository
+from persistence.repositories.load_test_analysis import LoadTestAnalysisRepository
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
 from persistence.repositories.project import ProjectRepository
@@ -43,6 +44,7 @@ class UnitOfWork:
         self.load_tests = LoadTestRepository(connection)
         self.load_test_runs = LoadTestRunRepository(connection)
         self.resource_usages = ResourceUsageRepository(connection)
+        self.load_test_analyses = LoadTestAnalysisRepository(connection)
 
 
 class Database:

@@ -20,6 +20,7 @@ from gql.types.job import Job
 from gql.types.kit import Kit
 from gql.types.kit_event import KitEvent
 from gql.types.load_test import LoadTest
+from gql.types.load_test_analysis import LoadTestAnalysis
 from gql.types.load_test_run import LoadTestRun
 from gql.types.node import Node
 from gql.types.project import Project
@@ -132,6 +133,11 @@ async def _load_test_run(context: Context, number: str) -> LoadTestRun | None:
     return None if run is None else LoadTestRun.of(run)
 
 
+async def _load_test_analysis(context: Context, number: str) -> LoadTestAnalysis | None:
+    analysis = await context.loaders.analysis_by_id.load(int(number))
+    return None if analysis is None else LoadTestAnalysis.of(analysis)
+
+
 async def _endpoint(context: Context, target: str, analysis: str, place: str) -> Endpoint | None:
     query = EndpointQuery(target_id=int(target), analysis=int(analysis), after=int(place) - 1, first=1)
     page = await list_endpoints(context.services, context.actor, query)
@@ -152,5 +158,6 @@ FINDERS: dict[str, Any] = {
     "Target": _target,
     "LoadTest": _load_test,
     "LoadTestRun": _load_test_run,
+    "LoadTestAnalysis": _load_test_analysis,
     "Endpoint": _endpoint,
 }

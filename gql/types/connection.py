@@ -87,7 +87,7 @@ def checked_offset(after: int) -> int:
     return after
 
 
-def encode_cursor(kind: str, *place: str | int | datetime) -> str:
+def encode_cursor(kind: str, *place: str | float | datetime) -> str:
     """A cursor of that kind of list."""
     values = [each.isoformat() if isinstance(each, datetime) else each for each in place]
     return base64.urlsafe_b64encode(orjson.dumps([kind, *values])).decode().rstrip("=")

@@ -7,20 +7,25 @@ from domain.answer import ExtractionSource as ExtractionSource
 from domain.api_document import OAuthGrant as OAuthGrant
 from domain.api_document import SecurityKind as SecurityKind
 from domain.attempt import Cause as Cause
+from domain.comparison import ComparisonVerdict as ComparisonVerdict
 from domain.endpoint import Method as Method
 from domain.endpoint import ParameterLocation as ParameterLocation
 from domain.event import EventKind as EventKind
 from domain.executor import ExecutorKind as ExecutorKind
+from domain.finding import FindingKind as FindingKind
 from domain.job_type import JobType as JobType
 from domain.kit import ProductLine as ProductLine
+from domain.load_test_analysis import AnalysisKind as AnalysisKind
 from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
 from domain.load_test_run import RunStatus as RunStatus
 from domain.login import LoginKind as LoginKind
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
+from domain.query import LoadTestAnalysisOrder as LoadTestAnalysisOrder
 from domain.query import MetricsInclude as MetricsInclude
 from domain.query import NamedOrder as NamedOrder
 from domain.report import ReportState as ReportState
+from domain.run_figure import RunFigure as RunFigure
 from domain.status import Status as Status
 
 strawberry.enum(
@@ -177,5 +182,51 @@ strawberry.enum(
     name="MetricsInclude",
     description=(
         "What of a run is watched: `ALL`, `K6_ONLY` (what k6 measures), `RESOURCES_ONLY` (CPU and memory of what is under test)."
+    ),
+)
+strawberry.enum(
+    RunFigure,
+    name="RunFigure",
+    description=(
+        "A figure by which runs are compared. `TPS`: completed requests a second. Response times in milliseconds: their `MEAN`, "
+        "their median (`P50`), their 95th and 99th percentile (`P95`, `P99`). `ERROR_RATE`: the share of requests without an "
+        "answer or with an unexpected status, 0 to 1."
+    ),
+)
+strawberry.enum(
+    ComparisonVerdict,
+    name="ComparisonVerdict",
+    description=(
+        "What the difference of a figure means. `BETTER`, `WORSE`. `NO_DIFFERENCE`: none that the noise would not explain. "
+        "`UNKNOWN`: it can't be told, for the reason given."
+    ),
+)
+strawberry.enum(
+    AnalysisKind,
+    name="LoadTestAnalysisKind",
+    description=(
+        "What an analysis of a run looks at. `TPS`: where more load stops bringing TPS. `RESPONSE_TIME`: whether response times "
+        "grow under constant load. `ERROR_RATE`: whether more requests fail than are allowed, and where errors gather. "
+        "`RESOURCE_USAGE`: the resource nearest its limit, and what limits to set. `COMPARISON`: every figure against those of a "
+        "baseline; the other kinds hold their own figures against it too where one is given. `COMPREHENSIVE`: all of it."
+    ),
+)
+strawberry.enum(
+    FindingKind,
+    name="FindingKind",
+    description=(
+        "What a finding is about. `SATURATION`: from that load on more of it brings no more TPS; `NO_SATURATION`: up to that "
+        "load it did. `REGRESSION`, `IMPROVEMENT`: a figure is worse or better than the baseline's. `DRIFT`: response times "
+        "grew while the load was constant. `ERROR_RATE`: more requests failed than are allowed. `ERROR_BURST`: for a time far "
+        "more requests failed than in the rest of the run. `RESOURCE_NEAREST_LIMIT`, `RESOURCE_LIMIT`: how much of a resource "
+        "was used, and the limit to set."
+    ),
+)
+strawberry.enum(
+    LoadTestAnalysisOrder,
+    name="LoadTestAnalysisOrder",
+    description=(
+        "What analyses are sorted by: `NUMBER` (the order in which they were made), `SCORE`, `CONFIDENCE`. Equal ones are "
+        "sorted by number."
     ),
 )

@@ -11,7 +11,7 @@ from domain import metric_series
 from domain.query import LoadTestRunQuery, Page, WindowQuery
 from gql import ids
 from gql.context import Info
-from gql.types.connection import Connection, checked_first, checked_offset, decode_cursor, encode_cursor, page_parts
+from gql.types.connection import Connection, checked_first, checked_offset, checked_text, decode_cursor, encode_cursor, page_parts
 from gql.types.enums import RunStatus
 from gql.types.job_log import JobLog
 from gql.types.load_test import LoadTest, Scenario
@@ -232,6 +232,10 @@ class LoadTestRunFilter:
     target_id: strawberry.ID | None = strawberry.field(default=None, description="Of the target with this id.")
     load_test_id: strawberry.ID | None = strawberry.field(default=None, description="Of the load test with this id.")
     statuses: list[RunStatus] | None = strawberry.field(default=None, description="With one of these statuses.")
+    scenario: str | None = strawberry.field(default=None, description="With a scenario of exactly that name.")
+    actor: str | None = strawberry.field(default=None, description="Started by the person with that subject.")
+    created_from: datetime | None = strawberry.field(default=None, description="Asked for then or later.")
+    created_to: datetime | None = strawberry.field(default=None, description="Asked for before then.")
 
 
 @strawberry.type(description="A page of runs, the newest first.")
@@ -259,6 +263,10 @@ def load_test_run_query(chosen: LoadTestRunFilter | None, first: int, after: str
         target_id=None if chosen.target_id is None else ids.found(ids.target_number, chosen.target_id) or 0,
         load_test_id=None if chosen.load_test_id is None else ids.found(ids.load_test_number, chosen.load_test_id) or 0,
         statuses=frozenset(chosen.statuses or ()),
+        scenario=checked_text("filter.scenario", chosen.scenario),
+        actor=checked_text("filter.actor", chosen.actor),
+        created_from=chosen.created_from,
+        created_to=chosen.created_to,
         after=None if place is None else (place[0],),
         first=checked_first(first),
     )

@@ -1,5 +1,6 @@
 """Runs of load tests, their history, and what they measured."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from domain.metric_window import MetricWindow
 from domain.query import LoadTestRunQuery, Page, WindowQuery
 from persistence import load_test_tables as tables
 from persistence import tables as shared
-from persistence.dialect import among, clock, insert_into
+from persistence.dialect import among, clock, has_named, insert_into
 from persistence.listing import from_place
 
 RUN, EVENT, WINDOW = tables.load_test_run, tables.load_test_run_event, tables.metric_window
@@ -46,12 +47,12 @@ class LoadTestRunRepository(LoadTestRunStore):
         return found[0] if found else None
 
     async def page(self, query: LoadTestRunQuery) -> Page[LoadTestRun]:
-        selected = select(*SHOWN).where(*_conditions(query))
+        selected = select(*SHOWN).where(*_conditions(query, self._dialect))
         found = await self._runs(from_place(selected, [(RUN.c.id, True)], query.after).limit(query.first + 1))
         return Page(found[: query.first], has_more=len(found) > query.first)
 
     async def count(self, query: LoadTestRunQuery) -> int:
-        selected = select(func.count()).select_from(RUN).where(*_conditions(query))
+        selected = select(func.count()).select_from(RUN).where(*_conditions(query, self._dialect))
         return int((await self._connection.execute(selected)).scalar_one())
 
     async def scripts(self, ids: Sequence[int]) -> dict[int, str]:
@@ -154,8 +155,12 @@ class LoadTestRunRepository(LoadTestRunStore):
         if query.first is not None:
             starts = starts.group_by(WINDOW.c.start).order_by(WINDOW.c.start).limit(query.first)
         selected = select(WINDOW).where(WINDOW.c.run_id == query.run_id, WINDOW.c.start.in_(starts))
-        rows = await self._connection.execute(selected.order_by(WINDOW.c.start, WINDOW.c.scenario))
-        return [_window(row) for row in rows]
+        found = await self._connection.execute(selected.order_by(WINDOW.c.start, WINDOW.c.scenario))
+        windows: list[MetricWindow] = []
+        # The JSON of a batch is parsed as it is fetched; a long run's all at once would hold up everybody else.
+        while rows := found.fetchmany(BATCH):
+            windows += await asyncio.to_thread(lambda rows: [_window(row) for row in rows], rows)
+        return windows
 
     async def _runs(self, query: Select[Any]) -> list[LoadTestRun]:
         return [_run(row) for row in await self._connection.execute(query)]
@@ -172,13 +177,21 @@ class LoadTestRunRepository(LoadTestRunStore):
         await self._connection.execute(EVENT.insert().values(values))
 
 
-def _conditions(query: LoadTestRunQuery) -> list[ColumnElement[bool]]:
+def _conditions(query: LoadTestRunQuery, dialect_name: str) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     for name in ("project_id", "target_id", "load_test_id"):
         if getattr(query, name) is not None:
             conditions.append(RUN.c[name] == getattr(query, name))
     if query.statuses:
         conditions.append(RUN.c.status.in_(sorted(query.statuses)))
+    if query.actor is not None:
+        conditions.append(RUN.c.actor == query.actor)
+    if query.created_from is not None:
+        conditions.append(RUN.c.created_at >= query.created_from)
+    if query.created_to is not None:
+        conditions.append(RUN.c.created_at < query.created_to)
+    if query.scenario is not None:
+        conditions.append(has_named(RUN.c.definition, "scenarios", query.scenario, dialect_name))
     return conditions
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import random
 import subprocess
 import sys
@@ -17,10 +16,9 @@ from adapters.bus import redis as redis_bus
 from adapters.bus.redis import Message, RedisBus
 from domain.live import Gap, Notice, Topic
 from tests.adapters.bus_probes import HEARTBEAT, UNHURRIED, DeafProxy, hears_again, kit, linked, next_gap, one, rest, until
+from tests.endurance import SHARE
 from tests.services import HOST, RedisServer
 from tests.waiting import eventually
-
-SHARE = float(os.environ.get("PLOG_ENDURANCE", "0.1"))
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from persistence.engine import open_engines
 from persistence.rebuild import rebuild
 from persistence.unit_of_work import Database
 from tests.e2e.server import RETRY, PlogServer, demo_document
+from tests.endurance import SHARE
 from tests.history import history_of
 from tests.services import require_program
 from tests.waiting import eventually
 
-SHARE = float(os.environ.get("PLOG_ENDURANCE", "0.1"))
 POINTS = 20
 QUICK_STEP = Path(__file__).with_name("quick_step.py")
 NEVER_MERGED = {EventKind.STATUS, EventKind.TRIAL, EventKind.POINT, EventKind.NOTE, EventKind.ARTIFACT}

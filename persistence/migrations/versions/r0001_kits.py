@@ -268,6 +268,7 @@ POSTGRESQL = {
     "instant": "timestamptz",
     "uuid": "uuid",
     "bytes": "bytea",
+    "double": "double precision",
     "hot": "WITH (fillfactor = 50)",
 }
 SQLITE = {
@@ -277,6 +278,7 @@ SQLITE = {
     "instant": "integer",
     "uuid": "char(32)",
     "bytes": "blob",
+    "double": "double",
     "hot": "",
 }
 

@@ -1,0 +1,245 @@
+"""The checks of an analysis: each looks at one side of a run, and says what it found or why it could not look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from domain import saturation
+from domain.comparison import ComparisonVerdict, compare_samples
+from domain.error_burst import FALSE_ALARM as FALSE_BURST
+from domain.error_burst import LEAST_WINDOWS as LEAST_SCANNED
+from domain.error_burst import ErrorBurst, error_bursts
+from domain.finding import Finding, FindingKind, shown
+from domain.load_profile import is_arrival_rate, planned_load, steady_windows
+from domain.long_run import LEAST_WINDOWS, Spread, Values, spread_of_mean
+from domain.resource_peak import ResourceColumn, resource_findings
+from domain.run_figure import RunFigure, estimate
+from domain.window_sample import MeasuredRun, WindowSample
+
+FALSE_ALARM = 0.05
+MOST_ERRORS = 0.01  # of all requests, where a scenario sets no limit of its own
+DRIFTING = (RunFigure.MEAN, RunFigure.P95)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What one check came to; `false_alarm` is how often it finds something where there is nothing."""
+
+    findings: tuple[Finding, ...] = ()
+    remarks: tuple[str, ...] = ()
+    is_made: bool = True
+    false_alarm: float = FALSE_ALARM
+
+    @property
+    def confidence(self) -> float:
+        """How sure it is of what it says."""
+        return min((each.confidence for each in self.findings), default=1.0 - self.false_alarm)
+
+    @property
+    def worst(self) -> float:
+        """The confidence of its surest problem; 0 without one."""
+        return max((each.confidence for each in self.findings if each.is_problem), default=0.0)
+
+
+def not_made(reason: str) -> Check:
+    """A check that could not be made."""
+    return Check(is_made=False, remarks=(reason,))
+
+
+def window_times(sample: WindowSample, first: int = 0, last: int = -1) -> dict[str, Any]:
+    """When windows number `first` to `last` begin and end."""
+    begin, end = sample.starts[first], sample.starts[last] + sample.seconds
+    return {"start": datetime.fromtimestamp(begin, UTC), "end": datetime.fromtimestamp(end, UTC)}
+
+
+def check_saturation(measured: MeasuredRun) -> Check:
+    """Whether more load stops bringing TPS: of all together where all scenarios' loads can be added up, else of each."""
+    scenarios = measured.run.definition.scenarios
+    kinds = {is_arrival_rate(each.executor) for each in scenarios}
+    names: list[str | None] = [None] if len(kinds) == 1 else [each.name for each in scenarios]
+    findings = [found for name in names if (found := _saturation(measured, name)) is not None]
+    if not findings:
+        least = saturation.LEAST_WINDOWS
+        return not_made(f"Where more load stops bringing TPS needs {least} windows under loads that differ by half or more.")
+    return Check(findings=tuple(findings), false_alarm=saturation.FALSE_ALARM)
+
+
+def _saturation(measured: MeasuredRun, scenario: str | None) -> Finding | None:
+    chosen = [each for each in measured.run.definition.scenarios if scenario in (None, each.name)]
+    is_rate = is_arrival_rate(chosen[0].executor)
+    unit = "requests/s" if is_rate else "VUs"
+    sample = measured.sample(scenario).inner
+    if len(sample) < saturation.LEAST_WINDOWS:
+        return None
+    load = _vus(measured) if scenario is None and not is_rate else np.full(len(sample), np.nan)
+    if np.isnan(load).any():
+        parts = [planned_load(measured, each.executor) * (len(each.requests) if is_rate else 1) for each in chosen]
+        load = np.sum(parts, axis=0)[1:-1]
+    sample, load = sample.only(load > 0.0), load[load > 0.0]
+    if load.size < saturation.LEAST_WINDOWS or not saturation.can_tell(load):
+        return None
+    found = saturation.saturation(load, sample.requests / sample.seconds)
+    if found is None:
+        most = float(load.max())
+        return Finding(
+            kind=FindingKind.NO_SATURATION,
+            figure="load",
+            value=most,
+            unit=unit,
+            confidence=1.0 - saturation.FALSE_ALARM,
+            sentence=f"TPS grew with the load up to the greatest, {shown(most, unit)}.",
+            is_problem=False,
+            scenario=scenario,
+            **window_times(sample),
+        )
+    wanted = measured.run.definition.target_tps if scenario is None else None
+    beyond = np.flatnonzero(load >= found.load)
+    tps = shown(found.tps, "requests/s")
+    place = shown(found.load, unit)
+    begin = f"More than the least load, {place}," if found.from_start else f"More than {place}"
+    return Finding(
+        kind=FindingKind.SATURATION,
+        figure="load",
+        value=found.load,
+        unit=unit,
+        low=found.low,
+        high=found.high,
+        confidence=1.0 - found.p_value,
+        sentence=f"{begin} brings no more TPS: it stays at about {tps}.",
+        is_problem=wanted is None or found.tps < wanted,
+        scenario=scenario,
+        **window_times(sample, int(beyond[0]), int(beyond[-1])),
+    )
+
+
+def _vus(measured: MeasuredRun) -> Values:
+    """The mean number of VUs in each inner window: its gauge is that of its end, and that before it of its beginning."""
+    vus = measured.sample(None).vus
+    return np.asarray((vus[:-2] + vus[1:-1]) / 2)
+
+
+def check_drift(measured: MeasuredRun) -> Check:
+    """Whether response times grow while the load is constant: the second half of it against the first."""
+    steady = steady_windows(measured)[1:-1]
+    if steady.sum() < 2 * LEAST_WINDOWS:
+        return not_made(f"Whether response times grow under constant load needs {2 * LEAST_WINDOWS} windows of it.")
+    names = _parts(measured)
+    findings = []
+    confidence = 1.0 - FALSE_ALARM / (len(names) * len(DRIFTING))
+    for name in names:
+        sample = measured.sample(name).inner.only(steady)
+        halves = sample.only(slice(0, len(sample) // 2)), sample.only(slice(len(sample) // 2, None))
+        for figure in DRIFTING:
+            found = compare_samples(*halves, figure, confidence, is_paired=False)
+            if found.verdict is not ComparisonVerdict.WORSE or found.value is None or found.baseline is None:
+                continue
+            grew = f"from {shown(found.baseline, figure.unit)} to {shown(found.value, figure.unit)}"
+            findings.append(
+                Finding(
+                    kind=FindingKind.DRIFT,
+                    figure=figure.phrase,
+                    value=found.value,
+                    unit=figure.unit,
+                    baseline=found.baseline,
+                    low=found.low,
+                    high=found.high,
+                    confidence=1.0 - min(1.0, (found.p_value or 0.0) * len(names) * len(DRIFTING)),
+                    sentence=f"Under constant load {figure.phrase} grew {grew} in the second half.",
+                    is_problem=True,
+                    scenario=name,
+                    **window_times(halves[1]),
+                )
+            )
+    return Check(findings=tuple(findings))
+
+
+def _parts(measured: MeasuredRun) -> list[str | None]:
+    """All together, and each scenario where there are several."""
+    names = list(measured.run.names.values())
+    return [None, *names] if len(names) > 1 else [None]
+
+
+def check_error_rate(measured: MeasuredRun) -> Check:
+    """Whether more requests fail than a scenario allows, or than `MOST_ERRORS` where it says nothing."""
+    findings, is_made = [], False
+    scenarios = measured.run.definition.scenarios
+    confidence = 1.0 - FALSE_ALARM / len(scenarios)
+    for scenario in scenarios:
+        sample = measured.sample(scenario.name).inner
+        found = estimate(sample, RunFigure.ERROR_RATE, confidence) if len(sample) >= LEAST_WINDOWS else None
+        if found is None or found.down is None:
+            continue
+        is_made = True
+        spread = spread_of_mean(found.down)
+        spread = Spread(max(spread.variance, found.least_variance), spread.freedom)
+        limit = MOST_ERRORS if scenario.error_rate is None else scenario.error_rate
+        reach = spread.half_width(confidence)
+        if found.value - reach <= limit:
+            continue
+        findings.append(
+            Finding(
+                kind=FindingKind.ERROR_RATE,
+                figure=RunFigure.ERROR_RATE.phrase,
+                value=found.value,
+                unit="",
+                baseline=limit,
+                low=found.value - reach - limit,
+                high=found.value + reach - limit,
+                confidence=1.0 - min(1.0, spread.p_value(found.value - limit) * len(scenarios)),
+                sentence=f"{shown(found.value, '')} of the requests failed; {shown(limit, '')} are allowed.",
+                is_problem=True,
+                scenario=scenario.name,
+                **window_times(sample),
+            )
+        )
+    if not is_made:
+        return not_made(f"The error rate needs {LEAST_WINDOWS} windows with requests.")
+    return Check(findings=tuple(findings))
+
+
+def check_bursts(measured: MeasuredRun) -> Check:
+    """Where errors gather: of all together, then of each scenario what is no part of those."""
+    if len(measured.starts) < LEAST_SCANNED:
+        return not_made(f"Bursts of errors need {LEAST_SCANNED} windows.")
+    names = _parts(measured)
+    findings: list[Finding] = []
+    whole: list[ErrorBurst] = []
+    for name in names:
+        sample = measured.sample(name)
+        alarm = FALSE_BURST / 2 if name is None else FALSE_BURST / 2 / (len(names) - 1)
+        for burst in error_bursts(sample.failed, sample.requests, alarm):
+            if name is not None and any(burst.first <= each.last and burst.last >= each.first for each in whole):
+                continue
+            whole += [burst] if name is None else []
+            findings.append(_burst(sample, burst, name, len(names)))
+    return Check(findings=tuple(findings), false_alarm=FALSE_BURST)
+
+
+def _burst(sample: WindowSample, burst: ErrorBurst, scenario: str | None, looks: int) -> Finding:
+    rate = burst.failed / burst.requests
+    times = window_times(sample, burst.first, burst.last)
+    seconds = (burst.last - burst.first + 1) * sample.seconds
+    elsewhere = shown(burst.elsewhere, "")
+    return Finding(
+        kind=FindingKind.ERROR_BURST,
+        figure=RunFigure.ERROR_RATE.phrase,
+        value=rate,
+        unit="",
+        baseline=burst.elsewhere,
+        confidence=1.0 - min(1.0, burst.p_value * looks),
+        sentence=f"Within {seconds} s {burst.failed} requests failed, {shown(rate, '')}; {elsewhere} did in the rest.",
+        is_problem=True,
+        scenario=scenario,
+        **times,
+    )
+
+
+def check_resources(given: Sequence[ResourceColumn]) -> Check:
+    """Which resource came nearest to its limit, and what limits to set."""
+    findings = tuple(resource_findings(given))
+    if not findings:
+        return not_made("The resources of what is under test were not measured.")
+    return Check(findings=findings)

@@ -1,0 +1,220 @@
+"""Comparing runs: by how much each figure of a run differs from the baseline's, and whether the noise would explain that.
+
+Runs that make the same load are compared window by window, counted from the start, so that ramps and warm-up weigh the same in
+both and cancel out; what a window more or less of a ramp changes counts as noise. Of runs that make different loads only windows
+under constant load are compared: a ramp can't be told from noise. What differs from one run to the next for reasons that no
+window of either shows (another day, another neighbour on the machine) is not noise here: it takes more runs to see it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.load_profile import steady_windows
+from domain.load_test import Scenario
+from domain.load_test_run import LoadTestRun, RunStatus
+from domain.long_run import LEAST_WINDOWS, Spread, Values, spread_of_mean
+from domain.run_figure import RunFigure, estimate
+from domain.window_sample import MeasuredRun, WindowSample
+
+
+class ComparisonVerdict(StrEnum):
+    """What a difference means."""
+
+    BETTER = "BETTER"
+    WORSE = "WORSE"
+    NO_DIFFERENCE = "NO_DIFFERENCE"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureDifference:
+    """A figure of a run and of the baseline, in the figure's unit, and the difference (the run's less the baseline's).
+
+    `low` and `high` are the interval of the difference; `p_value` is how likely noise alone makes one as great.
+    These are None where the verdict is `UNKNOWN`, for the `reason` given, and the figures are where they could not be had.
+    """
+
+    figure: RunFigure
+    verdict: ComparisonVerdict
+    baseline: float | None = None
+    value: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioComparison:
+    """The figures of one scenario, or of all together (None), from so many windows of either run.
+
+    `first` and `last` are when those of the run begin and end; None where there are none.
+    """
+
+    scenario: str | None
+    windows: int
+    baseline_windows: int
+    first: datetime | None
+    last: datetime | None
+    differences: tuple[FigureDifference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunComparison:
+    """A run against the baseline; `remarks` say what should be known of it, in a sentence each."""
+
+    run: LoadTestRun
+    is_same_load: bool
+    remarks: tuple[str, ...]
+    scenarios: tuple[ScenarioComparison, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Runs against a baseline; each interval has that confidence, 0 to 1."""
+
+    baseline: LoadTestRun
+    confidence: float
+    runs: tuple[RunComparison, ...]
+
+
+def compare(
+    baseline: MeasuredRun, others: Sequence[MeasuredRun], confidence: float, scenarios: Sequence[str] | None = None
+) -> Comparison:
+    """All together, and each scenario that has its name in both runs; only those named in `scenarios` where it is not None."""
+    return Comparison(
+        baseline=baseline.run,
+        confidence=confidence,
+        runs=tuple(compare_run(baseline, each, confidence, scenarios) for each in others),
+    )
+
+
+def compare_run(
+    baseline: MeasuredRun, other: MeasuredRun, confidence: float, scenarios: Sequence[str] | None = None
+) -> RunComparison:
+    """One run against the baseline; arguments as of `compare`."""
+    is_same_load = _load(baseline.run) == _load(other.run)
+    shared: list[str | None] = [name for name in baseline.run.names.values() if name in other.run.names.values()]
+    names: list[str | None] = [None, *shared] if scenarios is None else [each for each in shared if each in scenarios]
+    return RunComparison(
+        run=other.run,
+        is_same_load=is_same_load,
+        remarks=tuple(_remarks(baseline, other, is_same_load=is_same_load)),
+        scenarios=tuple(_compare_scenario(baseline, other, name, confidence, is_paired=is_same_load) for name in names),
+    )
+
+
+def _load(run: LoadTestRun) -> tuple[int, tuple[Scenario, ...]]:
+    """What makes two runs the same load: scenarios with all that they send, in windows of one length."""
+    return run.window_seconds, run.definition.scenarios
+
+
+def _remarks(baseline: MeasuredRun, other: MeasuredRun, *, is_same_load: bool) -> Iterator[str]:
+    if not is_same_load:
+        yield "Its load is not the baseline's (scenarios, requests or the length of a window differ)."
+    if baseline.run.definition.server != other.run.definition.server:
+        yield f"It called {other.run.definition.server}, the baseline {baseline.run.definition.server}."
+    if baseline.run.document_sha256 != other.run.document_sha256:
+        yield "The target's document is not what it was at the baseline."
+    for each in (baseline.run, other.run):
+        if each.status not in (RunStatus.PASSED, RunStatus.FAILED):
+            yield f"Run {each.id} is {each.status}: {each.message}"
+    if is_same_load and len(baseline.starts) != len(other.starts):
+        yield f"They have {len(baseline.starts)} and {len(other.starts)} windows: what only one has is left out."
+
+
+def _steady(measured: MeasuredRun) -> NDArray[np.bool_] | None:
+    """Which of the inner windows are under constant load; None where there are too few."""
+    steady = steady_windows(measured)[1:-1]
+    return steady if steady.sum() >= LEAST_WINDOWS else None
+
+
+def _compare_scenario(
+    baseline: MeasuredRun, other: MeasuredRun, scenario: str | None, confidence: float, *, is_paired: bool
+) -> ScenarioComparison:
+    samples = [each.sample(scenario).inner for each in (baseline, other)]
+    if is_paired:
+        length = min(map(len, samples))
+        samples = [each.only(slice(0, length)) for each in samples]
+    else:
+        samples = [
+            each if (steady := _steady(measured)) is None else each.only(steady)
+            for each, measured in zip(samples, (baseline, other), strict=True)
+        ]
+    first, second = samples
+    differences = tuple(compare_samples(first, second, figure, confidence, is_paired=is_paired) for figure in RunFigure)
+    unsteady = next((each.run.id for each in (baseline, other) if not is_paired and _steady(each) is None), None)
+    if unsteady is not None:
+        reason = f"The loads differ, and run {unsteady} has fewer than {LEAST_WINDOWS} windows under constant load."
+        differences = tuple(
+            replace(each, verdict=ComparisonVerdict.UNKNOWN, low=None, high=None, p_value=None, reason=each.reason or reason)
+            for each in differences
+        )
+    return ScenarioComparison(
+        scenario=scenario,
+        windows=len(second),
+        baseline_windows=len(first),
+        first=datetime.fromtimestamp(second.starts[0], UTC) if len(second) else None,
+        last=datetime.fromtimestamp(second.starts[-1] + second.seconds, UTC) if len(second) else None,
+        differences=differences,
+    )
+
+
+def compare_samples(
+    baseline: WindowSample, other: WindowSample, figure: RunFigure, confidence: float, *, is_paired: bool
+) -> FigureDifference:
+    """A figure of two samples; `is_paired` where their windows belong together one by one, in the order of time."""
+    fewest = min(len(baseline), len(other))
+    if fewest < LEAST_WINDOWS:
+        return _unknown(figure, f"{fewest} windows can be compared; at least {LEAST_WINDOWS} are needed.")
+    first, second = (estimate(each, figure, confidence) for each in (baseline, other))
+    if first.down is None or first.up is None or second.down is None or second.up is None:
+        return _unknown(figure, second.unknown or f"Of the baseline: {first.unknown}")
+    slack = first.slack + second.slack
+    if is_paired:
+        slack += sum(_shift(each, figure, confidence) for each in (baseline, other)) / 2
+    least = first.least_variance + second.least_variance
+    below = _spread(first.up, second.down, least, is_paired=is_paired)
+    above = _spread(first.down, second.up, least, is_paired=is_paired)
+    difference = second.value - first.value
+    low = difference - below.half_width(confidence) - slack
+    high = difference + above.half_width(confidence) + slack
+    return FigureDifference(
+        figure=figure,
+        verdict=_verdict(figure, low, high),
+        baseline=first.value,
+        value=second.value,
+        difference=difference,
+        low=low,
+        high=high,
+        p_value=(below if difference > 0.0 else above).p_value(max(abs(difference) - slack, 0.0)),
+    )
+
+
+def _unknown(figure: RunFigure, reason: str) -> FigureDifference:
+    return FigureDifference(figure=figure, verdict=ComparisonVerdict.UNKNOWN, reason=reason)
+
+
+def _spread(first: Values, second: Values, least: float, *, is_paired: bool) -> Spread:
+    """That of the second figure less the first, whose windows move them so much."""
+    found = spread_of_mean(second - first) if is_paired else spread_of_mean(first) + spread_of_mean(second)
+    return Spread(max(found.variance, least), found.freedom)
+
+
+def _shift(sample: WindowSample, figure: RunFigure, confidence: float) -> float:
+    """By how much the figure changes where its windows begin one later: a start lies anywhere in its window."""
+    early, late = (estimate(sample.only(part), figure, confidence) for part in (slice(0, -1), slice(1, None)))
+    return 0.0 if early.unknown or late.unknown else abs(late.value - early.value)
+
+
+def _verdict(figure: RunFigure, low: float, high: float) -> ComparisonVerdict:
+    if low <= 0.0 <= high:
+        return ComparisonVerdict.NO_DIFFERENCE
+    is_greater_better = figure is RunFigure.TPS
+    return ComparisonVerdict.BETTER if (low > 0.0) == is_greater_better else ComparisonVerdict.WORSE

@@ -1,0 +1,52 @@
+"""The load that a run was to make in each of its windows, from the executors of its scenarios."""
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.executor import ARRIVAL_RATE, Executor
+from domain.long_run import Values
+from domain.window_sample import MeasuredRun
+
+SETTLING = 1  # windows that stand aside, before and after each change of the load
+
+
+def planned_load(measured: MeasuredRun, executor: Executor) -> Values:
+    """The mean load in each window of a run: VUs, or iterations a second; 0 before and after."""
+    edges = np.array([*measured.starts, measured.starts.stop - 1 + measured.run.window_seconds], dtype=float)
+    edges -= measured.began_at
+    points = executor.profile()
+    # The area below the straight lines between the points, up to each edge.
+    moments = np.union1d(edges, [at for at, _ in points])
+    middles = (moments[1:] + moments[:-1]) / 2
+    levels = np.array([_level(points, at) for at in middles])
+    areas = np.concatenate([[0.0], np.cumsum(levels * np.diff(moments))])
+    return np.asarray(np.diff(np.interp(edges, moments, areas)) / np.diff(edges))
+
+
+def _level(points: list[tuple[float, float]], at: float) -> float:
+    """The load at a moment that is none of the points."""
+    for (before, first), (after, last) in pairwise(points):
+        if before < at < after:
+            return first + (last - first) * (at - before) / (after - before)
+    return 0.0
+
+
+def steady_windows(measured: MeasuredRun) -> NDArray[np.bool_]:
+    """In which windows no scenario's load changes, those next to a change left out: it takes a while to show."""
+    seconds = measured.run.window_seconds
+    starts = np.array(measured.starts, dtype=float) - measured.began_at
+    steady = np.ones(starts.size, dtype=bool)
+    for scenario in measured.run.definition.scenarios:
+        points = scenario.executor.profile()
+        moments = [(points[0][0], points[0][0]), (points[-1][0], points[-1][0])]
+        moments += [(before, after) for (before, first), (after, last) in pairwise(points) if first != last]
+        for first, last in moments:
+            steady &= (starts + seconds * (1 + SETTLING) <= first) | (starts - seconds * SETTLING >= last)
+    return steady
+
+
+def is_arrival_rate(executor: Executor) -> bool:
+    """Whether its load is iterations a second, and not VUs."""
+    return executor.kind in ARRIVAL_RATE

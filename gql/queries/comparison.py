@@ -1,0 +1,59 @@
+"""Comparing runs of load tests, as the root of a query."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import strawberry
+
+from domain.load_test_run import VERDICTS
+from gql import ids
+from gql.context import Info
+from gql.types.comparison import LoadTestComparison, LoadTestTrend
+from gql.types.load_test_run import LoadTestRunFilter, load_test_run_query
+from resolvers import comparison as comparisons
+
+Scenarios = Annotated[
+    list[str] | None, strawberry.argument(description="Only the scenarios of these names; null for all, and for all together.")
+]
+
+
+@strawberry.type
+class ComparisonQueries:
+    @strawberry.field(
+        description=(
+            "How runs differ from the first of them, figure by figure, with an interval that allows for noise which lasts from "
+            "window to window. What makes two runs of the same thing differ (another day, another neighbour on the machine) is "
+            "no noise of either: only more runs show it. An error where a run has not ended, `NOT_FOUND` where one does not "
+            "exist."
+        )
+    )
+    async def load_test_comparison(
+        self,
+        info: Info,
+        run_ids: Annotated[list[strawberry.ID], strawberry.argument(description="2 to 20 runs; the first is the baseline.")],
+        scenarios: Scenarios = None,
+        confidence: Annotated[float, strawberry.argument(description="Of each interval, 0.5 to 0.999.")] = 0.95,
+    ) -> LoadTestComparison:
+        services, actor = info.context.services, info.context.actor
+        numbers = [ids.run_number(each) for each in run_ids]
+        return LoadTestComparison.of(await comparisons.compare_runs(services, actor, numbers, confidence, scenarios))
+
+    @strawberry.field(
+        description=(
+            "How the figures of a load test went over its runs: of all scenarios together, then of each. Those of the newest "
+            "runs of the filter that have ended; empty where the load test does not exist."
+        )
+    )
+    async def load_test_trend(
+        self,
+        info: Info,
+        load_test_id: Annotated[strawberry.ID, strawberry.argument(description="The load test's id.")],
+        scenarios: Scenarios = None,
+        filter: Annotated[LoadTestRunFilter | None, strawberry.argument(description="Which of its runs.")] = None,
+        first: Annotated[int, strawberry.argument(description="How many of the newest runs at most, 1 to 100.")] = 50,
+    ) -> list[LoadTestTrend]:
+        query = load_test_run_query(filter, first, None)
+        number = ids.found(ids.load_test_number, load_test_id) or 0
+        query = replace(query, load_test_id=number, statuses=query.statuses & VERDICTS if query.statuses else VERDICTS)
+        found = await comparisons.trends(info.context.services, info.context.actor, query, scenarios)
+        return [LoadTestTrend.of(each) for each in found]

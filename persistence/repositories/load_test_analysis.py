@@ -1,0 +1,79 @@
+"""Analyses of runs, as they were when they were made."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.finding import Finding
+from domain.load_test_analysis import AnalysisKind, Conclusion, LoadTestAnalysis
+from domain.load_test_storage import LoadTestAnalysisStore
+from domain.query import LoadTestAnalysisOrder, LoadTestAnalysisQuery, Page
+from persistence import load_test_tables as tables
+from persistence.dialect import among, clock
+from persistence.listing import from_place
+
+ANALYSIS = tables.load_test_analysis
+FINDINGS = TypeAdapter(tuple[Finding, ...])
+PLAIN = ("project_id", "load_test_id", "run_id", "baseline_run_id", "kind", "model", "seconds", "actor", "created_at")
+
+
+class LoadTestAnalysisRepository(LoadTestAnalysisStore):
+    """The analyses of one unit of work."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+
+    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTestAnalysis]:
+        rows = await self._connection.execute(select(ANALYSIS).where(among(ANALYSIS.c.id, ids, self._dialect)))
+        return {row.id: _analysis(row) for row in rows}
+
+    async def page(self, query: LoadTestAnalysisQuery) -> Page[LoadTestAnalysis]:
+        number = (ANALYSIS.c.id, query.is_descending)
+        is_by_number = query.order is LoadTestAnalysisOrder.NUMBER
+        order = [number] if is_by_number else [(ANALYSIS.c[query.order.lower()], query.is_descending), number]
+        after = query.after[1:] if is_by_number and query.after is not None else query.after
+        selected = from_place(select(ANALYSIS).where(*_conditions(query)), order, after).limit(query.first + 1)
+        rows = (await self._connection.execute(selected)).all()
+        return Page([_analysis(row) for row in rows[: query.first]], has_more=len(rows) > query.first)
+
+    async def count(self, query: LoadTestAnalysisQuery) -> int:
+        selected = select(func.count()).select_from(ANALYSIS).where(*_conditions(query))
+        return int((await self._connection.execute(selected)).scalar_one())
+
+    async def add(self, analysis: LoadTestAnalysis) -> LoadTestAnalysis:
+        analysis = replace(analysis, created_at=await clock(self._connection))
+        conclusion = analysis.conclusion
+        values: dict[str, Any] = {name: getattr(analysis, name) for name in PLAIN}
+        values |= {"confidence": conclusion.confidence, "score": conclusion.score}
+        values["details"] = {
+            "findings": FINDINGS.dump_python(conclusion.findings, mode="json"),
+            "remarks": list(conclusion.remarks),
+        }
+        number = (await self._connection.execute(ANALYSIS.insert().values(values).returning(ANALYSIS.c.id))).scalar_one()
+        return replace(analysis, id=number)
+
+
+def _conditions(query: LoadTestAnalysisQuery) -> list[ColumnElement[bool]]:
+    names = ("project_id", "load_test_id", "run_id", "baseline_run_id")
+    conditions: list[ColumnElement[bool]] = [
+        ANALYSIS.c[name] == getattr(query, name) for name in names if getattr(query, name) is not None
+    ]
+    if query.kinds:
+        conditions.append(ANALYSIS.c.kind.in_(sorted(query.kinds)))
+    return conditions
+
+
+def _analysis(row: Row[Any]) -> LoadTestAnalysis:
+    conclusion = Conclusion(
+        confidence=row.confidence,
+        score=row.score,
+        findings=FINDINGS.validate_python(row.details.get("findings", ())),
+        remarks=tuple(row.details.get("remarks", ())),
+    )
+    plain = {name: getattr(row, name) for name in PLAIN} | {"kind": AnalysisKind(row.kind)}
+    return LoadTestAnalysis(id=row.id, conclusion=conclusion, **plain)

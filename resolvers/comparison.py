@@ -1,0 +1,58 @@
+"""What people ask of several runs: how they compare, and how a load test's figures went over time."""
+
+import asyncio
+from collections.abc import Sequence
+
+from domain.actor import Actor
+from domain.comparison import Comparison, compare
+from domain.errors import IllegalTransition, ValidationFailed
+from domain.load_test_run import LoadTestRun
+from domain.load_test_trend import LoadTestTrend, trends_of
+from domain.query import LoadTestRunQuery, WindowQuery
+from domain.storage import UnitOfWork
+from domain.window_sample import MeasuredRun
+from resolvers.authorisation import require_person
+from resolvers.load_test_run import read_run
+from resolvers.services import Services
+
+MOST_RUNS = 20
+
+
+async def compare_runs(
+    services: Services, actor: Actor, run_ids: Sequence[int], confidence: float, scenarios: Sequence[str] | None
+) -> Comparison:
+    """Each of the runs after the first against the first."""
+    require_person(actor)
+    if not 2 <= len(run_ids) <= MOST_RUNS:
+        raise ValidationFailed.of("runIds", f"must be from 2 to {MOST_RUNS}; the first is the baseline")
+    if len(set(run_ids)) != len(run_ids):
+        raise ValidationFailed.of("runIds", "name a run twice")
+    if not 0.5 <= confidence <= 0.999:
+        raise ValidationFailed.of("confidence", "must be from 0.5 to 0.999")
+    async with services.database.snapshot() as work:
+        baseline, *others = [await measured_run(work, each) for each in run_ids]
+    return await asyncio.to_thread(compare, baseline, others, confidence, scenarios)
+
+
+async def measured_run(work: UnitOfWork, run_id: int) -> MeasuredRun:
+    """A run that has ended, with all that it measured; `IllegalTransition` where it has not."""
+    run = await read_run(work, run_id)
+    check_ended(run)
+    return MeasuredRun(run, await work.load_test_runs.windows(WindowQuery(run_id=run_id)))
+
+
+def check_ended(run: LoadTestRun) -> None:
+    """Refuse a run whose figures still change."""
+    if not run.has_ended:
+        reason = f"Run {run.id} is {run.status}: only a run that has ended can be compared or analysed."
+        raise IllegalTransition(f"Run {run.id}", run.status, "ANALYZED", reason)
+
+
+async def trends(
+    services: Services, actor: Actor, query: LoadTestRunQuery, scenarios: Sequence[str] | None
+) -> list[LoadTestTrend]:
+    """The figures of the runs of a page that have ended, over time."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        page = await work.load_test_runs.page(query)
+    return trends_of([run for run in page.items if run.has_ended], scenarios)

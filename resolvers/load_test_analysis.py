@@ -1,0 +1,99 @@
+"""What people do with analyses of runs: make them and look at them."""
+
+import asyncio
+import logging
+from time import perf_counter
+
+from domain.actor import Actor
+from domain.errors import ValidationFailed
+from domain.load_test_analysis import AnalysisKind, LoadTestAnalysis, analyse
+from domain.query import LoadTestAnalysisQuery, Page, ResourceUsageQuery
+from domain.resource_peak import resource_columns
+from resolvers.authorisation import require_person
+from resolvers.comparison import measured_run
+from resolvers.idempotency import Idempotency
+from resolvers.services import Services
+
+log = logging.getLogger(__name__)
+MUTATION = "loadTestAnalyze"
+
+
+async def analyze_run(
+    services: Services,
+    actor: Actor,
+    kind: AnalysisKind,
+    run_id: int,
+    baseline_run_id: int | None = None,
+    idempotency_key: str | None = None,
+) -> LoadTestAnalysis:
+    """Look at a run that has ended, and keep what was found; `ValidationFailed` where nothing could be looked at."""
+    person = require_person(actor)
+    given = {"kind": kind, "run": run_id, "baselineRun": baseline_run_id}
+    idempotency = Idempotency.of(person.subject, MUTATION, idempotency_key, given)
+    while True:
+        async with services.database.snapshot() as work:
+            is_repeat = idempotency is not None and await idempotency.is_used(work)
+        made = None if is_repeat else await _analysis(services, person.subject, kind, run_id, baseline_run_id)
+        async with services.database.transaction() as work:
+            if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+                return (await work.load_test_analyses.get_many([outcome["analysis"]]))[outcome["analysis"]]
+            if made is None:
+                continue
+            made = await work.load_test_analyses.add(made)
+            if idempotency is not None:
+                await idempotency.complete(work, {"analysis": made.id})
+        log.info(MUTATION, extra={"run": run_id, "analysis": made.id, "kind": str(kind), "subject": person.subject})
+        return made
+
+
+async def _analysis(
+    services: Services, subject: str, kind: AnalysisKind, run_id: int, baseline_run_id: int | None
+) -> LoadTestAnalysis:
+    if kind is AnalysisKind.COMPARISON and baseline_run_id is None:
+        raise ValidationFailed.of("baselineRunId", "is needed by a COMPARISON")
+    if baseline_run_id == run_id:
+        raise ValidationFailed.of("baselineRunId", "is the run itself")
+    before = perf_counter()
+    async with services.database.snapshot() as work:
+        measured = await measured_run(work, run_id)
+        baseline = None if baseline_run_id is None else await measured_run(work, baseline_run_id)
+        usages = await work.resource_usages.find(ResourceUsageQuery(run_id=run_id))
+    resources = list(resource_columns(usages, measured.run.window_seconds))
+    conclusion = await asyncio.to_thread(analyse, kind, measured, baseline, resources)
+    if conclusion.score is None:
+        raise ValidationFailed.of("runId", " ".join(("has nothing that this analysis could look at.", *conclusion.remarks)))
+    run = measured.run
+    return LoadTestAnalysis(
+        id=0,
+        project_id=run.project_id,
+        load_test_id=run.load_test_id,
+        run_id=run.id,
+        baseline_run_id=baseline_run_id,
+        kind=kind,
+        model=None,
+        seconds=perf_counter() - before,
+        actor=subject,
+        created_at=run.updated_at,
+        conclusion=conclusion,
+    )
+
+
+async def find_analyses(services: Services, actor: Actor, ids: list[int]) -> dict[int, LoadTestAnalysis]:
+    """The analyses of these ids."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.load_test_analyses.get_many(ids)
+
+
+async def list_analyses(services: Services, actor: Actor, query: LoadTestAnalysisQuery) -> Page[LoadTestAnalysis]:
+    """A page of analyses."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.load_test_analyses.page(query)
+
+
+async def count_analyses(services: Services, actor: Actor, query: LoadTestAnalysisQuery) -> int:
+    """How many analyses the query has in all."""
+    require_person(actor)
+    async with services.database.snapshot() as work:
+        return await work.load_test_analyses.count(query)
