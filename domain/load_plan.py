@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -127,9 +128,11 @@ def _body(
         return media_type, wanted.body if isinstance(wanted.body, str) else _written(wanted.body, media_type or "")
     if form is None or not (form.is_required or definition.fills_optional):
         return media_type, None
+    for example in form.examples:  # one that its media type can't carry is passed over, as documents have such
+        with suppress(NoValue):
+            return media_type, _written(example, form.media_type)
     try:
-        value = form.examples[0] if form.examples else values.value(form.schema, f"{place}.body")
-        return media_type, _written(value, form.media_type)
+        return media_type, _written(values.value(form.schema, f"{place}.body"), form.media_type)
     except NoValue as problem:
         raise ValidationFailed.of("body", f"has to be given: {problem}") from None
 

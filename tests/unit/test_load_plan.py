@@ -1,0 +1,34 @@
+"""The requests that a definition makes of a document."""
+
+import json
+from typing import Any
+
+from domain.executor import LoadLimits
+from domain.load_plan import LoadPlan, plan_load
+from domain.load_test import load_test_definition
+from domain.openapi import read_openapi
+
+SERVER = "http://x.test"
+EXECUTOR = {"kind": "CONSTANT_VUS", "vus": 1, "duration": 1}
+
+
+def planned(operation: dict[str, Any]) -> LoadPlan:
+    """The plan of one scenario with one request."""
+    document = {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {"/a": {"post": operation}}}
+    scenario = {"name": "s", "allowUnsafe": True, "requests": [{"endpoint": "POST /a"}], "executor": EXECUTOR}
+    definition = load_test_definition(
+        {"title": "t", "server": SERVER, "fillOptional": True, "scenarios": [scenario]}, LoadLimits()
+    )
+    endpoints = {each.key: each for each in read_openapi(document, SERVER).endpoints}
+    return plan_load(definition, endpoints, document)
+
+
+def body_of(content: dict[str, Any]) -> str | None:
+    return planned({"requestBody": {"required": True, "content": content}}).scenarios[0].requests[0].body
+
+
+def test_an_example_is_the_body_if_its_media_type_can_carry_it() -> None:
+    assert json.loads(body_of({"application/json": {"example": {"a": 1}}}) or "") == {"a": 1}
+    examples = {"wrong": {"value": {"a": 1}}, "right": {"value": "a,b"}}
+    assert body_of({"text/csv": {"examples": examples}}) == "a,b"
+    assert body_of({"text/plain": {"example": {"a": 1}, "schema": {"type": "string", "enum": ["made"]}}}) == "made"
