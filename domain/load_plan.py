@@ -147,13 +147,21 @@ def _form(endpoint: Endpoint, media_type: str | None) -> RequestBody | None:
 def _written(value: Any, media_type: str) -> str:
     """The value as that media type writes it."""
     if _is_json(media_type) or not media_type:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _json(value)
     if media_type.startswith(FORM) and isinstance(value, Mapping):
-        pairs = {name: each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for name, each in value.items()}
-        return urlencode(pairs)
+        return urlencode([(name, text) for name, each in value.items() for text in _form_texts(each)])
     if isinstance(value, str):
         return value
     raise NoValue(f"bodies of {media_type[:100]} are not made from schemas")
+
+
+def _form_texts(value: Any) -> list[str]:
+    """A field of a form: a list is one field for each of its elements, as OpenAPI 3 has it where no encoding is given."""
+    return [each if isinstance(each, str) else _json(each) for each in (value if isinstance(value, list) else [value])]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _is_json(media_type: str) -> bool:

@@ -32,3 +32,8 @@ def test_an_example_is_the_body_if_its_media_type_can_carry_it() -> None:
     examples = {"wrong": {"value": {"a": 1}}, "right": {"value": "a,b"}}
     assert body_of({"text/csv": {"examples": examples}}) == "a,b"
     assert body_of({"text/plain": {"example": {"a": 1}, "schema": {"type": "string", "enum": ["made"]}}}) == "made"
+
+
+def test_a_list_in_a_form_is_a_field_for_each_element() -> None:
+    form = {"application/x-www-form-urlencoded": {"example": {"a": ["x y", 2, True], "b": {"c": None}, "d": "&"}}}
+    assert body_of(form) == "a=x+y&a=2&a=true&b=%7B%22c%22%3Anull%7D&d=%26"
