@@ -16,6 +16,9 @@ from domain.schema_value import NoValue, SchemaValues
 from domain.target import origin
 
 FORM = "application/x-www-form-urlencoded"
+MAX_BODY = 2_000_000
+MAX_HEAD = 100_000  # characters of the address and all headers together: no server takes more
+MAX_CHARACTERS = 20_000_000  # of all requests of a load test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,9 @@ def plan_load(definition: LoadTestDefinition, endpoints: Mapping[str, Endpoint],
     )
     if found:
         raise ValidationFailed(found)
+    size = sum(_size(request) for scenario in scenarios for request in scenario.requests)
+    if size > MAX_CHARACTERS:
+        raise ValidationFailed.of("scenarios", f"have requests of {size} characters, and {MAX_CHARACTERS} are allowed")
     script = write_script(scenarios, target_tps=definition.target_tps)
     return LoadPlan(scenarios=scenarios, script=script, problems=tuple(dict.fromkeys(values.problems)))
 
@@ -90,9 +96,19 @@ def _request(
     given = {(each.location, each.name): each.value for each in wanted.parameters}
     parameters = dict(_parameters(definition, endpoint, given, values, place))
     media_type, body = _body(definition, wanted, endpoint, values, place)
-    return build_request(
+    if body is not None and len(body) > MAX_BODY:
+        raise ValidationFailed.of("body", f"has {len(body)} characters, and {MAX_BODY} are allowed")
+    request = build_request(
         endpoint, definition.server, parameters, dict(wanted.headers), body, media_type, wanted.expected_statuses
     )
+    if _size(request) - len(body or "") > MAX_HEAD:
+        raise ValidationFailed.of("parameters", f"make an address and headers of more than {MAX_HEAD} characters")
+    return request
+
+
+def _size(request: Request) -> int:
+    """The characters of a request."""
+    return len(request.url) + sum(len(name) + len(text) for name, text in request.headers) + len(request.body or "")
 
 
 def _parameters(

@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+import pytest
+
+from domain.errors import ValidationFailed
 from domain.executor import LoadLimits
 from domain.load_plan import LoadPlan, plan_load
 from domain.load_test import load_test_definition
@@ -32,6 +35,31 @@ def test_an_example_is_the_body_if_its_media_type_can_carry_it() -> None:
     examples = {"wrong": {"value": {"a": 1}}, "right": {"value": "a,b"}}
     assert body_of({"text/csv": {"examples": examples}}) == "a,b"
     assert body_of({"text/plain": {"example": {"a": 1}, "schema": {"type": "string", "enum": ["made"]}}}) == "made"
+
+
+@pytest.mark.parametrize(
+    ("operation", "field"),
+    [
+        ({"requestBody": {"required": True, "content": {"application/json": {"example": "x" * 50_000_000}}}}, "body"),
+        (
+            {
+                "requestBody": {
+                    "required": True,
+                    "content": {"text/plain": {"schema": {"type": "string", "minLength": 50_000_000}}},
+                }
+            },
+            "body",
+        ),
+        ({"parameters": [{"name": "q", "in": "query", "required": True, "example": "x" * 200_000}]}, "parameters"),
+        ({"parameters": [{"name": "q", "in": "query", "required": True, "schema": {"minLength": 10**9}}]}, "parameters.q"),
+    ],
+)
+def test_what_is_too_large_is_refused(operation: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        planned(operation)
+    assert [(each.field, "characters" in each.message) for each in caught.value.problems] == [
+        (f"scenarios.0.requests.0.{field}", True)
+    ]
 
 
 def test_a_list_in_a_form_is_a_field_for_each_element() -> None:
