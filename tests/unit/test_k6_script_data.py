@@ -85,6 +85,15 @@ def texts_in(value: Any) -> set[str]:
     return {text for each in inner for text in texts_in(each)}
 
 
+def is_within(part: Any, whole: Any) -> bool:
+    """Whether the whole is the part, but for keys that the program adds to the plan's objects."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(key in whole and is_within(each, whole[key]) for key, each in part.items())
+    if isinstance(part, list):
+        return isinstance(whole, list) and len(part) == len(whole) and all(map(is_within, part, whole))
+    return bool(part == whole)
+
+
 BEFORE, _, AFTER = parts_of(write_script([scenario(request())]))
 
 
@@ -100,12 +109,4 @@ def test_no_text_becomes_code(node: Node, plan: list[ScriptScenario]) -> None:
     expected = {text for each in plan for sent in each.requests for text in (sent.name, sent.url, *sum(sent.headers, ()))}
     expected |= {each.title for each in plan} | {sent.body for each in plan for sent in each.requests if sent.body is not None}
     assert texts_in(read) >= expected
-    assert without_callbacks(read) == as_json
-
-
-def without_callbacks(plan: Any) -> Any:
-    """The plan without what the program adds to it."""
-    for each in plan["scenarios"].values():
-        for sent in each["requests"]:
-            sent.pop("callback", None)
-    return plan
+    assert is_within(as_json, read)

@@ -6,7 +6,7 @@ table has no statistics yet: it then reads all endpoints of the analysis for eac
 
 from alembic import op
 
-revision = "0006"
+revision = "0008"
 down_revision = "0005"
 
 
