@@ -1,5 +1,6 @@
 """What a load test looks for in an answer: whether it is as it should be, and which values later requests take from it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -63,8 +64,13 @@ class Check:
         return {"kind": str(self.kind), **{name: getattr(self, name) for name in READS[self.kind]}}
 
     def as_plan(self) -> dict[str, Any]:
-        """The check as a script reads it, with the way of the pointer as keys."""
+        """The check as a script reads it, with the way of the pointer as keys.
+
+        A value stands there as JSON text: in a JavaScript literal a member named `__proto__` would be none.
+        """
         document = self.as_json()
+        if "value" in document:
+            document["json"] = json.dumps(document.pop("value"), ensure_ascii=False, separators=(",", ":"))
         return document | ({"path": keys_of(document.pop("pointer"))} if "pointer" in document else {})
 
 

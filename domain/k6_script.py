@@ -41,7 +41,7 @@ export const options = PLAN.options;
 const CHECKS = {
   BODY_CONTAINS: (answer, { text }) => (answer.body || "").includes(text),
   JSON_EXISTS: (answer, { path }) => at(json(answer), path) !== undefined,
-  JSON_EQUALS: (answer, { path, value }) => isSame(at(json(answer), path), value),
+  JSON_EQUALS: (answer, { path, json: wanted }) => isSame(at(json(answer), path), JSON.parse(wanted)),
   HEADER_EQUALS: (answer, { header, text }) => headerOf(answer, header) === text,
   HEADER_CONTAINS: (answer, { header, text }) => (headerOf(answer, header) || "").includes(text),
   RESPONSE_TIME_BELOW: (answer, { milliseconds }) => answer.status > 0 && answer.timings.duration < milliseconds,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +19,9 @@ from domain.target import origin
 from domain.template import Encoding, Marks, WrongReference, free_prefix, shown
 
 FORM = "application/x-www-form-urlencoded"
+MAX_BODY = 2_000_000
+MAX_HEAD = 100_000  # characters of the address and all headers together: no server takes more
+MAX_CHARACTERS = 20_000_000  # of all requests of a load test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,9 @@ def plan_load(definition: LoadTestDefinition, endpoints: Mapping[str, Endpoint],
     )
     if found:
         raise ValidationFailed(found)
+    size = sum(_size(request) for scenario in scenarios for request in scenario.requests)
+    if size > MAX_CHARACTERS:
+        raise ValidationFailed.of("scenarios", f"have requests of {size} characters, and {MAX_CHARACTERS} are allowed")
     login = None if definition.login is None else token_request(definition.login)
     script = write_script(scenarios, target_tps=definition.target_tps, login=login)
     return LoadPlan(scenarios=scenarios, script=script, problems=tuple(dict.fromkeys(values.problems)))
@@ -93,6 +99,7 @@ def _request(
         raise ValidationFailed.of("endpoint", f"is served at {endpoint.servers[0]!r:.300}, not where the test calls")
     writing = _Writing(definition, wanted, endpoint, values, place)
     request, marks = writing.request(None)
+    _check_size(request)
     if marks.references:
         texts = (request.url, *(text for _, text in request.headers), request.body or "")
         request, marks = writing.request(free_prefix("".join(shown(text) for text in texts)))
@@ -105,6 +112,20 @@ def _request(
     if definition.login is not None:
         request = identified(request, definition.login, wanted.places)
     return replace(request, expected_statuses=wanted.expected_statuses, checks=wanted.checks, extractions=wanted.extractions)
+
+
+def _check_size(request: Request) -> None:
+    body = len(shown(request.body or ""))
+    if body > MAX_BODY:
+        raise ValidationFailed.of("body", f"has {body} characters, and {MAX_BODY} are allowed")
+    if _size(request) - body > MAX_HEAD:
+        raise ValidationFailed.of("parameters", f"make an address and headers of more than {MAX_HEAD} characters")
+
+
+def _size(request: Request) -> int:
+    """The characters of a request."""
+    texts = (request.url, request.body or "", *(text for header in request.headers for text in header))
+    return sum(len(shown(text)) for text in texts)
 
 
 class _Writing:
@@ -159,8 +180,10 @@ class _Writing:
                     return media_type, _given_body(wanted.body, media_type or "", marks)
             if form is None or not (form.is_required or self._definition.fills_optional):
                 return media_type, None
-            value = form.examples[0] if form.examples else self._values.value(form.schema, f"{self._place}.body")
-            return media_type, _written(value, form.media_type)
+            for example in form.examples:  # one that its media type can't carry is passed over, as documents have such
+                with suppress(NoValue):
+                    return media_type, _written(example, form.media_type)
+            return media_type, _written(self._values.value(form.schema, f"{self._place}.body"), form.media_type)
         except NoValue as problem:
             raise ValidationFailed.of("body", f"has to be given: {problem}") from None
 
@@ -184,8 +207,9 @@ def _given_body(body: Any, media_type: str, marks: Marks) -> str:
     """The text of a body that was given: text as it is, anything else as its media type writes it."""
     if isinstance(body, str):
         return marks.text(body)
-    if _is_form(media_type):
-        return _written(marks.value(body, 2, Encoding.URL), media_type)
+    if _is_form(media_type) and isinstance(body, Mapping):
+        fields = {name: marks.value(each, 2 if isinstance(each, list) else 1, Encoding.URL) for name, each in body.items()}
+        return _written(fields, media_type)
     return _written(marks.value(body, 0), media_type)
 
 
@@ -203,10 +227,9 @@ def _form(endpoint: Endpoint, media_type: str | None) -> RequestBody | None:
 def _written(value: Any, media_type: str) -> str:
     """The value as that media type writes it."""
     if _is_json(media_type) or not media_type:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _json(value)
     if _is_form(media_type) and isinstance(value, Mapping):
-        pairs = {name: each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for name, each in value.items()}
-        return urlencode(pairs)
+        return urlencode([(name, text) for name, each in value.items() for text in _form_texts(each)])
     if isinstance(value, str):
         return value
     raise NoValue(f"bodies of {media_type[:100]} are not made from schemas")
@@ -214,6 +237,15 @@ def _written(value: Any, media_type: str) -> str:
 
 def _is_form(media_type: str) -> bool:
     return media_type.startswith(FORM)
+
+
+def _form_texts(value: Any) -> list[str]:
+    """A field of a form: a list is one field for each of its elements, as OpenAPI 3 has it where no encoding is given."""
+    return [each if isinstance(each, str) else _json(each) for each in (value if isinstance(value, list) else [value])]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _is_json(media_type: str) -> bool:

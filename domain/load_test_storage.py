@@ -1,6 +1,7 @@
 """What the use cases of load testing expect of the database: the stores of projects, targets, load tests and their runs."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -54,6 +55,14 @@ class ProjectStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenEndpoints:
+    """The endpoints of an analysis as a database keeps them, made by `Database.write_out`; nobody else looks into it."""
+
+    rows: Sequence[Mapping[str, Any]]
+    tags: Sequence[Mapping[str, Any]]
+
+
 class TargetStore(Protocol):
     """The targets of one unit of work, with their analyses and endpoints; changes as of projects."""
 
@@ -79,7 +88,7 @@ class TargetStore(Protocol):
         """Store the target's next version; None where it has changed since it was read."""
         ...
 
-    async def add_analysis(self, target: Target, analysis: TargetAnalysis, endpoints: Sequence[Endpoint]) -> Target | None:
+    async def add_analysis(self, target: Target, analysis: TargetAnalysis, endpoints: WrittenEndpoints) -> Target | None:
         """Store an analysis with its endpoints as the target's next version; None where it has changed since it was read.
 
         The database's clock takes the place of the analysis's time.
@@ -97,8 +106,8 @@ class TargetStore(Protocol):
         """
         ...
 
-    async def all_endpoints(self, target_id: int, analysis: int) -> list[Endpoint]:
-        """All endpoints of an analysis, in the document's order."""
+    async def demands(self, target_id: int, analysis: int) -> list[Endpoint]:
+        """All endpoints of an analysis, in the document's order, each with nothing but what a request to it has to be."""
         ...
 
 

@@ -14,6 +14,7 @@ from domain.api_document import ApiDocument, OAuthFlow, OAuthGrant, SecurityKind
 from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation, RequestBody, Response
 from domain.errors import ValidationFailed
 from domain.json_pointer import Unresolvable, resolve
+from domain.request import DELIMITERS
 from domain.schema_fingerprint import SchemaFingerprints
 from domain.swagger2 import as_openapi3
 
@@ -25,7 +26,12 @@ MAX_PROBLEMS = 100
 MAX_NAME = 500
 MAX_DESCRIPTION = 10_000
 METHODS = {method.lower(): method for method in Method}
-FORM_STYLED = frozenset({ParameterLocation.QUERY, ParameterLocation.COOKIE})
+STYLES = {  # the first is the default
+    ParameterLocation.PATH: ("simple", "label", "matrix"),
+    ParameterLocation.QUERY: ("form", "deepObject"),
+    ParameterLocation.HEADER: ("simple",),
+    ParameterLocation.COOKIE: ("form",),
+}
 STATUS = re.compile("[1-5](?:[0-9][0-9]|XX)|default")
 VARIABLE = re.compile(r"\{([^{}]*)\}")
 GRANTS = {
@@ -226,8 +232,10 @@ class _Reader:
         if content:
             media_type = str(next(iter(content)))
             holder = self._object(content[media_type], where)
-        style = given.get("style")
-        style = style if isinstance(style, str) else "form" if location in FORM_STYLED else "simple"
+        style = given.get("style", STYLES[location][0])
+        if not isinstance(style, str) or style not in (*STYLES[location], *DELIMITERS):
+            self._problem(where, f"{style!r:.100} is no style of a parameter there; {STYLES[location][0]!r} is taken")
+            style = STYLES[location][0]
         explode = given.get("explode")
         return Parameter(
             name=_text(given["name"], MAX_NAME),
@@ -236,7 +244,7 @@ class _Reader:
             schema=self._schema(holder, where),
             description=_text(given.get("description"), MAX_DESCRIPTION),
             examples=self._examples(holder, where),
-            style=_text(style, MAX_NAME),
+            style=style,
             explode=explode if isinstance(explode, bool) else style == "form",
             media_type=media_type,
         )

@@ -1,102 +1,186 @@
 """Texts that match a regular expression, written by walking the expression: nothing is ever searched or backtracked."""
 
 import re
+from functools import lru_cache
 from random import Random
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 MOST_MORE = 3  # how often something without an upper bound is repeated beyond its least
+MAX_PATTERN = 10_000  # characters of the expression
 MAX_LENGTH = 10_000
+MAX_ALPHABET = 1000
+TRIES = 20
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 CATEGORIES = {
     codes.CATEGORY_DIGIT: "0123456789",
-    codes.CATEGORY_WORD: "abcdefghijklmnopqrstuvwxyz0123456789_",
+    codes.CATEGORY_WORD: f"{LETTERS}0123456789_",
     codes.CATEGORY_SPACE: " ",
-    codes.CATEGORY_NOT_DIGIT: "abcdefghijklmnopqrstuvwxyz",
+    codes.CATEGORY_NOT_DIGIT: LETTERS,
     codes.CATEGORY_NOT_WORD: " -.",
-    codes.CATEGORY_NOT_SPACE: "abcdefghijklmnopqrstuvwxyz0123456789",
+    codes.CATEGORY_NOT_SPACE: f"{LETTERS}0123456789",
 }
+BEGINNINGS = frozenset({codes.AT_BEGINNING, codes.AT_BEGINNING_STRING})
+ENDS = frozenset({codes.AT_END, codes.AT_END_STRING})
 
 
 class Unmatchable(Exception):
     """The expression is none of this dialect, uses what can't be walked (look-around, references), or wants too long a text."""
 
 
-def matching_text(pattern: str, random: Random) -> str:
-    """A text that the ECMA 262 `pattern` matches as a whole; `Unmatchable` where none can be written.
+class WrongLength(Unmatchable):
+    """No text of the length wanted matches, or none was found."""
 
+
+def matching_text(pattern: str, random: Random, least: int = 0, most: int = MAX_LENGTH, steps: list[int] | None = None) -> str:
+    """A text of `least` to `most` characters that the ECMA 262 `pattern` matches; `Unmatchable` where none can be written.
+
+    `steps` has, as its only element, how many parts of expressions may still be written, by this call and others that share it.
+    The expression matches the text as a whole; where it has to be longer than that and is not tied to both ends, it is filled up.
     The dialects of ECMA and of Python's parser differ little in what documents use; names of groups are translated.
     """
+    parsed, problem = _parsed(pattern)
+    if parsed is None:
+        raise Unmatchable(problem)
+    low, high = parsed.getwidth()
+    if low > MAX_LENGTH:
+        raise Unmatchable(f"wants more than {MAX_LENGTH} characters")
+    if low > most:
+        raise WrongLength(f"wants at least {low} characters, and {most} are allowed")
+    steps = [MAX_LENGTH] if steps is None else steps
+    for _ in range(TRIES):
+        writer = _Writer(random, steps)
+        try:
+            writer.write(parsed, min(least, high), most)
+        except _DeadEnd:
+            continue
+        text = writer.filled(least)
+        if least <= len(text) <= most:
+            return text
+    raise WrongLength(f"has no text of {least} to {most} characters that was found")
+
+
+@lru_cache(maxsize=100)
+def _parsed(pattern: str) -> tuple[Any, str]:
+    """The expression, or None and why it can't be read."""
+    if len(pattern) > MAX_PATTERN:
+        return None, f"is longer than {MAX_PATTERN} characters"
     try:
         parsed = parser.parse(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern))
+        parsed.getwidth()
     except (re.error, RecursionError, OverflowError) as error:
-        raise Unmatchable(str(error)) from None
-    writer = _Writer(random)
-    writer.write(parsed)
-    return "".join(writer.parts)
+        return None, str(error)
+    return parsed, ""
+
+
+class _DeadEnd(Exception):
+    """The choices made so far leave no text of the length wanted."""
 
 
 class _Writer:
-    """Walks a parsed expression and keeps what it writes."""
+    """Walks a parsed expression and keeps what it writes; `steps` has the steps that may still be taken."""
 
-    def __init__(self, random: Random) -> None:
-        self.parts: list[str] = []
+    def __init__(self, random: Random, steps: list[int]) -> None:
+        self._parts: list[str] = []
         self._random = random
-        self._left = MAX_LENGTH
+        self._steps = steps
+        self._anchors: set[Any] = set()
 
-    def write(self, parsed: Any) -> None:
-        for code, argument in parsed:
+    def filled(self, least: int) -> str:
+        """What was written, filled up with letters to `least` characters where the expression leaves that open."""
+        text = "".join(self._parts)
+        missing = max(0, least - len(text))
+        if missing and not self._anchors & ENDS:
+            return text + "".join(self._random.choices(LETTERS, k=missing))
+        if missing and not self._anchors & BEGINNINGS:
+            return "".join(self._random.choices(LETTERS, k=missing)) + text
+        return text
+
+    def write(self, parsed: Any, least: int, most: int) -> int:
+        """Write what the sequence matches, of `least` to `most` characters where it can be; returns how many."""
+        widths = [parser.SubPattern(parsed.state, [each]).getwidth() for each in parsed]
+        low, high = sum(width[0] for width in widths), sum(width[1] for width in widths)
+        written = 0
+        for (code, argument), (own_low, own_high) in zip(parsed, widths, strict=True):
             self._spend()
-            self._one(code, argument)
+            low, high = low - own_low, high - own_high
+            written += self._one(code, argument, max(own_low, least - written - high), min(own_high, most - written - low))
+        return written
 
     def _spend(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise Unmatchable(f"wants more than {MAX_LENGTH} characters")
+        self._steps[0] -= 1
+        if self._steps[0] < 0:
+            raise Unmatchable("takes too many steps")
 
-    def _one(self, code: Any, argument: Any) -> None:
+    def _one(self, code: Any, argument: Any, least: int, most: int) -> int:
         if code is codes.LITERAL:
-            self.parts.append(chr(argument))
-        elif code in (codes.IN, codes.NOT_LITERAL, codes.ANY):
-            self.parts.append(self._random.choice(self._alphabet(code, argument)))
-        elif code in (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT):
-            least, most, inner = argument
-            for _ in range(self._random.randint(least, min(most, least + MOST_MORE))):
-                self._spend()
-                self.write(inner)
-        elif code is codes.SUBPATTERN:
-            self.write(argument[3])
-        elif code is codes.ATOMIC_GROUP:
-            self.write(argument)
-        elif code is codes.BRANCH:
-            self.write(self._random.choice(argument[1]))
-        elif code is not codes.AT or argument not in (
-            codes.AT_BEGINNING,
-            codes.AT_END,
-            codes.AT_BEGINNING_STRING,
-            codes.AT_END_STRING,
-        ):
-            raise Unmatchable(f"uses {str(code).lower()}, which can't be written out")
+            self._parts.append(chr(argument))
+            return 1
+        if code in (codes.IN, codes.NOT_LITERAL, codes.ANY):
+            self._parts.append(self._random.choice(_alphabet(code, argument)))
+            return 1
+        if code in (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT):
+            return self._repeated(argument, least, most)
+        if code is codes.SUBPATTERN:
+            return self.write(argument[3], least, most)
+        if code is codes.ATOMIC_GROUP:
+            return self.write(argument, least, most)
+        if code is codes.BRANCH:
+            fit = [each for each in argument[1] if each.getwidth()[0] <= most and each.getwidth()[1] >= least]
+            if not fit:
+                raise _DeadEnd
+            return self.write(self._random.choice(fit), least, most)
+        if code is codes.AT and argument in BEGINNINGS | ENDS:
+            self._anchors.add(argument)
+            return 0
+        raise Unmatchable(f"uses {str(code).lower()}, which can't be written out")
 
-    def _alphabet(self, code: Any, argument: Any) -> str:
-        if code is codes.ANY:
-            return PRINTABLE
-        items = [(codes.NEGATE, None), (codes.LITERAL, argument)] if code is codes.NOT_LITERAL else argument
-        found = "".join(self._members(*item) for item in items if item[0] is not codes.NEGATE)
-        if items[0][0] is codes.NEGATE:
-            found = "".join(each for each in PRINTABLE + " " if each not in found)
-        if not found:
-            raise Unmatchable("has a set of characters with nothing printable in it")
-        return found
+    def _repeated(self, argument: Any, least: int, most: int) -> int:
+        fewest, highest, inner = argument
+        low, high = inner.getwidth()
+        if high:
+            fewest = max(fewest, -(-least // high))
+        if low:
+            highest = min(highest, most // low)
+        if fewest > highest:
+            raise _DeadEnd
+        count = self._random.randint(fewest, min(highest, fewest + MOST_MORE))
+        written = 0
+        for left in range(count - 1, -1, -1):
+            self._spend()
+            written += self.write(inner, max(low, least - written - left * high), min(high, most - written - left * low))
+        return written
 
-    @staticmethod
-    def _members(code: Any, argument: Any) -> str:
+
+def _alphabet(code: Any, argument: Any) -> str:
+    if code is codes.ANY:
+        return PRINTABLE
+    return _members(((codes.NEGATE, None), (codes.LITERAL, argument)) if code is codes.NOT_LITERAL else tuple(argument))
+
+
+@lru_cache(maxsize=1000)
+def _members(items: tuple[tuple[Any, Any], ...]) -> str:
+    """The characters of a set, not too many of them; of one that is negated the printable ones."""
+    is_negated = items[0][0] is codes.NEGATE
+    found = ""
+    for code, argument in items[is_negated:]:
         if code is codes.LITERAL:
-            return chr(argument)
-        if code is codes.RANGE:
+            found += chr(argument)
+        elif code is codes.RANGE:
             low, high = argument
-            return "".join(map(chr, range(low, min(high, low + 1000) + 1)))
-        if argument in CATEGORIES:
-            return CATEGORIES[argument]
-        raise Unmatchable(f"uses {str(argument).lower()}, which can't be written out")
+            found += "".join(map(chr, range(low, min(high, low + MAX_ALPHABET) + 1)))
+        elif argument in CATEGORIES:
+            found += CATEGORIES[argument]
+        else:
+            raise Unmatchable(f"uses {str(argument).lower()}, which can't be written out")
+        if is_negated:
+            found = "".join(sorted({each for each in found if " " <= each <= "~"}))
+        elif len(found) > MAX_ALPHABET:
+            break
+    if is_negated:
+        found = "".join(each for each in PRINTABLE + " " if each not in found)
+    if not found:
+        raise Unmatchable("has a set of characters with nothing printable in it")
+    return found

@@ -8,13 +8,14 @@ import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from domain.answer import Check, Extraction, ExtractionSource
 from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation
 from domain.errors import FieldProblem, ValidationFailed
 from domain.template import Reference, Text, references
 
+# Of queries by OpenAPI 3; by Swagger 2.0, whose `ssv`, `pipes` and `tsv` they are, of paths and headers as well.
 DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 TOKEN = frozenset(f"!#$%&'*+-.^_`|~{string.ascii_letters}{string.digits}")
 PREFIXES = {"label": ".", "matrix": ";"}
@@ -87,7 +88,8 @@ def build_request(
             case ParameterLocation.QUERY:
                 query += list(_pairs(parameter, value))
             case ParameterLocation.HEADER:
-                sent[parameter.name.lower()] = (parameter.name, _simple(parameter, value, _plain))
+                delimiter = unquote(DELIMITERS.get(parameter.style, ","))
+                sent[parameter.name.lower()] = (parameter.name, _simple(parameter, value, _plain, delimiter))
             case ParameterLocation.COOKIE:
                 cookies += [f"{name}={text}" for name, text in _pairs(parameter, value)]
     if cookies:
@@ -118,10 +120,11 @@ def _in_path(parameter: Parameter, value: Any) -> str:
     prefix = PREFIXES.get(parameter.style, "")
     if prefix == ";":
         return "".join(f";{name}={text}" if text else f";{name}" for name, text in _pairs(parameter, value))
-    return prefix + _simple(parameter, value, _quoted, "." if prefix and parameter.explode else ",")
+    delimiter = "." if prefix and parameter.explode else DELIMITERS.get(parameter.style, ",")
+    return prefix + _simple(parameter, value, _quoted, delimiter)
 
 
-def _simple(parameter: Parameter, value: Any, write: Any, delimiter: str = ",") -> str:
+def _simple(parameter: Parameter, value: Any, write: Any, delimiter: str) -> str:
     if isinstance(value, list):
         return delimiter.join(write(each) for each in value)
     if isinstance(value, Mapping):

@@ -5,6 +5,7 @@ first alternative of `oneOf` and `anyOf` that has a value, constants, enums, for
 """
 
 import base64
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,11 @@ from uuid import UUID
 
 from domain.endpoint import Schema
 from domain.json_pointer import Unresolvable, resolve
-from domain.pattern_text import Unmatchable, matching_text
+from domain.pattern_text import Unmatchable, WrongLength, matching_text
 
 MAX_VALUES = 10_000
-MAX_TEXT = 1_000_000
+MAX_CHARACTERS = 1_000_000  # of one value with all that is in it
+MAX_STEPS = 100_000  # parts of patterns that are written for one value
 ENOUGH_DEPTH = 6  # from here on what is optional is left out
 MAX_DEPTH = 40
 LARGEST = 2**53 - 1  # what every JSON reader keeps exactly
@@ -46,10 +48,14 @@ class SchemaValues:
         self._seed = seed
         self._fills_optional = fills_optional
         self._left = MAX_VALUES
+        self._characters = MAX_CHARACTERS
+        self._steps = [MAX_STEPS]
 
     def value(self, schema: Schema, place: str) -> Any:
         """A value for the schema at a place, which is any name of it; `NoValue` where nothing fits."""
         self._left = MAX_VALUES
+        self._characters = MAX_CHARACTERS
+        self._steps = [MAX_STEPS]
         return self._make(schema, place, 0)
 
     def _make(self, schema: Any, place: str, depth: int) -> Any:
@@ -64,19 +70,14 @@ class SchemaValues:
         for key in ("oneOf", "anyOf"):
             if alternatives := rules.get(key):
                 return self._first_of(alternatives, {name: rules[name] for name in rules if name != key}, place, depth)
-        if "const" in rules:
-            return rules["const"]
-        if "example" in rules:
-            return rules["example"]
-        if examples := _listed(rules.get("examples")):
-            return examples[0]
-        if rules.get("default") is not None:
-            return rules["default"]
+        given = [rules[key] for key in ("const", "example") if key in rules] + list(_listed(rules.get("examples")))[:1]
+        if given or rules.get("default") is not None:
+            return self._spent([*given, rules.get("default")][0], place)
         random = Random(f"{self._seed}:{place}")
         if isinstance(choices := rules.get("enum"), list):
             if not choices:
                 raise NoValue(f"{place}: no value is in all of its enums")
-            return random.choice([each for each in choices if each is not None] or choices)
+            return self._spent(random.choice([each for each in choices if each is not None] or choices), place)
         return self._by_type(rules, place, depth, random)
 
     def _rules(self, schema: Any, place: str, depth: int) -> dict[str, Any]:
@@ -92,8 +93,10 @@ class SchemaValues:
         for part in parts if isinstance(parts, list) else ():
             self._left -= 1
             if self._left < 0 or depth > MAX_DEPTH:
-                raise NoValue(f"{place}: leads back to itself without end")
-            rules = _both(rules, self._rules(part, place, depth + 1))
+                raise NoValue(f"{place}: leads back to itself without end, or to too much")
+            more = self._rules(part, place, depth + 1)
+            self._left -= _merging_cost(rules, more)
+            rules = _both(rules, more)
         return rules
 
     def _first_of(self, alternatives: Any, siblings: dict[str, Any], place: str, depth: int) -> Any:
@@ -123,12 +126,19 @@ class SchemaValues:
                 return random.random() < 0.5
             case "null":
                 return None
-        return self._text(rules, place, random)
+        return self._spent(self._text(rules, place, random), place)
+
+    def _spent(self, value: Any, place: str) -> Any:
+        """The value, its characters counted; `NoValue` where they are too many together with all before."""
+        self._characters -= len(value) if isinstance(value, str) else _length(value)
+        if self._characters < 0:
+            raise NoValue(f"{place:.300}: needs more than {MAX_CHARACTERS} characters")
+        return value
 
     def _object(self, rules: dict[str, Any], place: str, depth: int) -> dict[str, Any]:
         properties = rules.get("properties")
         properties = properties if isinstance(properties, Mapping) else {}
-        required = [name for name in _listed(rules.get("required")) if isinstance(name, str)]
+        required = dict.fromkeys(name for name in _listed(rules.get("required")) if isinstance(name, str))
         fills_optional = self._fills_optional and depth < ENOUGH_DEPTH
         found: dict[str, Any] = {}
         for name, schema in properties.items():
@@ -137,7 +147,7 @@ class SchemaValues:
             if name not in required and not fills_optional:
                 continue
             try:
-                found[name] = self._make(schema, f"{place}.{name}", depth + 1)
+                found[name] = self._make(schema, f"{place}.{self._spent(name, place)}", depth + 1)
             except NoValue:
                 if name in required:
                     raise
@@ -148,7 +158,7 @@ class SchemaValues:
             raise NoValue(f"{place}: needs more than {MAX_VALUES} values")
         missing += [f"property{number}" for number in range(1, least - len(found) - len(missing) + 1)]
         for name in missing:
-            found[name] = self._make(more, f"{place}.{name}", depth + 1)
+            found[name] = self._make(more, f"{place}.{self._spent(name, place)}", depth + 1)
         return found
 
     def _array(self, rules: dict[str, Any], place: str, depth: int, random: Random) -> list[Any]:
@@ -180,13 +190,15 @@ class SchemaValues:
 
     def _text(self, rules: dict[str, Any], place: str, random: Random) -> str:
         least = _count(rules.get("minLength"), 0)
-        most = _count(rules.get("maxLength"), max(least, MAX_TEXT))
-        if least > MAX_TEXT:
-            raise NoValue(f"{place}: needs more than {MAX_TEXT} characters")
+        most = _count(rules.get("maxLength"), max(least, MAX_CHARACTERS))
+        if least > min(most, MAX_CHARACTERS):
+            raise NoValue(f"{place}: needs at least {least} characters, and {min(most, MAX_CHARACTERS)} are allowed")
         pattern = rules.get("pattern")
         if isinstance(pattern, str):
             try:
-                return matching_text(pattern, random)
+                return matching_text(pattern, random, least, most, self._steps)
+            except WrongLength as problem:
+                raise NoValue(f"{place}: the pattern {pattern[:100]!r} {problem}") from None
             except Unmatchable as problem:
                 self.problems.append(f"{place}: the pattern {pattern[:100]!r} can't be followed: {problem}")
         form = FORMATS.get(str(rules.get("format")))
@@ -194,6 +206,17 @@ class SchemaValues:
         if len(text) < least:
             text += "".join(random.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(least - len(text)))
         return text[:most]
+
+
+def _length(value: Any) -> int:
+    """How many characters a value that a document gives has as JSON."""
+    return len(json.dumps(value, ensure_ascii=False))
+
+
+def _merging_cost(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+    """What putting both in one counts as, in values: little, but for lists and objects as nobody writes them by hand."""
+    sizes = [len(each) for each in (*one.values(), *other.values()) if isinstance(each, Mapping | list)]
+    return sum(sizes) // 20 + len(_listed(one.get("enum"))) * len(_listed(other.get("enum"))) // 1000
 
 
 def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from domain.artifact import Artifact
 from domain.attempt import Attempt, AttemptKey, Claim
 from domain.change import Change
 from domain.deck_request import DeckRequest
+from domain.endpoint import Endpoint
 from domain.event import Event
 from domain.idempotency_key import KeyRecord
 from domain.job import Job
@@ -22,6 +23,7 @@ from domain.load_test_storage import (
     ResourceUsageStore,
     SecretStore,
     TargetStore,
+    WrittenEndpoints,
 )
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
@@ -291,4 +293,11 @@ class Database(Protocol):
 
     def snapshot(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """A unit of work that only reads, and reads all from one moment."""
+        ...
+
+    def write_out(self, endpoints: Sequence[Endpoint]) -> WrittenEndpoints:
+        """Endpoints as they are stored; `ValidationFailed` of `url` where they take too many bytes.
+
+        It takes the processor for seconds where there are many: to be done in a thread, before a unit of work is opened.
+        """
         ...

@@ -87,8 +87,8 @@ def _parameter(given: Any) -> Any:
     found = {key: given[key] for key in ("name", "in", "description", "required") if key in given}
     found["schema"] = {key: value for key, value in given.items() if key not in NO_SCHEMA}
     found["explode"] = collection == "multi"
-    if collection in STYLES:
-        found["style"] = STYLES[collection]
+    if isinstance(collection, str) and collection not in ("csv", "multi"):
+        found["style"] = STYLES.get(collection, collection)
     if "x-example" in given:
         found["example"] = given["x-example"]
     return found

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
-from sqlalchemy.types import REAL, BigInteger, DateTime, Text, TypeEngine
+from sqlalchemy.types import REAL, BigInteger, DateTime, Text, TypeEngine, UserDefinedType
 
 from persistence.codes import Codes
 
@@ -88,6 +88,16 @@ class Document(TypeDecorator[Any]):
         if dialect.name == "postgresql":
             return lambda value: {} if value is None else value
         return lambda value: {} if value is None else orjson.loads(value)
+
+
+class WrittenDocument(UserDefinedType[str]):
+    """The text of a JSON document, as a parameter: it is given to the driver as it is."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_given: Any) -> str:
+        """The type in SQL, which a parameter alone never needs."""
+        return "json"
 
 
 class Code(TypeDecorator[Member], Generic[Member]):

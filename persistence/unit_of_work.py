@@ -1,13 +1,15 @@
 """One transaction with all repositories on it: the only place where anything is committed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from domain.endpoint import Endpoint
 from domain.errors import Unavailable
+from domain.load_test_storage import WrittenEndpoints
 from persistence.repositories.artifact import ArtifactRepository
 from persistence.repositories.attempt import AttemptRepository
 from persistence.repositories.deck_request import DeckRequestRepository
@@ -21,7 +23,7 @@ from persistence.repositories.log import LogRepository
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.resource_usage import ResourceUsageRepository
 from persistence.repositories.secret import SecretRepository
-from persistence.repositories.target import TargetRepository
+from persistence.repositories.target import TargetRepository, write_out
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
 
@@ -70,6 +72,10 @@ class Database:
                 options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
                 connection = await connection.execution_options(**options)
             yield UnitOfWork(connection, self._name_cache)
+
+    def write_out(self, endpoints: Sequence[Endpoint]) -> WrittenEndpoints:
+        """Endpoints as they are stored."""
+        return write_out(endpoints)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.actor import Actor
-from domain.api_document import ApiDocument, FoundDocument, drift
+from domain.api_document import ApiDocument, Drift, FoundDocument, drift
 from domain.endpoint import Endpoint
 from domain.errors import IllegalTransition, Unavailable, VersionConflict
+from domain.load_test_storage import WrittenEndpoints
 from domain.openapi import read_openapi
 from domain.query import EndpointQuery, Page, TargetQuery
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis, document_location, target_definition
+from domain.uncollected import uncollected
 from domain.upload import UploadOffsetMismatch
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
@@ -86,7 +88,8 @@ async def analyze_target(
     """Find and read the target's OpenAPI document now, and keep what it says as the target's next analysis.
 
     Nothing is kept where no document is found. Its text is in the artifact store before the database names it. No transaction is
-    open while it is fetched, so a repeat of the command is looked for before.
+    open while it is fetched, so a repeat of the command is looked for before. All that takes the processor for long is done in
+    threads, before the transaction: its result stands if the target's last analysis is still the one that was seen.
     """
     person = require_person(actor)
     command = Command("targetAnalyze", "target", target_id, expected_version, idempotency_key)
@@ -97,20 +100,31 @@ async def analyze_target(
             return seen
         command.check(seen)
         await refuse_archived(work, seen.project_id, command.mutation)
+        before = None if seen.analysis is None else await work.targets.demands(target_id, seen.analysis.number)
     found = await services.documents.find(seen.definition.url)
-    api = await asyncio.to_thread(read_openapi, found.raw, found.url)
-    sha256 = hashlib.sha256(found.content).hexdigest()
+    api, written, differs = await asyncio.to_thread(_read, services, found, before)
+    found = replace(found, raw={})  # which is large, and not needed any more
+    sha256 = await asyncio.to_thread(lambda: hashlib.sha256(found.content).hexdigest())
     await _keep(services, sha256, found.content)
 
     async def record(work: UnitOfWork, target: Target, subject: str) -> Target | None:
         if (target.definition, target.analysis) != (seen.definition, seen.analysis):
             raise VersionConflict(f"Target {target_id}", seen.version, target.version)
         await refuse_archived(work, target.project_id, command.mutation)
-        before = None if target.analysis is None else await work.targets.all_endpoints(target_id, target.analysis.number)
-        analysis = _analysis(target, seen.definition.url, subject, found, sha256, api, before)
-        return await work.targets.add_analysis(target, analysis, api.endpoints)
+        analysis = _analysis(target, seen.definition.url, subject, found, sha256, api, len(written.rows), differs)
+        return await work.targets.add_analysis(target, analysis, written)
 
     return await run(services, actor, command, read_target, record)
+
+
+@uncollected()
+def _read(
+    services: Services, found: FoundDocument, before: Sequence[Endpoint] | None
+) -> tuple[ApiDocument, WrittenEndpoints, Drift]:
+    """What a document says without its endpoints, these as they are stored, and how they differ from those of before."""
+    api = read_openapi(found.raw, found.url)
+    differs = drift(api.endpoints if before is None else before, api.endpoints)
+    return replace(api, endpoints=()), services.database.write_out(api.endpoints), differs
 
 
 def _analysis(
@@ -120,7 +134,8 @@ def _analysis(
     found: FoundDocument,
     sha256: str,
     api: ApiDocument,
-    before: Sequence[Endpoint] | None,
+    endpoint_count: int,
+    differs: Drift,
 ) -> TargetAnalysis:
     return TargetAnalysis(
         target_id=target.id,
@@ -133,9 +148,9 @@ def _analysis(
         media_type=found.media_type,
         sha256=sha256,
         size=len(found.content),
-        endpoint_count=len(api.endpoints),
-        api=replace(api, endpoints=()),
-        drift=drift(api.endpoints if before is None else before, api.endpoints),
+        endpoint_count=endpoint_count,
+        api=api,
+        drift=differs,
         tried=found.tried,
         choices=found.choices,
     )

@@ -11,8 +11,10 @@ from adapters.documents.finder import DocumentFinder
 from adapters.secret_cipher import AesSecretCipher
 from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey, Cause, Ending
+from domain.endpoint import Endpoint
 from domain.errors import Unavailable
 from domain.executor import LoadLimits
+from domain.load_test_storage import WrittenEndpoints
 from domain.ports import ArtifactStore
 from domain.runner import EndReason, LaunchFailed, LaunchOrder, LogChunk, Observation, Presence
 from domain.step_template import builtin_template
@@ -207,6 +209,10 @@ class FailingDatabase(Database):
         if self.after_commit:
             self.after_commit -= 1
             raise Unavailable("the database went away after the commit")
+
+    def write_out(self, endpoints: Sequence[Endpoint]) -> WrittenEndpoints:
+        """See `domain.storage.Database.write_out`."""
+        return self._database.write_out(endpoints)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[UnitOfWork]:

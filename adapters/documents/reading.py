@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import yaml
 
+from domain.uncollected import uncollected
 from outbound.guarded_http import Answer
 
 MAX_BYTES = 64_000_000
@@ -49,6 +50,7 @@ def _unpacked(content: bytes) -> bytes:
     return found
 
 
+@uncollected()
 def document_of(text: str) -> Mapping[str, Any]:
     """The JSON or YAML object that the text is; `Unreadable` where it is none, or one that can't be written again."""
     try:

@@ -5,19 +5,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select, tuple_
+from sqlalchemy import JSON, ColumnElement, Row, Select, and_, bindparam, func, select, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.api_document import ApiDocument, Drift, NamedAddress, TriedAddress
-from domain.endpoint import Endpoint
+from domain.endpoint import Endpoint, Method
 from domain.errors import ValidationFailed
-from domain.load_test_storage import TargetStore
+from domain.load_test_storage import TargetStore, WrittenEndpoints
 from domain.query import EndpointQuery, Page, TargetQuery
 from domain.target import Target, TargetAnalysis, TargetDefinition
 from persistence import load_test_tables as tables
-from persistence.dialect import among
+from persistence.dialect import WrittenDocument, among
 from persistence.listing import begins_with, is_archived
 from persistence.versioned import Versioned, VersionedRows
 
@@ -32,6 +31,7 @@ DETAILS: dict[str, TypeAdapter[Any]] = {
     "choices": TypeAdapter(tuple[NamedAddress, ...]),
 }
 OPERATION = TypeAdapter(Endpoint)
+WRITTEN = bindparam("written", type_=WrittenDocument())
 BATCH = 500
 MAX_OPERATIONS = 200_000_000  # references can make a small document large
 
@@ -61,25 +61,16 @@ class TargetRepository(TargetStore):
     ) -> Target | None:
         return await self._rows.change(target, replace(target, definition=definition), actor, is_archived=is_archived)
 
-    async def add_analysis(self, target: Target, analysis: TargetAnalysis, endpoints: Sequence[Endpoint]) -> Target | None:
+    async def add_analysis(self, target: Target, analysis: TargetAnalysis, endpoints: WrittenEndpoints) -> Target | None:
         changed = await self._rows.change(target, replace(target, analysis=analysis), analysis.actor)
         if changed is None:
             return None
         analysis = replace(analysis, recorded_at=changed.updated_at)
         await self._connection.execute(ANALYSIS.insert().values(_analysis_values(analysis)))
         key = {"target_id": target.id, "analysis": analysis.number}
-        left = MAX_OPERATIONS
-        for start in range(0, len(endpoints), BATCH):
-            batch = list(enumerate(endpoints[start : start + BATCH], start + 1))
-            rows = [{**key, **_endpoint_values(place, each)} for place, each in batch]
-            left -= sum(len(orjson.dumps(row["operation"])) for row in rows)
-            if left < 0:
-                raise ValidationFailed.of(
-                    "url", f"the document's endpoints take more than {MAX_OPERATIONS} bytes when written out"
-                )
-            await self._connection.execute(ENDPOINT.insert(), rows)
-            if tags := [{**key, "place": place, "tag": tag} for place, each in batch for tag in each.tags]:
-                await self._connection.execute(TAG.insert(), tags)
+        for table, rows in ((ENDPOINT.insert().values(operation=WRITTEN), endpoints.rows), (TAG.insert(), endpoints.tags)):
+            for start in range(0, len(rows), BATCH):
+                await self._connection.execute(table, [{**key, **row} for row in rows[start : start + BATCH]])
         return replace(changed, analysis=analysis)
 
     async def endpoints(self, query: EndpointQuery) -> Page[tuple[int, Endpoint]]:
@@ -102,10 +93,22 @@ class TargetRepository(TargetStore):
         found = [(row.target_id, OPERATION.validate_python(row.operation)) for row in rows]
         return {(target_id, endpoint.key): endpoint for target_id, endpoint in found if endpoint.key in keys}
 
-    async def all_endpoints(self, target_id: int, analysis: int) -> list[Endpoint]:
-        query = select(ENDPOINT.c.operation).where(ENDPOINT.c.target_id == target_id, ENDPOINT.c.analysis == analysis)
-        rows = await self._connection.execute(query.order_by(ENDPOINT.c.place))
-        return [OPERATION.validate_python(row.operation) for row in rows]
+    async def demands(self, target_id: int, analysis: int) -> list[Endpoint]:
+        found: list[Endpoint] = []
+        operation = type_coerce(ENDPOINT.c.operation, JSON)
+        query = select(
+            ENDPOINT.c.method,
+            ENDPOINT.c.path,
+            operation["security"].label("security"),
+            operation["servers"].label("servers"),
+            operation["demands"].as_string().label("demands"),
+        ).where(ENDPOINT.c.target_id == target_id, ENDPOINT.c.analysis == analysis)
+        while True:
+            page = query.where(ENDPOINT.c.place > len(found)).order_by(ENDPOINT.c.place).limit(BATCH)
+            rows = (await self._connection.execute(page)).all()
+            found += [_demanding(row) for row in rows]
+            if len(rows) < BATCH:
+                return found
 
     def _endpoint_conditions(self, query: EndpointQuery) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
@@ -153,6 +156,21 @@ def _analysis_values(analysis: TargetAnalysis) -> dict[str, Any]:
     return {**values, "details": details}
 
 
+def write_out(endpoints: Sequence[Endpoint]) -> WrittenEndpoints:
+    """The endpoints as their rows: seconds of the processor for the largest documents."""
+    left = MAX_OPERATIONS
+    rows: list[dict[str, Any]] = []
+    for place, endpoint in enumerate(endpoints, 1):
+        operation = OPERATION.dump_json(endpoint)
+        left -= len(operation)
+        if left < 0:
+            raise ValidationFailed.of("url", f"the document's endpoints take more than {MAX_OPERATIONS} bytes when written out")
+        rows.append({**_endpoint_values(place, endpoint), WRITTEN.key: operation.decode()})
+    return WrittenEndpoints(
+        rows=rows, tags=[{"place": place, "tag": tag} for place, each in enumerate(endpoints, 1) for tag in each.tags]
+    )
+
+
 def _endpoint_values(place: int, endpoint: Endpoint) -> dict[str, Any]:
     searched = (endpoint.key, endpoint.summary, endpoint.operation_id, *endpoint.tags)
     return {
@@ -161,8 +179,17 @@ def _endpoint_values(place: int, endpoint: Endpoint) -> dict[str, Any]:
         "path": endpoint.path,
         "is_deprecated": endpoint.is_deprecated,
         "search": "\n".join(searched).casefold(),
-        "operation": OPERATION.dump_python(endpoint, mode="json"),
     }
+
+
+def _demanding(row: Row[*tuple[Any, ...]]) -> Endpoint:
+    return Endpoint(
+        method=Method(row.method),
+        path=row.path,
+        security=tuple(tuple(alternative) for alternative in row.security),
+        servers=tuple(row.servers),
+        demands=row.demands,
+    )
 
 
 def _target(row: Row[Any]) -> Target:

@@ -16,6 +16,8 @@ from typing import Any
 from tests.services import missing, require_program
 
 SOURCES = Path(__file__).parent / "node"
+DOCUMENTS = Path(__file__).parent / "node_documents"
+GITHUB_DOCUMENT = "node_modules/@octokit/openapi/generated/api.github.com.json"
 MAX_LINE = 16 * 2**20
 CACHE = Path(__file__).parents[2] / ".cache"
 
@@ -23,10 +25,20 @@ CACHE = Path(__file__).parents[2] / ".cache"
 def installed_scripts() -> Path:
     """A folder with the scripts and what they need; `missing` where npm is not installed or reaches no registry."""
     require_program("node")
+    return installed(SOURCES)
+
+
+def github_document() -> Path:
+    """GitHub's own OpenAPI document, 13 MB; `missing` as above. Of its package, 385 MB, nothing else is kept."""
+    return installed(DOCUMENTS, GITHUB_DOCUMENT) / Path(GITHUB_DOCUMENT).name
+
+
+def installed(sources: Path, kept: str | None = None) -> Path:
+    """A folder with the files of `sources` and the packages of their lock; with the one file `kept` alone where that is given."""
     npm = require_program("npm")
-    files = sorted(path for path in SOURCES.iterdir() if path.is_file())
+    files = sorted(path for path in sources.iterdir() if path.is_file())
     digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:16]
-    folder = CACHE / f"api-node-{digest}"
+    folder = CACHE / f"api-{sources.name}-{digest}"
     if folder.is_dir():
         return folder
     CACHE.mkdir(exist_ok=True)
@@ -38,7 +50,11 @@ def installed_scripts() -> Path:
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=110, check=False)
         if done.returncode != 0:
-            missing(f"what tests/api/node needs ({done.stderr.strip().splitlines()[-1:]})")
+            missing(f"what tests/api/{sources.name} needs ({done.stderr.strip().splitlines()[-1:]})")
+        if kept is not None:
+            whole, fresh = fresh, Path(name) / "kept"
+            fresh.mkdir()
+            (whole / kept).rename(fresh / Path(kept).name)
         # Renamed whole, so that another run never sees half of it; one that was faster has made the same.
         with suppress(OSError):
             fresh.rename(folder)

@@ -266,7 +266,7 @@ def test_what_is_a_good_answer_can_be_said(tmp_path: Path, expected: tuple[int, 
     assert (checks["passes"] > 0, checks["fails"] > 0) == (code == 0, code != 0)
 
 
-ANSWERED = {"items": [{"id": 7, "a/b": "x"}], "none": None, "length": 1}
+ANSWERED = {"items": [{"id": 7, "a/b": "x"}], "none": None, "length": 1, "odd": {"__proto__": 1}}
 JSON_EQUALS, JSON_EXISTS = CheckKind.JSON_EQUALS, CheckKind.JSON_EXISTS
 
 
@@ -289,6 +289,9 @@ JSON_EQUALS, JSON_EXISTS = CheckKind.JSON_EQUALS, CheckKind.JSON_EXISTS
         (Check(kind=JSON_EQUALS, pointer="/missing", value=None), False),
         (Check(kind=JSON_EQUALS, pointer="", value=None), False),
         (Check(kind=JSON_EQUALS, pointer="", value=ANSWERED), True),
+        (Check(kind=JSON_EQUALS, pointer="/odd", value={"__proto__": 1}), True),
+        (Check(kind=JSON_EQUALS, pointer="/odd", value={"__proto__": 2}), False),
+        (Check(kind=JSON_EQUALS, pointer="/odd", value={}), False),
         (Check(kind=JSON_EQUALS, pointer="/items", value=[{"id": 7, "a/b": "x", "more": 1}]), False),
         (Check(kind=JSON_EQUALS, pointer="/items", value={"0": {"id": 7, "a/b": "x"}}), False),
         (Check(kind=CheckKind.HEADER_EQUALS, header="content-TYPE", text="application/json"), True),

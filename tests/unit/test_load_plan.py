@@ -127,7 +127,7 @@ def test_checks_and_extractions_reach_the_request() -> None:
         .requests
     )
     assert [each.kind for each in found.checks] == [CheckKind.JSON_EQUALS, CheckKind.RESPONSE_TIME_BELOW]
-    assert found.checks[0].as_plan() == {"kind": "JSON_EQUALS", "value": {"x": [1]}, "path": ["a/b", "0"]}
+    assert found.checks[0].as_plan() == {"kind": "JSON_EQUALS", "json": '{"x":[1]}', "path": ["a/b", "0"]}
     assert found.extractions[0].source is ExtractionSource.JSON and found.keeps_body
     assert found.extractions[0].as_plan() == {"name": "id", "source": "JSON", "path": ["items", "0", "i/d"]}
 

@@ -349,3 +349,34 @@ def test_references_do_not_make_few_bytes_many_parts(monkeypatch: pytest.MonkeyP
     assert len(document.endpoints) == 4 and len(document.endpoints[0].parameters) == 500
     assert "only the first 4 endpoints are read" in "".join(document.problems)
     assert "only the first 500 are read" in document.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "style", "taken", "explode"),
+    [
+        ("query", "form", "form", True),
+        ("query", "pipeDelimited", "pipeDelimited", False),
+        ("query", "deepObject", "deepObject", False),
+        ("query", "simple", None, True),
+        ("query", "Form", None, True),
+        ("query", ["form"], None, True),
+        ("header", "form", None, False),
+        ("cookie", "form", "form", True),
+        ("path", "label", "label", False),
+        ("path", "deepObject", None, False),
+    ],
+)
+def test_a_style_that_is_none_there_is_named(place: str, style: Any, taken: str | None, explode: bool) -> None:
+    given = {"name": "p", "in": place, "required": True, "style": style, "schema": {}}
+    paths = {"/{p}" if place == "path" else "/": {"get": {"parameters": [given]}}}
+    api = read_openapi({"openapi": "3.0.3", "info": {}, "paths": paths}, "http://x.test/")
+    (read,) = api.endpoints[0].parameters
+    default = {"query": "form", "cookie": "form"}.get(place, "simple")
+    assert (read.style, read.explode) == (taken or default, explode)
+    assert [("is no style" in problem) for problem in api.problems] == ([] if taken else [True])
+
+
+def test_a_collection_format_of_swagger_2_that_is_none_is_named() -> None:
+    given = {"name": "p", "in": "query", "type": "array", "items": {"type": "string"}, "collectionFormat": "xml"}
+    document = {"swagger": "2.0", "info": {}, "paths": {"/": {"get": {"parameters": [given]}}}}
+    assert ["'xml' is no style" in problem for problem in read_openapi(document, "http://x.test/").problems] == [True]

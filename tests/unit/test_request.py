@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation
 from domain.errors import ValidationFailed
+from domain.openapi import read_openapi
 from domain.request import Request, build_request
 
 LIST, OBJECT = ["blue", "black", "brown"], {"R": 100, "G": 200, "B": 150}
@@ -66,6 +67,31 @@ def test_styles_of_paths(style: str, explode: bool, value: Any, expected: str) -
 )
 def test_styles_of_queries(style: str, explode: bool, value: Any, expected: str) -> None:
     assert build(value, parameter(QUERY, style, explode)).url == f"http://x.test/v1/a?{expected}"
+
+
+@pytest.mark.parametrize(
+    ("collection", "in_path", "in_query", "in_header"),
+    [  # Swagger 2.0, "Parameter Object", collectionFormat
+        (None, "blue,black,brown", "color=blue,black,brown", "blue,black,brown"),
+        ("csv", "blue,black,brown", "color=blue,black,brown", "blue,black,brown"),
+        ("ssv", "blue%20black%20brown", "color=blue%20black%20brown", "blue black brown"),
+        ("tsv", "blue%09black%09brown", "color=blue%09black%09brown", "blue\tblack\tbrown"),
+        ("pipes", "blue%7Cblack%7Cbrown", "color=blue%7Cblack%7Cbrown", "blue|black|brown"),
+        ("multi", "blue,black,brown", "color=blue&color=black&color=brown", "blue,black,brown"),  # allowed in queries alone
+    ],
+)
+def test_lists_of_swagger_2(collection: str | None, in_path: str, in_query: str, in_header: str) -> None:
+    def requested(place: str) -> Request:
+        listed: dict[str, Any] = {"name": "color", "in": place, "required": True, "type": "array", "items": {"type": "string"}}
+        listed |= {"collectionFormat": collection} if collection else {}
+        paths = {"/a/{color}" if place == "path" else "/a": {"get": {"parameters": [listed]}}}
+        api = read_openapi({"swagger": "2.0", "info": {}, "host": "x.test", "basePath": "/v1", "paths": paths}, "http://x.test/")
+        assert api.problems == ()
+        return build_request(api.endpoints[0], api.servers[0], {(ParameterLocation(place.upper()), "color"): LIST})
+
+    assert requested("path").url == f"http://x.test/v1/a/{in_path}"
+    assert requested("query").url == f"http://x.test/v1/a?{in_query}"
+    assert requested("header").headers == (("color", in_header),)
 
 
 def test_headers_and_cookies() -> None:

@@ -123,6 +123,15 @@ def test_rules_are_kept(schema: dict[str, Any], expected: Any) -> None:
         ({"type": "array", "minItems": 10**9}, f"more than {MAX_VALUES} values"),
         ({"type": "array", "minItems": 9000, "items": {"type": "array", "minItems": 9000}}, f"more than {MAX_VALUES} values"),
         ({"type": "string", "minLength": 10**12}, "characters"),
+        ({"type": "string", "minLength": 3, "maxLength": 2}, "at least 3 characters, and 2 are allowed"),
+        ({"type": "string", "pattern": "^ab$", "minLength": 3}, r"no text of 3 to \d+ characters"),
+        ({"type": "string", "pattern": "a{5}", "maxLength": 3}, "at least 5 characters, and 3 are allowed"),
+        ({"type": "array", "minItems": 3, "items": {"type": "string", "minLength": 400_000}}, "more than 1000000 characters"),
+        ({"type": "array", "minItems": 3, "items": {"example": "x" * 400_000}}, "more than 1000000 characters"),
+        ({"type": "array", "minItems": 3, "items": {"enum": [["x" * 400_000]]}}, "more than 1000000 characters"),
+        ({"type": "array", "minItems": 3, "items": {"required": ["x" * 400_000]}}, "more than 1000000 characters"),
+        ({"allOf": [{"properties": {f"p{n}": True for n in range(50_000)}}] * 5000}, "too much"),
+        ({"allOf": [{"enum": list(range(5000))}] * 5000}, "too much"),
         ({"type": "array", "uniqueItems": True, "minItems": 3, "items": {"type": "boolean"}}, "different values"),
         ({"oneOf": [False]}, "allows no value"),
         ({"allOf": [{"enum": [1]}, {"enum": [2]}]}, "in all of its enums"),
@@ -171,6 +180,56 @@ def test_formats_are_what_they_are_called(form: str) -> None:
 def test_patterns_are_matched(pattern: str) -> None:
     for seed in range(20):
         assert re.fullmatch(pattern.replace("(?<", "(?P<"), matching_text(pattern, Random(seed)))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least", "most"),
+    [
+        (r"^[A-Z]{2,}$", 5, 5),
+        (r"^(aa|bbbbb)+$", 7, 8),
+        (r"^(?:(?:a{0,3}){0,5}b)+$", 17, 17),
+        (r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", 63, 63),
+        (r"^(a*)*$", 30, 31),
+        (r"^.*$", 500, 500),
+        (r"[A-Z]", 8, 8),  # not tied to the ends: filled up
+        (r"^x", 5, 9),
+        (r"y$", 5, 6),
+        (r"^[^:]{1,128}$", 1, 3),
+    ],
+)
+def test_a_pattern_and_a_length_are_both_kept(pattern: str, least: int, most: int) -> None:
+    for seed in range(50):
+        text = make({"type": "string", "pattern": pattern, "minLength": least, "maxLength": most}, seed=seed)
+        assert re.search(pattern, text) and least <= len(text) <= most
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a+)+$",
+        "(((a{0,100}){0,100}){0,100}){0,100}",
+        "(" * 3000 + "a" + ")" * 3000,
+        "(a|" * 300 + "b" + ")" * 300,
+        "[\\u0000-\\uffff]{9000}",
+        "[" + "".join(f"{chr(n)}-{chr(n + 900)}" for n in range(200, 2000)) + "]{500}",
+        "a" * 10_000_000,
+        "(a?){5000}" * 500,
+    ],
+)
+def test_no_pattern_takes_time_out_of_proportion(pattern: str) -> None:
+    for least in (0, 500):
+        with suppress(Unmatchable):
+            matching_text(pattern, Random(1), least, 1000)
+
+
+@pytest.mark.timeout(20)
+def test_many_patterns_together_do_not_either() -> None:
+    values = SchemaValues({}, seed=1)
+    assert (
+        len(values.value({"type": "array", "minItems": 9000, "items": {"type": "string", "pattern": "(a?){5000}"}}, "q")) == 9000
+    )
+    assert "takes too many steps" in values.problems[-1]
 
 
 @pytest.mark.parametrize("pattern", ["(", r"(?=a)b", r"(a)\1", r"\p{L}+", "((a{1000}){1000}){1000}", "a{1000000000}", r"\bx"])
