@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from domain.login import TokenRequest
 from domain.request import Request
 from domain.template import Base64, Encoding, Reference, ReferenceKind, Text, joined
 from tests.k6 import K6
+from tests.services import require_program
 from tests.sites import serving
 
 EXECUTOR = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=1, iterations=2, duration=10, graceful_stop=0)
@@ -94,7 +94,13 @@ def told_by(scripts: Sequence[str], answer: dict[str, Any] | None = None) -> lis
         for number, script in enumerate(scripts):
             (folder / f"script{number}.mjs").write_bytes(script.encode())
         (folder / "reader.mjs").write_text(READER)
-        command = ["node", str(folder / "reader.mjs"), str(len(scripts)), json.dumps(ANSWER | (answer or {})), json.dumps(SECRET)]
+        command = [
+            require_program("node"),
+            str(folder / "reader.mjs"),
+            str(len(scripts)),
+            json.dumps(ANSWER | (answer or {})),
+            json.dumps(SECRET),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     found: list[list[Any]] = json.loads(done.stdout)
@@ -208,7 +214,6 @@ LOGINS = st.builds(
 )
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(st.tuples(PLANS, LOGINS), min_size=1, max_size=20))
 def test_no_text_gets_out_of_its_string(plans: list[tuple[list[ScriptScenario], TokenRequest]]) -> None:
@@ -270,7 +275,6 @@ ANSWERED = {"items": [{"id": 7, "a/b": "x"}], "none": None, "length": 1, "odd": 
 JSON_EQUALS, JSON_EXISTS = CheckKind.JSON_EQUALS, CheckKind.JSON_EXISTS
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 @pytest.mark.parametrize(
     ("check", "holds"),
     [
