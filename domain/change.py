@@ -95,6 +95,7 @@ class Change:
         job = self.job(job_id)
         check_transition(Depth.JOB, f"Job {job.type} of kit {self.kit.id}", job.status, Status.PENDING)
         number = job.attempt.number + 1
+        self.note_bytes = {key: size for key, size in self.note_bytes.items() if key[0] != job_id}
         self.emit_for_job(job, EventKind.STATUS, status=Status.PENDING, attempt=number)
         for task in job.tasks:
             if task.status is not Status.PENDING:

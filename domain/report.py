@@ -195,7 +195,7 @@ def _metadata(change: Change, job: Job, task: Task | None, report: Report) -> Ma
         if not _is_new_status(task, report):
             raise
         change.note_bytes.pop((job.id, report.task), None)
-        return {"metadataRefused": error.message}
+        return {"leftOut": {"metadata": error.message}}
 
 
 def _is_new_status(task: Task | None, report: Report) -> bool:

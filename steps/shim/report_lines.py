@@ -7,7 +7,7 @@ shows its beginning and says why. So every line has its number and one bad line 
 import json
 import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 MAX_LINE_BYTES = 128 * 1024
@@ -16,6 +16,9 @@ SHOWN = 200
 STATUSES = frozenset({"RUNNING", "SUCCEEDED", "FAILED"})
 KEYS = frozenset({"task", "time", "status", "progress", "trial", "point", "metadata", "artifact", "window", "summary"})
 MAIN_KEYS = ("artifact", "trial", "point", "status", "window", "summary")
+BESIDE = ("metadata", "progress", "time")  # what may stand beside a status
+OF_A_TASK = frozenset({"STATUS", "PROGRESS", "TRIAL", "POINT"})
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 INTEGERS = range(-(2**63), 2**63)
 
 
@@ -24,25 +27,39 @@ def report_of(line: bytes) -> dict[str, Any]:
     try:
         if len(line) > MAX_LINE_BYTES:
             raise ValueError(f"the line is longer than {MAX_LINE_BYTES} bytes")
-        document = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
-        _check_storable(document)
-        return _report(document)
+        return _checked(json.loads(line.decode("utf-8"), parse_constant=_refuse_constant))
     except (ValueError, RecursionError) as error:
-        reason = shown(str(error).encode())
-        return _status_alone(line, reason) or note({"malformedReport": shown(line), "reason": reason})
+        return _status_alone(line) or note({"malformedReport": shown(line), "reason": _reason(error)})
 
 
-def _status_alone(line: bytes, reason: str) -> dict[str, Any] | None:
-    """The status in a line of which the metadata alone makes no sense: how a task ended counts, whatever is said beside it."""
+def _status_alone(line: bytes) -> dict[str, Any] | None:
+    """The status in a line where something beside it makes no sense: how a task ended counts, whatever is said beside it."""
+    if len(line) > MAX_LINE_BYTES:
+        return None
     try:
-        document = json.loads(line.decode("utf-8"))
-        if not isinstance(document, dict) or document.get("status") is None or "metadata" not in document:
+        document = json.loads(line.decode("utf-8", "surrogateescape"), parse_int=_integer)
+        if not isinstance(document, dict) or document.get("status") is None:
             return None
-        rest = {key: value for key, value in document.items() if key != "metadata"}
-        _check_storable(rest)
-        return {**_report(rest), "metadata": {"metadataRefused": reason}}
+        alone = {key: value for key, value in document.items() if key not in BESIDE}
+        report = _checked(alone)
     except (ValueError, RecursionError):
         return None
+    left_out = {}
+    for key in BESIDE:
+        try:
+            report |= _checked({**alone, key: document.get(key)})
+        except ValueError as error:
+            left_out[key] = _reason(error)
+    return {**report, "metadata": {**report.get("metadata", {}), "leftOut": left_out}}
+
+
+def _checked(document: Any) -> dict[str, Any]:
+    _check_storable(document)
+    return _report(document)
+
+
+def _reason(error: Exception) -> str:
+    return shown(str(error).encode())
 
 
 def note(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,8 +84,10 @@ def _report(document: Any) -> dict[str, Any]:
     report: dict[str, Any] = {"kind": main[0].upper() if main else _minor_kind(present)}
     if "task" in present:
         report["task"] = _text(present["task"], "task")
+    elif report["kind"] in OF_A_TASK:
+        raise ValueError("task is missing")
     if "progress" in present:
-        report["progress"] = _number(present["progress"], "progress")
+        report["progress"] = _share(present["progress"], "progress")
     if "time" in present:
         report["reportedAt"] = _time(present["time"])
     if "metadata" in present:
@@ -114,9 +133,11 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
-def _number(value: Any, name: str) -> float:
+def _share(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be from 0 to 1")
     return float(value)
 
 
@@ -130,11 +151,18 @@ def _time(value: Any) -> str:
     moment = datetime.fromisoformat(_text(value, "time"))
     if moment.utcoffset() is None:
         raise ValueError("time must have an offset")
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("time must be one since 1970")
     return moment.isoformat()
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int:
+    """The integer; of one that is far too long its beginning, which is too long as well: reading all of it is refused."""
+    return int(digits[:30])
 
 
 def _check_storable(value: Any, depth: int = 0) -> None:
@@ -143,7 +171,7 @@ def _check_storable(value: Any, depth: int = 0) -> None:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("a text with NUL or a lone surrogate")
+            raise ValueError("a text with NUL, a lone surrogate or bytes that are no UTF-8")
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("a number that is not finite")

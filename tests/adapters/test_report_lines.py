@@ -31,13 +31,55 @@ LINES = st.dictionaries(
 )
 
 
-@pytest.mark.parametrize("metadata", ["7", "[]", '{"x": NaN}', '{"x": "\\u0000"}', '{"x": 1e999}', '{"x": "\\ud800"}'])
-def test_a_status_counts_though_its_metadata_makes_no_sense(metadata: str) -> None:
-    report = report_of(f'{{"task": "a", "status": "FAILED", "metadata": {metadata}}}'.encode())
-    assert (report["kind"], report["task"], report["status"]) == ("STATUS", "a", "FAILED")
-    assert report["metadata"].keys() == {"metadataRefused"} and is_storable(report["metadata"]["metadataRefused"])
-    other = report_of(f'{{"task": "a", "status": "FAILED", "other": 1, "metadata": {metadata}}}'.encode())
-    assert other["kind"] == "NOTE" and "malformedReport" in other["metadata"], "more than the metadata is wrong"
+DEEP = b'{"x": ' + b"[" * 100 + b"]" * 100 + b"}"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b"7",
+        b"[]",
+        b'{"x": NaN}',
+        rb'{"x": "\u0000"}',
+        b'{"x": 1e999}',
+        rb'{"x": "\ud800"}',
+        b'{"x": "\xb5"}',
+        b'{"x": -%s}',
+        DEEP,
+    ],
+)
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED"])
+def test_a_status_counts_though_its_metadata_makes_no_sense(status: str, metadata: bytes) -> None:
+    metadata = metadata.replace(b"%s", b"1" * 5000)
+    line = b'{"task": "a", "status": "%s", "progress": 1, "metadata": %s}' % (status.encode(), metadata)
+    report = report_of(line)
+    told = report.pop("metadata")["leftOut"]
+    assert report == {"kind": "STATUS", "task": "a", "status": status, "progress": 1.0}
+    assert told.keys() == {"metadata"} and is_storable(told["metadata"])
+    for wrong in (b'"other": 1, ', b'"artifact": {"name": "x"}, ', b'"task": null, ', b'"status": "PENDING", '):
+        other = report_of(line.replace(b'"progress"', wrong + b'"progress"'))
+        assert other["kind"] == "NOTE" and "malformedReport" in other["metadata"], "more than what stands beside it is wrong"
+
+
+@pytest.mark.parametrize(
+    ("beside", "left_out"),
+    [
+        ('"progress": 2.0', {"progress": "progress must be from 0 to 1"}),
+        ('"progress": NaN', {"progress": "a number that is not finite"}),
+        ('"time": "1969-12-31T23:59:59Z"', {"time": "time must be one since 1970"}),
+        ('"time": "9999-12-31T23:59:59-23:00"', {"time": "time must be one since 1970"}),
+        ('"time": 7, "progress": "x"', {"time": "time must be text", "progress": "progress must be a number"}),
+    ],
+)
+def test_a_status_counts_though_something_else_beside_it_makes_no_sense(beside: str, left_out: dict[str, str]) -> None:
+    report = report_of(f'{{"task": "a", "status": "FAILED", "metadata": {{"message": "x"}}, {beside}}}'.encode())
+    metadata = {"message": "x", "leftOut": left_out}
+    assert report == {"kind": "STATUS", "task": "a", "status": "FAILED", "metadata": metadata}
+
+
+def test_a_line_that_is_too_long_is_no_status() -> None:
+    line = b'{"task": "a", "status": "FAILED", "metadata": {"x": "' + b"x" * MAX_LINE_BYTES + b'"}}'
+    assert "longer than" in report_of(line)["metadata"]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +136,10 @@ def test_lines_of_the_contract(line: dict[str, Any], report: dict[str, Any]) -> 
         (b'{"task": "a", "progress": "0.5"}', "progress must be a number"),
         (b'{"task": "a", "progress": true}', "progress must be a number"),
         (b'{"task": "a", "progress": NaN}', "NaN is not JSON"),
+        (b'{"task": "a", "progress": 1.01}', "progress must be from 0 to 1"),
+        (b'{"task": "a", "progress": 0.5, "time": "1969-12-31T23:59:59Z"}', "since 1970"),
+        (b'{"status": "FAILED"}', "task is missing"),
+        (b'{"point": {}}', "task is missing"),
         (b'{"task": "a", "progress": 1e999}', "not finite"),
         (b'{"task": "a", "metadata": {"n": 99999999999999999999}}', "64 bits"),
         (b'{"task": "a", "metadata": {"\\u0000": 1}}', "NUL"),

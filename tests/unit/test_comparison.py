@@ -219,10 +219,10 @@ def test_a_known_shift_is_found() -> None:
 @pytest.mark.parametrize("memory", [0.0, 0.5, 0.8])
 @pytest.mark.parametrize("count", [10, 14, 62, 200])
 def test_false_alarms_in_full(count: int, memory: float, is_ramp: bool) -> None:
-    print(count, memory, is_ramp, check_false_alarms(max(100, round(1000 * SHARE)), count, memory, is_ramp=is_ramp))
+    print(count, memory, is_ramp, check_false_alarms(max(30, round(300 * SHARE)), count, memory, is_ramp=is_ramp))
 
 
 @pytest.mark.endurance
 @pytest.mark.timeout(1800)
 def test_detection_in_full() -> None:
-    print(check_detection(max(100, round(1000 * SHARE))))
+    print(check_detection(max(30, round(300 * SHARE))))

@@ -88,7 +88,7 @@ def test_few_misses(scatter: float) -> None:
 @pytest.mark.parametrize("rate", [0.0005, 0.01, 0.1])
 @pytest.mark.parametrize("windows", [12, 60, 720])
 def test_rates_in_full(windows: int, rate: float, scatter: float) -> None:
-    trials = max(50, round((1000 if windows < 720 else 200) * SHARE))
+    trials = max(10, round((1000 if windows < 720 else 60) * SHARE))
     alarms, hits = false_alarms(trials, windows, rate, scatter), detection(trials, windows, rate, scatter)
     print(windows, rate, scatter, alarms, hits)
     assert at_most(round(alarms * trials), trials, 0.03 if not scatter else 0.1 if windows < 720 else 0.2), alarms

@@ -193,4 +193,4 @@ def test_few_alarms_where_nothing_is_wrong() -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("count", [20, 60, 200])
 def test_false_alarms_in_full(count: int) -> None:
-    print(count, check_false_alarms(max(100, round(1000 * SHARE)), count))
+    print(count, check_false_alarms(max(40, round(400 * SHARE)), count))

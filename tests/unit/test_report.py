@@ -181,8 +181,9 @@ def test_a_new_status_counts_whatever_it_says_beside(
     before = change.kit.jobs[0].tasks[0].metadata
     assert said(change, EventKind.STATUS, task="fetch", status=status, metadata=metadata).state is ReportState.RECORDED
     task = change.kit.jobs[0].tasks[0]
-    assert task.status is status and task.metadata.keys() - before.keys() == {"metadataRefused"}
-    assert reason in task.metadata["metadataRefused"] and len(task.metadata["metadataRefused"]) < 1000
+    assert task.status is status and task.metadata.keys() - before.keys() == {"leftOut"}
+    told = task.metadata["leftOut"]["metadata"]
+    assert reason in told and len(told) < 1000
     commands.settle_attempt(change, change.kit.jobs[0].id, 1, Ending(exit_code=0, reports=9))
     assert change.kit.jobs[0].status is status
 
@@ -207,9 +208,19 @@ def test_a_message_has_room_whatever_was_said_before_it() -> None:
     assert change.kit.jobs[0].tasks[0].metadata["message"] == longest["message"]
 
 
-NOTES = st.dictionaries(
-    st.sampled_from(["a", "b", "ü", "reason", "metadataRefused"]), st.sampled_from([None, 1, "x" * 9_000, "\n€"])
-)
+def test_a_new_attempt_begins_without_notes_within_one_change_too() -> None:
+    change = full()
+    job_id = change.kit.jobs[0].id
+    said(change, EventKind.STATUS, task="fetch", status=Status.FAILED)
+    commands.settle_attempt(change, job_id, 1, Ending(exit_code=1, reports=9))
+    change.renew_job(job_id)
+    change.move_job(job_id, Status.QUEUED)
+    commands.begin_attempt(change, job_id, 2, "r")
+    assert not change.kit.jobs[0].tasks[0].metadata
+    assert said(change, task="fetch", metadata={"n": "x" * 16_370}).state is ReportState.RECORDED
+
+
+NOTES = st.dictionaries(st.sampled_from(["a", "b", "ü", "reason", "leftOut"]), st.sampled_from([None, 1, "x" * 9_000, "\n€"]))
 UNFIT = st.sampled_from([{"a": float("nan")}, {"b": "y" * 70_000}])
 
 

@@ -91,5 +91,5 @@ def test_few_alarms_without_a_knee_and_few_misses_with_one(windows: int) -> None
 @pytest.mark.parametrize("memory", [0.0, 0.5, 0.8])
 @pytest.mark.parametrize("windows", [24, 60, 200])
 def test_rates_in_full(windows: int, memory: float) -> None:
-    trials = max(200, round(2000 * SHARE))
+    trials = max(100, round(2000 * SHARE))
     print(windows, memory, check_false_alarms(trials, windows, memory), check_detection(trials, windows, memory))
