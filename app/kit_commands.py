@@ -24,7 +24,7 @@ START = f"""mutation KitStart($id: ID!, $key: String) {{ kitStart(id: $id, idemp
 CANCEL = f"""mutation KitCancel($id: ID!, $key: String) {{ kitCancel(id: $id, idempotencyKey: $key) {{
   ... on KitCommandPayload {{ kit {{ id number name status }} }} {REFUSED} }} }}"""
 LATEST = """query LatestKit($name: String!, $owner: String!) {
-  kits(first: 1, filter: {namePrefix: $name, owner: $owner}) { nodes { id number name status } }
+  kits(first: 100, filter: {namePrefix: $name, owner: $owner}) { nodes { id number name status } }
 }"""
 FIND = "query FindKit($number: Int!) { kitByNumber(number: $number) { id number name status } }"
 WATCH = """subscription WatchKit($id: ID!) { kitState(id: $id) { kit {
@@ -105,7 +105,7 @@ async def _latest(client: Client, name: str) -> dict[str, Any] | None:
     """The newest kit of that name among the caller's own."""
     subject = (await client.run("query WhoAmI { viewer { subject } }"))["viewer"]["subject"]
     found = (await client.run(LATEST, name=name, owner=subject))["kits"]["nodes"]
-    return found[0] if found and found[0]["name"] == name else None
+    return next((kit for kit in found if kit["name"] == name), None)
 
 
 def demo_document() -> tuple[dict[str, Any], str]:

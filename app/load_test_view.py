@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.progress import View
+from app.progress import View, plain
 
 STYLES = {"PASSED": "green", "FAILED": "red", "ERROR": "red", "INVALID": "red", "ABORTED": "yellow", "RUNNING": "cyan"}
 SHOWN_WINDOWS = 8
@@ -80,5 +80,5 @@ def _drawn(run: Mapping[str, Any], windows: Mapping[str, Window]) -> RenderableT
     if windows:
         parts.append(table)
     if run["message"]:
-        parts.append(Text(run["message"], style))
+        parts.append(Text(plain(run["message"]), style))
     return Group(*parts)

@@ -17,9 +17,8 @@ from domain.job_type import JobType
 from domain.kit import Kit
 from domain.status import ACTIVE, ENDED, Status
 
-LOST_ARTIFACT = ("artifactMissing", "artifactRefused")  # the notes of a job for which docs/steps.md promises a failure
+ARTIFACT_MISSING = "artifactMissing"  # the note of a job for which docs/steps.md promises a failure
 MAX_SHOWN = 200
-NOTHING = object()
 
 
 def create(change: Change, tasks: Mapping[JobType, Sequence[str]], job_ids: Mapping[JobType, UUID]) -> None:
@@ -184,14 +183,18 @@ def _judged(job: Job, ending: Ending) -> Ending:
     failed = [task.name for task in job.tasks if task.status is Status.FAILED]
     if failed:
         return replace(ending, cause=Cause.TASK_FAILED, message=f"Task {failed[0]} failed.")
-    lost = next((job.metadata[key] for key in LOST_ARTIFACT if key in job.metadata), NOTHING)
-    if lost is not NOTHING:
-        shown = repr(lost)[:MAX_SHOWN]
-        message = f"The artifact {shown}, which was said to be finished, was not there or could not be stored."
-        return replace(ending, cause=Cause.ARTIFACT_MISSING, message=message)
+    if ARTIFACT_MISSING in job.metadata:
+        return replace(ending, cause=Cause.ARTIFACT_MISSING, message=_of_missing(job.metadata[ARTIFACT_MISSING]))
     if job.cancel_requested:
         return replace(ending, cause=Cause.CANCELLED, message="The step had succeeded before it could be ended.")
     return ending
+
+
+def _of_missing(told: Any) -> str:
+    """The sentence about a missing artifact, from the shim's note of its `name` and `reason`; a step may note anything."""
+    name, reason = (told.get("name"), told.get("reason")) if isinstance(told, Mapping) else (told, None)
+    shown = f"`{str(name)[:MAX_SHOWN]}`"
+    return f"The artifact {shown} was said to be finished and can't be kept: {str(reason or 'no reason is known')[:MAX_SHOWN]}."
 
 
 def _next_to_run(kit: Kit) -> Job | None:

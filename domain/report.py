@@ -18,7 +18,7 @@ from typing import Any
 from domain.artifact import Artifact
 from domain.attempt import AttemptKey
 from domain.change import Change
-from domain.commands import current_attempt
+from domain.commands import ARTIFACT_MISSING, current_attempt
 from domain.errors import IllegalTransition, SequenceGap, UserError, ValidationFailed
 from domain.event import RECORDING, EventKind
 from domain.job import Job
@@ -33,7 +33,7 @@ MAX_METADATA = 65_536  # bytes of one report; also of all that is noted of a tas
 MAX_JOB_METADATA = 4 * MAX_METADATA
 NOTING = frozenset({EventKind.NOTE, EventKind.STATUS})
 RESERVE = 16_384  # bytes that always have room beside what decides over the job: a new status, the shim's notes of artifacts
-OF_THE_SHIM = frozenset({"artifactMissing", "artifactRefused", "reason"})
+OF_THE_SHIM = frozenset({ARTIFACT_MISSING, "reason"})
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]+)?")  # RFC 6838, with parameters in ASCII
 REPORTABLE = frozenset({Status.RUNNING, Status.SUCCEEDED, Status.FAILED})
 JOB_KINDS = frozenset({EventKind.NOTE, EventKind.ARTIFACT})
@@ -176,6 +176,8 @@ def _check(report: Report) -> None:
         raise ValidationFailed.of("kind", f"{report.kind} can't be reported")
     if (report.kind is EventKind.ARTIFACT) != (report.artifact is not None):
         raise ValidationFailed.of("artifact", "is required of an ARTIFACT, and of nothing else")
+    if report.artifact is not None and report.metadata:
+        raise ValidationFailed.of("metadata", "can't stand beside an artifact; a NOTE takes it")
     if report.progress is not None and not 0 <= report.progress <= 1:
         raise ValidationFailed.of("progress", "must be from 0 to 1")
     if report.reported_at is not None and (report.reported_at.tzinfo is None or not EARLIEST <= report.reported_at < RECORDING):

@@ -60,6 +60,13 @@ def require_program(*names: str) -> str:
     missing(names[0])
 
 
+def unprivileged() -> list[str]:
+    """What to put before a command so that file modes hold for it, as for anybody, where the tests run as root."""
+    if os.geteuid() != 0:
+        return []
+    return [require_program("setpriv"), "--bounding-set=-dac_override,-dac_read_search", "--"]
+
+
 class Server(ABC):
     """One server process on one port; `restart` keeps port and data."""
 

@@ -7,13 +7,13 @@ over; there is no moment in which an attempt runs unlocked.
 
 import asyncio
 import logging
+import os
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from os import SEEK_END
 from pathlib import Path
 
 from adapters.processes.run_folder import REMOVED, RunFolder, lasting_id, run_folders
@@ -64,7 +64,7 @@ class ProcessRunner:
         self._children: list[subprocess.Popen[bytes]] = []
         self._spawning = threading.Lock()
         for grave in self._root.glob(f"{REMOVED}/*"):
-            shutil.rmtree(grave, ignore_errors=True)
+            _remove(grave)
 
     @property
     def id(self) -> str:
@@ -177,8 +177,8 @@ class ProcessRunner:
             with (RunFolder(self._root, key).path / "output.log").open("rb") as log:
                 log.seek(offset)
                 kept = log.read(max(0, min(limit, self._log_bytes - offset)))
-                has_more = log.seek(0, SEEK_END) > self._log_bytes
-        except FileNotFoundError:
+                has_more = log.seek(0, os.SEEK_END) > self._log_bytes
+        except (FileNotFoundError, IsADirectoryError, PermissionError):  # the step can put in its place what it likes
             return LogChunk(offset, b"")
         if kept or not has_more:
             return LogChunk(offset, kept)
@@ -191,6 +191,22 @@ class ProcessRunner:
             if descriptor is None or (folder.is_begun and folder.ending is None):
                 return
             grave = folder.detach()
-        shutil.rmtree(grave, ignore_errors=True)  # what is left of it is removed at the next start
+        _remove(grave)
         with suppress(OSError):  # other attempts of the job are still there
             folder.path.parent.rmdir()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all that a step has left in it, folders that may not be written to as well (Go's module cache)."""
+    with suppress(OSError):
+        shutil.rmtree(folder)
+        return
+    for parent, names, _ in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            with suppress(OSError):
+                if not path.is_symlink():
+                    path.chmod(0o700)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        log.warning("what a run has left can't be removed now; it is tried again at the next start: %s", error)

@@ -79,7 +79,7 @@ strawberry.enum(
         "`TIME_LIMIT`, `MEMORY_LIMIT`: it took more than its step allows. `REPORT_LIMIT`: it wrote more reports than "
         "the server allows. `RUNNER_LOST`: what ran it is gone. "
         "`REPORTS_LOST`: reports of it disappeared before the server had them all. "
-        "`ARTIFACT_MISSING`: a file that it said it had finished was not there, or could not be stored. "
+        "`ARTIFACT_MISSING`: a file that it said it had finished was not there, or could not be read or stored. "
         "`NOT_STARTED`: it could not be started. `CANCELLED`: somebody wanted it. `INTERRUPTED`: the server was "
         "stopped by hand; the job is queued again."
     ),

@@ -13,9 +13,9 @@ from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from steps.shim.http_exchange import Backoff, Rejected, Unreachable
-from steps.shim.report_lines import MAX_LINE_BYTES, SHOWN, note, report_of, shown
+from steps.shim.report_lines import MAX_LINE_BYTES, SHOWN, artifact_missing, note, report_of, shown
 from steps.shim.server_client import SUPERSEDED, ServerClient, Superseded, digest
-from steps.shim.shim_folder import ShimFolder
+from steps.shim.shim_folder import ShimFolder, open_file
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
@@ -129,7 +129,7 @@ class ReportClient(Thread):
         """Reports for the first lines, up to before the next artifact: what came before it is not to wait for its upload."""
         reports: list[dict[str, Any]] = []
         for sequence, line in enumerate(lines, start=self._accepted + 1):
-            report = report_of(line.raw)
+            report = report_of(line.raw, self._server.subject)
             if "artifact" in report:
                 if reports:
                     break
@@ -138,15 +138,24 @@ class ReportClient(Thread):
         return reports
 
     def _with_content(self, report: dict[str, Any]) -> dict[str, Any]:
-        """The artifact's report with checksum and size, its content stored; a note where there is no such file."""
+        """The artifact's report with checksum and size, its content stored; a note where it can't be kept."""
         name = report["artifact"]["name"]
         file = output_file(self._folder.output, name)
         if file is None:
-            return note({"artifactMissing": name[:SHOWN]})
+            return artifact_missing(name, "there is no such file in PLOG_OUTPUT")
         if len(name) > SHOWN:
-            return note(
-                {"artifactRefused": name[:SHOWN], "reason": f"the name is {len(name)} characters long; {SHOWN} are allowed"}
-            )
+            return artifact_missing(name, f"its name is {len(name)} characters long; {SHOWN} are allowed")
+        try:
+            sha256, size = self._stored(name, file)
+        except PermissionError:
+            return artifact_missing(name, "its file can't be read")
+        except Rejected as error:
+            return artifact_missing(name, str(error))
+        self._last_answer = time.monotonic()
+        return {**report, "artifact": {**report["artifact"], "sha256": sha256, "size": size}}
+
+    def _stored(self, name: str, file: Path) -> tuple[str, int]:
+        """Store the content of a file; its checksum and size. `Rejected` where the server does not take it."""
         status = file.stat()
         version = (name, status.st_ino, status.st_mtime_ns, status.st_size)
         if version not in self._digests:
@@ -157,9 +166,8 @@ class ReportClient(Thread):
         except Rejected as error:
             if digest(file) != (sha256, size):
                 raise Unreachable(f"{name} was changed while it was sent") from error
-            return note({"artifactRefused": name[:SHOWN], "reason": shown(str(error).encode("utf-8", "replace"))})
-        self._last_answer = time.monotonic()
-        return {**report, "artifact": {**report["artifact"], "sha256": sha256, "size": size}}
+            raise
+        return sha256, size
 
     def _resend_smaller(self, lines: Sequence[Line], reports: list[dict[str, Any]], error: Rejected) -> list[dict[str, Any]]:
         """Find the one report for which the server can't read the whole request, and send a note in its place.
@@ -193,7 +201,7 @@ class ReportClient(Thread):
         if stopped is not None:
             self._stop_at(stopped, self._accepted == before)
         elif results:
-            self._most = MAX_REPORTS
+            self._most = min(2 * self._most, MAX_REPORTS)
 
     def _stop_at(self, answer: Mapping[str, Any], is_first: bool) -> None:
         if answer.get("code") == SUPERSEDED:
@@ -217,9 +225,11 @@ class ReportClient(Thread):
 def read_lines(file: Path, offset: int, most: int) -> list[Line]:
     """Up to `most` complete lines from `offset` on, about 256 KiB at most; a line still being written is not there yet."""
     lines: list[Line] = []
-    if not file.exists() or file.stat().st_size <= offset:
+    try:
+        opened = open_file(file)
+    except FileNotFoundError:
         return lines
-    with file.open("rb") as spool:
+    with opened as spool:
         spool.seek(offset)
         begin = offset
         while len(lines) < most and spool.tell() - begin < MAX_BATCH_BYTES:

@@ -14,7 +14,10 @@ MAX_LINE_BYTES = 128 * 1024
 MAX_DEPTH = 64
 SHOWN = 200
 STATUSES = frozenset({"RUNNING", "SUCCEEDED", "FAILED"})
-KEYS = frozenset({"task", "time", "status", "progress", "trial", "point", "metadata", "artifact", "window", "summary"})
+KEYS = {  # what a line may hold, by what runs
+    "JOB": frozenset({"task", "time", "status", "progress", "trial", "point", "metadata", "artifact"}),
+    "LOAD_TEST_RUN": frozenset({"time", "metadata", "window", "summary"}),
+}
 MAIN_KEYS = ("artifact", "trial", "point", "status", "window", "summary")
 BESIDE = ("metadata", "progress", "time")  # what may stand beside a status
 OF_A_TASK = frozenset({"STATUS", "PROGRESS", "TRIAL", "POINT"})
@@ -22,40 +25,53 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo
 INTEGERS = range(-(2**63), 2**63)
 
 
-def report_of(line: bytes) -> dict[str, Any]:
-    """The report that the line (without its newline) stands for, without its number; see `TaskReportInput` in the schema."""
+def report_of(line: bytes, subject: str = "JOB") -> dict[str, Any]:
+    """The report that the line (without its newline) stands for, without its number.
+
+    See `TaskReportInput` in the schema, and `LoadTestReportInput` where the subject is `LOAD_TEST_RUN`.
+    """
     try:
         if len(line) > MAX_LINE_BYTES:
             raise ValueError(f"the line is longer than {MAX_LINE_BYTES} bytes")
-        return _checked(json.loads(line.decode("utf-8"), parse_constant=_refuse_constant))
+        return _checked(json.loads(line.decode("utf-8"), parse_constant=_refuse_constant), subject)
     except (ValueError, RecursionError) as error:
-        return _status_alone(line) or note({"malformedReport": shown(line), "reason": _reason(error)})
+        reason = _reason(error)
+        return _what_counts(line, subject, reason) or note({"malformedReport": shown(line), "reason": reason})
 
 
-def _status_alone(line: bytes) -> dict[str, Any] | None:
-    """The status in a line where something beside it makes no sense: how a task ended counts, whatever is said beside it."""
+def _what_counts(line: bytes, subject: str, reason: str) -> dict[str, Any] | None:
+    """The status, or the loss of an artifact, in a line that makes no sense as a whole: neither may get lost with the rest."""
     if len(line) > MAX_LINE_BYTES:
         return None
     try:
         document = json.loads(line.decode("utf-8", "surrogateescape"), parse_int=_integer)
-        if not isinstance(document, dict) or document.get("status") is None:
-            return None
-        alone = {key: value for key, value in document.items() if key not in BESIDE}
-        report = _checked(alone)
+        if isinstance(document, dict) and document.get("artifact") is not None:
+            name = _text(_object(document["artifact"], "artifact").get("name"), "artifact.name")
+            _check_storable(name)
+            return artifact_missing(name, reason)
+        return _status_alone(document, subject)
     except (ValueError, RecursionError):
         return None
+
+
+def _status_alone(document: Any, subject: str) -> dict[str, Any] | None:
+    """The status without what makes no sense beside it; None where there is none, ValueError where it makes none itself."""
+    if not isinstance(document, dict) or document.get("status") is None:
+        return None
+    alone = {key: value for key, value in document.items() if key not in BESIDE}
+    report = _checked(alone, subject)
     left_out = {}
     for key in BESIDE:
         try:
-            report |= _checked({**alone, key: document.get(key)})
+            report |= _checked({**alone, key: document.get(key)}, subject)
         except ValueError as error:
             left_out[key] = _reason(error)
     return {**report, "metadata": {**report.get("metadata", {}), "leftOut": left_out}}
 
 
-def _checked(document: Any) -> dict[str, Any]:
+def _checked(document: Any, subject: str) -> dict[str, Any]:
     _check_storable(document)
-    return _report(document)
+    return _report(document, subject)
 
 
 def _reason(error: Exception) -> str:
@@ -67,15 +83,20 @@ def note(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "NOTE", "metadata": dict(metadata)}
 
 
+def artifact_missing(name: str, reason: str) -> dict[str, Any]:
+    """The note that an artifact, which was said to be finished, can't be kept: the attempt fails by it, with that reason."""
+    return note({"artifactMissing": {"name": name[:SHOWN], "reason": shown(reason.encode("utf-8", "replace"))}})
+
+
 def shown(raw: bytes) -> str:
     """The beginning of a text as every database can hold it."""
     return raw[: 4 * SHOWN].decode("utf-8", "replace").replace("\x00", "\ufffd")[:SHOWN]
 
 
-def _report(document: Any) -> dict[str, Any]:
+def _report(document: Any, subject: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("a report must be a JSON object")
-    if unknown := document.keys() - KEYS:
+    if unknown := document.keys() - KEYS[subject]:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
     present = {key: value for key, value in document.items() if value is not None}
     main = [key for key in MAIN_KEYS if key in present]
@@ -111,6 +132,8 @@ def _main_fields(key: str, present: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError("status must be RUNNING, SUCCEEDED or FAILED")
         return {"status": value}
     content = _object(value, key)
+    if "metadata" in present:
+        raise ValueError(f"{key} and metadata can't stand in one report")
     if key == "artifact":
         inputs = content.get("inputs") or []
         if not isinstance(inputs, list):
@@ -122,8 +145,6 @@ def _main_fields(key: str, present: Mapping[str, Any]) -> dict[str, Any]:
                 "inputs": [_text(name, "artifact.inputs") for name in inputs],
             }
         }
-    if "metadata" in present:
-        raise ValueError(f"{key} and metadata can't stand in one report")
     return {"metadata": content}
 
 

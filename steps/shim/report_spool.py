@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from steps.shim.shim_folder import CHUNK
+from steps.shim.shim_folder import CHUNK, open_file
 
 
 class ReportSpool:
@@ -23,7 +23,7 @@ class ReportSpool:
 
     def is_over(self) -> bool:
         """Whether more lines than the limit were written. Cheap to ask often: it reads what was appended since."""
-        with suppress(OSError), self._path.open("rb") as file:  # the step may have removed it
+        with suppress(OSError), open_file(self._path) as file:  # the step may have removed it
             file.seek(self._seen)
             while chunk := file.read(CHUNK):
                 self._lines += chunk.count(b"\n")
@@ -33,12 +33,15 @@ class ReportSpool:
     def seal(self, sent: int = 0, offset: int = 0) -> int | None:
         """The number of lines that count, for good; what comes after them is cut off. To be called when no writer is left.
 
-        None where the `sent` lines that the server has taken, up to byte `offset`, are gone or have moved. A last line without
+        None where the file is gone, or the `sent` lines that the server has taken, up to byte `offset`. A last line without
         a newline gets one: if it is whole it counts as the report it is, and if it was torn it becomes a note about a malformed
         line (steps/shim/report_lines.py), so that nothing disappears silently. Sealing again changes nothing.
         """
-        with self._path.open("ab+") as file:
-            file.seek(0)
+        try:
+            opened = open_file(self._path, os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        with opened as file:
             if _counted(file, offset) != (sent, offset, b"\n"):
                 return None
             lines, end, last = sent, offset, b"\n"
@@ -50,6 +53,7 @@ class ReportSpool:
                 end += len(chunk)
                 last = chunk[-1:]
             file.truncate(end)
+            file.seek(end)
             if last != b"\n":
                 file.write(b"\n")
                 lines += 1

@@ -55,6 +55,7 @@ class ServerClient:
 
     def __init__(self, access: Callable[[], Access], timeout: float, subject: str = "JOB") -> None:
         self._access = access
+        self.subject = subject
         self._field, self._mutation = MUTATIONS[subject]
         self._timeout = timeout
         self._exchange = Exchange("", timeout)

@@ -4,15 +4,18 @@ The runner (adapters/processes/run_folder.py) reads and writes the same names fr
 what a step sees of them.
 """
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 CHUNK = 1 << 16
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,23 @@ class ShimFolder:
         with suppress(OSError):  # the log is not worth an attempt
             if self.log.stat().st_size > limit + 1:
                 os.truncate(self.log, limit + 1)
+
+
+def open_file(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
+    """Open the regular file that stands there, without waiting; FileNotFoundError for anything else and for what we may not open.
+
+    The step can put in its place what it likes: a folder, a link to elsewhere, a pipe that keeps whoever opens it waiting.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in GONE:
+            raise FileNotFoundError(errno.ENOENT, f"it can't be opened: {error.strerror}", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "it is no file", str(path))
+    return os.fdopen(descriptor, "rb" if flags == os.O_RDONLY else "rb+")
 
 
 def json_object(path: Path) -> dict[str, Any]:

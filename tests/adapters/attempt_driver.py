@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from domain.attempt import AttemptKey, Ending
 from domain.runner import UNLIMITED, LaunchOrder, Limits, Presence
 from steps.shim.process_tree import marked
 from tests.adapters.shim_server import TOKEN, ShimServer
+from tests.services import unprivileged
 from tests.waiting import eventually
 
 POLL_SECONDS = 0.02
@@ -29,12 +31,21 @@ class AttemptDriver:
     def __init__(self, root: Path, server: ShimServer) -> None:
         self.root = root
         self.server = server
+        self.python_program = sys.executable
         self.runner = self.new_runner()
         self.keys: list[AttemptKey] = []
 
     def new_runner(self, **options: Any) -> ProcessRunner:
         """Another runner on the same folder, as after a restart of the server."""
-        return ProcessRunner(self.root, sys.executable, os.environ, **{"request_timeout_seconds": 1.0, **options})
+        return ProcessRunner(self.root, self.python_program, os.environ, **{"request_timeout_seconds": 1.0, **options})
+
+    def drop_privileges(self) -> None:
+        """Let file modes hold for the attempts that are launched from now on."""
+        program = self.root.parent / "python"
+        program.write_text(f'#!/bin/sh\nexec {shlex.join([*unprivileged(), sys.executable])} "$@"\n')
+        program.chmod(0o755)
+        self.python_program = str(program)
+        self.runner = self.new_runner()
 
     def order(
         self,

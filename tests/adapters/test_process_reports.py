@@ -131,6 +131,44 @@ async def test_a_step_that_rewrites_its_reports_has_lost_some(attempts: AttemptD
     assert ending.reports <= attempts.server.state.last_sequence, "nothing is waited for"
 
 
+@pytest.mark.parametrize(
+    "instead",
+    [
+        'mkdir "$PLOG_REPORTS"',
+        'mkfifo "$PLOG_REPORTS"',
+        'ln -s /dev/zero "$PLOG_REPORTS"',
+        'touch "$PLOG_REPORTS"; chmod 0 "$PLOG_REPORTS"',
+    ],
+)
+@pytest.mark.parametrize("sent", [0, 3])
+async def test_something_else_in_place_of_the_reports_holds_nobody(attempts: AttemptDriver, instead: str, sent: int) -> None:
+    attempts.drop_privileges()
+    attempts.server.faults.report_status = None if sent else 503
+    key = await attempts.shell(f'{REPORTS}{WAIT}rm "$PLOG_REPORTS"; {instead}\ntouch replaced; exec sleep 60')
+    await eventually(lambda: len(attempts.server.state.sequences) == sent)
+    await is_there(attempts.file(key, "ready"))
+    attempts.file(key, "go").touch()
+    await is_there(attempts.file(key, "replaced"))
+    await attempts.runner.end(key, EndReason.CANCELLED, 1)
+    ending = await attempts.settled(key)
+    assert (ending.cause, ending.reports) == (Cause.CANCELLED, sent)
+    await attempts.runner.forget(key)
+    assert key not in await attempts.runner.present()
+
+
+async def test_reports_replaced_by_a_folder_are_lost(attempts: AttemptDriver) -> None:
+    key = await attempts.shell(f'{REPORTS}rm "$PLOG_REPORTS"; mkdir "$PLOG_REPORTS"')
+    assert (await attempts.settled(key)).cause is Cause.REPORTS_LOST
+
+
+async def test_an_artifact_that_can_not_be_read_is_missing(attempts: AttemptDriver) -> None:
+    attempts.drop_privileges()
+    line = '{"artifact": {"name": "a"}}'
+    await attempts.settled(await attempts.shell(f"echo x > $PLOG_OUTPUT/a; chmod 0 $PLOG_OUTPUT/a; report '{line}'"))
+    (report,) = attempts.server.state.reports
+    assert report["metadata"] == {"artifactMissing": {"name": "a", "reason": "its file can't be read"}}
+
+
 async def test_reports_that_disappear_after_the_end_are_not_waited_for(attempts: AttemptDriver) -> None:
     attempts.server.faults.report_status = 503
     key = await attempts.shell(REPORTS)

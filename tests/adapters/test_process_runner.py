@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +16,7 @@ from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Limits, Presence
 from tests.adapters.attempt_driver import AttemptDriver, is_there, number_in
 from tests.adapters.shim_server import TOKEN
+from tests.services import unprivileged
 
 MEGABYTE = 1 << 20
 REPORTS = """for i in 1 2 3; do report '{"task": "a", "progress": 0.'$i'}'; done\n"""
@@ -235,6 +237,22 @@ async def test_torn_last_line_is_kept_as_a_note_and_a_whole_one_counts(attempts:
     torn = await attempts.shell(REPORTS + """printf '{"task": "a", "sta' >> $PLOG_REPORTS""")
     assert (await attempts.settled(torn)).reports == 4
     assert attempts.server.state.reports[3]["metadata"]["malformedReport"] == '{"task": "a", "sta'
+
+
+def test_folders_that_may_not_be_written_to_are_removed_with_the_run(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from adapters.processes.runner import ProcessRunner; "
+        "grave = Path(sys.argv[1], '.removed', 'x'); (grave / 'go' / 'mod').mkdir(parents=True); "
+        "(grave / 'go' / 'mod' / 'file').touch(); (grave / 'link').symlink_to(sys.argv[2]); "
+        "(grave / 'go' / 'mod').chmod(0o500); (grave / 'go').chmod(0); "
+        "ProcessRunner(Path(sys.argv[1]), sys.executable, {}); print(list(grave.parent.iterdir()))"
+    )
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o500)
+    command = [*unprivileged(), sys.executable, "-c", script, str(tmp_path / "runs"), str(outside)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+    assert outside.stat().st_mode & 0o777 == 0o500, "what a link leads to is left alone"
 
 
 async def test_forget_leaves_what_is_alive_alone(attempts: AttemptDriver) -> None:

@@ -132,7 +132,9 @@ def test_artifacts_that_are_missing_or_escape_become_notes(folder: ShimFolder, s
     names = ["../secret", "missing", "good.txt"]
     send(folder, server, [progress(0.1), *(json.dumps({"artifact": {"name": name}}) for name in names), progress(0.2)])
     assert [report["kind"] for report in server.state.reports] == ["PROGRESS", "NOTE", "NOTE", "ARTIFACT", "PROGRESS"]
-    assert [report["metadata"] for report in server.state.reports[1:3]] == [{"artifactMissing": name} for name in names[:2]]
+    assert [report["metadata"] for report in server.state.reports[1:3]] == [
+        {"artifactMissing": {"name": name, "reason": "there is no such file in PLOG_OUTPUT"}} for name in names[:2]
+    ]
     assert server.state.reports[3]["artifact"]["size"] == 4
 
 
@@ -141,24 +143,31 @@ def test_upload_that_the_server_refuses_becomes_a_note(folder: ShimFolder, serve
     sha256 = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
     server.state.uploads[sha256] = bytearray(b"CONTENT")
     send(folder, server, [json.dumps({"artifact": {"name": "a"}})])
-    assert server.state.reports[0]["metadata"]["artifactRefused"] == "a"
+    assert server.state.reports[0]["metadata"]["artifactMissing"]["name"] == "a"
 
 
 def test_whatever_refuses_an_upload_and_says_the_note_can_be_stored(folder: ShimFolder, server: ShimServer) -> None:
     (folder.output / "a").write_text("content")
     server.faults.upload_refusal = b"<h1>\x00too\xff" + b"x" * 5_000
     send(folder, server, [json.dumps({"artifact": {"name": "a"}})])
-    noted = server.state.reports[0]["metadata"]
-    assert noted["artifactRefused"] == "a" and noted["reason"].startswith("status 413: <h1>\ufffdtoo\ufffdx")
+    noted = server.state.reports[0]["metadata"]["artifactMissing"]
+    assert noted["name"] == "a" and noted["reason"].startswith("status 413: <h1>\ufffdtoo\ufffdx")
     assert len(noted["reason"]) == 200
 
 
 def test_names_that_are_too_long_become_notes(folder: ShimFolder, server: ShimServer) -> None:
     (folder.output / ("a" * 250)).write_text("content")
     send(folder, server, [json.dumps({"artifact": {"name": name}}) for name in ("a" * 250, "b" * 300)])
-    refused, missing = [report["metadata"] for report in server.state.reports]
-    assert refused["artifactRefused"] == "a" * 200 and "250 characters" in refused["reason"]
-    assert missing == {"artifactMissing": "b" * 200}
+    long, missing = [report["metadata"]["artifactMissing"] for report in server.state.reports]
+    assert long["name"] == "a" * 200 and "250 characters" in long["reason"]
+    assert missing["name"] == "b" * 200 and "no such file" in missing["reason"]
+
+
+def test_many_reports_that_the_server_can_not_read_cost_a_few_calls_each(folder: ShimFolder, server: ShimServer) -> None:
+    server.faults.poison = "bad"
+    send(folder, server, ['{"task": "bad", "progress": 0.5}'] * 20)
+    assert [report["kind"] for report in server.state.reports] == ["NOTE"] * 20
+    assert server.state.calls < 100
 
 
 def test_empty_artifact_and_one_that_is_there_already(folder: ShimFolder, server: ShimServer) -> None:

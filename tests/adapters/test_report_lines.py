@@ -56,7 +56,7 @@ def test_a_status_counts_though_its_metadata_makes_no_sense(status: str, metadat
     told = report.pop("metadata")["leftOut"]
     assert report == {"kind": "STATUS", "task": "a", "status": status, "progress": 1.0}
     assert told.keys() == {"metadata"} and is_storable(told["metadata"])
-    for wrong in (b'"other": 1, ', b'"artifact": {"name": "x"}, ', b'"task": null, ', b'"status": "PENDING", '):
+    for wrong in (b'"other": 1, ', b'"window": {}, ', b'"task": null, ', b'"status": "PENDING", '):
         other = report_of(line.replace(b'"progress"', wrong + b'"progress"'))
         assert other["kind"] == "NOTE" and "malformedReport" in other["metadata"], "more than what stands beside it is wrong"
 
@@ -75,6 +75,33 @@ def test_a_status_counts_though_something_else_beside_it_makes_no_sense(beside: 
     report = report_of(f'{{"task": "a", "status": "FAILED", "metadata": {{"message": "x"}}, {beside}}}'.encode())
     metadata = {"message": "x", "leftOut": left_out}
     assert report == {"kind": "STATUS", "task": "a", "status": "FAILED", "metadata": metadata}
+
+
+@pytest.mark.parametrize(
+    ("beside", "reason"),
+    [
+        ('"time": "1960-01-01T00:00:00Z"', "time must be one since 1970"),
+        ('"metadata": {"rows": 3}', "artifact and metadata can't stand in one report"),
+        ('"status": "SUCCEEDED", "task": "a"', "artifact and status can't stand in one report"),
+        ('"other": 1', "unknown: other"),
+        ('"progress": NaN', "NaN is not JSON"),
+    ],
+)
+def test_an_artifact_in_a_line_that_makes_no_sense_is_missing(beside: str, reason: str) -> None:
+    report = report_of(f'{{"artifact": {{"name": "a.csv"}}, {beside}}}'.encode())
+    assert report == {"kind": "NOTE", "metadata": {"artifactMissing": {"name": "a.csv", "reason": reason}}}
+
+
+def test_an_artifact_whose_inputs_make_no_sense_is_missing() -> None:
+    told = report_of(b'{"artifact": {"name": "x", "inputs": "y"}}')["metadata"]["artifactMissing"]
+    assert told == {"name": "x", "reason": "artifact.inputs must be a list"}
+
+
+def test_what_runs_decides_over_what_a_line_may_hold() -> None:
+    for line in (b'{"window": {"start": 5}}', b'{"summary": {}}'):
+        assert "unknown" in report_of(line)["metadata"]["reason"]
+        assert report_of(line, "LOAD_TEST_RUN")["kind"] in ("WINDOW", "SUMMARY")
+    assert "unknown" in report_of(b'{"task": "a", "status": "FAILED"}', "LOAD_TEST_RUN")["metadata"]["reason"]
 
 
 def test_a_line_that_is_too_long_is_no_status() -> None:
@@ -149,7 +176,6 @@ def test_lines_of_the_contract(line: dict[str, Any], report: dict[str, Any]) -> 
         (b'{"task": "a", "trial": {}, "metadata": {}}', "trial and metadata can't stand"),
         (b'{"task": "a", "progress": 0.5, "time": "2026-01-02T03:04:05"}', "offset"),
         (b'{"artifact": {"mediaType": "x/y"}}', "artifact.name must be text"),
-        (b'{"artifact": {"name": "x", "inputs": "y"}}', "artifact.inputs must be a list"),
         (b"[" * 100_000, "recursion"),
         (b'{"metadata": {"x": ' + b"[" * 100 + b"]" * 100 + b"}}", "nested deeper"),
         (b'{"metadata": {"x": "' + b"x" * MAX_LINE_BYTES + b'"}}', "longer than"),
@@ -219,6 +245,7 @@ def test_a_spool_is_cut_after_as_many_lines_as_count(
     tmp_path_factory: pytest.TempPathFactory, parts: list[bytes], limit: int
 ) -> None:
     path, content = tmp_path_factory.mktemp("run") / "reports.jsonl", b"".join(parts)
+    path.touch()
     spool = ReportSpool(path, limit)
     written = b""
     for part in parts:

@@ -15,6 +15,7 @@ from app import kit_commands, load_test_commands
 from app.client import Client
 from app.container import Container
 from app.demo import run_demo_load_test
+from app.kit_view import kit_view
 from app.progress import Lines
 from app.sample_api import DOCUMENT, PAGE
 from app.server import serve
@@ -52,8 +53,21 @@ async def test_a_kit_that_did_not_succeed_is_followed_by_another(plog: Plog) -> 
 
 async def test_a_kit_that_was_never_started_is_started(plog: Plog) -> None:
     document, _ = kit_commands.demo_document()
-    await kit_commands.create(Client(plog.url, plog.token()), document)
+    client = Client(plog.url, plog.token())
+    await kit_commands.create(client, document)
+    await kit_commands.create(client, {**document, "name": f"{document['name']} of somebody"})
     assert "is PENDING from an earlier run" in await demo(plog, 1)
+
+
+def test_what_a_step_says_can_not_take_the_terminal_over() -> None:
+    output = io.StringIO()
+    attempt = {"number": 1, "cause": "EXIT_CODE", "message": "bad \x1b[2J\x1b]0;owned\x07 end\r\u009b1A"}
+    job = {"type": "DOE", "status": "FAILED", "percent": 0, "attempt": attempt, "tasks": []}
+    kit = {"number": 1, "name": "k", "status": "FAILED", "percent": 0, "jobs": [job]}
+    console = Console(file=output, width=200)
+    Lines(console).show("kit", kit_view(kit))
+    console.print(kit_view(kit).picture)
+    assert not set("\x1b\x07\r\u009b") & set(output.getvalue()) and output.getvalue().count("owned") == 2
 
 
 async def test_the_demo_load_test_is_made_once_and_started_again_until_it_has_passed(plog: Plog) -> None:

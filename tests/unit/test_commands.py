@@ -286,15 +286,26 @@ def test_exit_code_zero_with_a_failed_task_is_a_failure() -> None:
     assert [task.status for task in kit.jobs[0].tasks] == [C, F, C]
 
 
-@pytest.mark.parametrize("shown", ["model.skops", None, [], {"name": "x" * 10_000}])
-@pytest.mark.parametrize("key", ["artifactMissing", "artifactRefused"])
-def test_exit_code_zero_without_an_artifact_that_was_announced_is_a_failure(key: str, shown: Any) -> None:
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (
+            {"name": "m.skops", "reason": "its file can't be read"},
+            "`m.skops` was said to be finished and can't be kept: its file can't be read.",
+        ),
+        ("model.skops", "`model.skops`"),
+        (None, "no reason is known"),
+        ([], "`[]`"),
+        ({"name": "x" * 10_000, "reason": {"y": "z" * 10_000}}, "`xxx"),
+    ],
+)
+def test_exit_code_zero_without_an_artifact_that_was_announced_is_a_failure(told: Any, shown: str) -> None:
     kit = run(new_kit(), commands.start_kit)
     change = Change.of(kit, "worker")
-    change.emit_for_job(kit.jobs[0], EventKind.NOTE, metadata={key: shown}, sequence=1)
+    change.emit_for_job(kit.jobs[0], EventKind.NOTE, metadata={"artifactMissing": told}, sequence=1)
     kit = run(change.recorded(kit.updated_at).kit, settled(kit.jobs[0]))
     assert (kit.jobs[0].status, kit.jobs[0].attempt.cause) == (F, Cause.ARTIFACT_MISSING)
-    assert repr(shown)[:100] in kit.jobs[0].attempt.message and len(kit.jobs[0].attempt.message) < 400
+    assert shown in kit.jobs[0].attempt.message and len(kit.jobs[0].attempt.message) < 500
 
 
 def test_an_exit_code_is_kept_with_a_sentence() -> None:

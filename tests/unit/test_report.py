@@ -246,9 +246,9 @@ def test_what_the_shim_notes_of_an_artifact_always_has_room() -> None:
     for number in range(MAX_JOB_METADATA // 16_384):
         said(change, metadata={f"n{number}": "x" * 16_370})
     assert said(change, metadata={"n": "x" * 16_200}).state is ReportState.REFUSED
-    for note in ({"reason": "r" * 4_000}, {"artifactMissing": "a" * 200}, {"artifactRefused": "a", "reason": "r" * 200}):
+    for note in ({"reason": "r" * 4_000}, {"artifactMissing": {"name": "a" * 200, "reason": "r"}}):
         assert said(change, metadata=note).state is ReportState.RECORDED
-    assert change.kit.jobs[0].metadata["artifactMissing"] == "a" * 200
+    assert change.kit.jobs[0].metadata["artifactMissing"]["name"] == "a" * 200
     assert said(change, metadata={"reason": "r" * 17_000}).state is ReportState.REFUSED, "few bytes have room, not any number"
 
 
