@@ -24,6 +24,8 @@ from adapters.identity.local_issuer import LocalIssuer
 from adapters.identity.verifier import VerifierByType
 from adapters.processes.listening import ListeningProcesses
 from adapters.processes.runner import ProcessRunner
+from adapters.samples.embedded import EmbeddedSamples
+from adapters.samples.influx import BucketRefused, InfluxSamples
 from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
 from app.identity import open_local_issuer, open_verifier, read_keys
@@ -33,6 +35,7 @@ from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, ReconcilerSettings
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
 from controllers.resource_watcher import ResourceWatcher
+from domain.errors import Unavailable
 from domain.executor import LoadLimits
 from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
@@ -149,6 +152,21 @@ def _open_bus(settings: Settings) -> MemoryBus | RedisBus:
         raise WrongSetting("PLOG_REDIS__URL is no Redis URL.") from None
 
 
+async def _open_samples(settings: Settings, stack: AsyncExitStack) -> EmbeddedSamples | InfluxSamples:
+    given = settings.influxdb
+    if not given.url:
+        return EmbeddedSamples()
+    samples = InfluxSamples(given.url, given.org, given.bucket, given.token.get_secret_value())
+    await stack.enter_async_context(samples)
+    try:
+        await samples.check()
+    except BucketRefused as error:
+        raise WrongSetting(f"PLOG_INFLUXDB__{error.setting} is wrong: {error}.") from None
+    except Unavailable as error:
+        log.warning("%s Load tests run all the same, and their figures wait until it does.", error.message)
+    return samples
+
+
 def _check_sharing(settings: Settings) -> None:
     """Servers that share a Redis share everything that one makes and another has to read."""
     if not settings.redis.url:
@@ -201,6 +219,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             documents=DocumentFinder(
                 allows_private=settings.targets.allow_private_addresses, max_seconds=settings.targets.analysis_seconds
             ),
+            samples=await _open_samples(settings, stack),
             attempt_tokens=tokens,
             url_signer=signed_urls,
             secrets=AesSecretCipher(keys.derive("secrets at rest")),

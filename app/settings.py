@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
-FOR_TESTS = frozenset({"PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_SCREENSHOTS", "PLOG_VERSITYGW"})
+FOR_TESTS = frozenset({"PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_SCREENSHOTS", "PLOG_VERSITYGW", "PLOG_INFLUXD"})
 ROOT = Path(__file__).resolve().parent.parent
 EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 
@@ -62,6 +62,12 @@ def _issuer(issuer: str) -> str:
     return issuer
 
 
+def _influxdb_url(url: str) -> str:
+    if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
+        raise ValueError("must begin with http:// or https:// and name a host")
+    return url.rstrip("/")
+
+
 def _places(functions: dict[str, str]) -> dict[str, str]:
     for name, place in functions.items():
         module, colon, function = place.partition(":")
@@ -89,6 +95,15 @@ class RedisSettings(Group):
     url: str = Field("", description="`redis://…`; empty: live events stay inside the process.")
     prefix: str = Field("plog", description="Keeps installations on one Redis apart.")
     heartbeat_seconds: float = Field(2.0, gt=0, le=60, description="The longest silence of Redis that goes unnoticed.")
+
+
+class InfluxdbSettings(Group):
+    """The figures of load tests in InfluxDB 2, for dashboards, beside PLOG's own database."""
+
+    url: Annotated[str, AfterValidator(_influxdb_url)] = Field("", description="`http://…` or `https://…`; empty: none.")
+    org: str = Field("", description="The organisation, by name or ID.")
+    bucket: str = Field("plog", description="The bucket that windows are written to; it must exist.")
+    token: SecretStr = Field(SecretStr(""), description="A token that may read and write the bucket.")
 
 
 class OidcSettings(Group):
@@ -224,6 +239,7 @@ class Settings(BaseSettings):
     )
     database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings())
     redis: RedisSettings = Field(default_factory=lambda: RedisSettings())
+    influxdb: InfluxdbSettings = Field(default_factory=lambda: InfluxdbSettings())
     oidc: OidcSettings = Field(default_factory=lambda: OidcSettings())
     secrets: SecretSettings = Field(default_factory=lambda: SecretSettings())
     artifacts: ArtifactSettings = Field(default_factory=lambda: ArtifactSettings())

@@ -218,7 +218,7 @@ class LoadTestRunStore(Protocol):
     ) -> bool:
         """Store what the reports up to that number say; a window replaces one of a lower revision.
 
-        False, and nothing stored, where others were taken in since the run was read.
+        False, and nothing stored, where others were taken in since the run was read, or it has ended.
         """
         ...
 

@@ -12,6 +12,8 @@ from domain.actor import Actor, Generator, Worker
 from domain.api_document import FoundDocument
 from domain.attempt import AttemptKey
 from domain.live import Gap, Notice, Topic
+from domain.load_test_run import LoadTestRun
+from domain.metric_window import MetricWindow
 from domain.runner import EndReason, LaunchOrder, LogChunk, Observation
 from domain.secret import Sealed
 
@@ -81,6 +83,14 @@ class Bus(Protocol):
         The subscription is in force when the context is entered. Pending notices of the same key are merged, the highest version
         stays; the queue is bounded and turns into one `Gap` when it overflows.
         """
+        ...
+
+
+class Samples(Protocol):
+    """Where the samples of load tests go on their way to the windows that PLOG keeps, judges and shows."""
+
+    async def take(self, run: LoadTestRun, windows: Sequence[MetricWindow]) -> list[MetricWindow]:
+        """The windows to keep for those that the run's generator tells, in PLOG's words; what is told again changes nothing."""
         ...
 
 

@@ -85,17 +85,19 @@ async def report_load(
     given = {"reports": [asdict(report) for report in reports]}
     idempotency = Idempotency.of(str(generator.attempt), "loadTestReport", idempotency_key, given)
     while True:
+        async with services.database.snapshot() as work:
+            run = await _known(work, generator)
+        if run.has_ended:
+            error = AttemptSuperseded(GENERATOR_ATTEMPT, GENERATOR_ATTEMPT)
+            return [ReportResult.refused(each.sequence, error, consumed=False) for each in reports]
+        batch = _Batch(run.last_sequence)
+        results = [batch.judge(report) for report in reports]
+        windows = await services.samples.take(run, batch.windows)
         async with services.database.transaction() as work:
             is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-            run = await _known(work, generator)
-            if run.has_ended:
-                error = AttemptSuperseded(GENERATOR_ATTEMPT, GENERATOR_ATTEMPT)
-                return [ReportResult.refused(each.sequence, error, consumed=False) for each in reports]
-            batch = _Batch(run.last_sequence)
-            results = [batch.judge(report) for report in reports]
             if is_replay or batch.last_sequence == run.last_sequence:
                 return results
-            is_stored = await work.load_test_runs.take_in(run, batch.last_sequence, batch.windows, batch.summary)
+            is_stored = await work.load_test_runs.take_in(run, batch.last_sequence, windows, batch.summary)
             if is_stored and idempotency is not None:
                 await idempotency.complete(work, {})
         if is_stored:

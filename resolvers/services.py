@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.executor import LoadLimits
-from domain.ports import ApiDocuments, ArtifactStore, AttemptTokens, Bus, SecretCipher, UrlSigner
+from domain.ports import ApiDocuments, ArtifactStore, AttemptTokens, Bus, Samples, SecretCipher, UrlSigner
 from domain.step_template import StepTemplate
 from domain.storage import Database
 from resolvers.report_intake import ReportIntake
@@ -34,6 +34,7 @@ class Services:
     bus: Bus
     artifacts: ArtifactStore
     documents: ApiDocuments
+    samples: Samples
     attempt_tokens: AttemptTokens
     url_signer: UrlSigner
     secrets: SecretCipher

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from adapters.bus.memory import MemoryBus
 from adapters.documents.finder import DocumentFinder
+from adapters.samples.embedded import EmbeddedSamples
 from adapters.secret_cipher import AesSecretCipher
 from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey, Cause, Ending
@@ -235,6 +236,7 @@ def fake_services(database: Database, **values: object) -> Services:
         bus=bus,
         artifacts=artifacts,
         documents=DocumentFinder(allows_private=True, max_seconds=10),
+        samples=EmbeddedSamples(),
         attempt_tokens=signer,
         url_signer=signer,
         secrets=AesSecretCipher({"test": b"k" * 64}),

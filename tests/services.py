@@ -14,9 +14,11 @@ import threading
 import uuid
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import httpx
 import pytest
+from influxdb_client.client.influxdb_client import InfluxDBClient
 
 from tests.waiting import eventually_sync
 
@@ -65,6 +67,13 @@ def unprivileged() -> list[str]:
     if os.geteuid() != 0:
         return []
     return [require_program("setpriv"), "--bounding-set=-dac_override,-dac_read_search", "--"]
+
+
+def require_built(name: str) -> str:
+    """The path of a program of that name, installed or built by deploy/dev/tools.sh; without it, `missing`."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "plog" / "bin"
+    found = os.environ.get(f"PLOG_{name.upper()}") or shutil.which(name) or shutil.which(name, path=str(cache))
+    return found or missing(name)
 
 
 class Server(ABC):
@@ -169,6 +178,53 @@ class RedisServer(Server):
                 connection.sendall(b"PING\r\n")
                 return connection.recv(16).startswith(b"+PONG")
         except OSError:
+            return False
+
+
+class InfluxServer(Server):
+    """An InfluxDB 2 with an organisation `plog`, a bucket `plog` and a token that may do everything."""
+
+    ORG = BUCKET = "plog"
+    TOKEN = "a-token-of-the-tests"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._program = require_built("influxd")
+
+    @property
+    def url(self) -> str:
+        """`http://…`."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings with which PLOG uses it, without their prefix."""
+        given = {"URL": self.url, "ORG": self.ORG, "BUCKET": self.BUCKET, "TOKEN": self.TOKEN}
+        return {f"INFLUXDB__{name}": value for name, value in given.items()}
+
+    def create(self) -> None:
+        """Start it and set it up."""
+        self.start()
+        names = {"username": "admin", "password": "a-password-of-the-tests", "org": self.ORG, "bucket": self.BUCKET}
+        httpx.post(f"{self.url}/api/v2/setup", json={**names, "token": self.TOKEN}).raise_for_status()
+
+    def query(self, flux: str) -> list[dict[str, Any]]:
+        """The rows that a Flux query finds in the bucket, from where `from(bucket)` would stand on."""
+        with InfluxDBClient(self.url, self.TOKEN, org=self.ORG) as client:
+            tables = client.query_api().query(
+                f'from(bucket: "{self.BUCKET}") |> range(start: 0, stop: 2100-01-01T00:00:00Z) {flux}'
+            )
+            return [record.values for table in tables for record in table.records]
+
+    def _command(self) -> list[str]:
+        places = {"--bolt-path": "influxd.bolt", "--sqlite-path": "influxd.sqlite", "--engine-path": "engine"}
+        paths = [part for option, name in places.items() for part in (option, str(self.folder / name))]
+        return [self._program, "--reporting-disabled", "--http-bind-address", f"{HOST}:{self.port}", *paths]
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=1).is_success
+        except httpx.HTTPError:
             return False
 
 

@@ -119,7 +119,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         values: dict[str, Any] = {"last_sequence": last_sequence}
         if summary is not None:
             values["summary"] = dict(summary)
-        is_next = (RUN.c.id == run.id) & (RUN.c.last_sequence == run.last_sequence)
+        is_next = (RUN.c.id == run.id) & (RUN.c.last_sequence == run.last_sequence) & RUN.c.ended_at.is_(None)
         if (await self._connection.execute(RUN.update().where(is_next).values(values))).rowcount == 0:
             return False
         latest = {(each.start, each.scenario): each for each in sorted(windows, key=lambda each: each.revision)}

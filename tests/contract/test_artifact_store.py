@@ -22,7 +22,7 @@ from domain.attempt import AttemptKey
 from domain.errors import NotFound, Unavailable, ValidationFailed
 from domain.ports import ArtifactStore
 from domain.upload import UploadOffsetMismatch
-from tests.services import HOST, Server, missing
+from tests.services import HOST, Server, require_built
 
 CONTENT = random.Random(3).randbytes(9_000_001)
 CREDENTIALS = {"access_key_id": "plog", "secret_access_key": "plog-secret"}
@@ -33,9 +33,7 @@ class S3Server(Server):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "plog" / "bin"
-        found = os.environ.get("PLOG_VERSITYGW") or shutil.which("versitygw") or shutil.which("versitygw", path=str(cache))
-        self._program = found or missing("versitygw")
+        self._program = require_built("versitygw")
         (folder / "buckets" / "plog").mkdir(parents=True)
         (folder / "metadata").mkdir()
 

@@ -1,0 +1,91 @@
+"""Runs whose windows go to InfluxDB too: with either of the two away in mid-run, both end up with all of k6's requests."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import PlogServer
+from tests.e2e.test_load_test_run import VERDICTS, check_figures, load_test, reaches, read, scenario, site, start, target
+from tests.services import InfluxServer
+from tests.sites import Site
+from tests.waiting import eventually
+
+__all__ = ["site"]
+SETTINGS = {"LOAD_TESTS__WINDOW_SECONDS": "1"}
+
+
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
+    server = InfluxServer(tmp_path_factory.mktemp("influx"))
+    server.create()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def server(tmp_path: Path, influx: InfluxServer) -> AsyncIterator[PlogServer]:
+    server = PlogServer(tmp_path / "plog", SETTINGS | influx.settings)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def stored(influx: InfluxServer, load_test: str) -> int:
+    """How many requests InfluxDB has of a load test of this scenario, by its title's number."""
+    rows = influx.query('|> filter(fn: (r) => r._field == "requests" and r.scenario == "größe")')
+    return sum(row["_value"] for row in rows if row["load_test"] == load_test)
+
+
+async def test_both_may_be_away_in_mid_run(server: PlogServer, influx: InfluxServer, site: Site) -> None:
+    of = await target(server, site.address + "/openapi.json")
+    run = await start(server, await load_test(server, of, scenario(seconds=12)))
+
+    async def windows() -> int:
+        metrics = (await read(server, run))["metrics"]
+        return len(metrics[0]["requests"]) if metrics else 0
+
+    async def reach(count: int) -> None:
+        async def is_there() -> bool:
+            return await windows() >= count
+
+        await eventually(is_there, deadline=30)
+
+    await reach(2)
+    influx.kill()
+    asked, before = len(site.asked), await windows()
+    await eventually(lambda: len(site.asked) > asked + 400, deadline=30)
+    assert await windows() <= before + 1, "a window is in PLOG when InfluxDB has it"
+    influx.start()
+    await reach(before + 2)
+    await server.kill()
+    asked = len(site.asked)
+    await eventually(lambda: len(site.asked) > asked + 300, deadline=30)
+    await server.start()
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "PASSED", found
+    check_figures(found)
+    assert found["k6Requests"] == stored(influx, "1") > 1000
+
+
+async def test_a_server_starts_without_influxdb_and_its_figures_wait(
+    server: PlogServer, influx: InfluxServer, site: Site
+) -> None:
+    await server.stop()
+    influx.kill()
+    await server.start()
+    assert "InfluxDB" in server.log.read_text()
+    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=2)))
+    await eventually(lambda: len(site.asked) > 100, deadline=30)
+    influx.start()
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "PASSED" and found["figures"][0]["requests"] == found["k6Requests"], found
+
+
+@pytest.mark.parametrize("name", ["TOKEN", "ORG", "BUCKET"])
+async def test_a_wrong_setting_is_named_at_the_start(tmp_path: Path, influx: InfluxServer, name: str) -> None:
+    server = PlogServer(tmp_path / "plog", influx.settings | {f"INFLUXDB__{name}": "wrong"})
+    ended = server.run("serve")
+    assert ended.returncode != 0 and f"PLOG_INFLUXDB__{name} is wrong" in ended.stderr and "Traceback" not in ended.stderr
