@@ -43,6 +43,31 @@ class ReportFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReport:
+    """A report as it was written down and is kept, by its checksum; `size` is in bytes."""
+
+    run_id: int
+    format: ReportFormat
+    sha256: str
+    size: int
+
+    @property
+    def location(self) -> str:
+        """The key of its content in the artifact store, and the path of its download."""
+        return f"reports/{self.run_id}/{self.sha256}.{self.format.suffix}"
+
+    @property
+    def name(self) -> str:
+        """What its file is called."""
+        return report_name(self.run_id, self.format)
+
+
+def report_name(run_id: int, form: ReportFormat) -> str:
+    """What the file of a run's report is called."""
+    return f"run-{run_id}.{form.suffix}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """Rows of texts below `heads`; the first `labels` columns are words, the others numbers. The `bad` rows stand out."""
 
@@ -232,7 +257,7 @@ def _analysis(analysis: LoadTestAnalysis | None) -> Section:
     confidence = shown(found.confidence, "")
     score = "" if found.score is None else f"Score {found.score:.0f} of 100, where 100 is free of problems. "
     notes = (
-        f"{analysis.kind} analysis {analysis.id}{against}. {score}Confidence {confidence}.",
+        f"Analysis {analysis.id} ({analysis.kind.lower().replace('_', ' ')}){against}. {score}Confidence {confidence}.",
         *found.remarks,
         *(() if found.findings else ("Nothing was found.",)),
     )

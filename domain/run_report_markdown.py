@@ -13,7 +13,8 @@ from domain.time_plot import Panel, TimePlot, peaks
 COLUMNS = 60
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOTHING = " "
-MARKS = re.compile(r"[\\`*_\[\]<>#|~&$]|^[-+=](?=[-=\s]|$)|(?<=\d)[.)](?=\s|$)")
+MARKS = re.compile(r"[\\`*_\[\]<>#|~&$]|^[-+=](?=[-=\s]|$)")
+NUMBER = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
 
 
@@ -86,7 +87,7 @@ def _block(value: float | None, most: float) -> str:
 
 def plain(text: str) -> str:
     """A text on one line, with which Markdown does nothing, wherever it stands."""
-    return MARKS.sub(lambda mark: f"\\{mark[0]}", _on_one_line(text))
+    return NUMBER.sub(r"\1\\\2", MARKS.sub(r"\\\g<0>", _on_one_line(text)))
 
 
 def _in_fence(text: str) -> str:
