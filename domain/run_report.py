@@ -151,7 +151,9 @@ def _time(at: datetime | None) -> str:
 
 
 def _thresholds(run: LoadTestRun) -> Section:
-    title, judged = "Thresholds", run.thresholds
+    title, places = "Thresholds", {name: place for place, name in enumerate((None, *run.names.values()))}
+    # k6 tells them in any order
+    judged = sorted(run.thresholds, key=lambda each: (places.get(each.scenario, len(places)), each.metric, each.condition))
     if not judged:
         why = "k6 came to no summary." if not run.summary.get("metrics") else "The load test has none."
         return Section(title=title, notes=(f"Nothing was judged: {why}",))
@@ -211,7 +213,9 @@ def _over_time(run: LoadTestRun, series: MetricSeries | None, resources: Sequenc
         Panel(title="Error rate", unit="", lines=(PlotLine(name="error rate", values=series.error_rate),)),
         Panel(title="Virtual users", unit="VUs", lines=(PlotLine(name="VUs", values=series.vus),)),
     ]
-    notes = [f"All scenarios together, in windows of {seconds} s; times are UTC."]
+    notes = [
+        f"All scenarios together, in windows of {seconds} s. The first and the last are cut off by begin and end. Times are UTC."
+    ]
     for name, unit in (("CPU", "millicores"), ("Memory", "MB")):
         lines = [PlotLine(name=each.name, values=_at(each, starts)) for each in resources if each.unit == unit]
         lines = [each for each in lines if any(value is not None for value in each.values)]
@@ -339,4 +343,4 @@ def _number(value: float | None) -> str:
     """To three digits at least; whole numbers as such."""
     if value is None:
         return UNKNOWN
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits_of(value)}f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:z,.{digits_of(value)}f}"

@@ -146,7 +146,7 @@ def _plot(part: Element, plot: TimePlot) -> None:
 
 
 def _panel(picture: Element, plot: TimePlot, panel: Panel, top: float, ticks: Sequence[float]) -> None:
-    levels = level_ticks(panel.greatest)
+    levels = level_ticks(panel.greatest or (1.0 if panel.unit else 0.01))
     right, floor = WIDTH - RIGHT, top + HEIGHT
     for x in ticks:
         _straight(picture, (x, top), (x, floor), "#e9ecef")

@@ -77,9 +77,7 @@ def peaks(values: Column, columns: int) -> list[float | None]:
 
 
 def level_ticks(greatest: float, most: int = 4) -> list[float]:
-    """Round levels from zero to the first that is not below `greatest`, at most so many above zero."""
-    if not greatest > 0.0:
-        return [0.0, 1.0]
+    """Round levels from zero to the first that is not below `greatest`, which is above zero; at most so many above zero."""
     magnitude = 10.0 ** math.floor(math.log10(greatest / most))
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10, 20) if factor * magnitude * most >= greatest * (1 - 1e-9))
     return [round(number * step, 12) for number in range(math.ceil(greatest / step - 1e-9) + 1)]

@@ -51,7 +51,7 @@ def test_levels_are_few_and_reach_the_greatest(greatest: float) -> None:
 
 @pytest.mark.parametrize(
     ("greatest", "levels"),
-    [(0.0, [0, 1]), (1.0, [0, 0.25, 0.5, 0.75, 1]), (480, [0, 200, 400, 600]), (0.003, [0, 0.001, 0.002, 0.003])],
+    [(1.0, [0, 0.25, 0.5, 0.75, 1]), (480, [0, 200, 400, 600]), (0.003, [0, 0.001, 0.002, 0.003])],
 )
 def test_levels_are_round(greatest: float, levels: list[float]) -> None:
     assert level_ticks(greatest) == pytest.approx(levels)
