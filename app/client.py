@@ -1,5 +1,6 @@
 """A small GraphQL client for the commands: they talk to a server as any other client does."""
 
+import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -39,6 +40,17 @@ class Client:
         if "code" in payload:
             raise ServerRefused(payload["message"])
         return payload
+
+    async def download(self, url: str, sha256: str) -> bytes:
+        """What a link of the server leads to, checked by its checksum."""
+        try:
+            async with httpx.AsyncClient(timeout=30) as client:
+                response = await client.get(url)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise NoAnswer(f"Nothing answers at the server's link {url} ({error or type(error).__name__}).") from None
+        if response.status_code != 200 or hashlib.sha256(response.content).hexdigest() != sha256:
+            raise ServerRefused(f"The server's link {url} does not lead to the file (status {response.status_code}).")
+        return response.content
 
     async def stream(self, query: str, **variables: Any) -> AsyncGenerator[dict[str, Any], None]:
         """The frames of a subscription, over server-sent events; `NoAnswer` where the stream breaks off."""

@@ -1,15 +1,18 @@
 """The commands that talk to a server as any client does: `plog token`, `plog kit …` and `plog load-test …`."""
 
+import sys
 from collections.abc import Coroutine
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
 
 from app import kit_commands, load_test_commands, terminal
 from app.client import Client, ServerRefused
+from app.comparison_view import show_comparison
 from app.identity import demo_token
 from app.terminal import console, errors
 
@@ -22,6 +25,16 @@ load_test = typer.Typer(
 )
 app.add_typer(load_test, name="load-test")
 TOKEN_LIFETIME = timedelta(days=1)
+STANDARD_OUTPUT = Path("-")
+Result = TypeVar("Result")
+
+
+class Form(StrEnum):
+    """How a report is written down, as the command's option names it."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+
 
 Number = Annotated[int, typer.Argument(help="The kit's number.")]
 ServerUrl = Annotated[str, typer.Option("--server", help="The server's address; this machine's settings say where by default.")]
@@ -33,6 +46,7 @@ LoadTestNumber = Annotated[int, typer.Argument(help="The load test's number.")]
 RunNumber = Annotated[int, typer.Argument(help="The run's number.")]
 WatchRun = Annotated[bool, typer.Option("--watch", help="Show its windows until the verdict, as `load-test watch` does.")]
 RunAsJson = Annotated[bool, typer.Option("--json", help="Print the run as JSON, and nothing else, to standard output.")]
+RunNumbers = Annotated[list[int], typer.Argument(metavar="RUN", help="The runs' numbers; the first is the baseline.")]
 RunTimeout = Annotated[float | None, typer.Option(help="Seconds after which to stop watching; the run goes on.", min=0)]
 Key = Annotated[
     str | None, typer.Option("--idempotency-key", help="A name for this call: repeated with the same one, it is done once.")
@@ -169,6 +183,60 @@ def load_test_watch(
     _show_run(client, load_test_commands.find_run(client, number), watch=True, timeout=timeout, as_json=as_json)
 
 
+@load_test.command("report")
+def load_test_report(
+    number: RunNumber,
+    form: Annotated[Form, typer.Option("--format", help="How to write it down.")] = Form.HTML,
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; - for standard output. By default run-NUMBER.html or .md, here.")
+    ] = None,
+    key: Key = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print run and file as JSON, and nothing else.")] = False,
+    server: ServerUrl = "",
+    token: Token = "",
+) -> None:
+    """Write the report of a run that has ended to a file; the exit code is that of the run's verdict."""
+    client = _client(server, token)
+    if as_json and output == STANDARD_OUTPUT:
+        raise typer.BadParameter("can't go to standard output beside --json", param_hint="--output")
+    run, made, content = _asked(load_test_commands.report(client, number, form.upper(), key))
+    if output == STANDARD_OUTPUT:
+        sys.stdout.buffer.write(content)
+    else:
+        file = output or Path(made["name"])
+        try:
+            file.write_bytes(content)
+        except OSError as error:
+            raise _otherwise(ServerRefused(f"The report can't be written to {file}: {error.strerror}.")) from None
+        if as_json:
+            del made["downloadUrl"]  # opens the report to whoever reads the log
+            print(orjson.dumps({"run": run, "report": {**made, "file": str(file)}}).decode())  # noqa: T201
+        else:
+            console.print(f"Run {run['number']} is {run['status']}; its report is in {file}.", highlight=False, soft_wrap=True)
+    raise typer.Exit(load_test_commands.EXIT_CODES.get(run["status"], load_test_commands.OTHERWISE))
+
+
+@load_test.command("compare")
+def load_test_compare(
+    numbers: RunNumbers,
+    scenarios: Annotated[
+        list[str] | None, typer.Option("--scenario", help="Only the scenario of this name; may be given several times.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Of each interval, 0.5 to 0.999.")] = 0.99,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")] = False,
+    server: ServerUrl = "",
+    token: Token = "",
+) -> None:
+    """Hold runs against the first of them: 0 where no figure is worse, 1 where one is, 2 where that can't be told."""
+    client = _client(server, token)
+    found = _asked(load_test_commands.compare(client, numbers, scenarios, confidence))
+    if as_json:
+        print(orjson.dumps(found).decode())  # noqa: T201
+    else:
+        show_comparison(console, found)
+    raise typer.Exit(load_test_commands.comparison_code(found))
+
+
 def _show_run(
     client: Client,
     asked: Coroutine[Any, Any, dict[str, Any]],
@@ -178,19 +246,28 @@ def _show_run(
     as_json: bool = False,
 ) -> None:
     """Do what is asked and tell of its run, or watch it to its verdict. JSON is alone on standard output."""
-    try:
-        found = terminal.run(asked)
-        if watch:
-            found = terminal.run(load_test_commands.watch(client, errors if as_json else console, found["id"], timeout))
-    except ServerRefused as error:
-        terminal.tell(error)
-        raise typer.Exit(load_test_commands.OTHERWISE) from None
+    found = _asked(asked)
+    if watch:
+        found = _asked(load_test_commands.watch(client, errors if as_json else console, found["id"], timeout))
     if as_json:
         print(orjson.dumps(found).decode())  # noqa: T201
     elif not watch:
         console.print(f"Run {found['number']} is {found['status']}.", highlight=False)
     if watch and found["status"] != "PASSED":
         raise typer.Exit(load_test_commands.EXIT_CODES.get(found["status"], load_test_commands.OTHERWISE))
+
+
+def _asked(work: Coroutine[Any, Any, Result]) -> Result:
+    """What the server answers; a refusal ends the command with an exit code that is no verdict's."""
+    try:
+        return terminal.run(work)
+    except ServerRefused as error:
+        raise _otherwise(error) from None
+
+
+def _otherwise(problem: Exception) -> typer.Exit:
+    terminal.tell(problem)
+    return typer.Exit(load_test_commands.OTHERWISE)
 
 
 def _client(server: str, token: str) -> Client:

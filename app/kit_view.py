@@ -8,7 +8,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from app.progress import View, plain
+from app.progress import View
+from app.terminal import printable
 
 STYLES = {"SUCCEEDED": "green", "FAILED": "red", "CANCELLED": "yellow", "RUNNING": "cyan", "QUEUED": "blue", "PENDING": "dim"}
 STEP_PERCENT = 10
@@ -47,5 +48,5 @@ def _drawn(kit: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [title.append(f" · {int(kit['percent'])} %"), table]
     for job in kit["jobs"]:
         if job["attempt"]["message"]:
-            parts.append(Text(plain(f"{job['type']}: {job['attempt']['message']}"), "red"))
+            parts.append(Text(printable(f"{job['type']}: {job['attempt']['message']}"), "red"))
     return Group(*parts)

@@ -1,6 +1,7 @@
-"""What `plog load-test …` does on a server: starting, watching and stopping runs, as any client would."""
+"""What `plog load-test …` does on a server, as any client would: runs are started, watched, stopped, compared and reported."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -28,6 +29,14 @@ FIND_RUN = f"query FindRun($number: Int!) {{ loadTestRunByNumber(number: $number
 WATCH = f"""subscription WatchRun($id: ID!) {{ loadTestMetrics(runId: $id) {{ {RUN}
   series {{ scenario windowStart tps p50 p95 errorRate vus }}
   pods {{ windowStart actualUsage {{ cpuMillicores memoryMb }} }} }} }}"""
+REPORT = f"""mutation LoadTestRunReport($id: ID!, $format: RunReportFormat!, $key: String) {{
+  loadTestRunReport(runId: $id, format: $format, idempotencyKey: $key) {{
+  ... on LoadTestRunReportPayload {{ report {{ format name mediaType size sha256 downloadUrl }} }} {REFUSED} }} }}"""
+COMPARE = """query CompareRuns($ids: [ID!]!, $scenarios: [String!], $confidence: Float!) {
+  loadTestComparison(runIds: $ids, scenarios: $scenarios, confidence: $confidence) {
+    confidence baseline { id number title status message }
+    runs { run { id number title status message } isSameLoad remarks scenarios { scenario windows baselineWindows differences {
+      figure unit verdict baseline value difference low high pValue reason } } } } }"""
 
 
 async def start(client: Client, number: int, key: str | None = None) -> dict[str, Any]:
@@ -87,3 +96,32 @@ async def follow(client: Client, progress: Progress, run_id: str) -> dict[str, A
             if run["status"] in VERDICTS:
                 return run
     raise AssertionError("frames come without end")
+
+
+async def report(client: Client, number: int, form: str, key: str | None = None) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """The run of that number, its report in that format (`HTML`, `MARKDOWN`) as the server tells of it, and its content."""
+    run = await find_run(client, number)
+    made = (await client.command("loadTestRunReport", REPORT, id=run["id"], format=form, key=key))["report"]
+    return run, made, await client.download(made["downloadUrl"], made["sha256"])
+
+
+async def compare(client: Client, numbers: Sequence[int], scenarios: Sequence[str] | None, confidence: float) -> dict[str, Any]:
+    """The runs after the first held against the first."""
+    ids = [(await find_run(client, number))["id"] for number in numbers]
+    found = await client.run(COMPARE, ids=ids, scenarios=scenarios or None, confidence=confidence)
+    comparison: dict[str, Any] = found["loadTestComparison"]
+    return comparison
+
+
+def comparison_code(comparison: Mapping[str, Any]) -> int:
+    """The exit code: 0 where nothing is worse, 1 where something is, 2 where that can't be said.
+
+    Of a run that is neither PASSED nor FAILED no figure can be relied on, and of one without a single verdict there is none.
+    """
+    runs = comparison["runs"]
+    if any(run["status"] not in EXIT_CODES for run in (comparison["baseline"], *(each["run"] for each in runs))):
+        return OTHERWISE
+    verdicts = [{one["verdict"] for each in run["scenarios"] for one in each["differences"]} for run in runs]
+    if any("WORSE" in each for each in verdicts):
+        return EXIT_CODES["FAILED"]
+    return EXIT_CODES["PASSED"] if all(each - {"UNKNOWN"} for each in verdicts) else OTHERWISE

@@ -8,7 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.progress import View, plain
+from app.progress import View
+from app.terminal import printable
 
 STYLES = {"PASSED": "green", "FAILED": "red", "ERROR": "red", "INVALID": "red", "ABORTED": "yellow", "RUNNING": "cyan"}
 SHOWN_WINDOWS = 8
@@ -52,7 +53,7 @@ def _number(value: float | None, form: str) -> str:
 
 def _title(run: Mapping[str, Any]) -> str:
     place = "" if run["placeInQueue"] is None else f" (place {run['placeInQueue']} of those that wait)"
-    return f"Run {run['number']} · {run['title']} · {run['status']}{place}"
+    return f"Run {run['number']} · {printable(run['title'])} · {run['status']}{place}"
 
 
 def _clock(start: str) -> str:
@@ -66,7 +67,7 @@ def _described(run: Mapping[str, Any], windows: Mapping[str, Window]) -> dict[st
         + "  ".join(f"{name} {shown(window)}" for name, shown in COLUMNS.items() if shown(window) != UNKNOWN)
         for start, window in windows.items()
     }
-    return {**lines, "run": _title(run) + (f": {run['message']}" if run["message"] else "")}
+    return {**lines, "run": _title(run) + (f": {printable(run['message'])}" if run["message"] else "")}
 
 
 def _drawn(run: Mapping[str, Any], windows: Mapping[str, Window]) -> RenderableType:
@@ -80,5 +81,5 @@ def _drawn(run: Mapping[str, Any], windows: Mapping[str, Window]) -> RenderableT
     if windows:
         parts.append(table)
     if run["message"]:
-        parts.append(Text(plain(run["message"]), style))
+        parts.append(Text(printable(run["message"]), style))
     return Group(*parts)

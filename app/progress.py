@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import unicodedata
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from app.client import Client, NoAnswer, ServerRefused
+from app.terminal import printable
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
@@ -24,11 +24,6 @@ class View:
 
     picture: RenderableType
     lines: Mapping[str, str]
-
-
-def plain(text: str) -> str:
-    """The text without control characters, which could clear a terminal, forge its lines or name its window."""
-    return "".join("\ufffd" if unicodedata.category(character) == "Cc" else character for character in text)
 
 
 class Progress(Protocol):
@@ -65,7 +60,7 @@ class Picture:
 
     def say(self, sentence: str) -> None:
         """Print it above the picture."""
-        self._live.console.print(plain(sentence), style="yellow", markup=False, highlight=False, soft_wrap=True)
+        self._live.console.print(printable(sentence), style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 class Lines:
@@ -85,7 +80,7 @@ class Lines:
 
     def say(self, sentence: str) -> None:
         """Print it."""
-        self._console.print(plain(sentence), markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
 
 
 async def followed(client: Client, progress: Progress, query: str, **variables: Any) -> AsyncGenerator[dict[str, Any], None]:

@@ -29,3 +29,8 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 def tell(problem: Exception) -> None:
     """One sentence on standard error."""
     errors.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """A text of somebody else on one line, without what would steer the terminal."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

@@ -49,5 +49,9 @@ def shown(value: float, unit: str) -> str:
     """A figure for people, to three digits at least; shares as percent."""
     if not unit:
         return f"{100.0 * value:.3g} %"
-    digits = max(0, 3 - len(str(int(abs(value)))))
-    return f"{value:,.{digits}f} {unit}"
+    return f"{value:,.{digits_of(value)}f} {unit}"
+
+
+def digits_of(value: float) -> int:
+    """How many digits after the point show three in all, or more where the number is great."""
+    return max(0, 3 - len(str(int(abs(value)))))

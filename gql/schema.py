@@ -15,6 +15,7 @@ from gql.mutations.load_test import LoadTestMutation
 from gql.mutations.load_test_analysis import LoadTestAnalysisMutation
 from gql.mutations.load_test_run import LoadTestRunMutation
 from gql.mutations.project import ProjectMutation
+from gql.mutations.run_report import RunReportMutation
 from gql.mutations.target import TargetMutation
 from gql.mutations.task import TaskMutation
 from gql.queries.comparison import ComparisonQueries
@@ -60,6 +61,7 @@ class Mutation(
     LoadTestMutation,
     LoadTestRunMutation,
     LoadTestAnalysisMutation,
+    RunReportMutation,
 ):
     """Every mutation."""
 

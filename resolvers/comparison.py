@@ -44,7 +44,7 @@ async def measured_run(work: UnitOfWork, run_id: int) -> MeasuredRun:
 def check_ended(run: LoadTestRun) -> None:
     """Refuse a run whose figures still change."""
     if not run.has_ended:
-        reason = f"Run {run.id} is {run.status}: only a run that has ended can be compared or analysed."
+        reason = f"Run {run.id} is {run.status}: only a run that has ended can be compared, analysed or reported."
         raise IllegalTransition(f"Run {run.id}", run.status, "ANALYZED", reason)
 
 

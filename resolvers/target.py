@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,23 +11,21 @@ from typing import Any
 from domain.actor import Actor
 from domain.api_document import ApiDocument, Drift, FoundDocument, drift
 from domain.endpoint import Endpoint
-from domain.errors import IllegalTransition, Unavailable, VersionConflict
+from domain.errors import IllegalTransition, VersionConflict
 from domain.load_test_storage import WrittenEndpoints
 from domain.openapi import read_openapi
 from domain.query import EndpointQuery, Page, TargetQuery
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis, document_location, target_definition
 from domain.uncollected import uncollected
-from domain.upload import UploadOffsetMismatch
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.project import read_project
 from resolvers.services import Services
-from resolvers.upload import take_in
+from resolvers.upload import keep
 from resolvers.versioned import Command, known, run
 
 log = logging.getLogger(__name__)
-STORING_ROUNDS = 100
 
 
 async def add_target(
@@ -105,7 +102,7 @@ async def analyze_target(
     api, written, differs = await asyncio.to_thread(_read, services, found, before)
     found = replace(found, raw={})  # which is large, and not needed any more
     sha256 = await asyncio.to_thread(lambda: hashlib.sha256(found.content).hexdigest())
-    await _keep(services, sha256, found.content)
+    await keep(services, document_location(sha256), sha256, found.content)
 
     async def record(work: UnitOfWork, target: Target, subject: str) -> Target | None:
         if (target.definition, target.analysis) != (seen.definition, seen.analysis):
@@ -161,21 +158,6 @@ async def refuse_archived(work: UnitOfWork, project_id: int, wanted: str) -> Non
     project = await read_project(work, project_id)
     if project.archived_at is not None:
         raise IllegalTransition(f"Project {project_id}", "ARCHIVED", wanted, f"Project {project_id} is archived.")
-
-
-async def _keep(services: Services, sha256: str, content: bytes) -> None:
-    """Have the text in the artifact store; others may be about to store the same, or have stopped in the middle."""
-    location = document_location(sha256)
-    for _ in range(STORING_ROUNDS):
-        offset = await services.artifacts.upload_offset(location)
-        with suppress(UploadOffsetMismatch):
-            await take_in(services, location, sha256, len(content), offset, _once(content[offset:]))
-            return
-    raise Unavailable("The document could not be stored, as others were storing it too. Trying again is safe.")
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
 
 
 async def read_target(work: UnitOfWork, target_id: int) -> Target:

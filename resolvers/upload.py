@@ -1,13 +1,20 @@
-"""Files that people bring: a zip of decks is uploaded first and then named by its checksum in a kit's definition."""
+"""Files on their way to the artifact store: those that people bring and those that are made here.
+
+A zip of decks is uploaded first and then named by its checksum in a kit's definition.
+"""
 
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from domain.actor import Actor
 from domain.deck_archive import MAX_TOTAL_BYTES
-from domain.errors import ValidationFailed
+from domain.errors import Unavailable, ValidationFailed
+from domain.upload import UploadOffsetMismatch
 from resolvers.authorisation import require_person
 from resolvers.services import Services
+
+STORING_ROUNDS = 100
 
 
 def upload_path(subject: str, sha256: str) -> str:
@@ -38,6 +45,20 @@ async def take_in(services: Services, location: str, sha256: str, size: int, off
         return
     if await services.artifacts.append(location, offset, _no_more_than(chunks, size - offset)) >= size:
         await services.artifacts.complete(location, sha256=sha256, size=size)
+
+
+async def keep(services: Services, location: str, sha256: str, content: bytes) -> None:
+    """Have the content in the artifact store; others may be about to store the same, or have stopped in the middle."""
+    for _ in range(STORING_ROUNDS):
+        offset = await services.artifacts.upload_offset(location)
+        with suppress(UploadOffsetMismatch):
+            await take_in(services, location, sha256, len(content), offset, _once(content[offset:]))
+            return
+    raise Unavailable("The content could not be stored, as others were storing it too. Trying again is safe.")
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 async def _no_more_than(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:

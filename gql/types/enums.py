@@ -26,6 +26,7 @@ from domain.query import MetricsInclude as MetricsInclude
 from domain.query import NamedOrder as NamedOrder
 from domain.report import ReportState as ReportState
 from domain.run_figure import RunFigure as RunFigure
+from domain.run_report import ReportFormat as ReportFormat
 from domain.status import Status as Status
 
 strawberry.enum(
@@ -228,5 +229,13 @@ strawberry.enum(
     description=(
         "What analyses are sorted by: `NUMBER` (the order in which they were made), `SCORE`, `CONFIDENCE`. Equal ones are "
         "sorted by number."
+    ),
+)
+strawberry.enum(
+    ReportFormat,
+    name="RunReportFormat",
+    description=(
+        "How a run's report is written down. `HTML`: one page with plots that needs nothing else, for screens and paper. "
+        "`MARKDOWN`: for pages and threads that people write; its plots are lines of block characters."
     ),
 )

@@ -41,6 +41,7 @@ WITHOUT_A_VERSION = {
     "loadTestReport",
     "loadTestQuickStart",
     "loadTestAnalyze",
+    "loadTestRunReport",  # of a run that has ended, which does not change any more
 }
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
 RESOLVED_FIELDS = {

@@ -48,6 +48,12 @@ async def test_a_run_from_the_terminal(server: PlogServer, site: Site) -> None:
     again = await plog(server, "watch", "1")
     assert again.returncode == 0 and "PASSED" in again.stdout
     assert (await plog(server, "watch", "2")).returncode == 1
+    reports = [await plog(server, "report", number, "--format", "markdown", "--output", "-") for number in ("1", "2")]
+    assert [each.returncode for each in reports] == [0, 1]
+    assert "| met | größe | http\\_req\\_duration |" in reports[0].stdout and "CPU of " in reports[0].stdout, reports
+    assert "| MISSED | größe | http\\_req\\_failed |" in reports[1].stdout
+    short = await plog(server, "compare", "1", "2")
+    assert short.returncode == 2 and "at least 8 are needed" in short.stdout, short
 
 
 async def test_a_run_that_is_stopped_is_no_success(server: PlogServer, site: Site) -> None:

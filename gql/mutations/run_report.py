@@ -1,0 +1,53 @@
+"""Having the report of a run written down."""
+
+from typing import Annotated
+
+import strawberry
+
+from domain.errors import UserError
+from gql import errors, ids
+from gql.context import Info
+from gql.mutations.kit import IdempotencyKey
+from gql.mutations.load_test_run import RunId
+from gql.types.enums import ReportFormat
+from gql.types.run_report import LoadTestRunReport
+from resolvers import run_report as reports
+
+
+@strawberry.type(description="The report is there.")
+class LoadTestRunReportPayload:
+    report: LoadTestRunReport = strawberry.field(description="The report.")
+
+
+LoadTestRunReportAnswer = Annotated[
+    LoadTestRunReportPayload
+    | errors.ValidationFailed
+    | errors.NotFound
+    | errors.IllegalTransition
+    | errors.IdempotencyKeyReused
+    | errors.PermissionDenied,
+    strawberry.union("LoadTestRunReportAnswer", description="The report, or why there is none."),
+]
+
+
+@strawberry.type
+class RunReportMutation:
+    @strawberry.mutation(
+        description=(
+            "Write down the report of a run that has ended, with its latest analysis, and keep it; takes seconds for runs of "
+            "many hours. A repeat is the same report, unless the run was analysed since."
+        )
+    )
+    async def load_test_run_report(
+        self,
+        info: Info,
+        run_id: RunId,
+        format: Annotated[ReportFormat, strawberry.argument(description="How to write it down.")] = ReportFormat.HTML,
+        idempotency_key: IdempotencyKey = None,
+    ) -> LoadTestRunReportAnswer:
+        services, actor = info.context.services, info.context.actor
+        try:
+            made = await reports.report_run(services, actor, ids.run_number(run_id), format, idempotency_key)
+        except UserError as error:
+            return errors.union_member(error)  # type: ignore[no-any-return]
+        return LoadTestRunReportPayload(report=LoadTestRunReport.of(made))

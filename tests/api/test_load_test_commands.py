@@ -1,0 +1,133 @@
+"""`plog load-test compare` and `report` on runs of a known truth: what is printed and written, and the exit codes."""
+
+import asyncio
+import hashlib
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.load_test_commands import comparison_code
+from app.load_test_view import WatchedRun
+from app.terminal import printable
+from domain.load_test_run import RunStatus
+from tests.api.in_process import Plog
+from tests.api.test_comparison import COUNT, SLOW, ended, two_scenarios
+from tests.api.test_load_test_report import START
+from tests.e2e.server import PLOG
+from tests.synthetic_runs import STEADY, windows
+
+
+async def command(plog: Plog, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    """A `plog load-test` command in a process of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
+    environment = {**kept, "PLOG_HOME": str(folder), "COLUMNS": "80"}
+    called = [str(PLOG), "load-test", *arguments, "--server", plog.url, "--token", plog.token()]
+
+    def run() -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(called, env=environment, cwd=folder, capture_output=True, timeout=60, check=False)
+
+    return await asyncio.to_thread(run)
+
+
+async def test_runs_are_compared_from_the_terminal(plog: Plog, tmp_path: Path) -> None:
+    test, chance = await two_scenarios(plog), np.random.default_rng(1)
+    browse, size = windows(chance, COUNT), windows(chance, COUNT, key="s2")
+    await ended(plog, test, browse + size)
+    await ended(plog, test, browse + size)
+    await ended(plog, test, browse + windows(chance, COUNT, SLOW, key="s2"), RunStatus.FAILED)
+    same = await command(plog, tmp_path, "compare", "1", "2")
+    said = same.stdout.decode()
+    assert same.returncode == 0, same
+    assert said.startswith("Run 2 · nightly · PASSED against Run 1 · nightly · PASSED\n")
+    assert said.count("no difference") == 18 and "all together, 38 windows against 38" in said and "größe, 38" in said
+    assert max(map(len, said.splitlines())) <= 80, said
+    slow = await command(plog, tmp_path, "compare", "1", "2", "3")
+    said = slow.stdout.decode()
+    assert slow.returncode == 1 and said.count(" against Run 1 ") == 2 and "worse" in said, slow
+    better = await command(plog, tmp_path, "compare", "3", "1", "--scenario", "größe", "--json")
+    found = json.loads(better.stdout)
+    assert better.returncode == 0 and (found["confidence"], found["baseline"]["number"]) == (0.99, 3)
+    (part,) = found["runs"][0]["scenarios"]
+    assert part["scenario"] == "größe" and {each["verdict"] for each in part["differences"]} >= {"BETTER"}
+
+
+async def test_what_can_not_be_told_is_neither_better_nor_worse(plog: Plog, tmp_path: Path) -> None:
+    test, chance = await two_scenarios(plog), np.random.default_rng(2)
+    await ended(plog, test, windows(chance, COUNT))
+    await ended(plog, test, windows(chance, 4))
+    await ended(plog, test, windows(chance, COUNT, replace(STEADY, median=90)), RunStatus.INVALID)
+    await plog.answer(START, id=test["id"])
+    short = await command(plog, tmp_path, "compare", "1", "2")
+    assert short.returncode == 2 and "at least 8 are needed" in short.stdout.decode(), short
+    invalid = await command(plog, tmp_path, "compare", "1", "3")
+    assert invalid.returncode == 2 and "Run 3 is INVALID" in invalid.stdout.decode(), invalid
+    nothing = await command(plog, tmp_path, "compare", "1", "1", "--scenario", "none")
+    assert nothing.returncode == 2 and "name a run twice" in nothing.stderr.decode(), nothing
+    nowhere = await command(plog, tmp_path, "compare", "1", "2", "--scenario", "none")
+    assert nowhere.returncode == 2 and "No scenario of that name" in nowhere.stdout.decode(), nowhere
+    for wrong in (("1",), ("1", "9"), ("1", "4"), ("1", "2", "--confidence", "1")):
+        refused = await command(plog, tmp_path, "compare", *wrong)
+        assert (refused.returncode, refused.stdout) == (2, b"") and b"Traceback" not in refused.stderr, refused
+
+
+async def test_a_report_is_written_to_a_file(plog: Plog, tmp_path: Path) -> None:
+    test, chance = await two_scenarios(plog), np.random.default_rng(3)
+    await ended(plog, test, windows(chance, COUNT))
+    await ended(plog, test, [], RunStatus.FAILED)
+    await ended(plog, test, [], RunStatus.ERROR)
+    await plog.answer(START, id=test["id"])
+    passed = await command(plog, tmp_path, "report", "1")
+    assert (passed.returncode, passed.stdout) == (0, b"Run 1 is PASSED; its report is in run-1.html.\n"), passed
+    assert (tmp_path / "run-1.html").read_bytes().startswith(b"<!DOCTYPE html>")
+    file = tmp_path / "größe.md"
+    failed = await command(plog, tmp_path, "report", "2", "--format", "markdown", "--output", str(file), "--json")
+    told = json.loads(failed.stdout)
+    assert failed.returncode == 1 and told["run"]["status"] == "FAILED" and told["report"]["file"] == str(file)
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == told["report"]["sha256"] and "downloadUrl" not in told["report"]
+    error = await command(plog, tmp_path, "report", "3", "--format", "markdown", "--output", "-")
+    assert error.returncode == 2 and error.stdout.startswith(b"# Run 3 "), error
+    refused = {
+        ("4",): "has ended",
+        ("9",): "No run 9 exists",
+        ("1", "--output", str(tmp_path / "no" / "where")): "can't be written",
+        ("1", "--output", "-", "--json"): "--output",
+        ("1", "--format", "pdf"): "--format",
+    }
+    for arguments, why in refused.items():
+        done = await command(plog, tmp_path, "report", *arguments)
+        assert done.returncode == 2 and done.stdout == b"" and why in done.stderr.decode(), done
+
+
+def compared(*verdicts: str, statuses: tuple[str, str] = ("PASSED", "PASSED")) -> dict[str, Any]:
+    baseline, run = ({"status": status} for status in statuses)
+    differences = [{"verdict": each} for each in verdicts]
+    return {"baseline": baseline, "runs": [{"run": run, "scenarios": [{"differences": differences}]}]}
+
+
+@pytest.mark.parametrize(
+    ("comparison", "code"),
+    [
+        (compared("BETTER", "NO_DIFFERENCE"), 0),
+        (compared("NO_DIFFERENCE", "UNKNOWN"), 0),
+        (compared("BETTER", "WORSE", "UNKNOWN"), 1),
+        (compared("WORSE", statuses=("FAILED", "PASSED")), 1),
+        (compared("UNKNOWN"), 2),
+        (compared(), 2),
+        (compared("WORSE", statuses=("PASSED", "INVALID")), 2),
+        (compared("NO_DIFFERENCE", statuses=("ABORTED", "PASSED")), 2),
+    ],
+)
+def test_exit_codes_of_comparisons(comparison: dict[str, Any], code: int) -> None:
+    assert comparison_code(comparison) == code
+
+
+def test_texts_of_others_do_not_steer_the_terminal() -> None:
+    assert printable("größe\x1b[31m\n買う") == "größe\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}買う"
+    run = {"number": 1, "title": "\x1b[2J", "status": "ERROR", "message": "\x1b[2J", "placeInQueue": None}
+    assert "\x1b" not in str(WatchedRun().take({"run": run, "series": [], "pods": []}).lines)
