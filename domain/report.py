@@ -197,7 +197,7 @@ def _metadata(change: Change, job: Job, task: Task | None, report: Report) -> Ma
         if not _is_new_status(task, report):
             raise
         change.note_bytes.pop((job.id, report.task), None)
-        return {"leftOut": {"metadata": error.message}}
+        return {"notTaken": {"metadata": error.message}}
 
 
 def _is_new_status(task: Task | None, report: Report) -> bool:

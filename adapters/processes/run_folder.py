@@ -6,11 +6,12 @@ Everything that has to survive a crash is a file here; steps/shim/shim_folder.py
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID, uuid4
 
 from domain.attempt import AttemptKey, Cause, Ending
@@ -128,6 +129,17 @@ class RunFolder:
             return not _try_lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
+
+    def open_log(self) -> BinaryIO | None:
+        """What the attempt has written; None where that is no file, as a pipe that its step has put there would never open."""
+        try:
+            descriptor = os.open(self.path / "output.log", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
+        return os.fdopen(descriptor, "rb")
 
     def detach(self) -> Path:
         """Take the folder out of the runs in one step and give its new place, so that half a removal is never taken for a run."""

@@ -7,13 +7,13 @@ over; there is no moment in which an attempt runs unlocked.
 
 import asyncio
 import logging
-import os
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from os import SEEK_END
 from pathlib import Path
 
 from adapters.processes.run_folder import REMOVED, RunFolder, lasting_id, run_folders
@@ -173,13 +173,13 @@ class ProcessRunner:
             folder.write_end(reason, grace_seconds)
 
     def _read_log(self, key: AttemptKey, offset: int, limit: int) -> LogChunk:
-        try:
-            with (RunFolder(self._root, key).path / "output.log").open("rb") as log:
-                log.seek(offset)
-                kept = log.read(max(0, min(limit, self._log_bytes - offset)))
-                has_more = log.seek(0, os.SEEK_END) > self._log_bytes
-        except (FileNotFoundError, IsADirectoryError, PermissionError):  # the step can put in its place what it likes
+        opened = RunFolder(self._root, key).open_log()
+        if opened is None:
             return LogChunk(offset, b"")
+        with opened as log:
+            log.seek(offset)
+            kept = log.read(max(0, min(limit, self._log_bytes - offset)))
+            has_more = log.seek(0, SEEK_END) > self._log_bytes
         if kept or not has_more:
             return LogChunk(offset, kept)
         last_line = f"\n[PLOG keeps {self._log_bytes} bytes of an attempt's output; the rest is dropped]\n".encode()
@@ -197,16 +197,16 @@ class ProcessRunner:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder with all that a step has left in it, folders that may not be written to as well (Go's module cache)."""
-    with suppress(OSError):
+    """Remove a folder with all that a step has left in it.
+
+    Python's own way ends at folders that may not be written to (Go's module cache) and at a thousand within one another; the
+    system's programs go further.
+    """
+    with suppress(OSError, RecursionError):
         shutil.rmtree(folder)
         return
-    for parent, names, _ in os.walk(folder):
-        for path in (Path(parent, name) for name in names):
-            with suppress(OSError):
-                if not path.is_symlink():
-                    path.chmod(0o700)
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        log.warning("what a run has left can't be removed now; it is tried again at the next start: %s", error)
+    for program in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+        with suppress(OSError):
+            subprocess.run([*program, "--", str(folder)], capture_output=True, check=False)
+    if folder.exists():
+        log.warning("what a run has left in %s can't be removed; it is tried again at the next start", folder)

@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from subprocess import SubprocessError
@@ -83,7 +84,8 @@ class Shim:
 
     def recover(self, started: Mapping[str, Any]) -> None:
         """End what a lost shim left behind, and record that it was lost."""
-        self._folder.prepare()
+        with suppress(OSError):  # the step may have left anything in their place, and nothing here needs them
+            self._folder.prepare()
         group = MemoryGroup(Path(started["group"]["path"]), started["group"]["version"]) if started.get("group") else None
         deadline = time.monotonic() + KILL_SECONDS
         while left := self._left_by(started, group):

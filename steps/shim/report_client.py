@@ -214,9 +214,8 @@ class ReportClient(Thread):
     def _log_refusal(self, answer: Mapping[str, Any]) -> None:
         """Tell whoever reads the step's log that a report of it had no effect."""
         if answer.get("state") == "REFUSED":
-            text = f"[plog] report {answer.get('sequence')} was refused: {answer.get('code')}: {answer.get('message')}\n"
-            with self._folder.log.open("ab") as log:
-                log.write(text.encode("utf-8", "replace"))
+            reason = f"{answer.get('code')}: {answer.get('message')}"
+            self._folder.add_to_log(f"[plog] report {answer.get('sequence')} was refused: {reason}\n")
 
     def _write_cursor(self, *, closed: bool = False) -> None:
         self._folder.write_cursor({"accepted": self._accepted, "offset": self._offset, "closed": closed})

@@ -19,7 +19,6 @@ KEYS = {  # what a line may hold, by what runs
     "LOAD_TEST_RUN": frozenset({"time", "metadata", "window", "summary"}),
 }
 MAIN_KEYS = ("artifact", "trial", "point", "status", "window", "summary")
-BESIDE = ("metadata", "progress", "time")  # what may stand beside a status
 OF_A_TASK = frozenset({"STATUS", "PROGRESS", "TRIAL", "POINT"})
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 INTEGERS = range(-(2**63), 2**63)
@@ -45,28 +44,31 @@ def _what_counts(line: bytes, subject: str, reason: str) -> dict[str, Any] | Non
         return None
     try:
         document = json.loads(line.decode("utf-8", "surrogateescape"), parse_int=_integer)
-        if isinstance(document, dict) and document.get("artifact") is not None:
-            name = _text(_object(document["artifact"], "artifact").get("name"), "artifact.name")
-            _check_storable(name)
-            return artifact_missing(name, reason)
-        return _status_alone(document, subject)
     except (ValueError, RecursionError):
         return None
-
-
-def _status_alone(document: Any, subject: str) -> dict[str, Any] | None:
-    """The status without what makes no sense beside it; None where there is none, ValueError where it makes none itself."""
-    if not isinstance(document, dict) or document.get("status") is None:
+    if not isinstance(document, dict) or subject != "JOB":
         return None
-    alone = {key: value for key, value in document.items() if key not in BESIDE}
-    report = _checked(alone, subject)
-    left_out = {}
-    for key in BESIDE:
+    artifact = document.get("artifact")
+    if artifact is not None:
+        name = artifact.get("name") if isinstance(artifact, dict) else artifact
+        return artifact_missing(name if isinstance(name, str) else json.dumps(name), reason)
+    return _status_alone(document, subject)
+
+
+def _status_alone(document: dict[str, Any], subject: str) -> dict[str, Any] | None:
+    """The status without what makes no sense beside it, as a note says; None where it makes none itself."""
+    alone = {key: document.get(key) for key in ("task", "status")}
+    try:
+        report = _checked(alone, subject)
+    except ValueError:
+        return None
+    refused = {}
+    for key in document.keys() - alone.keys():
         try:
-            report |= _checked({**alone, key: document.get(key)}, subject)
+            report |= _checked({**alone, key: document[key]}, subject)
         except ValueError as error:
-            left_out[key] = _reason(error)
-    return {**report, "metadata": {**report.get("metadata", {}), "leftOut": left_out}}
+            refused[_storable(key)] = _reason(error)
+    return {**report, "metadata": {**report.get("metadata", {}), "notTaken": refused}}
 
 
 def _checked(document: Any, subject: str) -> dict[str, Any]:
@@ -75,7 +77,11 @@ def _checked(document: Any, subject: str) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    return shown(str(error).encode())
+    return _storable(str(error))
+
+
+def _storable(text: str) -> str:
+    return shown(text.encode("utf-8", "replace"))
 
 
 def note(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +91,7 @@ def note(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def artifact_missing(name: str, reason: str) -> dict[str, Any]:
     """The note that an artifact, which was said to be finished, can't be kept: the attempt fails by it, with that reason."""
-    return note({"artifactMissing": {"name": name[:SHOWN], "reason": shown(reason.encode("utf-8", "replace"))}})
+    return note({"artifactMissing": {"name": _storable(name), "reason": _storable(reason)}})
 
 
 def shown(raw: bytes) -> str:

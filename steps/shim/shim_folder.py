@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 CHUNK = 1 << 16
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM})
@@ -91,18 +91,31 @@ class ShimFolder:
 
     def hold_log(self, limit: int) -> None:
         """Drop what the log has beyond `limit` bytes, but for one byte that tells of more. Whoever appends goes on."""
-        with suppress(OSError):  # the log is not worth an attempt
-            if self.log.stat().st_size > limit + 1:
-                os.truncate(self.log, limit + 1)
+        with suppress(OSError), open_file(self.log, os.O_WRONLY) as log:  # the log is not worth an attempt
+            if os.fstat(log.fileno()).st_size > limit + 1:
+                log.truncate(limit + 1)
+
+    def add_to_log(self, text: str) -> None:
+        """Tell whoever reads the log something."""
+        with suppress(OSError), open_file(self.log, os.O_WRONLY | os.O_APPEND) as log:
+            log.write(text.encode("utf-8", "replace"))
 
 
 def open_file(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
     """Open the regular file that stands there, without waiting; FileNotFoundError for anything else and for what we may not open.
 
-    The step can put in its place what it likes: a folder, a link to elsewhere, a pipe that keeps whoever opens it waiting.
+    The step can put in its place what it likes: a folder, a link to elsewhere, a pipe that keeps whoever opens it waiting. A file
+    of which it took the modes away is its own still.
     """
+    how = flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, how)
+        except PermissionError:
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise
+            path.chmod(0o600)
+            descriptor = os.open(path, how)
     except OSError as error:
         if error.errno in GONE:
             raise FileNotFoundError(errno.ENOENT, f"it can't be opened: {error.strerror}", str(path)) from error
@@ -110,7 +123,8 @@ def open_file(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise FileNotFoundError(errno.ENOENT, "it is no file", str(path))
-    return os.fdopen(descriptor, "rb" if flags == os.O_RDONLY else "rb+")
+    mode = {os.O_RDONLY: "rb", os.O_WRONLY: "wb", os.O_RDWR: "rb+"}[flags & os.O_ACCMODE]
+    return cast(BinaryIO, os.fdopen(descriptor, mode))
 
 
 def json_object(path: Path) -> dict[str, Any]:

@@ -124,6 +124,25 @@ time.sleep(600)
     assert attempts.server.state.sequences == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        "rmdir $TMPDIR; touch $TMPDIR",
+        "rm -r $PLOG_OUTPUT; ln -s /nonexistent $PLOG_OUTPUT",
+        "rm $PLOG_REPORTS; ln -s $PLOG_REPORTS $PLOG_REPORTS",
+        "rm ../output.log; ln -s /nonexistent/x ../output.log",
+    ],
+)
+async def test_whatever_the_step_has_left_a_lost_shim_is_recovered_from(attempts: AttemptDriver, left: str) -> None:
+    key = await attempts.shell(f"{left}\ntouch ready; setsid sleep 300 & exec sleep 300")
+    await is_there(attempts.file(key, "ready"))
+    (shim,) = attempts.shims(key)
+    shim.kill()
+    shim.wait(10)
+    assert (await attempts.settled(key)).cause is Cause.RUNNER_LOST
+    assert attempts.step_processes(key) == []
+
+
 async def test_shim_killed_while_it_recovers_and_while_it_drains(attempts: AttemptDriver) -> None:
     attempts.server.faults.report_status = 503
     key = await attempts.shell(REPORTS + "touch ready; sleep 600")

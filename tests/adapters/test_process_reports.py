@@ -161,6 +161,25 @@ async def test_reports_replaced_by_a_folder_are_lost(attempts: AttemptDriver) ->
     assert (await attempts.settled(key)).cause is Cause.REPORTS_LOST
 
 
+async def test_reports_that_the_step_may_not_write_to_any_more_count(attempts: AttemptDriver) -> None:
+    attempts.drop_privileges()
+    attempts.server.faults.report_status = 503
+    key = await attempts.shell(f'{REPORTS}chmod 0 "$PLOG_REPORTS"')
+    assert (await attempts.ended(key)).reports == 3
+    attempts.server.faults.report_status = None
+    assert (await attempts.settled(key)).cause is None and attempts.server.state.sequences == [1, 2, 3]
+
+
+@pytest.mark.parametrize("instead", ["mkdir $L", "mkfifo $L", "ln -s $L $L", "ln -s /nonexistent/x $L", "touch $L; chmod 0 $L"])
+async def test_something_else_in_place_of_the_log_holds_nobody(attempts: AttemptDriver, instead: str) -> None:
+    attempts.drop_privileges()
+    attempts.server.faults.refused = frozenset({"a"})
+    is_open = "echo begun >&2; until grep -q begun $L; do sleep 0.02; done"
+    key = await attempts.shell(f"L=$PWD/../output.log; {is_open}; rm $L; {instead}\n{REPORTS}")
+    assert (await attempts.settled(key)).cause is None
+    assert b"begun" not in (await attempts.runner.read_log(key, 0, 1000)).data
+
+
 async def test_an_artifact_that_can_not_be_read_is_missing(attempts: AttemptDriver) -> None:
     attempts.drop_privileges()
     line = '{"artifact": {"name": "a"}}'

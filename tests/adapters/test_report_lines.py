@@ -53,10 +53,10 @@ def test_a_status_counts_though_its_metadata_makes_no_sense(status: str, metadat
     metadata = metadata.replace(b"%s", b"1" * 5000)
     line = b'{"task": "a", "status": "%s", "progress": 1, "metadata": %s}' % (status.encode(), metadata)
     report = report_of(line)
-    told = report.pop("metadata")["leftOut"]
+    told = report.pop("metadata")["notTaken"]
     assert report == {"kind": "STATUS", "task": "a", "status": status, "progress": 1.0}
     assert told.keys() == {"metadata"} and is_storable(told["metadata"])
-    for wrong in (b'"other": 1, ', b'"window": {}, ', b'"task": null, ', b'"status": "PENDING", '):
+    for wrong in (b'"task": null, ', b'"status": "PENDING", '):
         other = report_of(line.replace(b'"progress"', wrong + b'"progress"'))
         assert other["kind"] == "NOTE" and "malformedReport" in other["metadata"], "more than what stands beside it is wrong"
 
@@ -69,11 +69,14 @@ def test_a_status_counts_though_its_metadata_makes_no_sense(status: str, metadat
         ('"time": "1969-12-31T23:59:59Z"', {"time": "time must be one since 1970"}),
         ('"time": "9999-12-31T23:59:59-23:00"', {"time": "time must be one since 1970"}),
         ('"time": 7, "progress": "x"', {"time": "time must be text", "progress": "progress must be a number"}),
+        ('"message": "x"', {"message": "unknown: message"}),
+        ('"m\\u0000\\ud800": "x"', {"m\ufffd?": "a text with NUL, a lone surrogate or bytes that are no UTF-8"}),
+        ('"trial": {"n": 1}', {"trial": "trial and status can't stand in one report"}),
     ],
 )
 def test_a_status_counts_though_something_else_beside_it_makes_no_sense(beside: str, left_out: dict[str, str]) -> None:
     report = report_of(f'{{"task": "a", "status": "FAILED", "metadata": {{"message": "x"}}, {beside}}}'.encode())
-    metadata = {"message": "x", "leftOut": left_out}
+    metadata = {"message": "x", "notTaken": left_out}
     assert report == {"kind": "STATUS", "task": "a", "status": "FAILED", "metadata": metadata}
 
 
@@ -92,9 +95,21 @@ def test_an_artifact_in_a_line_that_makes_no_sense_is_missing(beside: str, reaso
     assert report == {"kind": "NOTE", "metadata": {"artifactMissing": {"name": "a.csv", "reason": reason}}}
 
 
-def test_an_artifact_whose_inputs_make_no_sense_is_missing() -> None:
-    told = report_of(b'{"artifact": {"name": "x", "inputs": "y"}}')["metadata"]["artifactMissing"]
-    assert told == {"name": "x", "reason": "artifact.inputs must be a list"}
+@pytest.mark.parametrize(
+    ("artifact", "name", "reason"),
+    [
+        (b'{"name": "x", "inputs": "y"}', "x", "artifact.inputs must be a list"),
+        (b'"d.csv"', "d.csv", "artifact must be an object"),
+        (b"{}", "null", "artifact.name must be text"),
+        (b'{"name": "a\xff.csv"}', "a?.csv", "utf-8"),
+        (b'{"name": "a\\ud800"}', "a?", "surrogate"),
+        (b'{"name": ["x"]}', '["x"]', "artifact.name must be text"),
+    ],
+)
+def test_an_artifact_that_makes_no_sense_itself_is_missing(artifact: bytes, name: str, reason: str) -> None:
+    report = report_of(b'{"artifact": %s}' % artifact)
+    told = report["metadata"]["artifactMissing"]
+    assert told["name"] == name and reason in told["reason"] and json.dumps(report, ensure_ascii=False).encode()
 
 
 def test_what_runs_decides_over_what_a_line_may_hold() -> None:
@@ -175,7 +190,6 @@ def test_lines_of_the_contract(line: dict[str, Any], report: dict[str, Any]) -> 
         (b'{"task": "a", "trial": {}, "point": {}}', "trial and point can't stand"),
         (b'{"task": "a", "trial": {}, "metadata": {}}', "trial and metadata can't stand"),
         (b'{"task": "a", "progress": 0.5, "time": "2026-01-02T03:04:05"}', "offset"),
-        (b'{"artifact": {"mediaType": "x/y"}}', "artifact.name must be text"),
         (b"[" * 100_000, "recursion"),
         (b'{"metadata": {"x": ' + b"[" * 100 + b"]" * 100 + b"}}", "nested deeper"),
         (b'{"metadata": {"x": "' + b"x" * MAX_LINE_BYTES + b'"}}', "longer than"),

@@ -181,8 +181,8 @@ def test_a_new_status_counts_whatever_it_says_beside(
     before = change.kit.jobs[0].tasks[0].metadata
     assert said(change, EventKind.STATUS, task="fetch", status=status, metadata=metadata).state is ReportState.RECORDED
     task = change.kit.jobs[0].tasks[0]
-    assert task.status is status and task.metadata.keys() - before.keys() == {"leftOut"}
-    told = task.metadata["leftOut"]["metadata"]
+    assert task.status is status and task.metadata.keys() - before.keys() == {"notTaken"}
+    told = task.metadata["notTaken"]["metadata"]
     assert reason in told and len(told) < 1000
     commands.settle_attempt(change, change.kit.jobs[0].id, 1, Ending(exit_code=0, reports=9))
     assert change.kit.jobs[0].status is status
@@ -220,7 +220,7 @@ def test_a_new_attempt_begins_without_notes_within_one_change_too() -> None:
     assert said(change, task="fetch", metadata={"n": "x" * 16_370}).state is ReportState.RECORDED
 
 
-NOTES = st.dictionaries(st.sampled_from(["a", "b", "ü", "reason", "leftOut"]), st.sampled_from([None, 1, "x" * 9_000, "\n€"]))
+NOTES = st.dictionaries(st.sampled_from(["a", "b", "ü", "reason", "notTaken"]), st.sampled_from([None, 1, "x" * 9_000, "\n€"]))
 UNFIT = st.sampled_from([{"a": float("nan")}, {"b": "y" * 70_000}])
 
 
