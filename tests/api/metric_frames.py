@@ -11,6 +11,11 @@ METRICS = """subscription { loadTestMetrics(runId: "%s", include: %s) { isSnapsh
 INCLUDES = ("ALL", "K6_ONLY", "RESOURCES_ONLY")
 
 
+def starts_of(part: Mapping[str, Any]) -> list[int]:
+    """The seconds at which the windows of a series begin."""
+    return [int(datetime.fromisoformat(each).timestamp()) for each in part["windowStart"]]
+
+
 @dataclass
 class SeenMetrics:
     """A run as one watcher knows it: by scenario (or pod) and start, what the last frame about each window said.
@@ -50,7 +55,7 @@ class SeenMetrics:
             self._keep(self.usages, pod["pod"], starts, columns, tuple(columns))
 
     def _starts(self, parts: Sequence[Mapping[str, Any]]) -> list[int]:
-        columns = [[int(datetime.fromisoformat(each).timestamp()) for each in part["windowStart"]] for part in parts]
+        columns = [starts_of(part) for part in parts]
         if not columns:
             return []
         assert all(each == columns[0] for each in columns), "all that is in a frame is about the same windows"

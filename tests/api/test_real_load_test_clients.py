@@ -1,5 +1,6 @@
 """The clients that SPAs use on runs and lists of load tests: every frame in order, told by the bus alone, with each `include`."""
 
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -9,34 +10,49 @@ import pytest
 from domain.load_test_run import RunStatus
 from resolvers import live_list, live_load_test
 from resolvers.load_test_run import tell
-from tests.api.in_process import Plog
+from tests.api.in_process import Plog, serving
 from tests.api.metric_frames import INCLUDES, METRICS, SeenMetrics
 from tests.api.node_programs import Program, installed_scripts, node
 from tests.api.test_load_test import ARCHIVE, UPDATE, load_test
 from tests.api.test_load_test_report import STOP, Run, started, window
 from tests.api.test_load_test_subscription import become, measure
 from tests.api.test_real_clients import endpoint, next_frame
+from tests.waiting import eventually
 
 SECONDS = 60
 LIST = """subscription { loadTests(first: 5) { order isSnapshot changed { fromVersion toVersion isSnapshot
   loadTest { title lastRun { status } } } } }"""
 TRANSPORTS = ("ws", "sse")
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.parametrize("plog_settings", ["memory", "redis"], indirect=True),
-]
+Pair = tuple[Plog, Plog]
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """The settings of servers that share everything; none for one that is alone."""
+    if request.param == "memory":
+        return {}
+    return {
+        "database": {"url": request.getfixturevalue("migrated_postgres_url")},
+        "redis": {"url": request.getfixturevalue("redis_server").url},
+        "secrets": {"keys": ["k:" + "a" * 43 + "="]},
+        "artifacts": {"url": str(tmp_path / "artifacts")},
+    }
 
 
 @pytest.fixture
-def plog_settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A server on that bus which looks at the database once a minute at most: what comes sooner was told by the bus."""
+async def servers(shared: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
+    """The server on which things happen and the one that is watched: another, with a bus between them, or the same.
+
+    They look at the database once a minute at most: what is seen sooner was told by the bus.
+    """
     monkeypatch.setattr(live_list, "POLL_SECONDS", 600)
     monkeypatch.setattr(live_load_test, "POLL_SECONDS", 600)
-    settings: dict[str, Any] = {"load_tests": {"capacity": 0, "window_seconds": SECONDS}}
-    if request.param == "redis":
-        settings["redis"] = {"url": request.getfixturevalue("redis_server").url}
-        settings |= {"secrets": {"keys": ["k:" + "a" * 43 + "="]}, "artifacts": {"url": str(tmp_path / "artifacts")}}
-    return settings
+    settings = {"load_tests": {"capacity": 0, "window_seconds": SECONDS}, **shared}
+    async with AsyncExitStack() as stack:
+        made = [await stack.enter_async_context(serving(tmp_path / name, settings)) for name in ("a", "b")[: 1 + bool(shared)]]
+        await eventually(lambda: all(each.container.services.bus.is_linked for each in made))
+        yield made[0], made[-1]
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +102,13 @@ class Watching:
             assert cpu == ([] if pods is None or key[1] == "K6_ONLY" else [pods]), (key, frame)
 
 
-async def test_frames_of_a_run_in_order_with_revisions_and_the_end(scripts: Path, plog: Plog) -> None:
+async def test_frames_of_a_run_in_order_with_revisions_and_the_end(scripts: Path, servers: Pair) -> None:
+    plog, watched = servers
     run = await started(plog)
     await measure(run, (0, "api", 100.0), (120, "api", 300.0))
     await run.report(window(1, 0, 10.0), window(2, 120, 10.0))
     async with AsyncExitStack() as stack:
-        clients = Clients(scripts, plog, stack)
+        clients = Clients(scripts, watched, stack)
         for include in INCLUDES:
             await clients.subscribe(include, METRICS % (run.id, include))
         watching = Watching(clients)
@@ -116,13 +133,14 @@ async def test_frames_of_a_run_in_order_with_revisions_and_the_end(scripts: Path
         assert cpu == ({} if include == "K6_ONLY" else {0: 100.0, 60: 200.0, 120: 300.0, 180: 400.0})
 
 
-async def test_who_comes_after_the_end_gets_all_of_it_in_one_frame(scripts: Path, plog: Plog) -> None:
+async def test_who_comes_after_the_end_gets_all_of_it_in_one_frame(scripts: Path, servers: Pair) -> None:
+    plog, watched = servers
     run = await started(plog)
     await measure(run, (0, "api", 100.0))
     await run.report(window(1, 0, 10.0), window(2, 120, 10.0))
     await plog.answer(STOP, id=run.id)
     async with AsyncExitStack() as stack:
-        clients = Clients(scripts, plog, stack)
+        clients = Clients(scripts, watched, stack)
         for include in INCLUDES:
             await clients.subscribe(include, METRICS % (run.id, include))
         for (_, include), program in clients.programs.items():
@@ -132,11 +150,12 @@ async def test_who_comes_after_the_end_gets_all_of_it_in_one_frame(scripts: Path
             assert seen.requests == ({} if include == "RESOURCES_ONLY" else {0: 1, 60: 0, 120: 1})
 
 
-async def test_a_list_of_load_tests_from_its_snapshot_on(scripts: Path, plog: Plog) -> None:
+async def test_a_list_of_load_tests_from_its_snapshot_on(scripts: Path, servers: Pair) -> None:
+    plog, watched = servers
     run = await started(plog)
     test = str((await plog.answer("query ($id: ID!) { loadTestRun(id: $id) { loadTest { id } } }", id=run.id))["loadTest"]["id"])
     async with AsyncExitStack() as stack:
-        clients = Clients(scripts, plog, stack)
+        clients = Clients(scripts, watched, stack)
         await clients.subscribe("list", LIST)
 
         async def frames(**expected: Any) -> None:
