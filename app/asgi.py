@@ -29,6 +29,7 @@ from gql.schema import build_schema
 from gql.sharing import SharedResults
 from gql.transport import GraphQLEndpoint, create_graphql_app
 from gql.types.kit import Kit
+from gql.types.load_test_run import LoadTestRun
 from resolvers import attempt as attempts
 from resolvers import load_generator as generators
 
@@ -124,7 +125,7 @@ def _graphql(container: Container, graphiql: GraphiQL | None) -> GraphQLEndpoint
         return await container.verifier.verify(token)
 
     def make_context(actor: Actor, _: HTTPConnection) -> Context:
-        return Context(actor, container.services, container.live, Kit.of, results)
+        return Context(actor, container.services, container.live, container.live_load_tests, Kit.of, LoadTestRun.of, results)
 
     return create_graphql_app(
         build_schema(Limits(introspection=settings.introspection, cost=settings.max_cost), extensions=[OperationLog]),

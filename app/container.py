@@ -44,6 +44,7 @@ from persistence.migrate import DatabaseOutdated, check_revision, upgrade
 from persistence.unit_of_work import Database
 from persistence.unusable import DatabaseUnusable, naming_causes
 from resolvers.live import LiveKits
+from resolvers.live_load_test import LiveLoadTests
 from resolvers.report_intake import ReportIntake
 from resolvers.services import Services, StepSettings
 
@@ -58,6 +59,7 @@ class Container:
     settings: Settings
     services: Services
     live: LiveKits
+    live_load_tests: LiveLoadTests
     reconciler: JobReconciler
     load_tests: LoadTestReconciler
     resources: ResourceWatcher
@@ -240,6 +242,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             settings=settings,
             services=services,
             live=LiveKits(database, bus),
+            live_load_tests=LiveLoadTests(database, bus),
             reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _reconciler(settings)),
             load_tests=LoadTestReconciler(
                 services, load_runner, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
@@ -288,6 +291,7 @@ async def running(container: Container) -> AsyncIterator[None]:
     """The controllers and the live loops, running until the context is left."""
     loops = [
         asyncio.create_task(container.live.run(), name="live kits"),
+        asyncio.create_task(container.live_load_tests.run(), name="live load tests"),
         asyncio.create_task(container.reconciler.run(), name="job reconciler"),
         asyncio.create_task(container.load_tests.run(), name="load test reconciler"),
         asyncio.create_task(container.resources.run(), name="resource watcher"),

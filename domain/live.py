@@ -10,12 +10,16 @@ class Topic(StrEnum):
     KIT = "kit"
     LOG = "log"
     RUNNER = "runner"
+    LOAD_TEST = "load test"
     LOAD_TEST_RUN = "load test run"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The thing `key` of `topic` has reached `version` (a kit's version, a log's end offset)."""
+    """The thing `key` of `topic` has reached `version` (a kit's version, a log's end offset).
+
+    A load test's notice may also say that its last run has changed; its own version is the same then.
+    """
 
     topic: Topic
     key: str

@@ -142,6 +142,13 @@ class LoadTestStore(Protocol):
         """A page of load tests."""
         ...
 
+    async def versions_on_page(self, query: LoadTestQuery) -> dict[int, tuple[int, ...]]:
+        """The ids of the load tests on that page, in its order, with the versions of all that is shown of each.
+
+        They are its own, its project's, its target's, and the number and version of its last run, 0 before the first.
+        """
+        ...
+
     async def count(self, query: LoadTestQuery) -> int:
         """How many load tests the query has, wherever its page begins."""
         ...
@@ -174,6 +181,10 @@ class LoadTestRunStore(Protocol):
 
     async def count(self, query: LoadTestRunQuery) -> int:
         """How many runs the query has, wherever its page begins."""
+        ...
+
+    async def last_of(self, load_test_ids: Sequence[int]) -> dict[int, LoadTestRun]:
+        """The last run of each of these load tests that has one."""
         ...
 
     async def scripts(self, ids: Sequence[int]) -> dict[int, str]:

@@ -38,6 +38,7 @@ from resolvers import target as targets
 from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
 from resolvers.live import LiveKits
+from resolvers.live_load_test import LiveLoadTests
 from resolvers.services import Services
 
 Key = TypeVar("Key")
@@ -77,6 +78,9 @@ class Loaders:
         )
         self.run_by_id: DataLoader[int, LoadTestRun | None] = DataLoader(
             load_fn=_found(lambda keys: runs.find_runs(services, actor, keys))
+        )
+        self.last_run_by_load_test: DataLoader[int, LoadTestRun | None] = DataLoader(
+            load_fn=_found(lambda keys: runs.last_runs(services, keys))
         )
         self.script_by_run: DataLoader[int, str | None] = DataLoader(
             load_fn=_found(lambda keys: runs.scripts_of_runs(services, keys))
@@ -128,13 +132,16 @@ def _grouped(
 class Context:
     """The context of one operation.
 
-    `present_kit` is `gql.types.kit.Kit.of`: types of jobs lead to kits and those to jobs, and modules can't.
+    `present_kit` is `gql.types.kit.Kit.of`: types of jobs lead to kits and those to jobs, and modules can't. So do load tests and
+    their runs: `present_run` is `gql.types.load_test_run.LoadTestRun.of`.
     """
 
     actor: Actor
     services: Services
     live: LiveKits
+    live_load_tests: LiveLoadTests
     present_kit: Callable[..., Any]
+    present_run: Callable[..., Any]
     shared_results: SharedResults
     loaders: Loaders = field(init=False)
 

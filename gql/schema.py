@@ -29,6 +29,7 @@ from gql.queries.node import NodeQueries
 from gql.queries.project import ProjectQueries
 from gql.queries.target import TargetQueries
 from gql.subscriptions.kit import KitSubscription
+from gql.subscriptions.load_test import LoadTestSubscription
 from gql.subscriptions.load_test_run import LoadTestRunSubscription
 from gql.types.date_time import DATE_TIME
 
@@ -72,7 +73,7 @@ class Mutation(
         "stream that ends without `complete` was broken off: subscribe again."
     )
 )
-class Subscription(KitSubscription, LoadTestRunSubscription):
+class Subscription(KitSubscription, LoadTestSubscription, LoadTestRunSubscription):
     """Every subscription."""
 
 

@@ -76,12 +76,15 @@ class VersionedRows(Generic[Thing]):
 
     async def page(self, query: NamedQuery, conditions: Sequence[ColumnElement[bool]]) -> Page[Thing]:
         """A page of those that meet the conditions."""
-        number = self._kept.table.c.id
-        sorted_by = number if query.order is NamedOrder.NUMBER else self._kept.name
-        order = [(sorted_by, query.is_descending), (number, query.is_descending)]
-        selected = from_place(self._kept.selected.where(*conditions), order, query.after).limit(query.first + 1)
+        selected = self.on_page(query, self._kept.selected.where(*conditions)).limit(query.first + 1)
         found = [self._kept.read(row) for row in await self._connection.execute(selected)]
         return Page(found[: query.first], has_more=len(found) > query.first)
+
+    def on_page(self, query: NamedQuery, selected: Select[Any]) -> Select[Any]:
+        """What is selected of what comes from the query's place on, in its order."""
+        number = self._kept.table.c.id
+        sorted_by = number if query.order is NamedOrder.NUMBER else self._kept.name
+        return from_place(selected, [(sorted_by, query.is_descending), (number, query.is_descending)], query.after)
 
     async def count(self, conditions: Sequence[ColumnElement[bool]]) -> int:
         """How many meet the conditions."""

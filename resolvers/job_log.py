@@ -16,7 +16,8 @@ from domain.live import Topic
 from domain.runner import LogChunk
 from resolvers.authorisation import visibility_of
 from resolvers.change import kit_of_job
-from resolvers.live import POLL_SECONDS, LiveKits
+from resolvers.live import LiveKits
+from resolvers.live_list import POLL_SECONDS
 from resolvers.services import Services
 
 LOG_BYTES = 4_194_304  # of all output that is read at once, and no less than FEWEST_BYTES of each log

@@ -1,11 +1,11 @@
-"""Watching a run of a load test: the windows so far, then each as it ends, revisions of earlier ones, and the verdict.
+"""Watching load tests: their lists, and a run with the windows so far, then each as it ends, revisions, and the verdict.
 
 As with kits the bus only makes it fast: the database is looked at every two seconds at the latest, and says what is new.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -13,17 +13,40 @@ from itertools import groupby
 from domain.actor import Actor
 from domain.errors import Unavailable
 from domain.live import Topic
+from domain.load_test import LoadTest
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.metric_series import MetricSeries, series_of
 from domain.metric_window import MetricWindow
-from domain.query import MetricsInclude, ResourceUsageQuery, WindowQuery
+from domain.query import LoadTestQuery, MetricsInclude, ResourceUsageQuery, WindowQuery
 from domain.resource_usage import ResourceSeries, ResourceUsage, resource_series
-from resolvers.authorisation import require_person
+from domain.storage import UnitOfWork
+from domain.visibility import Visibility
+from resolvers.authorisation import require_person, visibility_of
+from resolvers.live_list import ListFrame, LiveList, Versions, watch_list
 from resolvers.load_test_run import read_run
 from resolvers.services import Services
 
 POLL_SECONDS = 2.0
 SETTLE_SECONDS = 3.0  # after its end a window with any sample has been told, unless something is in the way
+
+
+class LiveLoadTests(LiveList[LoadTestQuery, LoadTest]):
+    """The watchers of lists of load tests. What is shown of one changes with it, its project, its target and its last run."""
+
+    topic = Topic.LOAD_TEST
+
+    async def read_versions(self, work: UnitOfWork, query: LoadTestQuery, visibility: Visibility) -> Mapping[int, Versions]:
+        """See `LiveList.read_versions`."""
+        return await work.load_tests.versions_on_page(query)
+
+    async def read_bodies(self, work: UnitOfWork, ids: Sequence[int], visibility: Visibility) -> Mapping[int, LoadTest]:
+        """See `LiveList.read_bodies`."""
+        return await work.load_tests.get_many(ids)
+
+
+def watch_load_tests(live: LiveLoadTests, actor: Actor, query: LoadTestQuery) -> AsyncIterator[ListFrame[LoadTest]]:
+    """The first page of a list of load tests now, then whenever one on it, or the page itself, has changed."""
+    return watch_list(live, query, visibility_of(actor))
 
 
 @dataclass(frozen=True, slots=True)

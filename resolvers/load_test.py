@@ -10,6 +10,7 @@ from typing import Any
 from domain.actor import Actor
 from domain.endpoint import Endpoint
 from domain.errors import FieldProblem, ValidationFailed
+from domain.live import Notice, Topic
 from domain.load_plan import LoadPlan, plan_load
 from domain.load_test import LoadTest, LoadTestDefinition, StaleScenario, checked_definition, load_test_definition
 from domain.query import LoadTestQuery, Page
@@ -41,6 +42,7 @@ async def create_load_test(
         load_test = await work.load_tests.add(target, definition, person.subject)
         if idempotency is not None:
             await idempotency.complete(work, {"load_test": load_test.id})
+    await _tell(services, load_test)
     log.info("loadTestCreate", extra={"load_test": load_test.id, "target": target_id, "subject": person.subject})
     return load_test
 
@@ -64,7 +66,7 @@ async def update_load_test(
         return await work.load_tests.change(load_test, definition, subject)
 
     command = Command("loadTestUpdate", "load_test", load_test_id, expected_version, idempotency_key, {"input": document})
-    return await run(services, actor, command, read_load_test, update)
+    return await _tell(services, await run(services, actor, command, read_load_test, update))
 
 
 async def archive_load_test(
@@ -77,7 +79,13 @@ async def archive_load_test(
         return await work.load_tests.change(load_test, load_test.definition, subject, is_archived=True)
 
     command = Command("loadTestArchive", "load_test", load_test_id, expected_version, idempotency_key)
-    return await run(services, actor, command, read_load_test, archive)
+    return await _tell(services, await run(services, actor, command, read_load_test, archive))
+
+
+async def _tell(services: Services, load_test: LoadTest) -> LoadTest:
+    """Tell who watches lists of load tests."""
+    await services.bus.publish([Notice(Topic.LOAD_TEST, str(load_test.id), load_test.version)])
+    return load_test
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,8 +110,11 @@ async def _stop(work: UnitOfWork, run: LoadTestRun, subject: str) -> LoadTestRun
 
 
 async def tell(services: Services, run: LoadTestRun) -> None:
-    """Tell who watches the run, and the runners where it has something for them to do."""
-    notices = [Notice(Topic.LOAD_TEST_RUN, str(run.id), run.version)]
+    """Tell who watches the run or lists of load tests, and the runners where it has something for them to do."""
+    notices = [
+        Notice(Topic.LOAD_TEST_RUN, str(run.id), run.version),
+        Notice(Topic.LOAD_TEST, str(run.load_test_id), run.load_test_version),
+    ]
     if run.status in (RunStatus.QUEUED, RunStatus.STOPPING):
         notices.append(Notice(Topic.RUNNER, str(run.id), run.version))
     await services.bus.publish(notices)
@@ -130,6 +133,12 @@ async def find_runs(services: Services, actor: Actor, ids: list[int]) -> dict[in
     require_person(actor)
     async with services.database.snapshot() as work:
         return await work.load_test_runs.get_many(ids)
+
+
+async def last_runs(services: Services, load_test_ids: Sequence[int]) -> dict[int, LoadTestRun]:
+    """The last run of each of these load tests, which the caller was shown."""
+    async with services.database.snapshot() as work:
+        return await work.load_test_runs.last_of(load_test_ids)
 
 
 async def list_runs(services: Services, actor: Actor, query: LoadTestRunQuery) -> Page[LoadTestRun]:

@@ -7,10 +7,16 @@ from uuid import uuid4
 
 from domain import commands
 from domain.change import Change
+from domain.executor import Executor, ExecutorKind
 from domain.job_type import DEFAULT_TASKS, JobType
 from domain.kit import Kit, KitIdentity, ProductLine
+from domain.load_test import LoadTest, LoadTestDefinition, Scenario
+from domain.load_test_run import LoadTestRun, RunStatus
+from domain.project import ProjectDefinition
 from domain.projection import empty_kit
+from domain.scenario_request import ScenarioRequest
 from domain.storage import Database, UnitOfWork
+from domain.target import TargetDefinition
 
 DEFINITION: Mapping[str, Any] = {"template": "builtin", "deck": {"kind": "TABLE"}, "design": {}, "ml": {}, "optimize": {}}
 
@@ -43,6 +49,40 @@ async def store_kit(database: Database, name: str = "kit", **values: Any) -> Kit
     """Create a kit in the database."""
     async with database.transaction() as work:
         return await store(work, created(await work.kits.add(identity(name, **values))))
+
+
+async def store_load_tests(database: Database, count: int) -> list[LoadTest]:
+    """Load tests of one target that was never analysed."""
+    asked = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=1, duration=1)
+    scenarios = (Scenario(name="s", requests=(ScenarioRequest(endpoint="GET /"),), executor=asked),)
+    async with database.transaction() as work:
+        project = await work.projects.add(ProjectDefinition(name="p"), "ada")
+        target = await work.targets.add(project.id, TargetDefinition(name="t", url="http://x.test"), "ada")
+        named = [LoadTestDefinition(title=f"t{number}", server="http://x.test", scenarios=scenarios) for number in range(count)]
+        return [await work.load_tests.add(target, each, "ada") for each in named]
+
+
+async def store_run(database: Database, load_test: LoadTest) -> LoadTestRun:
+    """A run of a load test, queued."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    run = LoadTestRun(
+        id=0,
+        uuid=uuid4(),
+        load_test_id=load_test.id,
+        load_test_version=load_test.version,
+        target_id=load_test.target_id,
+        project_id=load_test.project_id,
+        definition=load_test.definition,
+        document_sha256="",
+        window_seconds=5,
+        actor="ada",
+        status=RunStatus.QUEUED,
+        version=1,
+        created_at=at,
+        updated_at=at,
+    )
+    async with database.transaction() as work:
+        return await work.load_test_runs.add(run, "")
 
 
 async def change(database: Database, kit: Kit, *decisions: Any) -> Kit:

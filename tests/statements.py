@@ -1,6 +1,6 @@
 """Counting what is asked of a database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, event
@@ -15,13 +15,13 @@ OF_LOOPS = (
 
 
 @contextmanager
-def statements() -> Iterator[list[str]]:
-    """What is read from any database meanwhile, on one line each; not what a server's loops read."""
+def statements(unseen: Sequence[str] = OF_LOOPS) -> Iterator[list[str]]:
+    """What is read from any database meanwhile, on one line each; not from the tables `unseen`, which a server's loops read."""
     seen: list[str] = []
 
     def remember(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         is_read = statement.lstrip().upper().startswith(("SELECT", "WITH"))
-        if is_read and not any(table in statement for table in OF_LOOPS):
+        if is_read and not any(table in statement for table in unseen):
             seen.append(" ".join(statement.split()))
 
     event.listen(Engine, "before_cursor_execute", remember)

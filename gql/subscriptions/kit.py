@@ -1,17 +1,19 @@
 """Watching kits and logs live."""
 
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import strawberry
 
+from domain import kit as domain
 from gql import ids
 from gql.context import Info
 from gql.types.connection import checked_offset
 from gql.types.enums import KitOrder
+from gql.types.frame import ListFrame, StateFrame, list_parts, state_parts
 from gql.types.job_log import JobLog
 from gql.types.kit import Kit, KitFilter, kit_query
-from resolvers import live
+from resolvers import live, live_list
 from resolvers.job_log import watch_log
 
 
@@ -21,49 +23,25 @@ from resolvers.job_log import watch_log
         "`events(afterVersion:)` of the kit has what was skipped."
     )
 )
-class KitStateFrame:
+class KitStateFrame(StateFrame):
     kit: Kit = strawberry.field(description="The kit at `toVersion`.")
-    from_version: int = strawberry.field(description="The first version that is new in it; in a snapshot `toVersion`.")
-    to_version: int = strawberry.field(description="The version shown.")
-    is_snapshot: bool = strawberry.field(
-        description="Whether it is the kit's first frame: after (re)connecting, or when the kit is new on a list's page."
-    )
-    is_merged: bool = strawberry.field(description="Whether more than one version is new in it.")
-    shared_as: strawberry.Private[Hashable]
 
     @classmethod
-    def of(cls, frame: live.KitFrame) -> "KitStateFrame":
+    def of(cls, frame: live_list.StateFrame[domain.Kit]) -> "KitStateFrame":
         """The type for a frame of the use case."""
-        version = frame.kit.version
-        return cls(
-            kit=Kit.of(frame.kit),
-            from_version=frame.from_version,
-            to_version=version,
-            is_snapshot=frame.is_snapshot,
-            is_merged=version > frame.from_version,
-            shared_as=(frame.kit.id, frame.from_version, version, frame.is_snapshot),
-        )
+        return cls(kit=Kit.of(frame.body), **state_parts(frame))
 
 
 @strawberry.type(description="The first page of a list of kits, as it now is.")
-class KitListFrame:
-    order: list[strawberry.ID] = strawberry.field(description="The ids of all kits on the page, in their order.")
+class KitListFrame(ListFrame):
     changed: list[KitStateFrame] = strawberry.field(
         description="The kits that are new on the page or have changed since the last frame, each with the versions that are new."
     )
-    is_snapshot: bool = strawberry.field(description="Whether it is the first frame after (re)connecting.")
-    shared_as: strawberry.Private[Hashable]
 
     @classmethod
-    def of(cls, frame: live.KitListFrame) -> "KitListFrame":
+    def of(cls, frame: live_list.ListFrame[domain.Kit]) -> "KitListFrame":
         """The type for a frame of the use case."""
-        changed = [KitStateFrame.of(each) for each in frame.changed]
-        return cls(
-            order=[strawberry.ID(ids.encode("Kit", number)) for number in frame.order],
-            changed=changed,
-            is_snapshot=frame.is_snapshot,
-            shared_as=(frame.order, tuple(each.shared_as for each in changed), frame.is_snapshot),
-        )
+        return cls(**list_parts("Kit", frame, [KitStateFrame.of(each) for each in frame.changed]))
 
 
 @strawberry.type

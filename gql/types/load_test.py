@@ -1,6 +1,7 @@
 """Load tests: what is asked of a target, how often, and how good the answers have to be."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from strawberry.scalars import JSON
@@ -17,6 +18,9 @@ from gql.types.node import Node
 from gql.types.project import Project, named_cursor, named_place
 from gql.types.target import Target
 from resolvers import load_test as load_tests
+
+if TYPE_CHECKING:
+    from gql.types.load_test_run import LoadTestRun
 
 
 @strawberry.type(description="A value of a parameter, given by a user.")
@@ -188,6 +192,11 @@ class LoadTest(Node):
         found = await info.context.loaders.stale_scenarios_by_load_test.load(self.number) or []
         return [StaleScenario(name=each.name, gone=list(each.gone), changed=list(each.changed)) for each in found]
 
+    @strawberry.field(description="Its last run, wherever that stands; null before the first.")
+    async def last_run(self, info: Info) -> Annotated["LoadTestRun", strawberry.lazy("gql.types.load_test_run")] | None:
+        run = await info.context.loaders.last_run_by_load_test.load(self.number)
+        return None if run is None else info.context.present_run(run)
+
     @classmethod
     def of(cls, load_test: domain.LoadTest) -> "LoadTest":
         """The type for a load test of the domain."""
@@ -240,7 +249,7 @@ class LoadTestConnection(Connection[LoadTest]):
 
 
 def load_test_query(
-    chosen: LoadTestFilter | None, order: NamedOrder, is_descending: bool, first: int, after: str | None
+    chosen: LoadTestFilter | None, order: NamedOrder, is_descending: bool, first: int, after: str | None = None
 ) -> LoadTestQuery:
     """The domain's query for a filter as sent; a project or target that does not exist has no load tests."""
     chosen = chosen or LoadTestFilter()

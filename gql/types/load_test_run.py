@@ -11,6 +11,7 @@ from domain import metric_series
 from domain.query import LoadTestRunQuery, Page, WindowQuery
 from gql import ids
 from gql.context import Info
+from gql.sharing import Volatile
 from gql.types.connection import Connection, checked_first, checked_offset, checked_text, decode_cursor, encode_cursor, page_parts
 from gql.types.enums import RunStatus
 from gql.types.job_log import JobLog
@@ -147,12 +148,15 @@ class LoadTestRun(Node):
     async def script(self, info: Info) -> str:
         return str(await info.context.loaders.script_by_run.load(self.number))
 
-    @strawberry.field(description="Its place, from 1, among the runs that wait; null where it does not wait.")
+    @strawberry.field(
+        description="Its place, from 1, among the runs that wait; null where it does not wait.", directives=[Volatile()]
+    )
     async def place_in_queue(self, info: Info) -> int | None:
         return await info.context.loaders.place_by_run.load(self.number)
 
     @strawberry.field(
-        description="What it measured, window by window, of all scenarios together, then of each; none before the first is over."
+        description="What it measured, window by window, of all scenarios together, then of each; none before the first is over.",
+        directives=[Volatile()],
     )
     async def metrics(
         self,
@@ -166,7 +170,10 @@ class LoadTestRun(Node):
         found = await runs.windows_of_run(info.context.services, query)
         return [MetricSeries.of(each) for each in metric_series.series_of(found, self.window_seconds, self.domain_run.names)]
 
-    @strawberry.field(description="CPU and memory of each pod under test, window by window; none where nothing is known of them.")
+    @strawberry.field(
+        description="CPU and memory of each pod under test, window by window; none where nothing is known of them.",
+        directives=[Volatile()],
+    )
     async def resources(
         self,
         info: Info,
@@ -178,12 +185,13 @@ class LoadTestRun(Node):
         return [PodSeries.of(each) for each in found]
 
     @strawberry.field(
-        description="The figures of the whole, of all scenarios together and then of each; empty before the first window."
+        description="The figures of the whole, of all scenarios together and then of each; empty before the first window.",
+        directives=[Volatile()],
     )
     async def figures(self, info: Info) -> list[RunFigures]:
         return [RunFigures.of(each) for each in await runs.figures_of_run(info.context.services, self.domain_run)]
 
-    @strawberry.field(description="The output of k6 from a byte on; null where there is none yet.")
+    @strawberry.field(description="The output of k6 from a byte on; null where there is none yet.", directives=[Volatile()])
     async def log(
         self, info: Info, after: Annotated[int, strawberry.argument(description="The byte to begin at.")] = 0
     ) -> JobLog | None:

@@ -11,6 +11,7 @@ from domain.login import login_proposals
 from domain.query import NamedOrder, Page, TargetQuery
 from gql import ids
 from gql.context import Info
+from gql.sharing import Volatile
 from gql.types.connection import Connection, checked_first, checked_text, page_parts
 from gql.types.enums import OAuthGrant, SecurityKind
 from gql.types.login import LoginProposal
@@ -162,7 +163,7 @@ class Target(Node):
         project = await info.context.loaders.project_by_id.load(self.project_id)
         return None if project is None else Project.of(project)
 
-    @strawberry.field(description="The secrets that its load tests can use, by name; at most 100.")
+    @strawberry.field(description="The secrets that its load tests can use, by name; at most 100.", directives=[Volatile()])
     async def secrets(self, info: Info) -> list[Secret]:
         cipher = info.context.services.secrets
         return [

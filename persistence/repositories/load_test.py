@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.load_test import LoadTest, LoadTestDefinition, stored_definition
@@ -16,13 +16,23 @@ from persistence import load_test_tables as tables
 from persistence.listing import begins_with, is_archived
 from persistence.versioned import Versioned, VersionedRows
 
-LOAD_TEST = tables.load_test
+LOAD_TEST, PROJECT, TARGET, RUN = tables.load_test, tables.project, tables.target, tables.load_test_run
+
+
+def _of_last_run(column: ColumnElement[int]) -> ColumnElement[int]:
+    """A column of each load test's last run, 0 before the first; looked up for what is on the page, not for the whole table."""
+    last = select(column).where(RUN.c.load_test_id == LOAD_TEST.c.id).order_by(RUN.c.id.desc()).limit(1)
+    return func.coalesce(last.scalar_subquery(), 0)
+
+
+VERSIONS = (LOAD_TEST.c.version, PROJECT.c.version, TARGET.c.version, _of_last_run(RUN.c.id), _of_last_run(RUN.c.version))
 
 
 class LoadTestRepository(LoadTestStore):
     """The load tests of one unit of work."""
 
     def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
         self._rows = VersionedRows(connection, KEPT)
 
     async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTest]:
@@ -30,6 +40,12 @@ class LoadTestRepository(LoadTestStore):
 
     async def page(self, query: LoadTestQuery) -> Page[LoadTest]:
         return await self._rows.page(query, _conditions(query))
+
+    async def versions_on_page(self, query: LoadTestQuery) -> dict[int, tuple[int, ...]]:
+        selected = select(LOAD_TEST.c.id, *VERSIONS).join_from(LOAD_TEST, PROJECT, PROJECT.c.id == LOAD_TEST.c.project_id)
+        selected = selected.join(TARGET, TARGET.c.id == LOAD_TEST.c.target_id).where(*_conditions(query))
+        found = await self._connection.execute(self._rows.on_page(query, selected).limit(query.first))
+        return {number: tuple(versions) for number, *versions in found}
 
     async def count(self, query: LoadTestQuery) -> int:
         return await self._rows.count(_conditions(query))

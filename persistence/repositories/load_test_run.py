@@ -24,7 +24,7 @@ from persistence.dialect import among, clock, has_named, insert_into
 from persistence.listing import from_place
 
 RUN, EVENT, WINDOW = tables.load_test_run, tables.load_test_run_event, tables.metric_window
-RUNNER, TARGET = shared.runner, tables.target
+RUNNER, TARGET, LOAD_TEST = shared.runner, tables.target, tables.load_test
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
 SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id")]
 FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
@@ -54,6 +54,12 @@ class LoadTestRunRepository(LoadTestRunStore):
     async def count(self, query: LoadTestRunQuery) -> int:
         selected = select(func.count()).select_from(RUN).where(*_conditions(query, self._dialect))
         return int((await self._connection.execute(selected)).scalar_one())
+
+    async def last_of(self, load_test_ids: Sequence[int]) -> dict[int, LoadTestRun]:
+        of_test = select(func.max(RUN.c.id)).where(RUN.c.load_test_id == LOAD_TEST.c.id).correlate(LOAD_TEST)
+        last = select(of_test.scalar_subquery()).select_from(LOAD_TEST)
+        numbers = last.where(among(LOAD_TEST.c.id, load_test_ids, self._dialect))
+        return {run.load_test_id: run for run in await self._runs(select(*SHOWN).where(RUN.c.id.in_(numbers)))}
 
     async def scripts(self, ids: Sequence[int]) -> dict[int, str]:
         query = select(RUN.c.id, RUN.c.script).where(among(RUN.c.id, ids, self._dialect))

@@ -85,9 +85,9 @@ class Program:
         """Send a signal to it."""
         self._process.send_signal(number)
 
-    async def until(self, key: str) -> Any:
+    async def until(self, key: str, deadline: float = 20.0) -> Any:
         """The next line that has `key`: the value there."""
-        while (line := await self.line()) is not None:
+        while (line := await self.line(deadline)) is not None:
             if key in line:
                 return line[key]
         raise AssertionError(f"the program ended without {key}")

@@ -41,8 +41,8 @@ def endpoint(url: str, transport: str) -> str:
     return address.replace("http", "ws", 1) if transport == "ws" else address
 
 
-async def next_frame(program: Program, field: str = "kitState") -> dict[str, Any]:
-    result = await program.until("result")
+async def next_frame(program: Program, field: str = "kitState", deadline: float = 20.0) -> dict[str, Any]:
+    result = await program.until("result", deadline)
     assert "errors" not in result, result
     frame: dict[str, Any] = result["data"][field]
     return frame

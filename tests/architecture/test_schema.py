@@ -73,6 +73,8 @@ LISTS_WITHOUT_PAGES = {
     "LoadTestAnalysis.findings",
     "LoadTestAnalysis.remarks",
     "LoadTestComparison.runs",
+    "LoadTestListFrame.changed",
+    "LoadTestListFrame.order",
     "LoadTestMetricsFrame.pods",
     "LoadTestMetricsFrame.series",
     "LoadTestPreview.problems",

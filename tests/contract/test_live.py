@@ -13,13 +13,16 @@ from domain.actor import Person
 from domain.errors import Unavailable
 from domain.kit import Kit
 from domain.live import Notice, Topic
-from domain.query import KitQuery
+from domain.load_test_run import RunStatus
+from domain.query import KitQuery, LoadTestQuery, NamedOrder
 from domain.runner import LogChunk
 from persistence.unit_of_work import Database
-from resolvers import job_log, live
+from resolvers import job_log, live_list
 from resolvers.job_log import watch_log
-from resolvers.live import LiveKits, Watcher, watch_kit, watch_kits
-from tests.factories import change, store_kit
+from resolvers.live import LiveKits, watch_kit, watch_kits
+from resolvers.live_list import Watcher
+from resolvers.live_load_test import LiveLoadTests, watch_load_tests
+from tests.factories import change, store_kit, store_load_tests, store_run
 from tests.fakes import FailingDatabase, fake_services
 from tests.statements import statements
 from tests.waiting import eventually
@@ -35,6 +38,7 @@ class Watched:
         self.database = FailingDatabase(database)
         self.services = fake_services(self.database)
         self.live = LiveKits(self.database, self.services.bus)
+        self.load_tests = LiveLoadTests(self.database, self.services.bus)
         self._stack = stack
 
     async def follow(self, frames: AsyncIterator[Any]) -> Next:
@@ -60,12 +64,12 @@ class Watched:
 
 @pytest.fixture
 async def watched(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
-    monkeypatch.setattr(live, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(live_list, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(job_log, "POLL_SECONDS", 0.05)
     async with AsyncExitStack() as stack:
         made = Watched(database, stack)
-        running = asyncio.create_task(made.live.run())
-        stack.callback(running.cancel)
+        for each in (made.live, made.load_tests):
+            stack.callback(asyncio.create_task(each.run()).cancel)
         yield made
 
 
@@ -83,7 +87,7 @@ async def test_an_outage_ends_no_stream_and_hides_nothing(watched: Watched, of_l
     watched.database.outage = None
     frame = await waiting
     (found,) = frame.changed if of_list else [frame]
-    assert (found.kit, found.from_version, found.is_snapshot) == (started, kit.version + 1, False)
+    assert (found.body, found.from_version, found.is_snapshot) == (started, kit.version + 1, False)
 
 
 async def test_an_outage_does_not_end_a_log(watched: Watched) -> None:
@@ -121,7 +125,7 @@ async def test_a_list_that_nothing_happens_to_costs_a_statement_a_look(watched: 
 
 
 async def test_many_who_watch_a_list_read_it_once_for_many_changes(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "POLL_SECONDS", 60)
+    monkeypatch.setattr(live_list, "POLL_SECONDS", 60)
     kits = [await store_kit(watched.database, f"kit {number}") for number in range(10)]
     following = [await watched.follow(watch_kits(watched.live, ADA, KitQuery())) for _ in range(8)]
     before = watched.database.reads
@@ -130,7 +134,7 @@ async def test_many_who_watch_a_list_read_it_once_for_many_changes(watched: Watc
     async def until_all_seen(following: Next) -> None:
         seen: dict[int, int] = {}
         while any(seen.get(kit.id) != kit.version for kit in started.values()):
-            seen |= {frame.kit.id: frame.kit.version for frame in (await following()).changed}
+            seen |= {frame.body.id: frame.body.version for frame in (await following()).changed}
 
     await asyncio.gather(*map(until_all_seen, following))
     assert watched.database.reads - before <= 3
@@ -145,6 +149,55 @@ async def test_a_body_read_for_one_list_serves_the_others(watched: Watched) -> N
         for each in following:
             await each()
     assert 1 <= sum("FROM task_state" in each for each in seen) <= 2, seen
+
+
+async def test_a_list_of_load_tests_costs_a_statement_a_look_and_bodies_only_where_they_have_changed(watched: Watched) -> None:
+    """Whatever runs, definitions are not read again; a new version of one is read once for all lists that show it."""
+    tests = await store_load_tests(watched.database, 10)
+    queries = [LoadTestQuery(first=first) for first in (10, 10, 10, 5)]
+    following = [await watched.follow(watch_load_tests(watched.load_tests, ADA, query)) for query in queries]
+    waiting = [asyncio.create_task(each()) for each in following]
+    with statements(()) as seen:
+        before = watched.database.reads
+        await eventually(lambda: watched.database.reads >= before + 4)
+        run = await store_run(watched.database, tests[-1])
+        changes = [(await each).changed for each in waiting]
+    assert [[(each.body, each.versions) for each in found] for found in changes] == [[(tests[-1], (1, 1, 1, run.id, 1))]] * 4
+    assert all("load_test.definition" not in each for each in seen), seen
+    assert len(seen) <= watched.database.reads - before + 1, seen
+    with statements(()) as seen:
+        async with watched.database.transaction() as work:
+            changed = await work.load_tests.change(tests[-1], tests[-1].definition, "ada")
+        frames = [await each() for each in following]
+    assert {(each.body, each.from_version) for frame in frames for each in frame.changed} == {(changed, 2)}
+    assert 1 <= sum("load_test.definition" in each for each in seen) <= 2, seen
+
+
+@pytest.mark.parametrize("order", list(NamedOrder))
+async def test_the_versions_on_a_page_are_those_of_its_load_tests_in_its_order(database: Database, order: NamedOrder) -> None:
+    tests = await store_load_tests(database, 7)
+    runs = [await store_run(database, tests[place]) for place in (2, 3, 2)]
+    query = LoadTestQuery(order=order, first=5, title_prefix="t")
+    async with database.transaction() as work:
+        assert await work.load_test_runs.change(runs[2], RunStatus.ABORTED, "ada") is not None
+        page = (await work.load_tests.page(query)).items
+        with statements(()) as seen:
+            versions = await work.load_tests.versions_on_page(query)
+        assert len(seen) == 1 and list(versions) == [each.id for each in page]
+        last = {tests[2].id: (runs[2].id, 2), tests[3].id: (runs[1].id, 1)}
+        assert versions == {each.id: (1, 1, 1, *last.get(each.id, (0, 0))) for each in page}
+        assert set(await work.load_test_runs.last_of([each.id for each in tests])) == set(last)
+
+
+async def test_an_outage_ends_no_list_of_load_tests(watched: Watched) -> None:
+    (test,) = await store_load_tests(watched.database, 1)
+    waiting = asyncio.create_task((await watched.follow(watch_load_tests(watched.load_tests, ADA, LoadTestQuery())))())
+    await store_run(watched.database, test)
+    watched.database.outage, before = Unavailable("gone"), watched.database.reads
+    await eventually(lambda: watched.database.reads >= before + 3)
+    assert not waiting.done()
+    watched.database.outage = None
+    assert [each.body for each in (await waiting).changed] == [test]
 
 
 async def test_a_watcher_that_is_cancelled_while_it_waits_leaves_no_task_behind() -> None:

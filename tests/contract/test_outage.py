@@ -12,7 +12,7 @@ from controllers.housekeeping import Housekeeping
 from domain.errors import Unavailable
 from persistence.engine import open_engines
 from persistence.unit_of_work import Database
-from resolvers import live
+from resolvers import live_list
 from resolvers.live import LiveKits
 from tests.fakes import FailingDatabase, fake_services
 from tests.waiting import eventually
@@ -55,7 +55,7 @@ async def test_a_pool_without_a_free_connection_is_unavailable(migrated_url: str
 async def test_a_failed_look_at_what_is_watched_is_followed_by_the_next(
     database: Database, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(live_list, "POLL_SECONDS", 0.01)
     failing = FailingDatabase(database)
     failing.outage = fault
     kits = LiveKits(failing, MemoryBus())
