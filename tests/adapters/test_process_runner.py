@@ -257,10 +257,12 @@ def test_folders_that_may_not_be_written_to_are_removed_with_the_run(tmp_path: P
 
 async def test_folders_within_one_another_are_removed_however_many(attempts: AttemptDriver) -> None:
     key = await attempts.python("import os\nfor _ in range(1200): os.mkdir('d' * 30); os.chdir('d' * 30)\nos.chmod('.', 0)")
-    await attempts.settled(key)
-    await attempts.runner.forget(key)
-    assert not list(attempts.root.glob("*/*/*"))
-    assert not list(attempts.new_runner()._root.glob(".removed/*"))
+    try:
+        await attempts.settled(key)
+        await attempts.runner.forget(key)
+        assert not list(attempts.root.glob("*/*/*"))
+    finally:
+        await asyncio.to_thread(lambda: subprocess.run(["rm", "-rf", attempts.root], check=True))  # pytest can't
 
 
 async def test_forget_leaves_what_is_alive_alone(attempts: AttemptDriver) -> None:
