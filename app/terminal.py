@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+from unicodedata import category
 
 from rich.console import Console
 
@@ -33,4 +34,4 @@ def tell(problem: Exception) -> None:
 
 def printable(text: str) -> str:
     """A text of somebody else on one line, without what would steer the terminal."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return "".join(each if each.isprintable() or category(each) == "Zs" else "\N{REPLACEMENT CHARACTER}" for each in text)

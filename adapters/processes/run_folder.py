@@ -3,6 +3,7 @@
 Everything that has to survive a crash is a file here; steps/shim/shim_folder.py is the same folder from the shim's side.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ from domain.attempt import AttemptKey, Cause, Ending
 from domain.runner import EndReason, LaunchOrder
 
 REMOVED = ".removed"
+NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +133,16 @@ class RunFolder:
             os.close(descriptor)
 
     def open_log(self) -> BinaryIO | None:
-        """What the attempt has written; None where that is no file, as a pipe that its step has put there would never open."""
+        """What the attempt has written; None where that is no file: a pipe that its step has put there would never open.
+
+        OSError where it can't be opened now, as with too many open files.
+        """
         try:
             descriptor = os.open(self.path / "output.log", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return None
+        except OSError as error:
+            if error.errno in NO_FILE:
+                return None
+            raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             return None

@@ -200,13 +200,14 @@ def _remove(folder: Path) -> None:
     """Remove a folder with all that a step has left in it.
 
     Python's own way ends at folders that may not be written to (Go's module cache) and at a thousand within one another; the
-    system's programs go further.
+    system's programs go further. Modes of files are left alone: by a hard link they are those of a file elsewhere.
     """
     with suppress(OSError, RecursionError):
         shutil.rmtree(folder)
         return
-    for program in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+    opened = ["find", str(folder), "-type", "d", "!", "-perm", "-700", "-execdir", "chmod", "u+rwx", "--", "{}", ";"]
+    for command in (opened, ["rm", "-rf", "--", str(folder)]):
         with suppress(OSError):
-            subprocess.run([*program, "--", str(folder)], capture_output=True, check=False)
+            subprocess.run(command, capture_output=True, check=False)
     if folder.exists():
         log.warning("what a run has left in %s can't be removed; it is tried again at the next start", folder)

@@ -49,14 +49,19 @@ def _what_counts(line: bytes, subject: str, reason: str) -> dict[str, Any] | Non
     if not isinstance(document, dict) or subject != "JOB":
         return None
     artifact = document.get("artifact")
-    if artifact is not None:
+    if artifact and isinstance(artifact, str | dict):
         name = artifact.get("name") if isinstance(artifact, dict) else artifact
         return artifact_missing(name if isinstance(name, str) else json.dumps(name), reason)
     return _status_alone(document, subject)
 
 
 def _status_alone(document: dict[str, Any], subject: str) -> dict[str, Any] | None:
-    """The status without what makes no sense beside it, as a note says; None where it makes none itself."""
+    """The status without what makes no sense beside it, as a note says.
+
+    None where it makes none itself, or something stands beside it that is a report of its own: it may be meant for that.
+    """
+    if any(document.get(key) is not None for key in MAIN_KEYS if key != "status"):
+        return None
     alone = {key: document.get(key) for key in ("task", "status")}
     try:
         report = _checked(alone, subject)

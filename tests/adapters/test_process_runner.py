@@ -1,6 +1,7 @@
 """Attempts as real processes: launched once, seen as they are, forgotten when over."""
 
 import asyncio
+import errno
 import json
 import os
 import subprocess
@@ -244,15 +245,35 @@ def test_folders_that_may_not_be_written_to_are_removed_with_the_run(tmp_path: P
         "import sys; from pathlib import Path; from adapters.processes.runner import ProcessRunner; "
         "grave = Path(sys.argv[1], '.removed', 'x'); (grave / 'go' / 'mod').mkdir(parents=True); "
         "(grave / 'go' / 'mod' / 'file').touch(); (grave / 'link').symlink_to(sys.argv[2]); "
+        "(grave / 'go' / 'mod' / 'hard').hardlink_to(sys.argv[2] + '/file'); "
         "(grave / 'go' / 'mod').chmod(0o500); (grave / 'go').chmod(0); "
         "ProcessRunner(Path(sys.argv[1]), sys.executable, {}); print(list(grave.parent.iterdir()))"
     )
     outside = tmp_path / "outside"
-    outside.mkdir(mode=0o500)
+    outside.mkdir()
+    (outside / "file").touch(0o400)
+    outside.chmod(0o500)
     command = [*unprivileged(), sys.executable, "-c", script, str(tmp_path / "runs"), str(outside)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
     assert outside.stat().st_mode & 0o777 == 0o500, "what a link leads to is left alone"
+    assert (outside / "file").stat().st_mode & 0o777 == 0o400
+
+
+async def test_a_log_that_can_not_be_opened_now_is_not_an_empty_one(
+    attempts: AttemptDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await attempts.shell("echo said")
+    await attempts.settled(key)
+
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("adapters.processes.run_folder.os.open", refuse)
+        with pytest.raises(OSError, match="Too many"):
+            await attempts.runner.read_log(key, 0, 100)
+    assert (await attempts.runner.read_log(key, 0, 100)).data == b"said\n"
 
 
 async def test_folders_within_one_another_are_removed_however_many(attempts: AttemptDriver) -> None:

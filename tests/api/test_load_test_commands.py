@@ -128,6 +128,7 @@ def test_exit_codes_of_comparisons(comparison: dict[str, Any], code: int) -> Non
 
 
 def test_texts_of_others_do_not_steer_the_terminal() -> None:
+    assert printable("1\u202f000\u00a0Ω") == "1\u202f000\u00a0Ω"
     assert printable("größe\x1b[31m\n買う") == "größe\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}買う"
     run = {"number": 1, "title": "\x1b[2J", "status": "ERROR", "message": "\x1b[2J", "placeInQueue": None}
     assert "\x1b" not in str(WatchedRun().take({"run": run, "series": [], "pods": []}).lines)
