@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from persistence.engine import open_engines
 from persistence.migrate import upgrade
-from tests.services import APP_ROLE, PostgresServer, RedisServer
+from tests.services import APP_ROLE, InfluxServer, PostgresServer, RedisServer
 
 settings.register_profile("plog", deadline=None)  # a busy machine is not a failure; `timeout` ends what hangs
 settings.load_profile("plog")
@@ -97,6 +97,17 @@ def redis_server(short_folder: Path) -> Iterator[RedisServer]:
     server = RedisServer(folder)
     try:
         server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
+    """An InfluxDB of the module; a test that stops it starts it again."""
+    server = InfluxServer(tmp_path_factory.mktemp("influx"))
+    try:
+        server.create()
         yield server
     finally:
         server.stop()

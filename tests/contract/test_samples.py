@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -33,15 +33,6 @@ NAMES = (
     "  rand  ",
     "set-up",
 )
-
-
-@pytest.fixture(scope="module")
-def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
-    """A real InfluxDB of this module."""
-    server = InfluxServer(tmp_path_factory.mktemp("influx"))
-    server.create()
-    yield server
-    server.stop()
 
 
 def opened(server: InfluxServer, **given: Any) -> InfluxSamples:

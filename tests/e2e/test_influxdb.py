@@ -1,6 +1,6 @@
 """Runs whose windows go to InfluxDB too: with either of the two away in mid-run, both end up with all of k6's requests."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,6 @@ from tests.waiting import eventually
 
 __all__ = ["site"]
 SETTINGS = {"LOAD_TESTS__WINDOW_SECONDS": "1"}
-
-
-@pytest.fixture(scope="module")
-def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxServer]:
-    server = InfluxServer(tmp_path_factory.mktemp("influx"))
-    server.create()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
