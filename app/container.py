@@ -24,12 +24,14 @@ from adapters.identity.local_issuer import LocalIssuer
 from adapters.identity.verifier import VerifierByType
 from adapters.processes.listening import ListeningProcesses
 from adapters.processes.runner import ProcessRunner
+from adapters.samples.bucket import BucketRefused, InfluxBucket
 from adapters.samples.embedded import EmbeddedSamples
-from adapters.samples.influx import BucketRefused, InfluxSamples
+from adapters.samples.influx import InfluxSamples
+from adapters.samples.k6_influx import K6InfluxSamples
 from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
 from app.identity import open_local_issuer, open_verifier, read_keys
-from app.settings import Settings, WrongSetting, process_environment
+from app.settings import InfluxdbFeed, Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, ReconcilerSettings
@@ -37,6 +39,7 @@ from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconci
 from controllers.resource_watcher import ResourceWatcher
 from domain.errors import Unavailable
 from domain.executor import LoadLimits
+from domain.ports import Samples
 from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
 from persistence.engine import Engines, open_engines
@@ -154,12 +157,12 @@ def _open_bus(settings: Settings) -> MemoryBus | RedisBus:
         raise WrongSetting("PLOG_REDIS__URL is no Redis URL.") from None
 
 
-async def _open_samples(settings: Settings, stack: AsyncExitStack) -> EmbeddedSamples | InfluxSamples:
+async def _open_samples(settings: Settings, stack: AsyncExitStack) -> Samples:
     given = settings.influxdb
     if not given.url:
         return EmbeddedSamples()
-    samples = InfluxSamples(given.url, given.org, given.bucket, given.token.get_secret_value())
-    await stack.enter_async_context(samples)
+    bucket = await stack.enter_async_context(InfluxBucket(given.url, given.org, given.bucket, given.token.get_secret_value()))
+    samples = K6InfluxSamples(bucket) if given.feed is InfluxdbFeed.K6 else InfluxSamples(bucket)
     try:
         await samples.check()
     except BucketRefused as error:

@@ -97,6 +97,13 @@ class RedisSettings(Group):
     heartbeat_seconds: float = Field(2.0, gt=0, le=60, description="The longest silence of Redis that goes unnoticed.")
 
 
+class InfluxdbFeed(StrEnum):
+    """Who writes to InfluxDB."""
+
+    RUNNER = "runner"
+    K6 = "k6"
+
+
 class InfluxdbSettings(Group):
     """The figures of load tests in InfluxDB 2, for dashboards, beside PLOG's own database."""
 
@@ -104,6 +111,9 @@ class InfluxdbSettings(Group):
     org: str = Field("", description="The organisation, by name or ID.")
     bucket: str = Field("plog", description="The bucket that windows are written to; it must exist.")
     token: SecretStr = Field(SecretStr(""), description="A token that may read and write the bucket.")
+    feed: InfluxdbFeed = Field(
+        InfluxdbFeed.RUNNER, description="`runner`: windows, from PLOG; `k6`: each sample, from k6, which gets the token."
+    )
 
 
 class OidcSettings(Group):

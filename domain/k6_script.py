@@ -25,6 +25,7 @@ SYSTEM_TAGS = (  # without `url`, which holds secrets and has no end of values; 
     "scenario",
     "expected_response",
 )
+TAGS_VU = "PLOG_TAGS_VU"  # the variable with which k6 tags each sample with its virtual user
 GOOD_STATUSES = (200, 399)
 OF_ANSWERS = (ReferenceKind.VALUE, ReferenceKind.JSON)
 PROGRAM = """\
@@ -94,6 +95,9 @@ export function setup() {
 
 // One iteration of the scenario that it runs in: its requests in order, then the time to think.
 export function run(login) {
+  if (__ENV.%(tags_vu)s) {
+    exec.vu.metrics.tags.vu = String(exec.vu.idInTest); // for outputs that take samples of the same time and tags for one
+  }
   if (login) {
     keepToken(login);
   }
@@ -283,7 +287,7 @@ def write_script(
     if login is not None:
         headers = [[name, _text(text)] for name, text in login.headers]
         plan["login"] = {"url": login.url, "headers": headers, "body": _text(login.body)}
-    return PROGRAM % {"plan": _literal(plan)}
+    return PROGRAM % {"plan": _literal(plan), "tags_vu": TAGS_VU}
 
 
 def _thresholds(named: Any, target_tps: float | None) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ A window's figures are cumulative: each revision of it replaces the one before, 
 was sent twice or out of order therefore changes nothing, and nothing is ever subtracted.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -71,6 +72,30 @@ class MetricWindow:
             vus=document["vus"],
             max_vus=document["maxVus"],
         )
+
+
+class WindowsByTime:
+    """Tells windows of `seconds` without figures, which lie elsewhere: when they should be there, and again a window later.
+
+    At the end all are told once more, as samples may have arrived at any time before.
+    """
+
+    def __init__(self, seconds: int, began: float, settle_seconds: float = 2.0) -> None:
+        self._seconds = seconds
+        self._settle_seconds = settle_seconds
+        self._first = self._next = int(began) - int(began) % seconds
+
+    def due(self, now: float | None) -> Iterator[MetricWindow]:
+        """The windows to tell at that time; all up to this moment for None."""
+        if now is None:
+            end = self._next + self._seconds + math.ceil(self._settle_seconds)
+            yield from (MetricWindow(start, SET_UP, 3) for start in range(self._first, end, self._seconds))
+            return
+        while now >= self._next + self._seconds + self._settle_seconds:
+            if self._next > self._first:
+                yield MetricWindow(self._next - self._seconds, SET_UP, 2)
+            yield MetricWindow(self._next, SET_UP, 1)
+            self._next += self._seconds
 
 
 class WindowSums:

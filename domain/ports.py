@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from domain.actor import Actor, Generator, Worker
 from domain.api_document import FoundDocument
 from domain.attempt import AttemptKey
+from domain.k6_output import K6Output
 from domain.live import Gap, Notice, Topic
 from domain.load_test_run import LoadTestRun
 from domain.metric_window import MetricWindow
@@ -88,6 +89,11 @@ class Bus(Protocol):
 
 class Samples(Protocol):
     """Where the samples of load tests go on their way to the windows that PLOG keeps, judges and shows."""
+
+    @property
+    def k6_output(self) -> K6Output | None:
+        """Where k6 is to send its samples itself; its generator then tells windows without figures, when they are over."""
+        ...
 
     async def take(self, run: LoadTestRun, windows: Sequence[MetricWindow]) -> list[MetricWindow]:
         """The windows to keep for those that the run's generator tells, in PLOG's words; what is told again changes nothing."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from domain.actor import Actor, Generator
 from domain.errors import AttemptSuperseded, NotFound, SequenceGap, UserError, ValidationFailed
+from domain.k6_output import PASSWORD
 from domain.live import Notice, Topic
 from domain.load_test_run import GENERATOR_ATTEMPT, LoadTestReportKind, LoadTestRun
 from domain.metric_window import MetricWindow
@@ -54,12 +55,16 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
             raise AttemptSuperseded(GENERATOR_ATTEMPT, GENERATOR_ATTEMPT)
         scripts = await work.load_test_runs.scripts([run.id])
     secrets = await values_of_secrets(services, run.target_id, run.definition)
-    return {
+    document: dict[str, Any] = {
         "script": scripts[run.id],
         "windowSeconds": run.window_seconds,
         "inputs": [],
         "secretEnvironment": {f"{VARIABLE}{name}": value for name, value in secrets.items()},
     }
+    if (output := services.samples.k6_output) is not None:
+        document["k6Output"] = {"address": output.address, "bucket": output.bucket, "run": str(run.uuid)}
+        document["secretEnvironment"][PASSWORD] = output.token
+    return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

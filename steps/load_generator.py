@@ -4,6 +4,9 @@ k6 writes each sample as a line, which is read here and summed up; nothing betwe
 Windows are told as they end, and again where samples came late. k6's own summary is told at the end, for comparison. SIGTERM
 stops the test: k6 is interrupted, which lets it say its summary, and killed where that takes too long.
 
+Where k6 writes its samples to InfluxDB itself (`k6Output` of the input), windows are told without figures, at the time at
+which these should be there.
+
 The secrets that the script sends are in the environment, and k6 inherits it. What k6 writes is copied without them.
 """
 
@@ -15,12 +18,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
-from domain.metric_window import WindowSums
+from domain.k6_output import PASSWORD
+from domain.k6_script import SYSTEM_TAGS, TAGS_VU
+from domain.metric_window import WindowsByTime, WindowSums
 from domain.secret import VARIABLE
 from steps.k6_cpu import K6Cpu
 from steps.k6_samples import K6Samples
@@ -31,6 +36,7 @@ SCRIPT_FILE = "script.js"
 SUMMARY_FILE = "k6-summary.json"
 MISSED_THRESHOLDS = 99  # k6's exit codes; others but 0 and that of a stop are failures of the run itself
 STOP_SECONDS = 3.0
+GENERATOR = 1  # of those that share a run
 CHUNK = 1 << 18
 LOOK_SECONDS = 0.25
 MAX_LINE = 1 << 20
@@ -41,9 +47,11 @@ def run(step: StepInput, reports: Reports) -> None:
     """Run the script of the input document; StepFailed where k6 could not run it to its end or its stop."""
     script = step.output_folder / SCRIPT_FILE
     script.write_text(step.document["script"], "utf-8")
-    sums = WindowSums(step.document["windowSeconds"])
-    redaction = Redaction(value for name, value in os.environ.items() if name.startswith(VARIABLE))
-    with K6(script, step.output_folder / SUMMARY_FILE, redaction) as k6:
+    seconds, output = step.document["windowSeconds"], step.document.get("k6Output")
+    sums = WindowSums(seconds)
+    windows = sums if output is None else WindowsByTime(seconds, time.time())
+    redaction = Redaction(value for name, value in os.environ.items() if name.startswith(VARIABLE) or name == PASSWORD)
+    with K6(script, step.output_folder / SUMMARY_FILE, redaction, output) as k6:
         samples, cpu = K6Samples(sums), K6Cpu(k6.pid)
         for lines in k6.lines():
             cpu.look()
@@ -52,9 +60,9 @@ def run(step: StepInput, reports: Reports) -> None:
                     samples.take(line)
                 elif line:
                     k6.tell(line)
-            for window in sums.due(time.time()):
+            for window in windows.due(time.time()):
                 reports.window(window.as_json())
-    for window in sums.due(None):
+    for window in windows.due(None):
         reports.window(window.as_json())
     said = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread}
     reports.summary(said | {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest} | k6.summary())
@@ -70,7 +78,7 @@ def shown(code: int) -> str:
 class K6:
     """A run of k6: its samples as they come, and what it says at its end. Its log is copied to standard output on the way."""
 
-    def __init__(self, script: Path, summary: Path, redaction: Redaction) -> None:
+    def __init__(self, script: Path, summary: Path, redaction: Redaction, output: Mapping[str, Any] | None = None) -> None:
         self.is_stopped = False
         self.exit_code = 0
         self.failed_login = ""
@@ -80,11 +88,13 @@ class K6:
         program = Path(sys.executable).parent / "k6"
         command = [  # without an address: who asks there is given what the set-up hands on, tokens, and can stop the test
             str(program), "run", "--address", "", "--no-usage-report", "--quiet", "--no-color",
-            "--out", "json", "--summary-export", str(summary),
-            "--summary-trend-stats", "avg,min,max,p(50),p(90),p(95),p(99),count", str(script),
+            "--summary-export", str(summary), "--summary-trend-stats", "avg,min,max,p(50),p(90),p(95),p(99),count",
+            *(("--out", "json") if output is None else _influxdb(output)), str(script),
         ]  # fmt: skip
+        given = {} if output is None else _influxdb_environment(output)
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self._process = subprocess.Popen(command, env={**os.environ, **given}, **pipes)
         except OSError as error:
             raise StepFailed(f"k6 can't be started: {error}") from error
         signal.signal(signal.SIGTERM, self._stop)
@@ -139,6 +149,26 @@ class K6:
             self.is_stopped = True
             self._kill_at = time.monotonic() + STOP_SECONDS
             self._process.send_signal(signal.SIGINT)
+
+
+def _influxdb(output: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options with which k6 writes to InfluxDB. All that is counted needs tags that keep it apart from what is not the same.
+
+    A script's checks of one answer share a time, so their name is a tag. Which run and which generator it is are tags as well.
+    """
+    tags = ",".join((*SYSTEM_TAGS, "check"))
+    return ("--out", "influxdb", "--system-tags", tags, "--tag", f"run={output['run']}", "--tag", f"generator={GENERATOR}")
+
+
+def _influxdb_environment(output: Mapping[str, Any]) -> dict[str, str]:
+    """What k6 has to find in its environment besides the token (`PASSWORD`), which is there already."""
+    return {
+        "K6_INFLUXDB_ADDR": output["address"],
+        "K6_INFLUXDB_DB": output["bucket"],
+        "K6_INFLUXDB_USERNAME": "plog",
+        "K6_INFLUXDB_TAGS_AS_FIELDS": "url",  # by default `vu` is no tag
+        TAGS_VU: "1",
+    }
 
 
 class Lines:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.histogram import Histogram
@@ -28,6 +28,7 @@ RUNNER, TARGET, LOAD_TEST = shared.runner, tables.target, tables.load_test
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
 SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id")]
 FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
+COUNTED = ("requests", *FIGURES[1:])
 BATCH = 200
 
 
@@ -133,10 +134,11 @@ class LoadTestRunRepository(LoadTestRunStore):
         for start in range(0, len(rows), BATCH):
             insert = insert_into(self._connection, WINDOW)
             newer = {name: insert.excluded[name] for name in ("sequence", "requests", "times", *FIGURES)}
+            news = or_(*(WINDOW.c[name].is_distinct_from(newer[name]) for name in COUNTED))
             statement = insert.on_conflict_do_update(
                 index_elements=[WINDOW.c.run_id, WINDOW.c.start, WINDOW.c.scenario],
                 set_=newer,
-                where=WINDOW.c.revision < insert.excluded.revision,
+                where=(WINDOW.c.revision < insert.excluded.revision) & news,
             )
             await self._connection.execute(statement, rows[start : start + BATCH])
         return True

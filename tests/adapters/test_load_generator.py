@@ -4,8 +4,6 @@ import base64
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,67 +18,14 @@ from domain.executor import Executor, ExecutorKind
 from domain.histogram import Histogram
 from domain.k6_script import ScriptScenario, write_script
 from domain.login import Login, LoginKind, identified, token_request
-from domain.metric_window import MetricWindow
 from domain.request import Request
 from domain.template import Encoding, Reference, ReferenceKind
+from tests.generator import Generator
 from tests.sites import serving
 from tests.waiting import eventually_sync
 
 CONSTANT = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=3, duration=3, graceful_stop=1)
 FIXED = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=2, iterations=40, duration=20, graceful_stop=1)
-
-
-class Generator:
-    """One run of the program, as the shim starts it."""
-
-    def __init__(self, folder: Path, script: str, seconds: int = 1, secrets: dict[str, str] | None = None) -> None:
-        self.folder = folder
-        self.output = folder / "output"
-        self.output.mkdir(parents=True)
-        (folder / "input.json").write_text(json.dumps({"script": script, "windowSeconds": seconds}))
-        environment = {
-            "PLOG_INPUT": str(folder / "input.json"),
-            "PLOG_INPUTS": str(folder),
-            "PLOG_OUTPUT": str(self.output),
-            "PLOG_REPORTS": str(folder / "reports.jsonl"),
-            "HOME": str(folder),
-            "PATH": os.environ["PATH"],
-            **{f"PLOG_SECRET_{name}": value for name, value in (secrets or {}).items()},
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "steps.load_generator"],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    @property
-    def reports(self) -> list[dict[str, Any]]:
-        path = self.folder / "reports.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    @property
-    def windows(self) -> dict[tuple[int, str], MetricWindow]:
-        """The last revision of each."""
-        told = [MetricWindow.of(report["window"]) for report in self.reports if "window" in report]
-        return {(each.start, each.scenario): each for each in told}
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        (found,) = [report["summary"] for report in self.reports if "summary" in report]
-        return dict(found)
-
-    def end(self) -> tuple[int, str]:
-        output, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, output
-
-    def k6(self) -> int:
-        """The process of k6."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(children[0]) if children else 0
 
 
 def script(address: str, executor: Executor = CONSTANT, path: str = "/", **judged: Any) -> str:

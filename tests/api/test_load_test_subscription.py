@@ -82,8 +82,10 @@ async def test_a_run_is_watched_to_its_verdict(plog: Plog) -> None:
         assert first["series"][0]["vus"] == [3] and [each["scenario"] for each in first["series"]] == [None, "browse"]
         await run.report(window(3, 1010, 1.0, 2.0))
         assert shown(await frames.next()) == ("windows", ["16:45", "16:50"], [0, 2])
-        await run.report(window(4, 1000, 10.0, 20.0, revision=2), window(5, 1010, 1.0, 2.0, 3.0, revision=2))
+        same = window(5, 1000, 10.0, 20.0, revision=3), window(6, 1000, scenario="", vus=3, revision=2)  # tell nothing new
+        await run.report(window(4, 1000, 10.0, 20.0, revision=2), *same, window(7, 1010, 1.0, 2.0, 3.0, revision=2))
         assert [shown(await frames.next()) for _ in range(2)] == [("revision", ["16:40"], [2]), ("revision", ["16:50"], [3])]
+        await run.report(window(8, 1000, 10.0, 20.0, revision=4), window(9, 1010, 1.0, 2.0, 3.0, revision=3))
         await plog.answer(STOP, id=run.id)
         last = await frames.next()
         assert shown(last) == ("end", [], []) and last["run"]["status"] == "ABORTED"

@@ -1,23 +1,33 @@
-"""One suite for windows that only PLOG keeps and for those that InfluxDB gets too."""
+"""One suite for samples that only PLOG gets, for windows that InfluxDB gets too, and for samples that k6 writes to InfluxDB."""
 
+import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
+from adapters.samples.bucket import BucketRefused, InfluxBucket
 from adapters.samples.embedded import EmbeddedSamples
-from adapters.samples.influx import COUNTED, BucketRefused, InfluxSamples
+from adapters.samples.influx import COUNTED, InfluxSamples
+from adapters.samples.k6_influx import K6InfluxSamples
+from domain.endpoint import Method
 from domain.errors import Unavailable
+from domain.executor import Executor, ExecutorKind
 from domain.histogram import Histogram
+from domain.k6_script import ScriptScenario, write_script
 from domain.load_test_run import LoadTestRun
 from domain.metric_window import SET_UP, MetricWindow
 from domain.ports import Samples
+from domain.request import Request
+from tests.generator import Generator
 from tests.services import InfluxServer
+from tests.sites import Site, serving
 from tests.synthetic_runs import constant, load_test_run, scenario, windows
 
 NAMES = (
@@ -35,18 +45,31 @@ NAMES = (
 )
 
 
-def opened(server: InfluxServer, **given: Any) -> InfluxSamples:
-    values = {"url": server.url, "org": server.ORG, "bucket": server.BUCKET, "token": server.TOKEN}
-    return InfluxSamples(**{**values, **given})
+FEEDS = pytest.mark.parametrize("feed", [InfluxSamples, K6InfluxSamples])
+Feed = Callable[[InfluxBucket], InfluxSamples | K6InfluxSamples]
 
 
-@pytest.fixture(params=["embedded", "influx"])
+def opened(server: InfluxServer, **given: Any) -> InfluxBucket:
+    values = {"url": server.url, "org": server.ORG, "name": server.BUCKET, "token": server.TOKEN}
+    return InfluxBucket(**{**values, **given})
+
+
+@pytest.fixture(params=["embedded", "influx", "k6"])
 async def samples(request: pytest.FixtureRequest) -> AsyncIterator[Samples]:
     if request.param == "embedded":
         yield EmbeddedSamples()
         return
-    async with opened(request.getfixturevalue("influx")) as found:
-        yield found
+    async with opened(request.getfixturevalue("influx")) as bucket:
+        yield K6InfluxSamples(bucket) if request.param == "k6" else InfluxSamples(bucket)
+
+
+def of_path(site: Site, path: str, rate: int, duration: int) -> ScriptScenario:
+    """So many requests a second for so many seconds."""
+    executor = Executor(
+        kind=ExecutorKind.CONSTANT_ARRIVAL_RATE, rate=rate, duration=duration, vus=20, max_vus=40, graceful_stop=5
+    )
+    request = Request(name=f"GET {path}", method=Method.GET, url=site.address + path)
+    return ScriptScenario(title=path, executor=executor, requests=(request,))
 
 
 @pytest.fixture
@@ -62,6 +85,32 @@ def told(run: LoadTestRun, count: int = 4) -> list[MetricWindow]:
     return [*found, empty, replace(empty, start=empty.start + 5, vus=None, max_vus=None)]
 
 
+async def test_a_run_of_k6_comes_out_as_k6_counts_it(samples: Samples, run: LoadTestRun, tmp_path: Path) -> None:
+    with serving({"/": b"{}", "/bad": 500}) as site:
+        scenarios = [of_path(site, "/", rate=150, duration=4), of_path(site, "/bad", rate=30, duration=2)]
+        generator = Generator(tmp_path, write_script(scenarios), 1, k6_output=samples.k6_output, run=run.uuid)
+        code, output = await asyncio.to_thread(generator.end)
+    assert code == 0, output
+    run = replace(run, window_seconds=1)
+    windows = {(each.start, each.scenario): each for each in await samples.take(run, generator.told)}
+    metrics, found = generator.summary["metrics"], list(windows.values())
+    times = Histogram.merged(each.times for each in found)
+    assert times.count == sum(each.requests for each in found) == metrics["http_reqs"]["count"] >= 600
+    assert sum(each.failed for each in found) == metrics["http_req_failed"]["passes"] > 50
+    assert sum(each.iterations for each in found) == metrics["iterations"]["count"]
+    assert sum(each.checks_passed for each in found) == metrics["checks"]["passes"]
+    assert sum(each.checks_failed for each in found) == metrics["checks"]["fails"] > 50
+    assert times.greatest == pytest.approx(metrics["http_req_duration"]["max"], rel=1e-6)
+    assert times.mean == pytest.approx(metrics["http_req_duration"]["avg"], rel=1e-6)
+    assert {each.scenario for each in found} == {"s1", "s2", SET_UP}
+    gauges = [(each.vus, each.max_vus) for each in found if each.scenario == SET_UP]
+    assert max(each[1] or 0 for each in gauges) == metrics["vus_max"]["max"] and all(vus is not None for vus, _ in gauges[1:-1])
+    again = {(each.start, each.scenario): each for each in await samples.take(run, generator.told[-2:])}
+    assert again and again.items() <= windows.items(), "again"
+    assert await samples.take(run, []) == []
+
+
+@pytest.mark.parametrize("samples", ["embedded", "influx"], indirect=True)
 async def test_windows_come_out_as_they_were_told(samples: Samples, run: LoadTestRun) -> None:
     given = told(run)
     assert await samples.take(run, given) == given
@@ -84,7 +133,8 @@ def kept(server: InfluxServer, run: LoadTestRun) -> dict[tuple[int, str], Metric
 
 async def test_influxdb_has_the_last_revision_of_each_window(influx: InfluxServer, run: LoadTestRun) -> None:
     given, other = told(run), replace(run, uuid=uuid4())
-    async with opened(influx) as samples:
+    async with opened(influx) as bucket:
+        samples = InfluxSamples(bucket)
         await samples.take(run, given)
         await samples.take(other, given[:1])
         assert kept(influx, run) == {(each.start, each.scenario): each for each in given}
@@ -102,7 +152,8 @@ async def test_influxdb_has_the_last_revision_of_each_window(influx: InfluxServe
 
 async def test_dashboards_find_the_figures_of_each_window(influx: InfluxServer, run: LoadTestRun) -> None:
     window = told(run)[0]
-    async with opened(influx) as samples:
+    async with opened(influx) as bucket:
+        samples = InfluxSamples(bucket)
         await samples.take(run, [window])
     rows = influx.query(f'|> filter(fn: (r) => r.run == "{run.uuid}")')
     figures = {row["_field"]: row["_value"] for row in rows}
@@ -113,8 +164,10 @@ async def test_dashboards_find_the_figures_of_each_window(influx: InfluxServer, 
     assert tags.items() <= rows[0].items()
 
 
-async def test_an_influxdb_that_does_not_answer_is_noticed(influx: InfluxServer, run: LoadTestRun) -> None:
-    async with opened(influx, timeout_seconds=0.5) as samples:
+@FEEDS
+async def test_an_influxdb_that_does_not_answer_is_noticed(feed: Feed, influx: InfluxServer, run: LoadTestRun) -> None:
+    async with opened(influx, timeout_seconds=0.5) as bucket:
+        samples = feed(bucket)
         influx.pause()
         try:
             with pytest.raises(Unavailable, match="InfluxDB"):
@@ -126,12 +179,15 @@ async def test_an_influxdb_that_does_not_answer_is_noticed(influx: InfluxServer,
         await samples.check()
 
 
+@FEEDS
 @pytest.mark.parametrize(
     ("given", "setting"),
-    [({"token": "wrong"}, "TOKEN"), ({"token": ""}, "TOKEN"), ({"org": "nobody"}, "ORG"), ({"bucket": "none"}, "BUCKET")],
+    [({"token": "wrong"}, "TOKEN"), ({"token": ""}, "TOKEN"), ({"org": "nobody"}, "ORG"), ({"name": "none"}, "BUCKET")],
 )
-async def test_what_influxdb_refuses_is_named_at_the_start(influx: InfluxServer, given: dict[str, str], setting: str) -> None:
-    async with opened(influx, **given) as samples:
+async def test_what_influxdb_refuses_is_named_at_the_start(
+    feed: Feed, influx: InfluxServer, given: dict[str, str], setting: str
+) -> None:
+    async with opened(influx, **given) as bucket:
         with pytest.raises(BucketRefused) as refused:
-            await samples.check()
+            await feed(bucket).check()
     assert refused.value.setting == setting

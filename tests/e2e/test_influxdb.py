@@ -76,6 +76,58 @@ async def test_a_server_starts_without_influxdb_and_its_figures_wait(
     assert found["status"] == "PASSED" and found["figures"][0]["requests"] == found["k6Requests"], found
 
 
+@pytest.fixture
+async def fed_by_k6(tmp_path: Path, influx: InfluxServer) -> AsyncIterator[PlogServer]:
+    server = PlogServer(tmp_path / "plog", SETTINGS | influx.settings | {"INFLUXDB__FEED": "k6"})
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def reach(server: PlogServer, run: str, windows: int) -> None:
+    """Wait for that many windows."""
+
+    async def is_there() -> bool:
+        metrics = (await read(server, run))["metrics"]
+        return bool(metrics) and len(metrics[0]["requests"]) >= windows
+
+    await eventually(is_there, deadline=30)
+
+
+async def test_what_k6_writes_itself_is_complete_through_a_restart_of_plog(fed_by_k6: PlogServer, site: Site) -> None:
+    server = fed_by_k6
+    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=8)))
+    await reach(server, run, 2)
+    await server.kill()
+    asked = len(site.asked)
+    await eventually(lambda: len(site.asked) > asked + 300, deadline=30)
+    await server.start()
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "PASSED", found
+    check_figures(found)
+    assert found["k6Requests"] > 800
+    starts = found["metrics"][0]["windowStart"]
+    assert len(starts) == len(set(starts)) >= 8
+
+
+async def test_what_k6_could_not_write_makes_a_run_invalid_by_so_many(
+    fed_by_k6: PlogServer, influx: InfluxServer, site: Site
+) -> None:
+    server = fed_by_k6
+    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=9)))
+    await reach(server, run, 2)
+    influx.kill()
+    asked = len(site.asked)
+    await eventually(lambda: len(site.asked) > asked + 400, deadline=30)
+    influx.start()
+    found = await reaches(server, run, *VERDICTS)
+    lost = found["k6Requests"] - found["figures"][0]["requests"]
+    assert found["status"] == "INVALID" and lost > 100 and f"{lost:g}" in found["message"], found["message"]
+    assert "InfluxDB" in found["log"]["text"] and influx.TOKEN not in found["log"]["text"]
+
+
 @pytest.mark.parametrize("name", ["TOKEN", "ORG", "BUCKET"])
 async def test_a_wrong_setting_is_named_at_the_start(tmp_path: Path, influx: InfluxServer, name: str) -> None:
     server = PlogServer(tmp_path / "plog", influx.settings | {f"INFLUXDB__{name}": "wrong"})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.metric_window import MetricWindow, WindowSums
+from domain.metric_window import SET_UP, MetricWindow, WindowsByTime, WindowSums
 
 SAMPLE = st.tuples(st.integers(0, 60), st.sampled_from(["", "s1", "s2"]), st.floats(0, 1e5))
 
@@ -52,3 +52,21 @@ def test_every_figure_survives_being_written() -> None:
     window = MetricWindow(5, "s1", 3, failed=1, iterations=2, dropped=3, checks_passed=4, checks_failed=5, vus=6, max_vus=7)
     window.times.add(12.5)
     assert MetricWindow.of(json.loads(json.dumps(window.as_json()))) == window
+
+
+@given(st.floats(0, 1e9), st.lists(st.floats(0, 30), max_size=30), st.integers(1, 60))
+def test_by_time_each_window_is_told_when_it_is_over_a_window_later_and_at_the_end(
+    began: float, waits: Sequence[float], seconds: int
+) -> None:
+    windows, now = WindowsByTime(seconds, began), began
+    told: dict[int, list[int]] = {}
+    for wait in waits:
+        now += wait
+        for window in windows.due(now):
+            assert window.start + seconds <= now and window.start % seconds == 0 and window.scenario == SET_UP
+            told.setdefault(window.start, []).append(window.revision)
+    starts = sorted(told)
+    assert all(revisions == [1, 2] for start, revisions in told.items() if start != starts[-1])
+    last = [window.start for window in windows.due(None)]
+    assert set(starts) <= set(last) and last == list(range(last[0], last[-1] + 1, seconds))
+    assert last[0] <= began < last[0] + seconds and now < last[-1] + seconds
