@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,9 @@ ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 class PlogServer:
     """A server on its own data folder; `settings` are environment variables without their prefix."""
 
-    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None, *, program: Sequence[str | Path] = (PLOG,)) -> None:
         self.home = home
+        self._program = program
         home.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
         self.environment = {**kept, "PLOG_HOME": str(home / "data"), "PLOG_SCHEDULER__JOBS_SECONDS": "0.2"}
@@ -67,7 +68,13 @@ class PlogServer:
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A `plog` command with this server's settings."""
         return subprocess.run(
-            [PLOG, *arguments], env=self.environment, cwd=self.home, capture_output=True, text=True, timeout=120, check=False
+            [*self._program, *arguments],
+            env=self.environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
 
     async def start(self) -> None:
@@ -81,7 +88,9 @@ class PlogServer:
 
     def _spawn(self) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([PLOG, "serve"], env=self.environment, cwd=self.home, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*self._program, "serve"], env=self.environment, cwd=self.home, stdout=log, stderr=log
+            )
 
     async def _is_ready(self) -> bool:
         if self._process is None or self._process.poll() is not None:
