@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
+from bench.load_tests import compare_load_tests
 from bench.pages import compare_pages
 from bench.rebuilding import rebuild
 from bench.reports import compare_reports
@@ -18,9 +19,11 @@ from bench.sizes import bytes_per_event
 from persistence.engine import open_engines
 from persistence.migrate import upgrade
 from persistence.unit_of_work import Database
-from tests.services import OWNER_ROLE, PostgresServer
+from tests.services import OWNER_ROLE, InfluxServer, PostgresServer
 
-console = Console(width=120)
+console = Console(width=140)
+LOAD_USERS = 50
+LOAD_ROUNDS = 5
 
 
 def main(
@@ -28,6 +31,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="How long each kind of writing is measured.")] = 6,
     kits: Annotated[int, typer.Option(help="Kits that are written to at once.")] = 1000,
     events: Annotated[int, typer.Option(help="Events of the history that is rebuilt; 0: none is.")] = 100_000,
+    load: Annotated[int, typer.Option(help="Seconds of each load test; 0: there is none.")] = 10,
     output: Annotated[Path | None, typer.Option(help="Where to write the figures as JSON.")] = None,
 ) -> None:
     """Measure, print, and end with 1 where a limit does not hold."""
@@ -41,6 +45,8 @@ def main(
             found = asyncio.run(measure(server, folder, rounds, seconds, kits, events))
         finally:
             server.stop()
+        if load:
+            found["Load tests"] = watch_load_tests(folder, load)
     for title, figures in found.items():
         table = Table("", "", title=title, show_header=False)
         for label, value in figures.items():
@@ -49,6 +55,17 @@ def main(
     if output is not None:
         output.write_text(json.dumps(found, indent=2) + "\n")
     raise typer.Exit(0 if all(figures["holds"] for figures in found.values()) else 1)
+
+
+def watch_load_tests(folder: Path, seconds: int) -> dict[str, Any]:
+    """What watching load tests costs, with an InfluxDB of its own."""
+    (folder / "influx").mkdir()
+    influx = InfluxServer(folder / "influx")
+    try:
+        influx.create()
+        return asyncio.run(compare_load_tests(folder / "load", influx, seconds, LOAD_USERS, LOAD_ROUNDS))
+    finally:
+        influx.stop()
 
 
 async def measure(
