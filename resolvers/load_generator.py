@@ -1,5 +1,6 @@
 """What the load generator of a run needs of the server: its order to start, its input, a place for what it measures."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,6 +59,7 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
     document: dict[str, Any] = {
         "script": scripts[run.id],
         "windowSeconds": run.window_seconds,
+        "serverTime": time.time(),
         "inputs": [],
         "secretEnvironment": {f"{VARIABLE}{name}": value for name, value in secrets.items()},
     }

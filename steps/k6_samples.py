@@ -16,10 +16,11 @@ METRIC_AT = len(SAMPLE)
 
 
 class K6Samples:
-    """Sums lines up into windows. `unread` counts lines that are no samples of k6."""
+    """Sums lines up into windows, with `ahead` seconds added to their times. `unread` counts lines that are no samples of k6."""
 
-    def __init__(self, sums: WindowSums) -> None:
+    def __init__(self, sums: WindowSums, ahead: int = 0) -> None:
         self._sums = sums
+        self._ahead = ahead
         self.unread = 0
 
     def take(self, line: bytes) -> None:
@@ -36,7 +37,7 @@ class K6Samples:
                 return
             data = document["data"]
             tags = data["tags"] or {}
-            second = second_of(data["time"])
+            second = second_of(data["time"]) + self._ahead
             take(self._sums.window(second, tags.get("scenario", SET_UP)), data["value"], tags)
         except (ValueError, KeyError, TypeError):
             self.unread += 1

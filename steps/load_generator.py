@@ -4,8 +4,10 @@ k6 writes each sample as a line, which is read here and summed up; nothing betwe
 Windows are told as they end, and again where samples came late. k6's own summary is told at the end, for comparison. SIGTERM
 stops the test: k6 is interrupted, which lets it say its summary, and killed where that takes too long.
 
+Windows have the server's time, to the second: k6's clock is this machine's, and `clockOffset` of the input says how they differ.
+
 Where k6 writes its samples to InfluxDB itself (`k6Output` of the input), windows are told without figures, at the time at
-which these should be there.
+which these should be there, and have the time of this machine.
 
 The secrets that the script sends are in the environment, and k6 inherits it. What k6 writes is copied without them.
 """
@@ -48,11 +50,12 @@ def run(step: StepInput, reports: Reports) -> None:
     script = step.output_folder / SCRIPT_FILE
     script.write_text(step.document["script"], "utf-8")
     seconds, output = step.document["windowSeconds"], step.document.get("k6Output")
+    ahead = 0 if output is not None else round(step.document.get("clockOffset", 0))
     sums = WindowSums(seconds)
     windows = sums if output is None else WindowsByTime(seconds, time.time())
     redaction = Redaction(value for name, value in os.environ.items() if name.startswith(VARIABLE) or name == PASSWORD)
     with K6(script, step.output_folder / SUMMARY_FILE, redaction, output) as k6:
-        samples, cpu = K6Samples(sums), K6Cpu(k6.pid)
+        samples, cpu = K6Samples(sums, ahead), K6Cpu(k6.pid)
         for lines in k6.lines():
             cpu.look()
             for line in lines:
@@ -60,7 +63,7 @@ def run(step: StepInput, reports: Reports) -> None:
                     samples.take(line)
                 elif line:
                     k6.tell(line)
-            for window in windows.due(time.time()):
+            for window in windows.due(time.time() + ahead):
                 reports.window(window.as_json())
     for window in windows.due(None):
         reports.window(window.as_json())

@@ -26,11 +26,12 @@ class Generator:
         secrets: Mapping[str, str] = MappingProxyType({}),
         k6_output: K6Output | None = None,
         run: UUID | None = None,
+        clock_offset: float = 0.0,
     ) -> None:
         self.folder = folder
         self.output = folder / "output"
         self.output.mkdir(parents=True)
-        document: dict[str, Any] = {"script": script, "windowSeconds": seconds}
+        document: dict[str, Any] = {"script": script, "windowSeconds": seconds, "clockOffset": clock_offset}
         secrets = {f"{VARIABLE}{name}": value for name, value in secrets.items()}
         if k6_output is not None:
             document["k6Output"] = {"address": k6_output.address, "bucket": k6_output.bucket, "run": str(run)}

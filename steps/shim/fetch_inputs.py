@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -22,8 +23,9 @@ class InputsFetch(Thread):
 
     `error` is what made it give up: among others the same rejection of an artifact with several fresh input documents, as their
     links are fresh too. `trouble` is a sentence about what went wrong last. `secret_environment` is what of the document is for
-    the step's environment alone; it stands in no file. A thread, because the shim has to hear meanwhile that the attempt is to
-    end.
+    the step's environment alone; it stands in no file. `clockOffset` of the document is by how many seconds the server's clock is
+    ahead of this machine's, off by half the exchange at most, where the server says what time it is. A thread, because
+    the shim has to hear meanwhile that the attempt is to end.
     """
 
     def __init__(self, folder: ShimFolder, server: ServerClient) -> None:
@@ -67,7 +69,10 @@ class InputsFetch(Thread):
                 return
 
     def _fetch(self) -> None:
+        began = time.time()
         document = self._server.input_document()
+        if (server_time := document.pop("serverTime", None)) is not None:
+            document["clockOffset"] = server_time - (began + time.time()) / 2
         self.secret_environment = document.pop("secretEnvironment", None) or {}
         entries = document.get("inputs") or []
         for entry in entries:

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,19 @@ def test_the_figures_are_those_of_k6(tmp_path: Path, address: str) -> None:
     starts = sorted({window.start for window in scenario})
     assert 3 <= len(starts) <= 5 and starts == list(range(starts[0], starts[-1] + 1))
     assert (generator.output / "script.js").read_text() == script(address)
+
+
+@pytest.mark.parametrize("ahead", [86_400, -3_600])
+def test_windows_have_the_servers_time_whatever_the_clock_of_this_machine_says(tmp_path: Path, address: str, ahead: int) -> None:
+    began = time.time() + ahead
+    generator = Generator(tmp_path, script(address), clock_offset=ahead + 0.4)
+    eventually_sync(lambda: generator.windows, deadline=20)
+    assert generator.process.poll() is None, "windows are told when they are over"
+    code, output = generator.end()
+    assert code == 0, output
+    assert all(began - 1 <= start <= time.time() + ahead for start, _ in generator.windows)
+    counted = sum(window.requests for window in generator.windows.values())
+    assert counted == generator.summary["metrics"]["http_reqs"]["count"]
 
 
 def test_failed_requests_and_missed_thresholds_are_told_and_are_no_failure_of_the_run(tmp_path: Path, address: str) -> None:

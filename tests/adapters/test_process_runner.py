@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -215,6 +216,15 @@ async def test_a_secret_environment_is_the_step_s_and_in_no_file(attempts: Attem
     assert (await attempts.settled(key)).exit_code == 0
     assert await number_in(attempts.file(key, "length")) == len("s3cr3t")
     assert not any(b"s3cr3t" in content for content in contents_of(attempts.folder(key).path))
+
+
+@pytest.mark.parametrize("ahead", [50.0, -50.0])
+async def test_a_step_is_told_how_far_the_servers_clock_is_ahead(attempts: AttemptDriver, ahead: float) -> None:
+    attempts.server.document["serverTime"] = time.time() + ahead
+    key = await attempts.shell('cp "$PLOG_INPUT" told')
+    assert (await attempts.settled(key)).exit_code == 0
+    document = json.loads(attempts.file(key, "told").read_text())
+    assert document["clockOffset"] == pytest.approx(ahead, abs=10) and "serverTime" not in document
 
 
 def contents_of(folder: Path) -> list[bytes]:
