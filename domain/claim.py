@@ -58,7 +58,7 @@ ASCII = str.maketrans(
     | {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2026": "..."}
 )
 PLAIN = re.compile(r"(?=.*[A-Za-z]{2})[A-Za-z0-9 .,;:!?'\"()%/-]+")
-ADDRESS = re.compile(r"//|\bwww\b|[A-Za-z0-9]\.[A-Za-z]")
+ADDRESS = re.compile(r"//|\bwww\b|(?!\b(?:e\.g|i\.e)\. )[A-Za-z0-9]\.[A-Za-z]")
 SPACES = re.compile(r"[\s\u00a0\u202f\u2009]+")
 CITATION = re.compile(r" ?[(\[](F\d+(?:, ?F\d+)*)[)\]]")
 SCENARIO = re.compile(r"\b(?:(?:the )?scenario )?(SCENARIO_[A-Z]+)\b", re.IGNORECASE)
@@ -85,11 +85,10 @@ QUANTITY = re.compile(
     rf"|\bp(?P<short>50|95|99)\b|{ALONE}(?P<long>50|95|99)th percentile\b"
     rf"|{ALONE}(?:(?P<first>{NUMBER})(?: ?(?P<first_unit>{UNIT}))? ?(?:to|and|-) ?)?(?P<second>{NUMBER}) ?(?P<unit>{UNIT})"
 )
+UNIT_OF_A_NAME = re.compile(rf"\bSCENARIO_[A-Z]+\"?[ -]?{UNIT}", re.IGNORECASE)  # which could be a number
 CONFIDENCE_BEFORE = re.compile(r"\bconfidence(?: level)?:? ?(?:is |was |of |at |about )?\(?$", re.IGNORECASE)
 CONFIDENCE_AFTER = re.compile(r" (?:confidence|confident|sure|certain|certainty)\b", re.IGNORECASE)
-CHANGE = (
-    "by|differ|increas|decreas|reduc|improv|degrad|worsen|slow|drop|gain|los[te]|rose|risen?|fell|fall|grew|grow|chang|delta|gap"
-)
+CHANGE = "by|differ|increas|decreas|reduc|improv|degrad|regress|worsen|slow|drop|gain|los[est]|rose|risen?|fell|fall|grew|grow|chang|delta|gap"
 DIFFERENCE = re.compile(
     rf"\b(?:{CHANGE})\w*(?: of| is| was)? (?:about |around |roughly |nearly |almost |some |up to |at (?:least|most) )?$",
     re.IGNORECASE,
@@ -130,7 +129,7 @@ def checked_claim(text: str, cited: Sequence[Finding], names: Mapping[str, str])
         return ClaimProblem.NOT_PLAIN
     if not {found.upper() for found in SCENARIO.findall(text)} <= own:
         return ClaimProblem.OTHER_SCENARIO
-    if not numbers_hold(SCENARIO.sub("this scenario", text), cited):
+    if UNIT_OF_A_NAME.search(text) or not numbers_hold(SCENARIO.sub("this scenario", text), cited):
         return ClaimProblem.OTHER_FIGURE
     told = SCENARIO.sub(lambda found: f"scenario \u201c{names[found[1].upper()]}\u201d", text)
     return Claim(text=told[0].upper() + told[1:], findings=tuple(sorted({each.number for each in cited})))

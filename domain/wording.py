@@ -45,7 +45,7 @@ Answer with one JSON object and nothing else, like this:
   interval as "low to high" (of a difference as "a difference of low to high"), its start or end, its confidence as
   "confidence of ...". Write no other number, neither in digits nor in words: no differences, ratios, durations, counts or
   rounded figures.
-- Call scenarios as they are called there. Plain sentences only: no markup, no addresses."""
+- Call scenarios as they are called there. Plain sentences only: no ids of findings, no markup, no addresses."""
 
 
 class WordingStatus(StrEnum):

@@ -55,6 +55,8 @@ GOOD = [
         "Scenario “500 ms” stops scaling at 120 VUs - ",
     ),
     ("In the scenario scenario_b, TPS is worse.", "In scenario “größe”, TPS is worse."),
+    ("SCENARIO_A's TPS is worse, a regression of SCENARIO_B.", "Scenario “500 ms”'s TPS is worse"),
+    ("It is slow, e.g. at 120 VUs, i.e. beyond the knee.", None),
     ("The API\u2019s errors grow under load\u2026", "The API's errors grow under load..."),
 ]
 
@@ -122,6 +124,9 @@ def test_a_claim_with_the_figures_of_its_findings_stands(text: str, told: str | 
         "1.5x the load.",
         "Finding F9 is bad (F9).",
         "There are 5 findings.",
+        "It needs SCENARIO_A VUs, with SCENARIO_A ms.",
+        "It needs SCENARIO_A VUs.",
+        "It lasts SCENARIO_A seconds.",
     ],
 )
 def test_a_claim_with_any_other_number_is_dropped(text: str) -> None:
@@ -137,6 +142,8 @@ def test_a_claim_with_any_other_number_is_dropped(text: str) -> None:
         "See http://evil.example/x for more.",
         "See www evil for more.",
         "See evil.example for more.",
+        "See e.g.evil.example for more.",
+        "See i.e.x for more.",
         "It is bad.\x00",
         "It is \u202ebad.",
         "응답이 느립니다.",
