@@ -18,6 +18,7 @@ import httpx
 from adapters.artifacts import Artifacts, InvalidArtifactsUrl, open_artifacts
 from adapters.bus.memory import MemoryBus
 from adapters.bus.redis import RedisBus
+from adapters.chat import OpenAiChat
 from adapters.documents.finder import DocumentFinder
 from adapters.identity.attempt_tokens import SignedAttemptTokens
 from adapters.identity.local_issuer import LocalIssuer
@@ -172,6 +173,14 @@ async def _open_samples(settings: Settings, stack: AsyncExitStack) -> Samples:
     return samples
 
 
+async def _open_chat(settings: Settings, stack: AsyncExitStack) -> OpenAiChat | None:
+    given = settings.chat
+    if not given.url:
+        return None
+    chat = OpenAiChat(given.url, given.model, given.api_key.get_secret_value(), seconds=given.answer_seconds)
+    return await stack.enter_async_context(chat)
+
+
 def _check_sharing(settings: Settings) -> None:
     """Servers that share a Redis share everything that one makes and another has to read."""
     if not settings.redis.url:
@@ -237,6 +246,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             ),
             load_generator=(sys.executable, "-P", "-m", "steps.load_generator"),
             public_url=settings.base_url,
+            chat=await _open_chat(settings, stack),
             window_seconds=settings.load_tests.window_seconds,
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )

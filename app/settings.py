@@ -62,10 +62,31 @@ def _issuer(issuer: str) -> str:
     return issuer
 
 
-def _influxdb_url(url: str) -> str:
+def _service_url(url: str) -> str:
     if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
         raise ValueError("must begin with http:// or https:// and name a host")
     return url.rstrip("/")
+
+
+def _chat_url(url: str) -> str:
+    """An address to which a path can be added, and in which nothing is secret, as it may be logged."""
+    parts = urlsplit(_service_url(url))
+    if parts.username is not None or parts.query or parts.fragment or parts.port == 0 or not url.isprintable() or " " in url:
+        raise ValueError("must be an address with a valid port, and without a user, a query or a fragment")
+    return url
+
+
+def _model_name(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("must be printable characters")
+    return name
+
+
+def _api_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("must be printable ASCII characters without a space")
+    return key
 
 
 def _places(functions: dict[str, str]) -> dict[str, str]:
@@ -107,12 +128,31 @@ class InfluxdbFeed(StrEnum):
 class InfluxdbSettings(Group):
     """The figures of load tests in InfluxDB 2, for dashboards, beside PLOG's own database."""
 
-    url: Annotated[str, AfterValidator(_influxdb_url)] = Field("", description="`http://…` or `https://…`; empty: none.")
+    url: Annotated[str, AfterValidator(_service_url)] = Field("", description="`http://…` or `https://…`; empty: none.")
     org: str = Field("", description="The organisation, by name or ID.")
     bucket: str = Field("plog", description="The bucket that windows are written to; it must exist.")
     token: SecretStr = Field(SecretStr(""), description="A token that may read and write the bucket.")
     feed: InfluxdbFeed = Field(
         InfluxdbFeed.RUNNER, description="`runner`: windows, from PLOG; `k6`: each sample, from k6, which gets the token."
+    )
+
+
+class ChatSettings(Group):
+    """The chat model that words the findings of analyses of load tests."""
+
+    url: Annotated[str, AfterValidator(_chat_url)] = Field(
+        "",
+        description=(
+            "An OpenAI-compatible endpoint, to which `/chat/completions` is added: `https://…/v1`, `http://127.0.0.1:11434/v1` "
+            "for Ollama; empty: findings are not worded."
+        ),
+    )
+    model: Annotated[str, AfterValidator(_model_name)] = Field("", max_length=200, description="The model's name there.")
+    api_key: Annotated[SecretStr, AfterValidator(_api_key)] = Field(
+        SecretStr(""), description="Sent as a bearer token; empty: none is."
+    )
+    answer_seconds: float = Field(
+        60, gt=0, le=600, description="How long `loadTestAnalyze` waits for the model; after that the findings stand unworded."
     )
 
 
@@ -250,6 +290,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings())
     redis: RedisSettings = Field(default_factory=lambda: RedisSettings())
     influxdb: InfluxdbSettings = Field(default_factory=lambda: InfluxdbSettings())
+    chat: ChatSettings = Field(default_factory=lambda: ChatSettings())
     oidc: OidcSettings = Field(default_factory=lambda: OidcSettings())
     secrets: SecretSettings = Field(default_factory=lambda: SecretSettings())
     artifacts: ArtifactSettings = Field(default_factory=lambda: ArtifactSettings())
@@ -267,6 +308,8 @@ class Settings(BaseSettings):
             raise ValueError("PLOG_PUBLIC_URL must begin with http:// or https://")
         if not self.public_url and self.host in EVERY_ADDRESS:
             raise ValueError(f"PLOG_PUBLIC_URL must be set where PLOG_HOST is {self.host!r}, which is no address to link to")
+        if self.chat.url and not self.chat.model:
+            raise ValueError("PLOG_CHAT__MODEL must be set where PLOG_CHAT__URL is")
         return self
 
     @property

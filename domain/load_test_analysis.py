@@ -12,6 +12,7 @@ from domain.load_test_run import RunStatus
 from domain.resource_peak import ResourceColumn
 from domain.run_figure import RunFigure
 from domain.window_sample import MeasuredRun
+from domain.wording import UNASKED, Wording
 
 MOST_OF_BROKEN = 0.5  # confidence in a run whose own verdict is that its figures can't be trusted
 
@@ -63,8 +64,9 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTestAnalysis:
-    """An analysis of a run, as it is kept. `model` is the chat model that worded it, None where none did; `seconds` is how long
-    it took.
+    """An analysis of a run, as it is kept: what statistics came to, and its `wording` by a chat model.
+
+    `model` is the chat model that worded it, None where no word of any stands; `seconds` is how long all that took.
     """
 
     id: int
@@ -78,6 +80,7 @@ class LoadTestAnalysis:
     actor: str
     created_at: datetime
     conclusion: Conclusion
+    wording: Wording = UNASKED
 
 
 def analyse(

@@ -17,6 +17,7 @@ from domain.load_test_run import LoadTestRun
 from domain.metric_window import MetricWindow
 from domain.runner import EndReason, LaunchOrder, LogChunk, Observation
 from domain.secret import Sealed
+from domain.wording import ChatMessage
 
 
 class Runner(Protocol):
@@ -97,6 +98,19 @@ class Samples(Protocol):
 
     async def take(self, run: LoadTestRun, windows: Sequence[MetricWindow]) -> list[MetricWindow]:
         """The windows to keep for those that the run's generator tells, in PLOG's words; what is told again changes nothing."""
+        ...
+
+
+class ChatModel(Protocol):
+    """A language model that an operator has chosen. It may be slow, wrong or hostile: nothing that it says is taken on trust."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where it runs."""
+        ...
+
+    async def answer(self, messages: Sequence[ChatMessage]) -> str:
+        """Its answer, of bounded size and after a bounded time; `domain.wording.ChatFailed` where there is none."""
         ...
 
 

@@ -125,6 +125,7 @@ def run_report(
             _over_time(run, series[0] if series else None, resources),
             _resources(resources),
             _analysis(analysis),
+            *_wording(analysis),
             _k6(run),
             _scenarios(run),
         ),
@@ -270,6 +271,7 @@ def _analysis(analysis: LoadTestAnalysis | None) -> Section:
     rows = tuple(
         (
             "problem" if each.is_problem else "remark",
+            str(each.number),
             each.scenario or ALL_TOGETHER,
             _span(each),
             each.sentence,
@@ -278,8 +280,20 @@ def _analysis(analysis: LoadTestAnalysis | None) -> Section:
         for each in found.findings
     )
     bad = frozenset(place for place, each in enumerate(found.findings) if each.is_problem)
-    heads = ("", "Scenario", "Time (UTC)", "Finding", "Confidence")
-    return Section(title=title, notes=notes, table=Table(heads=heads, rows=rows, labels=4, bad=bad))
+    heads = ("", "No.", "Scenario", "Time (UTC)", "Finding", "Confidence")
+    return Section(title=title, notes=notes, table=Table(heads=heads, rows=rows, labels=5, bad=bad))
+
+
+def _wording(analysis: LoadTestAnalysis | None) -> Iterator[Section]:
+    """What a chat model says of the findings, with the numbers of those that show whether it is right."""
+    if analysis is None or not analysis.wording.claims:
+        return
+    note = (
+        f"In the words of the chat model {analysis.model}. Each number was checked against the findings on which the sentence"
+        " rests; what it concludes from them was not."
+    )
+    rows = tuple((each.text, ", ".join(map(str, each.findings))) for each in analysis.wording.claims)
+    yield Section(title="Analysis in words", notes=(note,), table=Table(heads=("Sentence", "Findings"), rows=rows, labels=2))
 
 
 def _span(finding: Finding) -> str:

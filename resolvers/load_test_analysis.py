@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from time import perf_counter
 
 from domain.actor import Actor
 from domain.errors import ValidationFailed
+from domain.finding import Finding
 from domain.load_test_analysis import AnalysisKind, LoadTestAnalysis, analyse
 from domain.query import LoadTestAnalysisQuery, Page, ResourceUsageQuery
 from domain.resource_peak import resource_columns
+from domain.wording import UNASKED, ChatFailed, Wording, WordingStatus, messages, worded
 from resolvers.authorisation import require_person
 from resolvers.comparison import measured_run
 from resolvers.idempotency import Idempotency
@@ -26,7 +29,10 @@ async def analyze_run(
     baseline_run_id: int | None = None,
     idempotency_key: str | None = None,
 ) -> LoadTestAnalysis:
-    """Look at a run that has ended, and keep what was found; `ValidationFailed` where nothing could be looked at."""
+    """Look at a run that has ended, have a chat model word what was found where there is one, and keep both.
+
+    `ValidationFailed` where nothing could be looked at. Whatever the model does, what was found stands.
+    """
     person = require_person(actor)
     given = {"kind": kind, "run": run_id, "baselineRun": baseline_run_id}
     idempotency = Idempotency.of(person.subject, MUTATION, idempotency_key, given)
@@ -42,7 +48,8 @@ async def analyze_run(
             made = await work.load_test_analyses.add(made)
             if idempotency is not None:
                 await idempotency.complete(work, {"analysis": made.id})
-        log.info(MUTATION, extra={"run": run_id, "analysis": made.id, "kind": str(kind), "subject": person.subject})
+        told = {"kind": str(kind), "subject": person.subject, "wording": str(made.wording.status)}
+        log.info(MUTATION, extra={"run": run_id, "analysis": made.id, **told})
         return made
 
 
@@ -62,7 +69,7 @@ async def _analysis(
     conclusion = await asyncio.to_thread(analyse, kind, measured, baseline, resources)
     if conclusion.score is None:
         raise ValidationFailed.of("runId", " ".join(("has nothing that this analysis could look at.", *conclusion.remarks)))
-    run = measured.run
+    run, wording = measured.run, await _wording(services, conclusion.findings)
     return LoadTestAnalysis(
         id=0,
         project_id=run.project_id,
@@ -70,12 +77,26 @@ async def _analysis(
         run_id=run.id,
         baseline_run_id=baseline_run_id,
         kind=kind,
-        model=None,
+        model=services.chat.name if services.chat is not None and wording.claims else None,
         seconds=perf_counter() - before,
         actor=subject,
         created_at=run.updated_at,
         conclusion=conclusion,
+        wording=wording,
     )
+
+
+async def _wording(services: Services, findings: Sequence[Finding]) -> Wording:
+    """What a chat model says of the findings, as far as it stands; takes as long as the model may take."""
+    if services.chat is None:
+        return UNASKED
+    if not findings:
+        return Wording(status=WordingStatus.NOTHING_FOUND)
+    try:
+        answer = await services.chat.answer(messages(findings))
+    except ChatFailed as failure:
+        return Wording(status=failure.status)
+    return await asyncio.to_thread(worded, findings, answer)
 
 
 async def find_analyses(services: Services, actor: Actor, ids: list[int]) -> dict[int, LoadTestAnalysis]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.executor import LoadLimits
-from domain.ports import ApiDocuments, ArtifactStore, AttemptTokens, Bus, Samples, SecretCipher, UrlSigner
+from domain.ports import ApiDocuments, ArtifactStore, AttemptTokens, Bus, ChatModel, Samples, SecretCipher, UrlSigner
 from domain.step_template import StepTemplate
 from domain.storage import Database
 from resolvers.report_intake import ReportIntake
@@ -28,6 +28,7 @@ class Services:
     """Everything outside, behind its port; `public_url` is where browsers, steps and pods reach this server.
 
     `load_generator` is the command of the program that runs k6, `window_seconds` the length of a window of its figures.
+    `chat` words the findings of analyses, where there is one.
     """
 
     database: Database
@@ -43,6 +44,7 @@ class Services:
     load_limits: LoadLimits
     load_generator: tuple[str, ...]
     public_url: str
+    chat: ChatModel | None = None
     window_seconds: int = 5
     download_lifetime: timedelta = timedelta(minutes=15)
     pasts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # reads of whole histories at once

@@ -35,7 +35,8 @@ class LoadTestAnalysisMutation:
     @strawberry.mutation(
         description=(
             "Analyse a run that has ended, by statistics; takes seconds at most for long runs, and what was found is kept for "
-            "ever."
+            "ever. Where the server has a chat model, that words the findings, which takes as long as the model does; whatever "
+            "comes of it, the findings stand."
         )
     )
     async def load_test_analyze(

@@ -7,6 +7,7 @@ from domain.answer import ExtractionSource as ExtractionSource
 from domain.api_document import OAuthGrant as OAuthGrant
 from domain.api_document import SecurityKind as SecurityKind
 from domain.attempt import Cause as Cause
+from domain.claim import ClaimProblem as ClaimProblem
 from domain.comparison import ComparisonVerdict as ComparisonVerdict
 from domain.endpoint import Method as Method
 from domain.endpoint import ParameterLocation as ParameterLocation
@@ -28,6 +29,7 @@ from domain.report import ReportState as ReportState
 from domain.run_figure import RunFigure as RunFigure
 from domain.run_report import ReportFormat as ReportFormat
 from domain.status import Status as Status
+from domain.wording import WordingStatus as WordingStatus
 
 strawberry.enum(
     Status,
@@ -221,6 +223,28 @@ strawberry.enum(
         "grew while the load was constant. `ERROR_RATE`: more requests failed than are allowed. `ERROR_BURST`: for a time far "
         "more requests failed than in the rest of the run. `RESOURCE_NEAREST_LIMIT`, `RESOURCE_LIMIT`: how much of a resource "
         "was used, and the limit to set."
+    ),
+)
+strawberry.enum(
+    WordingStatus,
+    name="WordingStatus",
+    description=(
+        "Whether an analysis has words of a chat model, and why not. `WORDED`: there are claims. `NOT_CONFIGURED`: the server "
+        "had no model. `NOTHING_FOUND`: there was no finding to word. `TIMED_OUT`, `UNREACHABLE`: the model did not answer. "
+        "`REFUSED`: its server refused the request, as it does a wrong key or an unknown model. `FAILED`: its server had an "
+        "error. `TOO_LARGE`: its answer had no end. `NONSENSE`: it answered something else than claims. `NO_CLAIM_STANDS`: none "
+        "of its claims rested on the findings, or it made none."
+    ),
+)
+strawberry.enum(
+    ClaimProblem,
+    name="ClaimProblem",
+    description=(
+        "Why a claim of a chat model was dropped. `UNCITED`: it named no finding. `UNKNOWN_FINDING`: it named one that there is "
+        "not. `OTHER_FIGURE`: it had a number that is no figure of the findings that it named, or not in that part. "
+        "`OTHER_SCENARIO`: it spoke of a scenario that those are not about. `NOT_PLAIN`: it was too long, or no plain line of "
+        "English: markup, an address, another script. `REPEATED`: another claim was the same. `TOO_MANY`: there were more than "
+        "20. `MALFORMED`: it was no claim."
     ),
 )
 strawberry.enum(

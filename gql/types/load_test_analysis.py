@@ -5,13 +5,13 @@ from datetime import datetime
 
 import strawberry
 
-from domain import finding
+from domain import finding, wording
 from domain import load_test_analysis as domain
 from domain.query import LoadTestAnalysisOrder, LoadTestAnalysisQuery, Page
 from gql import ids
 from gql.context import Info
 from gql.types.connection import Connection, checked_first, decode_cursor, encode_cursor, page_parts
-from gql.types.enums import AnalysisKind, FindingKind
+from gql.types.enums import AnalysisKind, ClaimProblem, FindingKind, WordingStatus
 from gql.types.load_test_run import LoadTestRun
 from gql.types.node import Node
 from resolvers import load_test_analysis as analyses
@@ -19,7 +19,7 @@ from resolvers import load_test_analysis as analyses
 
 @strawberry.type(description="One fact about a run, with the figure that it rests on.")
 class Finding:
-    number: int = strawberry.field(description="From 1, in the order found.")
+    number: int = strawberry.field(description="From 1, in the order found; claims name it.")
     kind: FindingKind = strawberry.field(description="What it is about.")
     scenario: str | None = strawberry.field(description="The scenario; null: all together.")
     figure: str = strawberry.field(description="What `value` is, in words.")
@@ -42,12 +42,45 @@ class Finding:
         return cls(**asdict(found))
 
 
+@strawberry.type(
+    description=(
+        "What a chat model says of findings, in plain English. Every number in it, the names of scenarios aside, is a figure of "
+        "the findings that it names; what it concludes from them is the model's opinion."
+    )
+)
+class Claim:
+    text: str = strawberry.field(description="A sentence or two. Scenarios' names stand in it as their authors wrote them.")
+    findings: list[int] = strawberry.field(description="The numbers of the findings that it rests on, one at least.")
+
+
+@strawberry.type(description="Claims of a chat model that were dropped for one reason.")
+class DroppedClaims:
+    problem: ClaimProblem = strawberry.field(description="The reason.")
+    count: int = strawberry.field(description="How many.")
+
+
+@strawberry.type(description="An analysis in a chat model's words, as far as these rest on its findings.")
+class Wording:
+    status: WordingStatus = strawberry.field(description="Whether there are any words, and why not.")
+    claims: list[Claim] = strawberry.field(description="What stands, what matters most first; empty without `WORDED`.")
+    dropped: list[DroppedClaims] = strawberry.field(description="What was dropped of the model's answer, by reason.")
+
+    @classmethod
+    def of(cls, said: wording.Wording) -> "Wording":
+        """The type for a wording of the domain."""
+        return cls(
+            status=said.status,
+            claims=[Claim(text=each.text, findings=list(each.findings)) for each in said.claims],
+            dropped=[DroppedClaims(problem=each.problem, count=each.count) for each in said.dropped],
+        )
+
+
 @strawberry.type(description="An analysis of a run that has ended; it is kept for ever, as it was made.")
 class LoadTestAnalysis(Node):
     number: int = strawberry.field(description="The short number that people quote.")
     kind: AnalysisKind = strawberry.field(description="What it looked at.")
     model: str | None = strawberry.field(description="The chat model that worded it; null: statistics alone.")
-    seconds: float = strawberry.field(description="How long it took.")
+    seconds: float = strawberry.field(description="How long it took, the model's time included.")
     confidence: float = strawberry.field(
         description=(
             "How much of what its kind looks at could be looked at, and how sure that is, 0 to 1: the mean over its checks. One "
@@ -63,6 +96,7 @@ class LoadTestAnalysis(Node):
     )
     findings: list[Finding] = strawberry.field(description="What was found; empty where nothing stands out.")
     remarks: list[str] = strawberry.field(description="What could not be looked at, and why, in a sentence each.")
+    wording: Wording = strawberry.field(description="The findings in a chat model's words, where the server has one.")
     actor: str = strawberry.field(description="The subject of the person who asked for it.")
     created_at: datetime = strawberry.field(description="When it was stored.")
     run_number: strawberry.Private[int]
@@ -91,6 +125,7 @@ class LoadTestAnalysis(Node):
             score=analysis.conclusion.score or 0.0,
             findings=[Finding.of(each) for each in analysis.conclusion.findings],
             remarks=list(analysis.conclusion.remarks),
+            wording=Wording.of(analysis.wording),
             actor=analysis.actor,
             created_at=analysis.created_at,
             run_number=analysis.run_id,

@@ -12,12 +12,14 @@ from domain.finding import Finding
 from domain.load_test_analysis import AnalysisKind, Conclusion, LoadTestAnalysis
 from domain.load_test_storage import LoadTestAnalysisStore
 from domain.query import LoadTestAnalysisOrder, LoadTestAnalysisQuery, Page
+from domain.wording import UNASKED, Wording
 from persistence import load_test_tables as tables
 from persistence.dialect import among, clock
 from persistence.listing import from_place
 
 ANALYSIS = tables.load_test_analysis
 FINDINGS = TypeAdapter(tuple[Finding, ...])
+WORDING = TypeAdapter(Wording)
 PLAIN = ("project_id", "load_test_id", "run_id", "baseline_run_id", "kind", "model", "seconds", "actor", "created_at")
 
 
@@ -53,6 +55,7 @@ class LoadTestAnalysisRepository(LoadTestAnalysisStore):
         values["details"] = {
             "findings": FINDINGS.dump_python(conclusion.findings, mode="json"),
             "remarks": list(conclusion.remarks),
+            "wording": WORDING.dump_python(analysis.wording, mode="json"),
         }
         number = (await self._connection.execute(ANALYSIS.insert().values(values).returning(ANALYSIS.c.id))).scalar_one()
         return replace(analysis, id=number)
@@ -76,4 +79,6 @@ def _analysis(row: Row[Any]) -> LoadTestAnalysis:
         remarks=tuple(row.details.get("remarks", ())),
     )
     plain = {name: getattr(row, name) for name in PLAIN} | {"kind": AnalysisKind(row.kind)}
-    return LoadTestAnalysis(id=row.id, conclusion=conclusion, **plain)
+    said = row.details.get("wording")
+    wording = UNASKED if said is None else WORDING.validate_python(said)  # analyses of before there was any have none
+    return LoadTestAnalysis(id=row.id, conclusion=conclusion, wording=wording, **plain)

@@ -52,6 +52,7 @@ RESOLVED_FIELDS = {
 # What is shown whole: as long as a definition, an OpenAPI document or the settings make it, and no longer.
 LISTS_WITHOUT_PAGES = {
     "Artifact.inputIds",
+    "Claim.findings",
     "Drift.added",
     "Drift.changed",
     "Drift.removed",
@@ -161,6 +162,8 @@ LISTS_WITHOUT_PAGES = {
     "TaskReportPayload.results",
     "ValidationFailed.problems",
     "Viewer.groups",
+    "Wording.claims",
+    "Wording.dropped",
 }
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from domain.claim import Claim
 from domain.executor import Executor, ExecutorKind, Stage
 from domain.load_test_analysis import AnalysisKind, LoadTestAnalysis, analyse
 from domain.load_test_run import LoadTestRun, RunStatus
@@ -22,6 +23,7 @@ from domain.resource_usage import PodSpecs, ResourceUsage
 from domain.run_report import Table, run_report
 from domain.run_report_html import html_report
 from domain.run_report_markdown import markdown_report, plain
+from domain.wording import Wording, WordingStatus
 from tests.synthetic_runs import AT, BEGIN, SECONDS, constant, gauges, load_test_run, measured, ramp, scenario, windows
 
 HOSTILE = [
@@ -90,11 +92,14 @@ def run_of(
         run_id=7,
         baseline_run_id=None,
         kind=AnalysisKind.COMPREHENSIVE,
-        model=None,
+        model=title,
         seconds=1.0,
         actor="ada",
         created_at=AT,
         conclusion=conclusion,
+        wording=Wording(
+            status=WordingStatus.WORDED, claims=(Claim(text=f"It is {name}.", findings=(1,)), Claim(text=name, findings=(1, 2)))
+        ),
     )
     return run, parts, usages, analysis
 
@@ -167,7 +172,7 @@ def test_no_text_becomes_markup_in_markdown(text: str) -> None:
         .parse(markdown_report(run_report(run, parts, usages, analysis)).decode())
     )
     kinds = [token.type for token in tokens]
-    assert kinds.count("fence") == 1 and kinds.count("heading_open") == 9
+    assert kinds.count("fence") == 1 and kinds.count("heading_open") == 10
     assert not {"html_block", "code_block", "hr", "ordered_list_open", "blockquote_open"} & set(kinds)
     inner = [part for token in tokens for part in token.children or ()]
     assert {part.type for part in inner} <= {"text", "softbreak", "strong_open", "strong_close", "text_special"}
@@ -224,6 +229,8 @@ def test_it_tells_verdicts_figures_findings_and_what_k6_says() -> None:
     assert found["Requests"].rows[0][1] == f"{run.figures[0].requests:,}"
     assert found["Beside k6's own summary"].rows[0] == ("requests", *(f"{run.figures[0].requests:,}",) * 2, "0")
     assert analysis is not None and len(found["Analysis"].rows) == len(analysis.conclusion.findings) > 0
+    assert [row[1] for row in found["Analysis"].rows] == [str(each.number) for each in analysis.conclusion.findings]
+    assert found["Analysis in words"].rows == (("It is browse.", "1"), ("browse", "1, 2"))
     assert found["Resources of what is under test"].rows == (
         ("CPU of api", "millicores", "520", "539", "1,000", "53.9 %"),
         ("memory of api", "MB", "180", "180", "–", "–"),
