@@ -104,6 +104,19 @@ class SequenceGap(UserError):
         super().__init__(f"Report {sequence} came before report {expected}; send {expected} first.")
 
 
+class InUse(UserError):
+    """The thing can't go now: runs of load tests that have not ended need it; `runs` are their numbers."""
+
+    code = "IN_USE"
+
+    def __init__(self, thing: str, runs: Sequence[int]) -> None:
+        self.runs = tuple(runs)
+        one_of_them = "a run that has" if len(self.runs) == 1 else "runs that have"
+        super().__init__(
+            f"{thing} is in use by {one_of_them} not ended: {', '.join(map(str, self.runs))}. Stop what is not wanted."
+        )
+
+
 class SecretUnavailable(UserError):
     """A load test needs secrets that are not there, can't be read, or may not be sent where it would send them."""
 

@@ -142,6 +142,13 @@ class LoadTestStore(Protocol):
         """A page of load tests."""
         ...
 
+    async def hold(self, load_test_id: int) -> None:
+        """Keep the load test, its target and its project from being changed until this unit of work ends.
+
+        It waits for changes that are under way; what is read afterwards is what they came to.
+        """
+        ...
+
     async def versions_on_page(self, query: LoadTestQuery) -> dict[int, tuple[int, ...]]:
         """The ids of the load tests on that page, in its order, with the versions of all that is shown of each.
 
@@ -210,6 +217,10 @@ class LoadTestRunStore(Protocol):
 
     async def waiting(self) -> list[LoadTestRun]:
         """The runs that wait for their turn, in order."""
+        ...
+
+    async def unended(self, kind: str, number: int, limit: int) -> list[int]:
+        """The first runs without a verdict of a `project`, `target` or `load_test`, by number."""
         ...
 
     async def busy_targets(self) -> list[int]:

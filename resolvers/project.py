@@ -11,7 +11,7 @@ from domain.storage import UnitOfWork
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
-from resolvers.versioned import Command, known, run
+from resolvers.versioned import Command, archived, known, run
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +54,11 @@ async def update_project(
 async def archive_project(
     services: Services, actor: Actor, project_id: int, expected_version: int | None = None, idempotency_key: str | None = None
 ) -> Project:
-    """Take the project out of the lists; its history stays, and its name is free again."""
+    """Take the project out of the lists; its history stays, and its name is free again. `InUse` while a run of it goes on."""
 
     async def archive(work: UnitOfWork, project: Project, subject: str) -> Project | None:
-        return await work.projects.change(project, project.definition, subject, is_archived=True)
+        changed = await work.projects.change(project, project.definition, subject, is_archived=True)
+        return await archived(work, "project", changed)
 
     command = Command("projectArchive", "project", project_id, expected_version, idempotency_key)
     return await run(services, actor, command, read_project, archive)

@@ -23,7 +23,7 @@ from resolvers.idempotency import Idempotency
 from resolvers.project import read_project
 from resolvers.services import Services
 from resolvers.upload import keep
-from resolvers.versioned import Command, known, run
+from resolvers.versioned import Command, archived, known, run
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +69,12 @@ async def update_target(
 async def archive_target(
     services: Services, actor: Actor, target_id: int, expected_version: int | None = None, idempotency_key: str | None = None
 ) -> Target:
-    """Take the target out of the lists; its analyses stay, and its name is free again."""
+    """Take the target out of the lists; its analyses stay, and its name is free again. `InUse` while it is under load."""
 
     async def archive(work: UnitOfWork, target: Target, subject: str) -> Target | None:
         await refuse_archived(work, target.project_id, command.mutation)
-        return await work.targets.change(target, target.definition, subject, is_archived=True)
+        changed = await work.targets.change(target, target.definition, subject, is_archived=True)
+        return await archived(work, "target", changed)
 
     command = Command("targetArchive", "target", target_id, expected_version, idempotency_key)
     return await run(services, actor, command, read_target, archive)

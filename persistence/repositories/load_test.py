@@ -47,6 +47,11 @@ class LoadTestRepository(LoadTestStore):
         found = await self._connection.execute(self._rows.on_page(query, selected).limit(query.first))
         return {number: tuple(versions) for number, *versions in found}
 
+    async def hold(self, load_test_id: int) -> None:
+        held = select(LOAD_TEST.c.id).join_from(LOAD_TEST, TARGET, TARGET.c.id == LOAD_TEST.c.target_id)
+        held = held.join(PROJECT, PROJECT.c.id == LOAD_TEST.c.project_id).where(LOAD_TEST.c.id == load_test_id)
+        await self._connection.execute(held.with_for_update(read=True))
+
     async def count(self, query: LoadTestQuery) -> int:
         return await self._rows.count(_conditions(query))
 

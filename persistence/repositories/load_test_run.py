@@ -107,6 +107,10 @@ class LoadTestRunRepository(LoadTestRunStore):
     async def waiting(self) -> list[LoadTestRun]:
         return await self._runs(select(*SHOWN).where(RUN.c.status == RunStatus.QUEUED).order_by(RUN.c.id))
 
+    async def unended(self, kind: str, number: int, limit: int) -> list[int]:
+        query = select(RUN.c.id).where(RUN.c[f"{kind}_id"] == number, RUN.c.ended_at.is_(None)).order_by(RUN.c.id).limit(limit)
+        return list((await self._connection.execute(query)).scalars())
+
     async def busy_targets(self) -> list[int]:
         query = select(RUN.c.target_id).where(RUN.c.status.in_(sorted(UNDER_WAY)))
         return list((await self._connection.execute(query)).scalars())

@@ -63,6 +63,7 @@ LISTS_WITHOUT_PAGES = {
     "Endpoint.tags",
     "EndpointResponse.mediaTypes",
     "Executor.profile",
+    "InUse.runIds",
     "Job.artifacts",
     "Job.tasks",
     "Kit.jobs",
