@@ -235,6 +235,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             load_generator=(sys.executable, "-P", "-m", "steps.load_generator"),
             public_url=settings.base_url,
             window_seconds=settings.load_tests.window_seconds,
+            warning_seconds=settings.load_tests.warning_seconds,
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )
         runner, load_runner = (_open_runner(settings, folder) for folder in ("runs", "load-test-runs"))

@@ -215,6 +215,10 @@ class LoadTestRunStore(Protocol):
         """Take a run to a status, with its figures where that is a verdict; None where it has changed since it was read."""
         ...
 
+    async def warn(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
+        """Record that the run was warned of its deadline; None where it has changed since it was read."""
+        ...
+
     async def waiting(self) -> list[LoadTestRun]:
         """The runs that wait for their turn, in order."""
         ...

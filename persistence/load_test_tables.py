@@ -155,6 +155,8 @@ load_test_run = Table(
     Column("updated_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("ended_at", Instant),
+    Column("deadline", Instant),
+    Column("warned_at", Instant),
     Column("message", Text, nullable=False),
     Column("last_sequence", Integer, nullable=False),
     Column("summary", Document),

@@ -121,11 +121,17 @@ class LoadTestRun(Node):
     document_sha256: str = strawberry.field(description="The checksum of the OpenAPI document that the script was made from.")
     window_seconds: int = strawberry.field(description="The length of a window of its figures.")
     actor: str = strawberry.field(description="The subject of the person who started it.")
-    version: int = strawberry.field(description="Grows by one with each change of its status.")
+    version: int = strawberry.field(description="Grows by one with each change of its status, and with a warning.")
     created_at: datetime = strawberry.field(description="When it was asked for.")
     updated_at: datetime = strawberry.field(description="When its status last changed.")
     started_at: datetime | None = strawberry.field(description="When its load generator was started.")
     ended_at: datetime | None = strawberry.field(description="When it was judged.")
+    deadline: datetime | None = strawberry.field(
+        description="When it is ended, as an `ERROR`, if it still runs; null before it runs."
+    )
+    warned_at: datetime | None = strawberry.field(
+        description="When it was told that the deadline is near, `PLOG_LOAD_TESTS__WARNING_SECONDS` before; null: not (yet)."
+    )
     k6_version: str | None = strawberry.field(description="The version of k6; null before its end.")
     k6_requests: float | None = strawberry.field(
         description="How many requests k6 counted, set-up included; a whole number, null where it came to no summary."
@@ -220,6 +226,8 @@ class LoadTestRun(Node):
             updated_at=run.updated_at,
             started_at=run.started_at,
             ended_at=run.ended_at,
+            deadline=run.deadline,
+            warned_at=run.warned_at,
             k6_version=run.summary.get("k6"),
             k6_requests=run.k6_requests,
             k6_cpu_seconds=run.said("cpuSeconds"),

@@ -27,6 +27,7 @@ RUN, EVENT, WINDOW = tables.load_test_run, tables.load_test_run_event, tables.me
 RUNNER, TARGET, LOAD_TEST = shared.runner, tables.target, tables.load_test
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
 SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id")]
+CHANGING = ("status", "version", "updated_at", "started_at", "ended_at", "deadline", "warned_at", "message")
 FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
 BATCH = 200
 
@@ -74,7 +75,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         values |= {"definition": run.definition.as_json(), "script": script}
         number = (await self._connection.execute(RUN.insert().values(values).returning(RUN.c.id))).scalar_one()
         run = replace(run, id=number)
-        await self._record(run, run.actor)
+        await self._record(run, run.actor, at, "")
         return run
 
     async def claim(self, run: LoadTestRun, actor: str, runner_id: str, runs_per_target: int) -> LoadTestRun | None:
@@ -93,15 +94,22 @@ class LoadTestRunRepository(LoadTestRunStore):
     ) -> LoadTestRun | None:
         return await self._write(run, status, actor, message, **({"figures": _figures_json(figures)} if figures else {}))
 
+    async def warn(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
+        at = await clock(self._connection)
+        return await self._store(run.warned(at), actor, at, f"It is ended at {run.deadline:%H:%M:%S} UTC if it has not by then.")
+
     async def _write(self, run: LoadTestRun, status: RunStatus, actor: str, message: str, **more: Any) -> LoadTestRun | None:
         at = max(run.updated_at, await clock(self._connection))
         changed = run.moved(status, message, at)
-        names = ("status", "version", "updated_at", "started_at", "ended_at", "message")
-        values: dict[str, Any] = {name: getattr(changed, name) for name in names} | more
-        is_same = (RUN.c.id == run.id) & (RUN.c.version == run.version)
+        return await self._store(changed, actor, at, changed.message, **more)
+
+    async def _store(self, changed: LoadTestRun, actor: str, at: datetime, message: str, **more: Any) -> LoadTestRun | None:
+        """Store a run one version further; None where it is not at the version before any more."""
+        values: dict[str, Any] = {name: getattr(changed, name) for name in CHANGING} | more
+        is_same = (RUN.c.id == changed.id) & (RUN.c.version == changed.version - 1)
         if (await self._connection.execute(RUN.update().where(is_same).values(values))).rowcount == 0:
             return None
-        await self._record(changed, actor)
+        await self._record(changed, actor, at, message)
         return changed
 
     async def waiting(self) -> list[LoadTestRun]:
@@ -175,14 +183,14 @@ class LoadTestRunRepository(LoadTestRunStore):
     async def _runs(self, query: Select[Any]) -> list[LoadTestRun]:
         return [_run(row) for row in await self._connection.execute(query)]
 
-    async def _record(self, run: LoadTestRun, actor: str) -> None:
+    async def _record(self, run: LoadTestRun, actor: str, at: datetime, message: str) -> None:
         values = {
             "run_id": run.id,
             "version": run.version,
             "status": run.status,
             "actor": actor,
-            "recorded_at": run.updated_at,
-            "message": run.message,
+            "recorded_at": at,
+            "message": message,
         }
         await self._connection.execute(EVENT.insert().values(values))
 
