@@ -249,7 +249,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                 services, load_runner, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
             ),
             resources=ResourceWatcher(services, ListeningProcesses(), load_runner.id),
-            housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds),
+            housekeeping=Housekeeping(
+                services, settings.scheduler.housekeeping_seconds, timedelta(days=settings.load_tests.keep_days)
+            ),
             verifier=open_verifier(settings, issuer, tokens, client),
             signed_urls=signed_urls,
             issuer=issuer,

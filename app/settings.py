@@ -203,13 +203,22 @@ class LoadTestsSettings(Group):
     capacity: int = Field(1, ge=0, le=100, description="How many load tests this server runs at once; 0: none.")
     runs_per_target: int = Field(1, ge=1, le=100, description="How many load tests may run at once against one target.")
     window_seconds: int = Field(5, ge=1, le=60, description="The length of a window of the figures of a run, in seconds.")
+    keep_days: float = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description=(
+            "How many days after its end a run keeps its windows, resource figures, log and reports; 0: for ever. Its verdict, "
+            "figures, thresholds, definition and analyses always stay."
+        ),
+    )
 
 
 class SchedulerSettings(Group):
     """The interval of each controller."""
 
     jobs_seconds: float = Field(1.0, gt=0, le=60, description="How often the job reconciler looks, if nothing wakes it sooner.")
-    housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often old idempotency keys are dropped.")
+    housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often what has had its time is removed.")
 
 
 class ServerSettings(Group):

@@ -6,6 +6,7 @@ fault of PLOG: it is masked and logged with an id.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -114,6 +115,20 @@ class InUse(UserError):
         one_of_them = "a run that has" if len(self.runs) == 1 else "runs that have"
         super().__init__(
             f"{thing} is in use by {one_of_them} not ended: {', '.join(map(str, self.runs))}. Stop what is not wanted."
+        )
+
+
+class WindowsRemoved(UserError):
+    """What a run of a load test measured was removed some time after its end: nobody can look at it any more."""
+
+    code = "WINDOWS_REMOVED"
+
+    def __init__(self, run_id: int, removed_at: datetime) -> None:
+        self.run_id = run_id
+        self.removed_at = removed_at
+        super().__init__(
+            f"The windows, resource figures, log and reports of run {run_id} were removed on {removed_at:%Y-%m-%d}; its verdict, "
+            "its figures and its analyses are still there."
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.attempt import AttemptKey, Cause, Ending
-from domain.errors import IllegalTransition
+from domain.errors import IllegalTransition, WindowsRemoved
 from domain.executor import ARRIVAL_RATE
 from domain.load_test import LoadTestDefinition
 from domain.metric_series import RunFigures
@@ -78,7 +78,8 @@ class LoadTestRun:
 
     `definition` and `document_sha256` are frozen at the start, and so is its script, which is read by itself. `last_sequence` is
     the number of the last report of its generator that was taken in. `deadline` is when its generator, if it still runs, is ended
-    for having taken too long, `warned_at` when it was told that this is near. `message` says why it ended as it did. `summary` is
+    for having taken too long, `warned_at` when it was told that this is near. From `windows_removed_at` on all
+    that it measured is gone, but for what is said here. `message` says why it ended as it did. `summary` is
     what k6 said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on.
     """
 
@@ -100,6 +101,7 @@ class LoadTestRun:
     ended_at: datetime | None = None
     deadline: datetime | None = None
     warned_at: datetime | None = None
+    windows_removed_at: datetime | None = None
     message: str = ""
     last_sequence: int = 0
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -124,6 +126,15 @@ class LoadTestRun:
     def warned(self, at: datetime) -> "LoadTestRun":
         """The run with that told, one version further."""
         return replace(self, version=self.version + 1, warned_at=at)
+
+    def without_windows(self, at: datetime) -> "LoadTestRun":
+        """The run, one version further, as it stays when all that it measured window by window is removed."""
+        return replace(self, version=self.version + 1, windows_removed_at=at)
+
+    def check_windows(self) -> None:
+        """`WindowsRemoved` where nothing is left to be shown."""
+        if self.windows_removed_at is not None:
+            raise WindowsRemoved(self.id, self.windows_removed_at)
 
     @property
     def names(self) -> dict[str, str]:

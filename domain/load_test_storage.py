@@ -219,6 +219,22 @@ class LoadTestRunStore(Protocol):
         """Record that the run was warned of its deadline; None where it has changed since it was read."""
         ...
 
+    async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
+        """Runs that ended before then and still have something of what they measured, the first to end first."""
+        ...
+
+    async def remove_windows(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
+        """Say of a run that all it measured window by window is gone, before it goes; None where it has changed since."""
+        ...
+
+    async def clear(self, run_id: int, most: int) -> bool:
+        """Remove the first so many windows and usages of a run; False where none is left."""
+        ...
+
+    async def cleared(self, run_id: int) -> None:
+        """Record that nothing is left to be removed."""
+        ...
+
     async def waiting(self) -> list[LoadTestRun]:
         """The runs that wait for their turn, in order."""
         ...

@@ -1,5 +1,6 @@
 """Domain errors as members of mutations' unions: one table, read once for each error."""
 
+from datetime import datetime
 from typing import Any
 
 import strawberry
@@ -59,6 +60,16 @@ class InUse(UserError):
 
 @strawberry.type(
     description=(
+        "What the run measured window by window was removed (setting `KEEP_DAYS`). Its verdict, figures and analyses stay."
+    )
+)
+class WindowsRemoved(UserError):
+    run_id: strawberry.ID = strawberry.field(description="The run; of several the first that has no windows any more.")
+    removed_at: datetime = strawberry.field(description="When they were removed.")
+
+
+@strawberry.type(
+    description=(
         "The load test needs secrets that do not exist (any more), can't be read as the server's key for them is gone, or may "
         "not be sent where it would send them; nothing was started."
     )
@@ -84,6 +95,9 @@ def union_member(error: errors.UserError) -> Any:
             return IdempotencyKeyReused(**base)
         case errors.InUse():
             return InUse(**base, run_ids=[strawberry.ID(ids.encode("LoadTestRun", each)) for each in error.runs])
+        case errors.WindowsRemoved():
+            run_id = strawberry.ID(ids.encode("LoadTestRun", error.run_id))
+            return WindowsRemoved(**base, run_id=run_id, removed_at=error.removed_at)
         case errors.SecretUnavailable():
             return SecretUnavailable(**base, names=list(error.names))
         case errors.PermissionDenied():

@@ -184,15 +184,20 @@ async def figures_of_run(services: Services, run: LoadTestRun) -> Sequence[RunFi
 
 
 async def windows_of_run(services: Services, query: WindowQuery) -> list[MetricWindow]:
-    """Windows of a run that the caller was shown."""
+    """Windows of a run that the caller was shown; `WindowsRemoved` where they are gone."""
     async with services.database.snapshot() as work:
+        (await read_run(work, query.run_id)).check_windows()
         return await work.load_test_runs.windows(query)
 
 
 async def resources_of_run(services: Services, run: LoadTestRun, after: int | None, first: int) -> list[ResourceSeries]:
-    """What pods under test used in the next so many windows after `after`, of a run that the caller was shown."""
+    """What pods under test used in the next so many windows after `after`, of a run that the caller was shown.
+
+    `WindowsRemoved` where that is gone.
+    """
     carried = max(CARRY_SECONDS // run.window_seconds, 1)
     async with services.database.snapshot() as work:
+        (await read_run(work, run.id)).check_windows()
         found = await work.resource_usages.find(ResourceUsageQuery(run_id=run.id, after=after, first=first))
         if not found:
             return []

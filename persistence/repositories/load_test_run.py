@@ -23,11 +23,11 @@ from persistence import tables as shared
 from persistence.dialect import among, clock, has_named, insert_into
 from persistence.listing import from_place
 
-RUN, EVENT, WINDOW = tables.load_test_run, tables.load_test_run_event, tables.metric_window
+RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
 RUNNER, TARGET, LOAD_TEST = shared.runner, tables.target, tables.load_test
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
-SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id")]
-CHANGING = ("status", "version", "updated_at", "started_at", "ended_at", "deadline", "warned_at", "message")
+SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "cleared_at")]
+CHANGING = ("status", "version", "updated_at", "started_at", "ended_at", "deadline", "warned_at", "windows_removed_at", "message")
 FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
 BATCH = 200
 
@@ -97,6 +97,25 @@ class LoadTestRunRepository(LoadTestRunStore):
     async def warn(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
         at = await clock(self._connection)
         return await self._store(run.warned(at), actor, at, f"It is ended at {run.deadline:%H:%M:%S} UTC if it has not by then.")
+
+    async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
+        query = select(*SHOWN).where(RUN.c.cleared_at.is_(None), RUN.c.ended_at < ended_before)
+        return await self._runs(query.order_by(RUN.c.ended_at).limit(limit))
+
+    async def remove_windows(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
+        at = await clock(self._connection)
+        return await self._store(run.without_windows(at), actor, at, "What it measured window by window is removed.")
+
+    async def clear(self, run_id: int, most: int) -> bool:
+        removed = 0
+        for table in (WINDOW, USAGE):
+            starts = select(table.c.start).where(table.c.run_id == run_id).distinct().order_by(table.c.start).limit(most)
+            found = table.delete().where(table.c.run_id == run_id, table.c.start.in_(starts))
+            removed += (await self._connection.execute(found)).rowcount
+        return removed > 0
+
+    async def cleared(self, run_id: int) -> None:
+        await self._connection.execute(RUN.update().where(RUN.c.id == run_id).values(cleared_at=await clock(self._connection)))
 
     async def _write(self, run: LoadTestRun, status: RunStatus, actor: str, message: str, **more: Any) -> LoadTestRun | None:
         at = max(run.updated_at, await clock(self._connection))
