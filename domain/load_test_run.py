@@ -186,6 +186,18 @@ class LoadTestRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvent:
+    """What happened to a run: it came from the status `before` (None: it was asked for) to another, or was told something."""
+
+    version: int
+    before: RunStatus | None
+    status: RunStatus
+    actor: str
+    recorded_at: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """What was stored of a run, over all its windows; `iterations` that were completed, by scenario of the script."""
 

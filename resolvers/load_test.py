@@ -13,9 +13,10 @@ from domain.errors import FieldProblem, ValidationFailed
 from domain.live import Notice, Topic
 from domain.load_plan import LoadPlan, plan_load
 from domain.load_test import LoadTest, LoadTestDefinition, StaleScenario, checked_definition, load_test_definition
-from domain.query import LoadTestQuery, Page
+from domain.query import HistoryQuery, LoadTestQuery, Page
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis, document_location
+from domain.version import Version
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
@@ -181,3 +182,9 @@ async def count_load_tests(services: Services, actor: Actor, query: LoadTestQuer
     require_person(actor)
     async with services.database.snapshot() as work:
         return await work.load_tests.count(query)
+
+
+async def versions_of_load_tests(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[Version[LoadTestDefinition]]]:
+    """Pages of what load tests that the caller was shown were, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.load_tests.versions(queries)

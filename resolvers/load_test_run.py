@@ -10,10 +10,10 @@ from domain.actor import Actor
 from domain.errors import IllegalTransition, NotFound, ValidationFailed
 from domain.live import Notice, Topic
 from domain.load_test import LoadTest
-from domain.load_test_run import LoadTestRun, RunStatus
+from domain.load_test_run import LoadTestRun, RunEvent, RunStatus
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import MetricWindow
-from domain.query import LoadTestRunQuery, Page, ResourceUsageQuery, WindowQuery
+from domain.query import HistoryQuery, LoadTestRunQuery, Page, ResourceUsageQuery, WindowQuery
 from domain.resource_usage import CARRY_SECONDS, ResourceSeries, resource_series
 from domain.storage import UnitOfWork
 from domain.target import TargetAnalysis
@@ -160,6 +160,12 @@ async def count_runs(services: Services, actor: Actor, query: LoadTestRunQuery) 
     require_person(actor)
     async with services.database.snapshot() as work:
         return await work.load_test_runs.count(query)
+
+
+async def events_of_runs(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[RunEvent]]:
+    """Pages of the events of runs that the caller was shown, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.load_test_runs.events(queries)
 
 
 async def scripts_of_runs(services: Services, ids: Sequence[int]) -> dict[int, str]:

@@ -1,13 +1,14 @@
 """What people do with projects of load tests."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.actor import Actor
-from domain.project import Project, project_definition
-from domain.query import Page, ProjectQuery
+from domain.project import Project, ProjectDefinition, project_definition
+from domain.query import HistoryQuery, Page, ProjectQuery
 from domain.storage import UnitOfWork
+from domain.version import Version
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
@@ -88,3 +89,9 @@ async def count_projects(services: Services, actor: Actor, query: ProjectQuery) 
     require_person(actor)
     async with services.database.snapshot() as work:
         return await work.projects.count(query)
+
+
+async def versions_of_projects(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[Version[ProjectDefinition]]]:
+    """Pages of what projects that the caller was shown were, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.projects.versions(queries)

@@ -14,10 +14,11 @@ from domain.endpoint import Endpoint
 from domain.errors import IllegalTransition, VersionConflict
 from domain.load_test_storage import WrittenEndpoints
 from domain.openapi import read_openapi
-from domain.query import EndpointQuery, Page, TargetQuery
+from domain.query import EndpointQuery, HistoryQuery, Page, TargetQuery
 from domain.storage import UnitOfWork
-from domain.target import Target, TargetAnalysis, document_location, target_definition
+from domain.target import Target, TargetAnalysis, TargetDefinition, document_location, target_definition
 from domain.uncollected import uncollected
+from domain.version import Version
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.project import read_project
@@ -192,3 +193,15 @@ async def list_endpoints(services: Services, actor: Actor, query: EndpointQuery)
     require_person(actor)
     async with services.database.snapshot() as work:
         return await work.targets.endpoints(query)
+
+
+async def versions_of_targets(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[Version[TargetDefinition]]]:
+    """Pages of what targets that the caller was shown were, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.targets.versions(queries)
+
+
+async def analyses_of_targets(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[TargetAnalysis]]:
+    """Pages of the analyses of targets that the caller was shown, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.targets.analyses(queries)

@@ -12,10 +12,22 @@ from domain.query import LoadTestRunQuery, Page, WindowQuery
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
-from gql.types.connection import Connection, checked_first, checked_offset, checked_text, decode_cursor, encode_cursor, page_parts
+from gql.types.connection import (
+    After,
+    Connection,
+    First,
+    checked_first,
+    checked_offset,
+    checked_text,
+    decode_cursor,
+    encode_cursor,
+    history_query,
+    page_parts,
+)
 from gql.types.enums import RunStatus
 from gql.types.job_log import JobLog
 from gql.types.load_test import LoadTest, Scenario
+from gql.types.load_test_run_event import LoadTestRunEventConnection
 from gql.types.node import Node
 from gql.types.resource_usage import PodSeries
 from resolvers import load_test_run as runs
@@ -225,6 +237,11 @@ class LoadTestRun(Node):
         place = LogPlace(self.domain_run.key, checked_offset(after), self.domain_run.has_ended)
         frame = await info.context.loaders.log_at.load(place)
         return None if frame is None else JobLog.of(frame)
+
+    @strawberry.field(description="Its history, oldest event first.")
+    async def events(self, info: Info, first: First = 50, after: After = None) -> LoadTestRunEventConnection:
+        query = history_query("run event", self.number, first, after)
+        return LoadTestRunEventConnection.of(await info.context.loaders.histories.runs.load(query), after)
 
     @classmethod
     def of(cls, run: domain.LoadTestRun) -> "LoadTestRun":

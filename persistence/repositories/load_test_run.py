@@ -13,15 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.histogram import Histogram
 from domain.load_test import stored_definition
-from domain.load_test_run import UNDER_WAY, Counts, LoadTestRun, RunStatus
+from domain.load_test_run import UNDER_WAY, Counts, LoadTestRun, RunEvent, RunStatus
 from domain.load_test_storage import LoadTestRunStore
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
-from domain.query import LoadTestRunQuery, Page, WindowQuery
+from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
 from persistence import load_test_tables as tables
 from persistence import tables as shared
 from persistence.dialect import among, clock, has_named, insert_into
-from persistence.listing import from_place
+from persistence.listing import from_place, histories
 
 RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
 RUNNER, TARGET, LOAD_TEST = shared.runner, tables.target, tables.load_test
@@ -172,6 +172,12 @@ class LoadTestRunRepository(LoadTestRunStore):
             await self._connection.execute(statement, rows[start : start + BATCH])
         return True
 
+    async def events(self, queries: Sequence[HistoryQuery]) -> list[Page[RunEvent]]:
+        before = EVENT.alias()
+        is_before = (before.c.run_id == EVENT.c.run_id) & (before.c.version == EVENT.c.version - 1)
+        status = select(before.c.status).where(is_before).correlate(EVENT).scalar_subquery()
+        return await histories(self._connection, queries, select(EVENT, status.label("before")), EVENT.c.version, _event)
+
     async def counts(self, run_id: int) -> Counts:
         sums = [func.sum(WINDOW.c[name]).label(name) for name in ("requests", "failed", "dropped", "iterations")]
         query = select(WINDOW.c.scenario, *sums).where(WINDOW.c.run_id == run_id).group_by(WINDOW.c.scenario)
@@ -235,6 +241,17 @@ def _conditions(query: LoadTestRunQuery, dialect_name: str) -> list[ColumnElemen
 def _run(row: Row[Any]) -> LoadTestRun:
     values = dict(row._mapping) | {"definition": stored_definition(row.definition), "status": RunStatus(row.status)}
     return LoadTestRun(**values | {"figures": FIGURES_OF.validate_python(row.figures.get("figures", ()))})
+
+
+def _event(row: Row[Any]) -> RunEvent:
+    return RunEvent(
+        version=row.version,
+        before=None if row.before is None else RunStatus(row.before),
+        status=RunStatus(row.status),
+        actor=row.actor,
+        recorded_at=row.recorded_at,
+        message=row.message,
+    )
 
 
 def _figures_json(figures: Sequence[RunFigures]) -> dict[str, Any]:
