@@ -248,6 +248,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             public_url=settings.base_url,
             chat=await _open_chat(settings, stack),
             window_seconds=settings.load_tests.window_seconds,
+            warning_seconds=settings.load_tests.warning_seconds,
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )
         runner, load_runner = (_open_runner(settings, folder) for folder in ("runs", "load-test-runs"))
@@ -261,7 +262,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                 services, load_runner, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
             ),
             resources=ResourceWatcher(services, ListeningProcesses(), load_runner.id),
-            housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds),
+            housekeeping=Housekeeping(
+                services, settings.scheduler.housekeeping_seconds, timedelta(days=settings.load_tests.keep_days)
+            ),
             verifier=open_verifier(settings, issuer, tokens, client),
             signed_urls=signed_urls,
             issuer=issuer,

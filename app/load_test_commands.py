@@ -15,7 +15,7 @@ VERDICTS = ("PASSED", "FAILED", "ABORTED", "ERROR", "INVALID")
 EXIT_CODES = {"PASSED": 0, "FAILED": 1}
 OTHERWISE = 2
 
-FIELDS = "id number title status message placeInQueue"
+FIELDS = "id number title status message placeInQueue deadline warnedAt"
 RUN = f"run {{ {FIELDS} }}"
 REFUSED = "... on UserError { code message } ... on ValidationFailed { problems { field message } }"
 START = f"""mutation LoadTestStart($id: ID!, $key: String) {{ loadTestStart(id: $id, idempotencyKey: $key) {{

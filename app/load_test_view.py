@@ -53,7 +53,9 @@ def _number(value: float | None, form: str) -> str:
 
 def _title(run: Mapping[str, Any]) -> str:
     place = "" if run["placeInQueue"] is None else f" (place {run['placeInQueue']} of those that wait)"
-    return f"Run {run['number']} · {printable(run['title'])} · {run['status']}{place}"
+    is_late = run["status"] == "RUNNING" and run.get("warnedAt")
+    late = f" (ended at {_clock(run['deadline'])} if it still runs then)" if is_late else ""
+    return f"Run {run['number']} · {printable(run['title'])} · {run['status']}{place}{late}"
 
 
 def _clock(start: str) -> str:

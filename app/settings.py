@@ -244,16 +244,31 @@ class LoadTestsSettings(Group):
     max_vus: int = Field(1000, ge=1, le=1_000_000, description="Virtual users of one scenario.")
     max_rate: float = Field(10_000, gt=0, le=1e9, description="Iterations a second of one scenario.")
     max_minutes: float = Field(240, gt=0, le=44_640, description="How long a load test may last, from its start to its very end.")
+    warning_seconds: float = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="How long before a run is ended for taking too long it is warned of that; 0: it is not.",
+    )
     capacity: int = Field(1, ge=0, le=100, description="How many load tests this server runs at once; 0: none.")
     runs_per_target: int = Field(1, ge=1, le=100, description="How many load tests may run at once against one target.")
     window_seconds: int = Field(5, ge=1, le=60, description="The length of a window of the figures of a run, in seconds.")
+    keep_days: float = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description=(
+            "How many days after its end a run keeps its windows, resource figures, log and reports; 0: for ever. Its verdict, "
+            "figures, thresholds, definition and analyses always stay."
+        ),
+    )
 
 
 class SchedulerSettings(Group):
     """The interval of each controller."""
 
     jobs_seconds: float = Field(1.0, gt=0, le=60, description="How often the job reconciler looks, if nothing wakes it sooner.")
-    housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often old idempotency keys are dropped.")
+    housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often what has had its time is removed.")
 
 
 class ServerSettings(Group):

@@ -1,22 +1,36 @@
-"""Dropping what has had its time: idempotency keys after seven days. Events, audit and results are never touched."""
+"""Removing what has had its time: idempotency keys after seven days, what runs of load tests measured when settings say so.
+
+Events, audit and results are never touched.
+"""
 
 import asyncio
 import logging
 from datetime import timedelta
 
+from controllers.attempts import guarded
 from domain.errors import Unavailable
+from domain.load_test_run import LoadTestRun
+from domain.run_report import reports_location
+from resolvers.load_test_run import tell
 from resolvers.services import Services
 
 log = logging.getLogger(__name__)
 KEY_LIFETIME = timedelta(days=7)
+ACTOR = "housekeeping"
+RUNS_A_ROUND = 100
+WINDOWS_AT_ONCE = 500
 
 
 class Housekeeping:
-    """A loop that any server may run at any time: what it does is the same however often it is done."""
+    """A loop that any server may run at any time: what it does is the same however often it is done.
 
-    def __init__(self, services: Services, interval_seconds: float) -> None:
+    Runs of load tests keep what they measured for the time `keep_runs`; zero is for ever.
+    """
+
+    def __init__(self, services: Services, interval_seconds: float, keep_runs: timedelta = timedelta()) -> None:
         self._services = services
         self._interval_seconds = interval_seconds
+        self._keep_runs = keep_runs
 
     async def run(self) -> None:
         """Tidy up once an interval until cancelled."""
@@ -40,3 +54,29 @@ class Housekeeping:
             log.warning("the event table's next months could not be prepared now; the next round tries again")
         if dropped:
             log.info("dropped %d idempotency keys", dropped)
+        if self._keep_runs:
+            async with self._services.database.snapshot() as work:
+                runs = await work.load_test_runs.to_clear(now - self._keep_runs, RUNS_A_ROUND)
+            for run in runs:
+                await guarded(run.key, self._clear(run))
+
+    async def _clear(self, run: LoadTestRun) -> None:
+        """Remove what a run measured, after it says so itself: nobody takes a part for the whole.
+
+        It may be left off anywhere and done by several servers at once; the next round goes on where anything is left.
+        """
+        if run.windows_removed_at is None:
+            async with self._services.database.transaction() as work:
+                marked = await work.load_test_runs.remove_windows(run, ACTOR)
+            if marked is None:
+                return
+            await tell(self._services, marked)
+        is_left = True
+        while is_left:
+            async with self._services.database.transaction() as work:
+                is_left = await work.load_test_runs.clear(run.id, WINDOWS_AT_ONCE)
+        await self._services.artifacts.remove(reports_location(run.id))
+        async with self._services.database.transaction() as work:
+            await work.logs.remove(run.key)
+            await work.load_test_runs.cleared(run.id)
+        log.info("removed what a run measured", extra={"run": run.id})

@@ -146,6 +146,8 @@ class LoadTestReconciler:
                 await self._change(run, RunStatus.RUNNING)
             elif run.status is RunStatus.STOPPING:
                 await self._runner.end(run.key, EndReason.CANCELLED, STOP_GRACE_SECONDS)
+            elif run.nears_its_end(datetime.now(UTC), self._services.warning_seconds):
+                await self._warn(run)
         elif seen.ending is not None and is_log_whole and self._has_all_reports(run, seen.ending):
             await self._judge(run, seen.ending)
 
@@ -195,6 +197,13 @@ class LoadTestReconciler:
         if changed is not None:
             await tell(self._services, changed)
             log.info("load test run", extra={"run": run.id, "status": status.value, "reason": message})
+
+    async def _warn(self, run: LoadTestRun) -> None:
+        async with self._services.database.transaction() as work:
+            warned = await work.load_test_runs.warn(run, ACTOR)
+        if warned is not None:
+            await tell(self._services, warned)
+            log.warning("load test run nears its deadline", extra={"run": run.id})
 
     async def _renew_access(self, run: LoadTestRun) -> None:
         """Tell the generator where the server is: its address and keys may have changed since the launch, and tokens run out."""

@@ -6,6 +6,7 @@ fault of PLOG: it is masked and logged with an id.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -102,6 +103,33 @@ class SequenceGap(UserError):
     def __init__(self, sequence: int, expected: int) -> None:
         self.expected = expected
         super().__init__(f"Report {sequence} came before report {expected}; send {expected} first.")
+
+
+class InUse(UserError):
+    """The thing can't go now: runs of load tests that have not ended need it; `runs` are their numbers."""
+
+    code = "IN_USE"
+
+    def __init__(self, thing: str, runs: Sequence[int]) -> None:
+        self.runs = tuple(runs)
+        one_of_them = "a run that has" if len(self.runs) == 1 else "runs that have"
+        super().__init__(
+            f"{thing} is in use by {one_of_them} not ended: {', '.join(map(str, self.runs))}. Stop what is not wanted."
+        )
+
+
+class WindowsRemoved(UserError):
+    """What a run of a load test measured was removed some time after its end: nobody can look at it any more."""
+
+    code = "WINDOWS_REMOVED"
+
+    def __init__(self, run_id: int, removed_at: datetime) -> None:
+        self.run_id = run_id
+        self.removed_at = removed_at
+        super().__init__(
+            f"The windows, resource figures, log and reports of run {run_id} were removed on {removed_at:%Y-%m-%d}; its verdict, "
+            "its figures and its analyses are still there."
+        )
 
 
 class SecretUnavailable(UserError):

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from domain.attempt import AttemptKey, Cause, Ending
-from domain.errors import IllegalTransition
+from domain.errors import IllegalTransition, WindowsRemoved
 from domain.executor import ARRIVAL_RATE
 from domain.load_test import LoadTestDefinition
 from domain.metric_series import RunFigures
@@ -47,6 +47,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.STOPPING: VERDICTS,
     **dict.fromkeys(VERDICTS, frozenset()),
 }
+SPARE_SECONDS = 120.0  # beyond the script's own last second: k6's start, its summary
 MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes
 BUSY_SHARE = 0.9  # of the processors that k6 may use, over ten seconds
 GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: its figures would mix with those of the first
@@ -76,8 +77,10 @@ class LoadTestRun:
     """The current state of one run.
 
     `definition` and `document_sha256` are frozen at the start, and so is its script, which is read by itself. `last_sequence` is
-    the number of the last report of its generator that was taken in. `message` says why it ended as it did. `summary` is what k6
-    said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on.
+    the number of the last report of its generator that was taken in. `deadline` is when its generator, if it still runs, is ended
+    for having taken too long, `warned_at` when it was told that this is near. From `windows_removed_at` on all
+    that it measured is gone, but for what is said here. `message` says why it ended as it did. `summary` is
+    what k6 said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on.
     """
 
     id: int
@@ -96,6 +99,9 @@ class LoadTestRun:
     updated_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    deadline: datetime | None = None
+    warned_at: datetime | None = None
+    windows_removed_at: datetime | None = None
     message: str = ""
     last_sequence: int = 0
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -105,6 +111,30 @@ class LoadTestRun:
     def key(self) -> AttemptKey:
         """The name of its generator outside the database: run folder, token, log."""
         return AttemptKey(self.uuid, GENERATOR_ATTEMPT)
+
+    @property
+    def time_limit(self) -> float:
+        """How long its generator may run, in seconds."""
+        return self.definition.last_second + SPARE_SECONDS
+
+    def nears_its_end(self, now: datetime, warning_seconds: float) -> bool:
+        """Whether it is to be told that the deadline is near, which is done once."""
+        if self.status is not RunStatus.RUNNING or self.deadline is None or self.warned_at is not None:
+            return False
+        return warning_seconds > 0 and self.deadline - timedelta(seconds=warning_seconds) <= now
+
+    def warned(self, at: datetime) -> "LoadTestRun":
+        """The run with that told, one version further."""
+        return replace(self, version=self.version + 1, warned_at=at)
+
+    def without_windows(self, at: datetime) -> "LoadTestRun":
+        """The run, one version further, as it stays when all that it measured window by window is removed."""
+        return replace(self, version=self.version + 1, windows_removed_at=at)
+
+    def check_windows(self) -> None:
+        """`WindowsRemoved` where nothing is left to be shown."""
+        if self.windows_removed_at is not None:
+            raise WindowsRemoved(self.id, self.windows_removed_at)
 
     @property
     def names(self) -> dict[str, str]:
@@ -150,8 +180,21 @@ class LoadTestRun:
             updated_at=at,
             started_at=self.started_at or (at if status is RunStatus.STARTING else None),
             ended_at=at if status in VERDICTS else None,
+            deadline=at + timedelta(seconds=self.time_limit) if status is RunStatus.RUNNING else self.deadline,
             message=message or self.message,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvent:
+    """What happened to a run: it came from the status `before` (None: it was asked for) to another, or was told something."""
+
+    version: int
+    before: RunStatus | None
+    status: RunStatus
+    actor: str
+    recorded_at: datetime
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,13 @@ from uuid import UUID
 from domain.endpoint import Endpoint
 from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
-from domain.load_test_run import Counts, LoadTestRun, RunStatus
+from domain.load_test_run import Counts, LoadTestRun, RunEvent, RunStatus
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.project import Project, ProjectDefinition
 from domain.query import (
     EndpointQuery,
+    HistoryQuery,
     LoadTestAnalysisQuery,
     LoadTestQuery,
     LoadTestRunQuery,
@@ -27,6 +28,7 @@ from domain.query import (
 from domain.resource_usage import ResourceUsage
 from domain.secret import Sealed, Secret
 from domain.target import Target, TargetAnalysis, TargetDefinition
+from domain.version import Version
 
 
 class ProjectStore(Protocol):
@@ -52,6 +54,10 @@ class ProjectStore(Protocol):
         self, project: Project, definition: ProjectDefinition, actor: str, *, is_archived: bool = False
     ) -> Project | None:
         """Store the project's next version; None where it has changed since it was read. Names as in `add`."""
+        ...
+
+    async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[ProjectDefinition]]]:
+        """Pages of what projects were, oldest first; one statement for all that are as long."""
         ...
 
 
@@ -86,6 +92,14 @@ class TargetStore(Protocol):
         self, target: Target, definition: TargetDefinition, actor: str, *, is_archived: bool = False
     ) -> Target | None:
         """Store the target's next version; None where it has changed since it was read."""
+        ...
+
+    async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[TargetDefinition]]]:
+        """Pages of what targets were, oldest first; one statement for all that are as long."""
+        ...
+
+    async def analyses(self, queries: Sequence[HistoryQuery]) -> list[Page[TargetAnalysis]]:
+        """Pages of the analyses of targets, oldest first; statements as of `versions`."""
         ...
 
     async def add_analysis(self, target: Target, analysis: TargetAnalysis, endpoints: WrittenEndpoints) -> Target | None:
@@ -142,6 +156,13 @@ class LoadTestStore(Protocol):
         """A page of load tests."""
         ...
 
+    async def hold(self, load_test_id: int) -> None:
+        """Keep the load test, its target and its project from being changed until this unit of work ends.
+
+        It waits for changes that are under way; what is read afterwards is what they came to.
+        """
+        ...
+
     async def versions_on_page(self, query: LoadTestQuery) -> dict[int, tuple[int, ...]]:
         """The ids of the load tests on that page, in its order, with the versions of all that is shown of each.
 
@@ -161,6 +182,10 @@ class LoadTestStore(Protocol):
         self, load_test: LoadTest, definition: LoadTestDefinition, actor: str, *, is_archived: bool = False
     ) -> LoadTest | None:
         """Store the load test's next version; None where it has changed since it was read."""
+        ...
+
+    async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[LoadTestDefinition]]]:
+        """Pages of what load tests were, oldest first; one statement for all that are as long."""
         ...
 
 
@@ -208,8 +233,32 @@ class LoadTestRunStore(Protocol):
         """Take a run to a status, with its figures where that is a verdict; None where it has changed since it was read."""
         ...
 
+    async def warn(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
+        """Record that the run was warned of its deadline; None where it has changed since it was read."""
+        ...
+
+    async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
+        """Runs that ended before then and still have something of what they measured, the first to end first."""
+        ...
+
+    async def remove_windows(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
+        """Say of a run that all it measured window by window is gone, before it goes; None where it has changed since."""
+        ...
+
+    async def clear(self, run_id: int, most: int) -> bool:
+        """Remove the first so many windows and usages of a run; False where none is left."""
+        ...
+
+    async def cleared(self, run_id: int) -> None:
+        """Record that nothing is left to be removed."""
+        ...
+
     async def waiting(self) -> list[LoadTestRun]:
         """The runs that wait for their turn, in order."""
+        ...
+
+    async def unended(self, kind: str, number: int, limit: int) -> list[int]:
+        """The first runs without a verdict of a `project`, `target` or `load_test`, by number."""
         ...
 
     async def busy_targets(self) -> list[int]:
@@ -231,6 +280,10 @@ class LoadTestRunStore(Protocol):
 
         False, and nothing stored, where others were taken in since the run was read, or it has ended.
         """
+        ...
+
+    async def events(self, queries: Sequence[HistoryQuery]) -> list[Page[RunEvent]]:
+        """Pages of the events of runs, oldest first; one statement for all that are as long."""
         ...
 
     async def counts(self, run_id: int) -> Counts:

@@ -166,6 +166,10 @@ class ArtifactStore(Protocol):
         """The bytes from `start` to before `end`, as far as there are any; `NotFound` where nothing is stored."""
         ...
 
+    async def remove(self, folder: str) -> None:
+        """Remove all content whose location begins with `folder` and a slash; nothing may be there (any more)."""
+        ...
+
 
 class UrlSigner(Protocol):
     """Makes links that need no sign-in for a while."""

@@ -88,6 +88,15 @@ class EventQuery:
     first: int = 50
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryQuery:
+    """Which part of what one thing became, `of` its number, oldest first: above the version (or analysis) `after`."""
+
+    of: int
+    after: int = 0
+    first: int = 50
+
+
 class NamedOrder(StrEnum):
     """What projects, targets and load tests are sorted by; equal ones by number."""
 

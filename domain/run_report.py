@@ -54,12 +54,17 @@ class StoredReport:
     @property
     def location(self) -> str:
         """The key of its content in the artifact store, and the path of its download."""
-        return f"reports/{self.run_id}/{self.sha256}.{self.format.suffix}"
+        return f"{reports_location(self.run_id)}/{self.sha256}.{self.format.suffix}"
 
     @property
     def name(self) -> str:
         """What its file is called."""
         return report_name(self.run_id, self.format)
+
+
+def reports_location(run_id: int) -> str:
+    """What the locations of a run's reports begin with."""
+    return f"reports/{run_id}"
 
 
 def report_name(run_id: int, form: ReportFormat) -> str:

@@ -9,9 +9,13 @@ from domain.attempt import AttemptKey, Ending
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an attempt may use: seconds of wall-clock time, bytes of resident memory, processor cores. None: no limit."""
+    """What an attempt may use: seconds of wall-clock time, bytes of resident memory, processor cores. None: no limit.
+
+    Its log tells of the end of the time `warning_seconds` before; not for None.
+    """
 
     time_seconds: float | None = None
+    warning_seconds: float | None = None
     memory_bytes: int | None = None
     cpu_cores: float | None = None
 

@@ -240,6 +240,10 @@ class LogStore(Protocol):
         """Store the next piece; IntegrityError where that offset was stored already."""
         ...
 
+    async def remove(self, key: AttemptKey) -> None:
+        """Remove the output of an attempt."""
+        ...
+
     async def read_many(
         self, places: Sequence[tuple[AttemptKey, int]], limit: int, most_bytes: int = MOST_BYTES
     ) -> list[Sequence[LogChunk]]:

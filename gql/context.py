@@ -17,13 +17,14 @@ from domain.deck_request import DeckRequest
 from domain.event import Event
 from domain.job import Job
 from domain.kit import Kit
-from domain.load_test import LoadTest, StaleScenario
+from domain.load_test import LoadTest, LoadTestDefinition, StaleScenario
 from domain.load_test_analysis import LoadTestAnalysis
-from domain.load_test_run import LoadTestRun
-from domain.project import Project
-from domain.query import EventQuery, Page
+from domain.load_test_run import LoadTestRun, RunEvent
+from domain.project import Project, ProjectDefinition
+from domain.query import EventQuery, HistoryQuery, Page
 from domain.secret import Secret
-from domain.target import Target
+from domain.target import Target, TargetAnalysis, TargetDefinition
+from domain.version import Version
 from domain.visibility import Visibility
 from gql.sharing import SharedResults
 from resolvers import artifact as artifacts
@@ -43,6 +44,27 @@ from resolvers.services import Services
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+
+class Histories:
+    """All that things became, in pages."""
+
+    def __init__(self, services: Services) -> None:
+        self.projects: DataLoader[HistoryQuery, Page[Version[ProjectDefinition]]] = DataLoader(
+            load_fn=lambda queries: projects.versions_of_projects(services, queries)
+        )
+        self.targets: DataLoader[HistoryQuery, Page[Version[TargetDefinition]]] = DataLoader(
+            load_fn=lambda queries: targets.versions_of_targets(services, queries)
+        )
+        self.target_analyses: DataLoader[HistoryQuery, Page[TargetAnalysis]] = DataLoader(
+            load_fn=lambda queries: targets.analyses_of_targets(services, queries)
+        )
+        self.load_tests: DataLoader[HistoryQuery, Page[Version[LoadTestDefinition]]] = DataLoader(
+            load_fn=lambda queries: load_tests.versions_of_load_tests(services, queries)
+        )
+        self.runs: DataLoader[HistoryQuery, Page[RunEvent]] = DataLoader(
+            load_fn=lambda queries: runs.events_of_runs(services, queries)
+        )
 
 
 class Loaders:
@@ -91,6 +113,7 @@ class Loaders:
         self.analysis_by_id: DataLoader[int, LoadTestAnalysis | None] = DataLoader(
             load_fn=_found(lambda keys: analyses.find_analyses(services, actor, keys))
         )
+        self.histories = Histories(services)
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
             load_fn=lambda queries: kits.events_of_kits(services, queries)
         )

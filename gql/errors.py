@@ -1,10 +1,12 @@
 """Domain errors as members of mutations' unions: one table, read once for each error."""
 
+from datetime import datetime
 from typing import Any
 
 import strawberry
 
 from domain import errors
+from gql import ids
 
 
 @strawberry.interface(description="What every typed error has: a code for programs and a sentence for people.")
@@ -51,6 +53,21 @@ class PermissionDenied(UserError):
     pass
 
 
+@strawberry.type(description="Runs of load tests that have not ended need what the command would take away; nothing was changed.")
+class InUse(UserError):
+    run_ids: list[strawberry.ID] = strawberry.field(description="These runs, at most 100; `loadTestStop` ends one early.")
+
+
+@strawberry.type(
+    description=(
+        "What the run measured window by window was removed (setting `KEEP_DAYS`). Its verdict, figures and analyses stay."
+    )
+)
+class WindowsRemoved(UserError):
+    run_id: strawberry.ID = strawberry.field(description="The run; of several the first that has no windows any more.")
+    removed_at: datetime = strawberry.field(description="When they were removed.")
+
+
 @strawberry.type(
     description=(
         "The load test needs secrets that do not exist (any more), can't be read as the server's key for them is gone, or may "
@@ -76,6 +93,11 @@ def union_member(error: errors.UserError) -> Any:
             return VersionConflict(**base, expected=error.expected, current=error.current)
         case errors.IdempotencyKeyReused():
             return IdempotencyKeyReused(**base)
+        case errors.InUse():
+            return InUse(**base, run_ids=[strawberry.ID(ids.encode("LoadTestRun", each)) for each in error.runs])
+        case errors.WindowsRemoved():
+            run_id = strawberry.ID(ids.encode("LoadTestRun", error.run_id))
+            return WindowsRemoved(**base, run_id=run_id, removed_at=error.removed_at)
         case errors.SecretUnavailable():
             return SecretUnavailable(**base, names=list(error.names))
         case errors.PermissionDenied():

@@ -1,9 +1,16 @@
 """Conditions and order of lists that begin at a place."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_
+from sqlalchemy import Column, ColumnElement, FromClause, Integer, Row, Select, and_, false, func, literal, or_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.query import HistoryQuery, Page
+from persistence.dialect import first_of_each, table_of
+
+Item = TypeVar("Item")
 
 
 def from_place(
@@ -17,6 +24,30 @@ def from_place(
             follows = or_(column < last if is_descending else column > last, and_(column == last, follows))
         selected = selected.where(follows)
     return selected.order_by(*(column.desc() if is_descending else column.asc() for column, is_descending in order))
+
+
+async def histories(
+    connection: AsyncConnection,
+    queries: Sequence[HistoryQuery],
+    selected: Select[Any],
+    key: Column[int],
+    read: Callable[[Row[Any]], Item],
+) -> list[Page[Item]]:
+    """For each query a page of what is selected of a table of all that things became, which `key` counts for each of them."""
+    (owner,) = (str(column.name) for column in key.table.primary_key if column is not key)
+    found: list[list[Item]] = [[] for _ in queries]
+    alike: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    for place, query in enumerate(queries):
+        alike[query.first].append((place, query.of, query.after))
+    for first, places in alike.items():
+        wanted = table_of(connection.dialect.name, places, **dict.fromkeys(("place", owner, "after"), Integer()))
+        for row in await connection.execute(_above(connection.dialect.name, wanted, selected, key, first + 1)):
+            found[row.place].append(read(row))
+    return [Page(each[: query.first], has_more=len(each) > query.first) for query, each in zip(queries, found, strict=True)]
+
+
+def _above(dialect_name: str, wanted: FromClause, selected: Select[Any], key: Column[int], limit: int) -> Select[Any]:
+    return first_of_each(dialect_name, wanted, selected, key, limit, lambda columns: [columns[key.name] > wanted.c.after])
 
 
 def is_archived(archived_at: ColumnElement[Any], wanted: bool | None) -> list[ColumnElement[bool]]:

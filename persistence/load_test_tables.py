@@ -155,12 +155,17 @@ load_test_run = Table(
     Column("updated_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("ended_at", Instant),
+    Column("deadline", Instant),
+    Column("warned_at", Instant),
+    Column("windows_removed_at", Instant),
+    Column("cleared_at", Instant),
     Column("message", Text, nullable=False),
     Column("last_sequence", Integer, nullable=False),
     Column("summary", Document),
     Column("figures", Document),
     Column("runner_id", Name),
-    comment="The current state of each run of a load test, with the definition and script that were frozen at its start",
+    comment="The current state of each run of a load test, with the definition and script that were frozen at its start; what it "
+    "measured is removed from `windows_removed_at` on, and all gone by `cleared_at`",
 )
 
 load_test_run_event = Table(

@@ -2,20 +2,21 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Row, Select, Table, func, select
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, false, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import ValidationFailed
 from domain.load_test import LoadTest
 from domain.project import Project
-from domain.query import NamedOrder, Page
+from domain.query import HistoryQuery, NamedOrder, Page
 from domain.target import Target
+from domain.version import Version, VersionKind
 from persistence.dialect import among, clock
-from persistence.listing import from_place
+from persistence.listing import from_place, histories
 
 Thing = TypeVar("Thing", Project, Target, LoadTest)
 
@@ -49,7 +50,8 @@ class Versioned(Generic[Thing]):
     """How one kind of thing is kept.
 
     `name` is the column of what people call it, `what` what no two may call the same (`project`). `fixed` and `changing` the
-    columns that it is written to besides `id`, `version` and the times: the changing ones are those of the versions too.
+    columns that it is written to besides `id`, `version` and the times: the changing ones are those of the versions too, and
+    `definition` is what they say. `is_analysis` tells of a version whether an analysis made it.
     """
 
     table: Table
@@ -60,6 +62,8 @@ class Versioned(Generic[Thing]):
     read: Callable[[Row[Any]], Thing]
     fixed: Callable[[Thing], Mapping[str, Any]]
     changing: Callable[[Thing], Mapping[str, Any]]
+    definition: Callable[[Row[Any]], Any]
+    is_analysis: ColumnElement[bool] = field(default_factory=false)
 
 
 class VersionedRows(Generic[Thing]):
@@ -115,6 +119,28 @@ class VersionedRows(Generic[Thing]):
                 return None
         await self._record(changed, actor)
         return changed
+
+    async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[Any]]]:
+        """Pages of what things were."""
+        selected = select(self._kept.versions, self._kept.is_analysis.label("is_analysis"))
+        return await histories(self._connection, queries, selected, self._kept.versions.c.version, self._version)
+
+    def _version(self, row: Row[Any]) -> Version[Any]:
+        kind = VersionKind.CHANGED
+        if row.version == 1:
+            kind = VersionKind.CREATED
+        elif row.archived_at is not None:
+            kind = VersionKind.ARCHIVED
+        elif row.is_analysis:
+            kind = VersionKind.ANALYZED
+        return Version(
+            version=row.version,
+            kind=kind,
+            actor=row.actor,
+            recorded_at=row.recorded_at,
+            definition=self._kept.definition(row),
+            analysis=getattr(row, "analysis", 0),
+        )
 
     async def _record(self, thing: Thing, actor: str) -> None:
         values = {

@@ -35,9 +35,10 @@ async def compare_runs(
 
 
 async def measured_run(work: UnitOfWork, run_id: int) -> MeasuredRun:
-    """A run that has ended, with all that it measured; `IllegalTransition` where it has not."""
+    """A run that has ended, with all it measured; `IllegalTransition` where it has not, `WindowsRemoved` where that is gone."""
     run = await read_run(work, run_id)
     check_ended(run)
+    run.check_windows()
     return MeasuredRun(run, await work.load_test_runs.windows(WindowQuery(run_id=run_id)))
 
 

@@ -66,12 +66,13 @@ class RunFrame:
 
 
 async def watch_run(services: Services, actor: Actor, run_id: int, include: MetricsInclude) -> AsyncIterator[RunFrame]:
-    """The run as it is, then whatever is new of it, until it has its verdict."""
+    """The run as it is, then whatever is new of it, until it has its verdict; `WindowsRemoved` where nothing is left of it."""
     require_person(actor)
     async with services.bus.subscribe(Topic.LOAD_TEST_RUN, str(run_id)) as notices:
         heard = asyncio.ensure_future(anext(notices))
         try:
             run, news = await _read(services, run_id, include, None)
+            run.check_windows()
             watched = _Watched(run, include)
             yield watched.snapshot(news)
             while not run.has_ended:

@@ -24,7 +24,6 @@ from resolvers.services import Services
 
 TOKEN_LIFETIME = timedelta(days=30)
 STOP_GRACE_SECONDS = 4.0
-SPARE_SECONDS = 120.0  # beyond the script's own last second: k6's start, its summary
 MAX_REPORTS = 1_000
 MAX_REPORT = 65_536
 
@@ -35,7 +34,7 @@ def launch_order(services: Services, run: LoadTestRun) -> LaunchOrder:
         key=run.key,
         subject=Subject.LOAD_TEST_RUN,
         command=services.load_generator,
-        limits=Limits(time_seconds=run.definition.last_second + SPARE_SECONDS),
+        limits=Limits(time_seconds=run.time_limit, warning_seconds=services.warning_seconds or None),
         grace_seconds=STOP_GRACE_SECONDS,
         server_url=services.public_url,
         token=generator_token(services, run),

@@ -13,14 +13,15 @@ from domain.errors import FieldProblem, ValidationFailed
 from domain.live import Notice, Topic
 from domain.load_plan import LoadPlan, plan_load
 from domain.load_test import LoadTest, LoadTestDefinition, StaleScenario, checked_definition, load_test_definition
-from domain.query import LoadTestQuery, Page
+from domain.query import HistoryQuery, LoadTestQuery, Page
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis, document_location
+from domain.version import Version
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.target import read_target, refuse_archived
-from resolvers.versioned import Command, known, run
+from resolvers.versioned import Command, archived, known, run
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +73,12 @@ async def update_load_test(
 async def archive_load_test(
     services: Services, actor: Actor, load_test_id: int, expected_version: int | None = None, idempotency_key: str | None = None
 ) -> LoadTest:
-    """Take the load test out of the lists; its history stays, and its title is free again."""
+    """Take the load test out of the lists; its history stays, its title is free again. `InUse` while a run of it goes on."""
 
     async def archive(work: UnitOfWork, load_test: LoadTest, subject: str) -> LoadTest | None:
         await refuse_archived(work, load_test.project_id, command.mutation)
-        return await work.load_tests.change(load_test, load_test.definition, subject, is_archived=True)
+        changed = await work.load_tests.change(load_test, load_test.definition, subject, is_archived=True)
+        return await archived(work, "load_test", changed)
 
     command = Command("loadTestArchive", "load_test", load_test_id, expected_version, idempotency_key)
     return await _tell(services, await run(services, actor, command, read_load_test, archive))
@@ -180,3 +182,9 @@ async def count_load_tests(services: Services, actor: Actor, query: LoadTestQuer
     require_person(actor)
     async with services.database.snapshot() as work:
         return await work.load_tests.count(query)
+
+
+async def versions_of_load_tests(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[Version[LoadTestDefinition]]]:
+    """Pages of what load tests that the caller was shown were, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.load_tests.versions(queries)

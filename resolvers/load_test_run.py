@@ -9,12 +9,14 @@ from uuid import uuid4
 from domain.actor import Actor
 from domain.errors import IllegalTransition, NotFound, ValidationFailed
 from domain.live import Notice, Topic
-from domain.load_test_run import LoadTestRun, RunStatus
+from domain.load_test import LoadTest
+from domain.load_test_run import LoadTestRun, RunEvent, RunStatus
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import MetricWindow
-from domain.query import LoadTestRunQuery, Page, ResourceUsageQuery, WindowQuery
+from domain.query import HistoryQuery, LoadTestRunQuery, Page, ResourceUsageQuery, WindowQuery
 from domain.resource_usage import CARRY_SECONDS, ResourceSeries, resource_series
 from domain.storage import UnitOfWork
+from domain.target import TargetAnalysis
 from resolvers.authorisation import require_person
 from resolvers.load_test import load_plan, read_load_test
 from resolvers.secret import values_of_secrets
@@ -41,38 +43,43 @@ async def start_load_test(
         async with services.database.transaction() as work:
             if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
                 return await read_run(work, outcome["run"])
+            await work.load_tests.hold(load_test_id)
             now = await read_load_test(work, load_test_id)
             command.check(now)
             await refuse_archived(work, now.project_id, command.mutation)
             if now.version != load_test.version or await read_target(work, target.id) != target:
                 continue
+            if target.archived_at is not None:
+                reason = f"Target {target.id} is archived; nothing is sent to it any more."
+                raise IllegalTransition(f"Target {target.id}", "ARCHIVED", command.mutation, reason)
             if target.analysis is None:
                 raise ValidationFailed.of("id", f"target {target.id} has not been analysed")
-            at = datetime.now(UTC)
-            run = await work.load_test_runs.add(
-                LoadTestRun(
-                    id=0,
-                    uuid=uuid4(),
-                    load_test_id=load_test.id,
-                    load_test_version=load_test.version,
-                    target_id=target.id,
-                    project_id=load_test.project_id,
-                    definition=load_test.definition,
-                    document_sha256=target.analysis.sha256,
-                    window_seconds=services.window_seconds,
-                    actor=person.subject,
-                    status=RunStatus.QUEUED,
-                    version=1,
-                    created_at=at,
-                    updated_at=at,
-                ),
-                plan.script,
-            )
+            run = await work.load_test_runs.add(_queued(services, load_test, target.analysis, person.subject), plan.script)
             if idempotency is not None:
                 await idempotency.complete(work, {"run": run.id})
         await tell(services, run)
         log.info("loadTestStart", extra={"run": run.id, "load_test": load_test.id, "subject": person.subject})
         return run
+
+
+def _queued(services: Services, load_test: LoadTest, analysis: TargetAnalysis, subject: str) -> LoadTestRun:
+    at = datetime.now(UTC)
+    return LoadTestRun(
+        id=0,
+        uuid=uuid4(),
+        load_test_id=load_test.id,
+        load_test_version=load_test.version,
+        target_id=load_test.target_id,
+        project_id=load_test.project_id,
+        definition=load_test.definition,
+        document_sha256=analysis.sha256,
+        window_seconds=services.window_seconds,
+        actor=subject,
+        status=RunStatus.QUEUED,
+        version=1,
+        created_at=at,
+        updated_at=at,
+    )
 
 
 async def stop_load_test(
@@ -155,6 +162,12 @@ async def count_runs(services: Services, actor: Actor, query: LoadTestRunQuery) 
         return await work.load_test_runs.count(query)
 
 
+async def events_of_runs(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[RunEvent]]:
+    """Pages of the events of runs that the caller was shown, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.load_test_runs.events(queries)
+
+
 async def scripts_of_runs(services: Services, ids: Sequence[int]) -> dict[int, str]:
     """The scripts of runs that the caller was shown."""
     async with services.database.snapshot() as work:
@@ -177,15 +190,20 @@ async def figures_of_run(services: Services, run: LoadTestRun) -> Sequence[RunFi
 
 
 async def windows_of_run(services: Services, query: WindowQuery) -> list[MetricWindow]:
-    """Windows of a run that the caller was shown."""
+    """Windows of a run that the caller was shown; `WindowsRemoved` where they are gone."""
     async with services.database.snapshot() as work:
+        (await read_run(work, query.run_id)).check_windows()
         return await work.load_test_runs.windows(query)
 
 
 async def resources_of_run(services: Services, run: LoadTestRun, after: int | None, first: int) -> list[ResourceSeries]:
-    """What pods under test used in the next so many windows after `after`, of a run that the caller was shown."""
+    """What pods under test used in the next so many windows after `after`, of a run that the caller was shown.
+
+    `WindowsRemoved` where that is gone.
+    """
     carried = max(CARRY_SECONDS // run.window_seconds, 1)
     async with services.database.snapshot() as work:
+        (await read_run(work, run.id)).check_windows()
         found = await work.resource_usages.find(ResourceUsageQuery(run_id=run.id, after=after, first=first))
         if not found:
             return []

@@ -1,17 +1,18 @@
 """What people do with projects of load tests."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.actor import Actor
-from domain.project import Project, project_definition
-from domain.query import Page, ProjectQuery
+from domain.project import Project, ProjectDefinition, project_definition
+from domain.query import HistoryQuery, Page, ProjectQuery
 from domain.storage import UnitOfWork
+from domain.version import Version
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
-from resolvers.versioned import Command, known, run
+from resolvers.versioned import Command, archived, known, run
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +55,11 @@ async def update_project(
 async def archive_project(
     services: Services, actor: Actor, project_id: int, expected_version: int | None = None, idempotency_key: str | None = None
 ) -> Project:
-    """Take the project out of the lists; its history stays, and its name is free again."""
+    """Take the project out of the lists; its history stays, and its name is free again. `InUse` while a run of it goes on."""
 
     async def archive(work: UnitOfWork, project: Project, subject: str) -> Project | None:
-        return await work.projects.change(project, project.definition, subject, is_archived=True)
+        changed = await work.projects.change(project, project.definition, subject, is_archived=True)
+        return await archived(work, "project", changed)
 
     command = Command("projectArchive", "project", project_id, expected_version, idempotency_key)
     return await run(services, actor, command, read_project, archive)
@@ -87,3 +89,9 @@ async def count_projects(services: Services, actor: Actor, query: ProjectQuery) 
     require_person(actor)
     async with services.database.snapshot() as work:
         return await work.projects.count(query)
+
+
+async def versions_of_projects(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[Version[ProjectDefinition]]]:
+    """Pages of what projects that the caller was shown were, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.projects.versions(queries)

@@ -27,8 +27,9 @@ class StepSettings:
 class Services:
     """Everything outside, behind its port; `public_url` is where browsers, steps and pods reach this server.
 
-    `load_generator` is the command of the program that runs k6, `window_seconds` the length of a window of its figures.
-    `chat` words the findings of analyses, where there is one.
+    `load_generator` is the command of the program that runs k6, `window_seconds` the length of a window of its figures,
+    `warning_seconds` how long before a run is ended for taking too long that is told (0: not at all). `chat` words the findings
+    of analyses, where there is one.
     """
 
     database: Database
@@ -46,5 +47,6 @@ class Services:
     public_url: str
     chat: ChatModel | None = None
     window_seconds: int = 5
+    warning_seconds: float = 60
     download_lifetime: timedelta = timedelta(minutes=15)
     pasts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # reads of whole histories at once

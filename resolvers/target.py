@@ -14,16 +14,17 @@ from domain.endpoint import Endpoint
 from domain.errors import IllegalTransition, VersionConflict
 from domain.load_test_storage import WrittenEndpoints
 from domain.openapi import read_openapi
-from domain.query import EndpointQuery, Page, TargetQuery
+from domain.query import EndpointQuery, HistoryQuery, Page, TargetQuery
 from domain.storage import UnitOfWork
-from domain.target import Target, TargetAnalysis, document_location, target_definition
+from domain.target import Target, TargetAnalysis, TargetDefinition, document_location, target_definition
 from domain.uncollected import uncollected
+from domain.version import Version
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.project import read_project
 from resolvers.services import Services
 from resolvers.upload import keep
-from resolvers.versioned import Command, known, run
+from resolvers.versioned import Command, archived, known, run
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +70,12 @@ async def update_target(
 async def archive_target(
     services: Services, actor: Actor, target_id: int, expected_version: int | None = None, idempotency_key: str | None = None
 ) -> Target:
-    """Take the target out of the lists; its analyses stay, and its name is free again."""
+    """Take the target out of the lists; its analyses stay, and its name is free again. `InUse` while it is under load."""
 
     async def archive(work: UnitOfWork, target: Target, subject: str) -> Target | None:
         await refuse_archived(work, target.project_id, command.mutation)
-        return await work.targets.change(target, target.definition, subject, is_archived=True)
+        changed = await work.targets.change(target, target.definition, subject, is_archived=True)
+        return await archived(work, "target", changed)
 
     command = Command("targetArchive", "target", target_id, expected_version, idempotency_key)
     return await run(services, actor, command, read_target, archive)
@@ -191,3 +193,15 @@ async def list_endpoints(services: Services, actor: Actor, query: EndpointQuery)
     require_person(actor)
     async with services.database.snapshot() as work:
         return await work.targets.endpoints(query)
+
+
+async def versions_of_targets(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[Version[TargetDefinition]]]:
+    """Pages of what targets that the caller was shown were, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.targets.versions(queries)
+
+
+async def analyses_of_targets(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[TargetAnalysis]]:
+    """Pages of the analyses of targets that the caller was shown, oldest first."""
+    async with services.database.snapshot() as work:
+        return await work.targets.analyses(queries)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from domain.actor import Actor
-from domain.errors import IllegalTransition, NotFound, ValidationFailed, VersionConflict
+from domain.errors import IllegalTransition, InUse, NotFound, ValidationFailed, VersionConflict
 from domain.load_test import LoadTest
 from domain.project import Project
 from domain.storage import UnitOfWork
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 Thing = TypeVar("Thing", Project, Target, LoadTest)
 Read = Callable[[UnitOfWork, int], Awaitable[Thing]]
 Write = Callable[[UnitOfWork, Thing, str], Awaitable[Thing | None]]
+MOST_NAMED = 100  # runs in one refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,17 @@ async def _try(services: Services, person: str, command: Command, read: Read[Thi
         if idempotency is not None:
             await idempotency.complete(work, {command.kind: command.number})
     return changed
+
+
+async def archived(work: UnitOfWork, kind: str, thing: Thing | None) -> Thing | None:
+    """The thing of that kind as it was just archived in this unit of work; `InUse`, which undoes that, where a run needs it.
+
+    A start holds what it needs (`LoadTestStore.hold`) until its run is stored. To archive is to wait for it, and to look
+    afterwards is to see that run.
+    """
+    if thing is not None and (runs := await work.load_test_runs.unended(kind, thing.id, MOST_NAMED)):
+        raise InUse(f"{kind.capitalize().replace('_', ' ')} {thing.id}", runs)
+    return thing
 
 
 class _Overtaken(Exception):

@@ -64,8 +64,14 @@ async def store_load_tests(database: Database, count: int) -> list[LoadTest]:
 
 async def store_run(database: Database, load_test: LoadTest) -> LoadTestRun:
     """A run of a load test, queued."""
+    async with database.transaction() as work:
+        return await work.load_test_runs.add(queued_run(load_test), "")
+
+
+def queued_run(load_test: LoadTest) -> LoadTestRun:
+    """A run of a load test as it is before it is stored."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    run = LoadTestRun(
+    return LoadTestRun(
         id=0,
         uuid=uuid4(),
         load_test_id=load_test.id,
@@ -81,8 +87,6 @@ async def store_run(database: Database, load_test: LoadTest) -> LoadTestRun:
         created_at=at,
         updated_at=at,
     )
-    async with database.transaction() as work:
-        return await work.load_test_runs.add(run, "")
 
 
 async def change(database: Database, kit: Kit, *decisions: Any) -> Kit:

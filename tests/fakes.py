@@ -166,6 +166,9 @@ class FakeArtifacts(ArtifactStore):
     def read(self, location: str, start: int, end: int) -> AsyncIterator[bytes]:
         raise NotImplementedError
 
+    async def remove(self, folder: str) -> None:
+        self.sizes = {each: size for each, size in self.sizes.items() if not each.startswith(f"{folder}/")}
+
 
 class FakeSigner:
     """Signs tokens and links with nothing."""

@@ -85,6 +85,7 @@ class RunFolder:
             "graceSeconds": order.grace_seconds,
             "limits": {
                 "timeSeconds": limits.time_seconds,
+                "warningSeconds": limits.warning_seconds,
                 "memoryBytes": limits.memory_bytes,
                 "cpuCores": limits.cpu_cores,
             },

@@ -32,6 +32,7 @@ LoadTestAnswer = Annotated[
     | errors.NotFound
     | errors.IllegalTransition
     | errors.VersionConflict
+    | errors.InUse
     | errors.IdempotencyKeyReused
     | errors.PermissionDenied,
     strawberry.union("LoadTestAnswer", description="The load test as it now is, or why the command was refused."),
@@ -69,7 +70,9 @@ class LoadTestMutation:
             )
         )
 
-    @strawberry.mutation(description="Take the load test out of the lists. Its history stays, its title is free again.")
+    @strawberry.mutation(
+        description="Take the load test out of the lists, while no run of it goes on. Its history stays, its title is free again."
+    )
     async def load_test_archive(
         self, info: Info, id: LoadTestId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> LoadTestAnswer:

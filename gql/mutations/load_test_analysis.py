@@ -24,6 +24,7 @@ LoadTestAnalysisAnswer = Annotated[
     | errors.ValidationFailed
     | errors.NotFound
     | errors.IllegalTransition
+    | errors.WindowsRemoved
     | errors.IdempotencyKeyReused
     | errors.PermissionDenied,
     strawberry.union("LoadTestAnalysisAnswer", description="The analysis, or why there is none."),

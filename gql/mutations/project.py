@@ -40,6 +40,7 @@ ProjectCommandAnswer = Annotated[
     | errors.NotFound
     | errors.IllegalTransition
     | errors.VersionConflict
+    | errors.InUse
     | errors.IdempotencyKeyReused
     | errors.PermissionDenied,
     strawberry.union("ProjectCommandAnswer", description="The project after the change, or why it was refused."),
@@ -75,7 +76,9 @@ class ProjectMutation:
             )
         )
 
-    @strawberry.mutation(description="Take the project out of the lists. Its history stays, its name is free again.")
+    @strawberry.mutation(
+        description="Take the project out of the lists, while no run in it goes on. Its history stays, its name is free again."
+    )
     async def project_archive(
         self, info: Info, id: ProjectId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> ProjectCommandAnswer:

@@ -24,6 +24,7 @@ LoadTestRunReportAnswer = Annotated[
     | errors.ValidationFailed
     | errors.NotFound
     | errors.IllegalTransition
+    | errors.WindowsRemoved
     | errors.IdempotencyKeyReused
     | errors.PermissionDenied,
     strawberry.union("LoadTestRunReportAnswer", description="The report, or why there is none."),

@@ -31,6 +31,7 @@ TargetAnswer = Annotated[
     | errors.NotFound
     | errors.IllegalTransition
     | errors.VersionConflict
+    | errors.InUse
     | errors.IdempotencyKeyReused
     | errors.PermissionDenied,
     strawberry.union("TargetAnswer", description="The target as it now is, or why the command was refused."),
@@ -82,7 +83,9 @@ class TargetMutation:
             lambda: targets.analyze_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
         )
 
-    @strawberry.mutation(description="Take the target out of the lists. Its analyses stay, its name is free again.")
+    @strawberry.mutation(
+        description="Take the target out of the lists, while no run of it goes on. Its analyses stay, its name is free again."
+    )
     async def target_archive(
         self, info: Info, id: TargetId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> TargetAnswer:

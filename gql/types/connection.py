@@ -2,15 +2,17 @@
 
 import base64
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
 import strawberry
 
 from domain.errors import ValidationFailed
-from domain.query import MAX_PAGE
+from domain.query import MAX_PAGE, HistoryQuery
 from domain.validation import is_storable
 
+First = Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")]
+After = Annotated[str | None, strawberry.argument(description="Go on after this cursor.")]
 MAX_FILTER = 1000
 MAX_ATTEMPT = 2**15 - 1
 
@@ -57,6 +59,12 @@ def checked_first(first: int) -> int:
     if not 1 <= first <= MAX_PAGE:
         raise ValidationFailed.of("first", f"must be from 1 to {MAX_PAGE}")
     return first
+
+
+def history_query(kind: str, of: int, first: int, after: str | None) -> HistoryQuery:
+    """The domain's query for a part of what the thing of that number became; `kind` is that of its cursors."""
+    place = decode_cursor(kind, after, int)
+    return HistoryQuery(of=of, after=0 if place is None else place[0], first=checked_first(first))
 
 
 def checked_text(field: str, text: str | None) -> str | None:

@@ -29,6 +29,7 @@ from domain.report import ReportState as ReportState
 from domain.run_figure import RunFigure as RunFigure
 from domain.run_report import ReportFormat as ReportFormat
 from domain.status import Status as Status
+from domain.version import VersionKind as VersionKind
 from domain.wording import WordingStatus as WordingStatus
 
 strawberry.enum(
@@ -170,6 +171,14 @@ strawberry.enum(
         "Where a run stands. `QUEUED`: it waits for its turn. `STARTING`, `RUNNING`, `STOPPING`. Then its verdict, the first of "
         "these that applies: `ERROR`: the run itself broke. `ABORTED`: somebody stopped it. `INVALID`: its figures can't be "
         "trusted. `FAILED`: a threshold was missed. `PASSED`."
+    ),
+)
+strawberry.enum(
+    VersionKind,
+    name="VersionKind",
+    description=(
+        "What made a version. `CREATED`: it is the first. `CHANGED`: it was defined anew. `ANALYZED`: a target's document was "
+        "read. `ARCHIVED`: it was taken out of the lists; nothing follows."
     ),
 )
 strawberry.enum(

@@ -1,7 +1,7 @@
 """Load tests: what is asked of a target, how often, and how good the answers have to be."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 from strawberry.scalars import JSON
@@ -9,9 +9,11 @@ from strawberry.scalars import JSON
 from domain import answer, executor, scenario_request
 from domain import load_test as domain
 from domain.query import LoadTestQuery, NamedOrder, Page
+from domain.version import Version
 from gql import ids
 from gql.context import Info
-from gql.types.connection import Connection, checked_first, checked_text, page_parts
+from gql.types import version as versions
+from gql.types.connection import After, Connection, First, checked_first, checked_text, history_query, page_parts
 from gql.types.enums import CheckKind, ExecutorKind, ExtractionSource, ParameterLocation
 from gql.types.login import Login
 from gql.types.node import Node
@@ -156,9 +158,8 @@ class StaleScenario:
     changed: list[str] = strawberry.field(description="Endpoints that want other requests than they did.")
 
 
-@strawberry.type(description="A load test: scenarios that run side by side against a target, and what passes.")
-class LoadTest(Node):
-    number: int = strawberry.field(description="The short number that people quote.")
+@strawberry.type(description="What people say of a load test.")
+class DefinedLoadTest:
     title: str = strawberry.field(description="Its title; no other load test of the project that is not archived has it.")
     description: str = strawberry.field(description="What it is for.")
     server: str = strawberry.field(description="The base address that is called.")
@@ -167,6 +168,41 @@ class LoadTest(Node):
     fill_optional: bool = strawberry.field(description="Whether made bodies and queries have what is optional too.")
     login: Login | None = strawberry.field(description="How its requests identify themselves; null for not at all.")
     scenarios: list[Scenario] = strawberry.field(description="What is done, side by side.")
+
+    @staticmethod
+    def parts(definition: domain.LoadTestDefinition) -> dict[str, Any]:
+        """The fields for a definition of the domain."""
+        return {
+            "title": definition.title,
+            "description": definition.description,
+            "server": definition.server,
+            "target_tps": definition.target_tps,
+            "seed": definition.seed,
+            "fill_optional": definition.fills_optional,
+            "login": None if definition.login is None else Login.of(definition.login),
+            "scenarios": [Scenario.of(each) for each in definition.scenarios],
+        }
+
+
+@strawberry.type(description="What a load test was.")
+class LoadTestVersion(DefinedLoadTest, versions.Version):
+    @classmethod
+    def of(cls, version: Version[domain.LoadTestDefinition]) -> "LoadTestVersion":
+        """The type for a version of the domain."""
+        return cls(**versions.version_parts(version), **cls.parts(version.definition))
+
+
+@strawberry.type(description="A page of a load test's versions, oldest first.")
+class LoadTestVersionConnection(Connection[LoadTestVersion]):
+    @classmethod
+    def of(cls, page: Page[Version[domain.LoadTestDefinition]], after: str | None) -> "LoadTestVersionConnection":
+        """The connection for a page of versions."""
+        return cls(**versions.version_page(page, LoadTestVersion.of, after))
+
+
+@strawberry.type(description="A load test: scenarios that run side by side against a target, and what passes.")
+class LoadTest(DefinedLoadTest, Node):
+    number: int = strawberry.field(description="The short number that people quote.")
     owner: str = strawberry.field(description="The subject of the person who created it.")
     version: int = strawberry.field(description="Grows by one with each change.")
     created_at: datetime = strawberry.field(description="When it was created.")
@@ -197,21 +233,18 @@ class LoadTest(Node):
         run = await info.context.loaders.last_run_by_load_test.load(self.number)
         return None if run is None else info.context.present_run(run)
 
+    @strawberry.field(description="What it was and is: its versions, oldest first.")
+    async def versions(self, info: Info, first: First = 50, after: After = None) -> LoadTestVersionConnection:
+        query = history_query("version", self.number, first, after)
+        return LoadTestVersionConnection.of(await info.context.loaders.histories.load_tests.load(query), after)
+
     @classmethod
     def of(cls, load_test: domain.LoadTest) -> "LoadTest":
         """The type for a load test of the domain."""
-        definition = load_test.definition
         return cls(
             id=strawberry.ID(ids.encode("LoadTest", load_test.id)),
             number=load_test.id,
-            title=definition.title,
-            description=definition.description,
-            server=definition.server,
-            target_tps=definition.target_tps,
-            seed=definition.seed,
-            fill_optional=definition.fills_optional,
-            login=None if definition.login is None else Login.of(definition.login),
-            scenarios=[Scenario.of(each) for each in definition.scenarios],
+            **cls.parts(load_test.definition),
             owner=load_test.owner,
             version=load_test.version,
             created_at=load_test.created_at,

@@ -12,10 +12,22 @@ from domain.query import LoadTestRunQuery, Page, WindowQuery
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
-from gql.types.connection import Connection, checked_first, checked_offset, checked_text, decode_cursor, encode_cursor, page_parts
+from gql.types.connection import (
+    After,
+    Connection,
+    First,
+    checked_first,
+    checked_offset,
+    checked_text,
+    decode_cursor,
+    encode_cursor,
+    history_query,
+    page_parts,
+)
 from gql.types.enums import RunStatus
 from gql.types.job_log import JobLog
 from gql.types.load_test import LoadTest, Scenario
+from gql.types.load_test_run_event import LoadTestRunEventConnection
 from gql.types.node import Node
 from gql.types.resource_usage import PodSeries
 from resolvers import load_test_run as runs
@@ -121,11 +133,25 @@ class LoadTestRun(Node):
     document_sha256: str = strawberry.field(description="The checksum of the OpenAPI document that the script was made from.")
     window_seconds: int = strawberry.field(description="The length of a window of its figures.")
     actor: str = strawberry.field(description="The subject of the person who started it.")
-    version: int = strawberry.field(description="Grows by one with each change of its status.")
+    version: int = strawberry.field(
+        description="Grows by one with each change of its status, a warning, and the removal of its windows."
+    )
     created_at: datetime = strawberry.field(description="When it was asked for.")
     updated_at: datetime = strawberry.field(description="When its status last changed.")
     started_at: datetime | None = strawberry.field(description="When its load generator was started.")
     ended_at: datetime | None = strawberry.field(description="When it was judged.")
+    deadline: datetime | None = strawberry.field(
+        description="When it is ended, as an `ERROR`, if it still runs; null before it runs."
+    )
+    warned_at: datetime | None = strawberry.field(
+        description="When it was told that the deadline is near, `PLOG_LOAD_TESTS__WARNING_SECONDS` before; null: not (yet)."
+    )
+    windows_removed_at: datetime | None = strawberry.field(
+        description=(
+            "When its windows, resources, log and reports were removed, `PLOG_LOAD_TESTS__KEEP_DAYS` after its end; null: not "
+            "yet."
+        )
+    )
     k6_version: str | None = strawberry.field(description="The version of k6; null before its end.")
     k6_requests: float | None = strawberry.field(
         description="How many requests k6 counted, set-up included; a whole number, null where it came to no summary."
@@ -155,7 +181,10 @@ class LoadTestRun(Node):
         return await info.context.loaders.place_by_run.load(self.number)
 
     @strawberry.field(
-        description="What it measured, window by window, of all scenarios together, then of each; none before the first is over.",
+        description=(
+            "What it measured, window by window, of all scenarios together, then of each; none before the first is over. Null, "
+            "with an error of the code `WINDOWS_REMOVED`, where that was removed."
+        ),
         directives=[Volatile()],
     )
     async def metrics(
@@ -163,7 +192,7 @@ class LoadTestRun(Node):
         info: Info,
         first: Annotated[int, strawberry.argument(description="How many windows at most, 1 to 100.")] = 100,
         after: Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")] = None,
-    ) -> list[MetricSeries]:
+    ) -> list[MetricSeries] | None:
         query = WindowQuery(
             run_id=self.number, after=None if after is None else int(after.timestamp()), first=checked_first(first)
         )
@@ -171,7 +200,10 @@ class LoadTestRun(Node):
         return [MetricSeries.of(each) for each in metric_series.series_of(found, self.window_seconds, self.domain_run.names)]
 
     @strawberry.field(
-        description="CPU and memory of each pod under test, window by window; none where nothing is known of them.",
+        description=(
+            "CPU and memory of each pod under test, window by window; none where nothing is known of them. Null, with an error "
+            "of the code `WINDOWS_REMOVED`, where that was removed."
+        ),
         directives=[Volatile()],
     )
     async def resources(
@@ -179,7 +211,7 @@ class LoadTestRun(Node):
         info: Info,
         first: Annotated[int, strawberry.argument(description="How many windows at most, 1 to 100.")] = 100,
         after: Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")] = None,
-    ) -> list[PodSeries]:
+    ) -> list[PodSeries] | None:
         place = None if after is None else int(after.timestamp())
         found = await runs.resources_of_run(info.context.services, self.domain_run, place, checked_first(first))
         return [PodSeries.of(each) for each in found]
@@ -191,13 +223,25 @@ class LoadTestRun(Node):
     async def figures(self, info: Info) -> list[RunFigures]:
         return [RunFigures.of(each) for each in await runs.figures_of_run(info.context.services, self.domain_run)]
 
-    @strawberry.field(description="The output of k6 from a byte on; null where there is none yet.", directives=[Volatile()])
+    @strawberry.field(
+        description=(
+            "The output of k6 from a byte on; null where there is none yet, and, with an error of the code `WINDOWS_REMOVED`, "
+            "where it was removed."
+        ),
+        directives=[Volatile()],
+    )
     async def log(
         self, info: Info, after: Annotated[int, strawberry.argument(description="The byte to begin at.")] = 0
     ) -> JobLog | None:
+        self.domain_run.check_windows()
         place = LogPlace(self.domain_run.key, checked_offset(after), self.domain_run.has_ended)
         frame = await info.context.loaders.log_at.load(place)
         return None if frame is None else JobLog.of(frame)
+
+    @strawberry.field(description="Its history, oldest event first.")
+    async def events(self, info: Info, first: First = 50, after: After = None) -> LoadTestRunEventConnection:
+        query = history_query("run event", self.number, first, after)
+        return LoadTestRunEventConnection.of(await info.context.loaders.histories.runs.load(query), after)
 
     @classmethod
     def of(cls, run: domain.LoadTestRun) -> "LoadTestRun":
@@ -220,6 +264,9 @@ class LoadTestRun(Node):
             updated_at=run.updated_at,
             started_at=run.started_at,
             ended_at=run.ended_at,
+            deadline=run.deadline,
+            warned_at=run.warned_at,
+            windows_removed_at=run.windows_removed_at,
             k6_version=run.summary.get("k6"),
             k6_requests=run.k6_requests,
             k6_cpu_seconds=run.said("cpuSeconds"),

@@ -7,13 +7,47 @@ import strawberry
 
 from domain import project as domain
 from domain.query import NamedOrder, Page, ProjectQuery
+from domain.version import Version
 from gql import ids
 from gql.context import Info
-from gql.types.connection import Connection, checked_first, checked_text, decode_cursor, encode_cursor, page_parts
+from gql.types import version as versions
+from gql.types.connection import (
+    After,
+    Connection,
+    First,
+    checked_first,
+    checked_text,
+    decode_cursor,
+    encode_cursor,
+    history_query,
+    page_parts,
+)
 from gql.types.node import Node
 from resolvers import project as projects
 
 NAMED_PLACES = {NamedOrder.NUMBER: int, NamedOrder.NAME: str}
+
+
+@strawberry.type(description="What a project was.")
+class ProjectVersion(versions.Version):
+    name: str = strawberry.field(description="Its name then.")
+    description: str = strawberry.field(description="What it was about.")
+    members: list[str] = strawberry.field(description="The subjects of the people who worked on it.")
+
+    @classmethod
+    def of(cls, version: Version[domain.ProjectDefinition]) -> "ProjectVersion":
+        """The type for a version of the domain."""
+        said = version.definition
+        parts = versions.version_parts(version)
+        return cls(**parts, name=said.name, description=said.description, members=list(said.members))
+
+
+@strawberry.type(description="A page of a project's versions, oldest first.")
+class ProjectVersionConnection(Connection[ProjectVersion]):
+    @classmethod
+    def of(cls, page: Page[Version[domain.ProjectDefinition]], after: str | None) -> "ProjectVersionConnection":
+        """The connection for a page of versions."""
+        return cls(**versions.version_page(page, ProjectVersion.of, after))
 
 
 @strawberry.type(description="What belongs together in load testing: targets, load tests and their history, and who works on it.")
@@ -27,6 +61,11 @@ class Project(Node):
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
     archived_at: datetime | None = strawberry.field(description="When it was taken out of the lists.")
+
+    @strawberry.field(description="What it was and is: its versions, oldest first.")
+    async def versions(self, info: Info, first: First = 50, after: After = None) -> ProjectVersionConnection:
+        query = history_query("version", self.number, first, after)
+        return ProjectVersionConnection.of(await info.context.loaders.histories.projects.load(query), after)
 
     @classmethod
     def of(cls, project: domain.Project) -> "Project":

@@ -9,10 +9,21 @@ from domain import api_document
 from domain import target as domain
 from domain.login import login_proposals
 from domain.query import NamedOrder, Page, TargetQuery
+from domain.version import Version
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
-from gql.types.connection import Connection, checked_first, checked_text, page_parts
+from gql.types import version as versions
+from gql.types.connection import (
+    After,
+    Connection,
+    First,
+    checked_first,
+    checked_text,
+    encode_cursor,
+    history_query,
+    page_parts,
+)
 from gql.types.enums import OAuthGrant, SecurityKind
 from gql.types.login import LoginProposal
 from gql.types.node import Node
@@ -130,6 +141,38 @@ def _security_scheme(scheme: api_document.SecurityScheme) -> SecurityScheme:
     )
 
 
+@strawberry.type(description="A page of a target's analyses, oldest first.")
+class TargetAnalysisConnection(Connection[TargetAnalysis]):
+    @classmethod
+    def of(cls, page: Page[domain.TargetAnalysis], after: str | None) -> "TargetAnalysisConnection":
+        """The connection for a page of analyses."""
+        cursors = [encode_cursor("analysis", each.number) for each in page.items]
+        nodes = [TargetAnalysis.of(each) for each in page.items]
+        return cls(**page_parts(nodes, cursors, has_more=page.has_more, after=after))
+
+
+@strawberry.type(description="What a target was.")
+class TargetVersion(versions.Version):
+    name: str = strawberry.field(description="Its name then.")
+    url: str = strawberry.field(description="Its address then.")
+    analysis_number: int | None = strawberry.field(description="The number of its last analysis then; null before the first.")
+
+    @classmethod
+    def of(cls, version: Version[domain.TargetDefinition]) -> "TargetVersion":
+        """The type for a version of the domain."""
+        said = version.definition
+        parts = versions.version_parts(version)
+        return cls(**parts, name=said.name, url=said.url, analysis_number=version.analysis or None)
+
+
+@strawberry.type(description="A page of a target's versions, oldest first.")
+class TargetVersionConnection(Connection[TargetVersion]):
+    @classmethod
+    def of(cls, page: Page[Version[domain.TargetDefinition]], after: str | None) -> "TargetVersionConnection":
+        """The connection for a page of versions."""
+        return cls(**versions.version_page(page, TargetVersion.of, after))
+
+
 @strawberry.type(description="A secret of a target, by name: its value is never shown.")
 class Secret:
     name: str = strawberry.field(description="What load tests call it, as in `${secret:name}`.")
@@ -176,6 +219,16 @@ class Target(Node):
             )
             for each in await info.context.loaders.secrets_by_target.load(self.number)
         ]
+
+    @strawberry.field(description="What it was and is: its versions, oldest first.")
+    async def versions(self, info: Info, first: First = 50, after: After = None) -> TargetVersionConnection:
+        query = history_query("version", self.number, first, after)
+        return TargetVersionConnection.of(await info.context.loaders.histories.targets.load(query), after)
+
+    @strawberry.field(description="All that its documents said, one look after another, oldest first.")
+    async def analyses(self, info: Info, first: First = 50, after: After = None) -> TargetAnalysisConnection:
+        query = history_query("analysis", self.number, first, after)
+        return TargetAnalysisConnection.of(await info.context.loaders.histories.target_analyses.load(query), after)
 
     @classmethod
     def of(cls, target: domain.Target) -> "Target":

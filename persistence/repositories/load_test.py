@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.load_test import LoadTest, LoadTestDefinition, stored_definition
 from domain.load_test_storage import LoadTestStore
-from domain.query import LoadTestQuery, Page
+from domain.query import HistoryQuery, LoadTestQuery, Page
 from domain.target import Target
+from domain.version import Version
 from persistence import load_test_tables as tables
 from persistence.listing import begins_with, is_archived
 from persistence.versioned import Versioned, VersionedRows
@@ -47,6 +48,11 @@ class LoadTestRepository(LoadTestStore):
         found = await self._connection.execute(self._rows.on_page(query, selected).limit(query.first))
         return {number: tuple(versions) for number, *versions in found}
 
+    async def hold(self, load_test_id: int) -> None:
+        held = select(LOAD_TEST.c.id).join_from(LOAD_TEST, TARGET, TARGET.c.id == LOAD_TEST.c.target_id)
+        held = held.join(PROJECT, PROJECT.c.id == LOAD_TEST.c.project_id).where(LOAD_TEST.c.id == load_test_id)
+        await self._connection.execute(held.with_for_update(read=True))
+
     async def count(self, query: LoadTestQuery) -> int:
         return await self._rows.count(_conditions(query))
 
@@ -59,6 +65,9 @@ class LoadTestRepository(LoadTestStore):
     ) -> LoadTest | None:
         changed = replace(load_test, definition=definition)
         return await self._rows.change(load_test, changed, actor, is_archived=is_archived)
+
+    async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[LoadTestDefinition]]]:
+        return await self._rows.versions(queries)
 
 
 def _conditions(query: LoadTestQuery) -> list[ColumnElement[bool]]:
@@ -76,12 +85,16 @@ def _changing(load_test: LoadTest) -> dict[str, Any]:
     return {"title": load_test.definition.title, "definition": load_test.definition.as_json()}
 
 
+def _definition(row: Row[Any]) -> LoadTestDefinition:
+    return stored_definition(row.definition)
+
+
 def _load_test(row: Row[Any]) -> LoadTest:
     return LoadTest(
         id=row.id,
         project_id=row.project_id,
         target_id=row.target_id,
-        definition=stored_definition(row.definition),
+        definition=_definition(row),
         owner=row.owner,
         version=row.version,
         created_at=row.created_at,
@@ -99,4 +112,5 @@ KEPT = Versioned(
     read=_load_test,
     fixed=lambda load_test: {name: getattr(load_test, name) for name in ("project_id", "target_id", "owner")},
     changing=_changing,
+    definition=_definition,
 )

@@ -13,20 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.histogram import Histogram
 from domain.load_test import stored_definition
-from domain.load_test_run import UNDER_WAY, Counts, LoadTestRun, RunStatus
+from domain.load_test_run import UNDER_WAY, Counts, LoadTestRun, RunEvent, RunStatus
 from domain.load_test_storage import LoadTestRunStore
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
-from domain.query import LoadTestRunQuery, Page, WindowQuery
+from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
 from persistence import load_test_tables as tables
 from persistence import tables as shared
 from persistence.dialect import among, clock, has_named, insert_into
-from persistence.listing import from_place
+from persistence.listing import from_place, histories
 
-RUN, EVENT, WINDOW = tables.load_test_run, tables.load_test_run_event, tables.metric_window
+RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
 RUNNER, TARGET, LOAD_TEST = shared.runner, tables.target, tables.load_test
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
-SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id")]
+SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "cleared_at")]
+CHANGING = ("status", "version", "updated_at", "started_at", "ended_at", "deadline", "warned_at", "windows_removed_at", "message")
 FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
 COUNTED = ("requests", *FIGURES[1:])
 BATCH = 200
@@ -75,7 +76,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         values |= {"definition": run.definition.as_json(), "script": script}
         number = (await self._connection.execute(RUN.insert().values(values).returning(RUN.c.id))).scalar_one()
         run = replace(run, id=number)
-        await self._record(run, run.actor)
+        await self._record(run, run.actor, at, "")
         return run
 
     async def claim(self, run: LoadTestRun, actor: str, runner_id: str, runs_per_target: int) -> LoadTestRun | None:
@@ -94,19 +95,49 @@ class LoadTestRunRepository(LoadTestRunStore):
     ) -> LoadTestRun | None:
         return await self._write(run, status, actor, message, **({"figures": _figures_json(figures)} if figures else {}))
 
+    async def warn(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
+        at = await clock(self._connection)
+        return await self._store(run.warned(at), actor, at, f"It is ended at {run.deadline:%H:%M:%S} UTC if it has not by then.")
+
+    async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
+        query = select(*SHOWN).where(RUN.c.cleared_at.is_(None), RUN.c.ended_at < ended_before)
+        return await self._runs(query.order_by(RUN.c.ended_at).limit(limit))
+
+    async def remove_windows(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
+        at = await clock(self._connection)
+        return await self._store(run.without_windows(at), actor, at, "What it measured window by window is removed.")
+
+    async def clear(self, run_id: int, most: int) -> bool:
+        removed = 0
+        for table in (WINDOW, USAGE):
+            starts = select(table.c.start).where(table.c.run_id == run_id).distinct().order_by(table.c.start).limit(most)
+            found = table.delete().where(table.c.run_id == run_id, table.c.start.in_(starts))
+            removed += (await self._connection.execute(found)).rowcount
+        return removed > 0
+
+    async def cleared(self, run_id: int) -> None:
+        await self._connection.execute(RUN.update().where(RUN.c.id == run_id).values(cleared_at=await clock(self._connection)))
+
     async def _write(self, run: LoadTestRun, status: RunStatus, actor: str, message: str, **more: Any) -> LoadTestRun | None:
         at = max(run.updated_at, await clock(self._connection))
         changed = run.moved(status, message, at)
-        names = ("status", "version", "updated_at", "started_at", "ended_at", "message")
-        values: dict[str, Any] = {name: getattr(changed, name) for name in names} | more
-        is_same = (RUN.c.id == run.id) & (RUN.c.version == run.version)
+        return await self._store(changed, actor, at, changed.message, **more)
+
+    async def _store(self, changed: LoadTestRun, actor: str, at: datetime, message: str, **more: Any) -> LoadTestRun | None:
+        """Store a run one version further; None where it is not at the version before any more."""
+        values: dict[str, Any] = {name: getattr(changed, name) for name in CHANGING} | more
+        is_same = (RUN.c.id == changed.id) & (RUN.c.version == changed.version - 1)
         if (await self._connection.execute(RUN.update().where(is_same).values(values))).rowcount == 0:
             return None
-        await self._record(changed, actor)
+        await self._record(changed, actor, at, message)
         return changed
 
     async def waiting(self) -> list[LoadTestRun]:
         return await self._runs(select(*SHOWN).where(RUN.c.status == RunStatus.QUEUED).order_by(RUN.c.id))
+
+    async def unended(self, kind: str, number: int, limit: int) -> list[int]:
+        query = select(RUN.c.id).where(RUN.c[f"{kind}_id"] == number, RUN.c.ended_at.is_(None)).order_by(RUN.c.id).limit(limit)
+        return list((await self._connection.execute(query)).scalars())
 
     async def busy_targets(self) -> list[int]:
         query = select(RUN.c.target_id).where(RUN.c.status.in_(sorted(UNDER_WAY)))
@@ -143,6 +174,12 @@ class LoadTestRunRepository(LoadTestRunStore):
             await self._connection.execute(statement, rows[start : start + BATCH])
         return True
 
+    async def events(self, queries: Sequence[HistoryQuery]) -> list[Page[RunEvent]]:
+        before = EVENT.alias()
+        is_before = (before.c.run_id == EVENT.c.run_id) & (before.c.version == EVENT.c.version - 1)
+        status = select(before.c.status).where(is_before).correlate(EVENT).scalar_subquery()
+        return await histories(self._connection, queries, select(EVENT, status.label("before")), EVENT.c.version, _event)
+
     async def counts(self, run_id: int) -> Counts:
         sums = [func.sum(WINDOW.c[name]).label(name) for name in ("requests", "failed", "dropped", "iterations")]
         query = select(WINDOW.c.scenario, *sums).where(WINDOW.c.run_id == run_id).group_by(WINDOW.c.scenario)
@@ -173,14 +210,14 @@ class LoadTestRunRepository(LoadTestRunStore):
     async def _runs(self, query: Select[Any]) -> list[LoadTestRun]:
         return [_run(row) for row in await self._connection.execute(query)]
 
-    async def _record(self, run: LoadTestRun, actor: str) -> None:
+    async def _record(self, run: LoadTestRun, actor: str, at: datetime, message: str) -> None:
         values = {
             "run_id": run.id,
             "version": run.version,
             "status": run.status,
             "actor": actor,
-            "recorded_at": run.updated_at,
-            "message": run.message,
+            "recorded_at": at,
+            "message": message,
         }
         await self._connection.execute(EVENT.insert().values(values))
 
@@ -206,6 +243,17 @@ def _conditions(query: LoadTestRunQuery, dialect_name: str) -> list[ColumnElemen
 def _run(row: Row[Any]) -> LoadTestRun:
     values = dict(row._mapping) | {"definition": stored_definition(row.definition), "status": RunStatus(row.status)}
     return LoadTestRun(**values | {"figures": FIGURES_OF.validate_python(row.figures.get("figures", ()))})
+
+
+def _event(row: Row[Any]) -> RunEvent:
+    return RunEvent(
+        version=row.version,
+        before=None if row.before is None else RunStatus(row.before),
+        status=RunStatus(row.status),
+        actor=row.actor,
+        recorded_at=row.recorded_at,
+        message=row.message,
+    )
 
 
 def _figures_json(figures: Sequence[RunFigures]) -> dict[str, Any]:

@@ -32,6 +32,9 @@ class LogRepository(LogStore):
         values = {"job_id": key.job_id, "attempt": key.number, "start": chunk.offset, "data": chunk.data, "recorded_at": at}
         await self._connection.execute(CHUNK.insert().values(values))
 
+    async def remove(self, key: AttemptKey) -> None:
+        await self._connection.execute(CHUNK.delete().where(self._is(key)))
+
     async def read_many(
         self, places: Sequence[tuple[AttemptKey, int]], limit: int, most_bytes: int = MOST_BYTES
     ) -> list[Sequence[LogChunk]]:

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.load_test_storage import ProjectStore
 from domain.project import Project, ProjectDefinition
-from domain.query import Page, ProjectQuery
+from domain.query import HistoryQuery, Page, ProjectQuery
+from domain.version import Version
 from persistence import load_test_tables as tables
 from persistence.listing import begins_with, is_archived
 from persistence.versioned import Versioned, VersionedRows
@@ -41,6 +42,9 @@ class ProjectRepository(ProjectStore):
     ) -> Project | None:
         return await self._rows.change(project, replace(project, definition=definition), actor, is_archived=is_archived)
 
+    async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[ProjectDefinition]]]:
+        return await self._rows.versions(queries)
+
 
 def _conditions(query: ProjectQuery) -> list[ColumnElement[bool]]:
     conditions = is_archived(PROJECT.c.archived_at, query.is_archived)
@@ -56,10 +60,14 @@ def _changing(project: Project) -> dict[str, Any]:
     return {"name": definition.name, "description": definition.description, "members": list(definition.members)}
 
 
+def _definition(row: Row[Any]) -> ProjectDefinition:
+    return ProjectDefinition(name=row.name, description=row.description, members=tuple(row.members))
+
+
 def _project(row: Row[Any]) -> Project:
     return Project(
         id=row.id,
-        definition=ProjectDefinition(name=row.name, description=row.description, members=tuple(row.members)),
+        definition=_definition(row),
         owner=row.owner,
         version=row.version,
         created_at=row.created_at,
@@ -77,4 +85,5 @@ KEPT = Versioned(
     read=_project,
     fixed=lambda project: {"owner": project.owner},
     changing=_changing,
+    definition=_definition,
 )

@@ -13,14 +13,16 @@ from domain.api_document import ApiDocument, Drift, NamedAddress, TriedAddress
 from domain.endpoint import Endpoint, Method
 from domain.errors import ValidationFailed
 from domain.load_test_storage import TargetStore, WrittenEndpoints
-from domain.query import EndpointQuery, Page, TargetQuery
+from domain.query import EndpointQuery, HistoryQuery, Page, TargetQuery
 from domain.target import Target, TargetAnalysis, TargetDefinition
+from domain.version import Version
 from persistence import load_test_tables as tables
 from persistence.dialect import WrittenDocument, among
-from persistence.listing import begins_with, is_archived
+from persistence.listing import begins_with, histories, is_archived
 from persistence.versioned import Versioned, VersionedRows
 
 TARGET = tables.target
+VERSION = tables.target_version
 ANALYSIS = tables.target_analysis
 ENDPOINT = tables.endpoint
 TAG = tables.endpoint_tag
@@ -72,6 +74,12 @@ class TargetRepository(TargetStore):
             for start in range(0, len(rows), BATCH):
                 await self._connection.execute(table, [{**key, **row} for row in rows[start : start + BATCH]])
         return replace(changed, analysis=analysis)
+
+    async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[TargetDefinition]]]:
+        return await self._rows.versions(queries)
+
+    async def analyses(self, queries: Sequence[HistoryQuery]) -> list[Page[TargetAnalysis]]:
+        return await histories(self._connection, queries, select(ANALYSIS), ANALYSIS.c.number, _analysis)
 
     async def endpoints(self, query: EndpointQuery) -> Page[tuple[int, Endpoint]]:
         selected = select(ENDPOINT.c.place, ENDPOINT.c.operation).where(
@@ -142,6 +150,13 @@ def _targets() -> Select[Any]:
     return select(TARGET, *named).join_from(TARGET, ANALYSIS, is_latest, isouter=True)
 
 
+def _is_analysis() -> ColumnElement[bool]:
+    before = VERSION.alias()
+    is_before = and_(before.c.target_id == VERSION.c.target_id, before.c.version == VERSION.c.version - 1)
+    analysis = select(before.c.analysis).where(is_before).correlate(VERSION).scalar_subquery()
+    return VERSION.c.analysis != func.coalesce(analysis, 0)
+
+
 def _changing(target: Target) -> dict[str, Any]:
     return {
         "name": target.definition.name,
@@ -192,23 +207,28 @@ def _demanding(row: Row[*tuple[Any, ...]]) -> Endpoint:
     )
 
 
+def _definition(row: Row[Any]) -> TargetDefinition:
+    return TargetDefinition(name=row.name, url=row.url)
+
+
 def _target(row: Row[Any]) -> Target:
     return Target(
         id=row.id,
         project_id=row.project_id,
-        definition=TargetDefinition(name=row.name, url=row.url),
+        definition=_definition(row),
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
         archived_at=row.archived_at,
-        analysis=None if row.analysis_number is None else _analysis(row),
+        analysis=None if row.analysis_number is None else _analysis(row, "analysis_"),
     )
 
 
-def _analysis(row: Row[Any]) -> TargetAnalysis:
+def _analysis(row: Row[Any], prefix: str = "") -> TargetAnalysis:
     names = [column.name for column in ANALYSIS.columns if column.name != "details"]
-    values = {name: getattr(row, f"analysis_{name}") for name in names}
-    details = {name: adapter.validate_python(row.analysis_details[name]) for name, adapter in DETAILS.items()}
+    values = {name: getattr(row, f"{prefix}{name}") for name in names}
+    said = getattr(row, f"{prefix}details")
+    details = {name: adapter.validate_python(said[name]) for name, adapter in DETAILS.items()}
     return TargetAnalysis(**values, **details)
 
 
@@ -221,4 +241,6 @@ KEPT = Versioned(
     read=_target,
     fixed=lambda target: {"project_id": target.project_id},
     changing=_changing,
+    definition=_definition,
+    is_analysis=_is_analysis(),
 )

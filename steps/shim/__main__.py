@@ -57,7 +57,8 @@ class Shim:
     def __init__(self, folder: ShimFolder) -> None:
         self._folder = folder
         self._order = folder.order()
-        self._time_limit = TimeLimit(self._order["limits"]["timeSeconds"], self._order["graceSeconds"])
+        limits = self._order["limits"]
+        self._time_limit = TimeLimit(limits["timeSeconds"], self._order["graceSeconds"], limits.get("warningSeconds"))
         self._requests = StopRequests(folder, self._order["graceSeconds"])
         self._spool = ReportSpool(folder.reports, self._order["maxReports"])
         self._reports = ReportClient(folder, self._server(), self._spool.limit)
@@ -163,6 +164,8 @@ class Shim:
         """Wait for the end of the step's own process; end it where that is wanted. What wanted it first, if anything."""
         stop: Stop | None = None
         while not step.has_exited():
+            if warning := self._time_limit.warning():
+                self._folder.add_to_log(warning)
             self._folder.hold_log(self._order["logBytes"])
             for wanted in (self._requests.current(), self._time_limit.exceeded(), usage.exceeded()):
                 if wanted is not None and stop is None:

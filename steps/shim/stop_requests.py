@@ -78,10 +78,18 @@ class StopRequests:
 class TimeLimit:
     """The time that the attempt's order allows, counted from when this is made: the beginning of the attempt."""
 
-    def __init__(self, seconds: float | None, grace_seconds: float) -> None:
+    def __init__(self, seconds: float | None, grace_seconds: float, warning_seconds: float | None = None) -> None:
         self._seconds = seconds
         self._end = None if seconds is None else time.monotonic() + seconds
         self._grace = grace_seconds
+        self._warning_seconds = warning_seconds
+
+    def warning(self) -> str:
+        """What to tell now of the end that is near: a line, once; nothing at any other time."""
+        if self._end is None or self._warning_seconds is None or time.monotonic() < self._end - self._warning_seconds:
+            return ""
+        self._warning_seconds = None
+        return f"The time limit of {self._seconds:g} s is near: in {max(self._end - time.monotonic(), 0):.0f} s this is ended.\n"
 
     def exceeded(self) -> Stop | None:
         """The reason to end now, if the time is over."""

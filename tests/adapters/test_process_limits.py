@@ -27,6 +27,14 @@ async def test_time_limit(attempts: AttemptDriver) -> None:
     assert 0.3 <= ending.details["seconds"] < 2
 
 
+async def test_the_log_tells_once_that_the_time_limit_is_near(attempts: AttemptDriver) -> None:
+    limits = Limits(time_seconds=2.0, warning_seconds=1.5)
+    key = await attempts.shell("echo begun; while :; do sleep 0.02; done", limits=limits, grace=0.3)
+    assert (await attempts.settled(key)).cause is Cause.TIME_LIMIT
+    begun, *warnings = (await attempts.runner.read_log(key, 0, MEGABYTE)).data.decode().splitlines()
+    assert (begun, len(warnings)) == ("begun", 1) and warnings[0].startswith("The time limit of 2 s is near: in "), warnings
+
+
 async def test_time_limit_counts_the_fetching_of_inputs(attempts: AttemptDriver) -> None:
     attempts.server.add_input("a.bin", b"x")
     attempts.server.faults.is_unauthorized = True

@@ -9,15 +9,18 @@ import pytest
 from domain.live import Notice, Topic
 from domain.load_test_run import RunStatus
 from domain.resource_usage import PodSpecs, ResourceUsage
+from resolvers.load_test_run import tell
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_kit_subscription import Frames, watching
 from tests.api.test_load_test_report import STOP, Run, started, window
 
 METRICS = """subscription ($id: ID!, $include: MetricsInclude! = ALL) { loadTestMetrics(runId: $id, include: $include) {
-  isSnapshot isRevision isEnd run { status message } series { scenario windowStart requests failed vus p95 }
+  isSnapshot isRevision isEnd run { status message deadline warnedAt version }
+  series { scenario windowStart requests failed vus p95 }
   pods { pod windowStart sampledAt usage { cpuPercent memoryPercent cpuPredicted memoryPredicted }
     actualUsage { cpuMillicores memoryMb }
     specs { cpuRequestMillicores cpuLimitMillicores memoryRequestMb memoryLimitMb } } } }"""
+LISTED = "subscription { loadTests { changed { loadTest { lastRun { warnedAt } } } } }"
 RESOURCES = """query ($id: ID!, $first: Int! = 100, $after: DateTime) { loadTestRun(id: $id) {
   resources(first: $first, after: $after) { pod windowStart usage { cpuPredicted } actualUsage { cpuMillicores } } } }"""
 
@@ -106,6 +109,26 @@ async def test_windows_in_which_nothing_arrives_are_sent_while_it_runs(plog: Plo
         frame = await next_with_windows(frames)
         overall = frame["series"][0]
         assert set(overall["requests"]) == {0} and set(overall["p95"]) == {None} and not frame["isRevision"]
+
+
+@BOTH_DATABASES
+async def test_a_warning_is_told_to_who_watches_the_run_or_its_list(plog: Plog) -> None:
+    run = await started(plog)
+    await become(run, RunStatus.STARTING, RunStatus.RUNNING)
+    services = plog.container.services
+    async with watching(plog, METRICS, id=run.id) as frames, watching(plog, LISTED) as lists:
+        first = (await frames.next())["run"]
+        assert first["warnedAt"] is None and first["deadline"] is not None
+        assert (await lists.next())["changed"][0]["loadTest"]["lastRun"]["warnedAt"] is None
+        async with services.database.transaction() as work:
+            now = (await work.load_test_runs.get_many([run.run.id]))[run.run.id]
+            warned = await work.load_test_runs.warn(now, "runner")
+            assert warned is not None and await work.load_test_runs.warn(now, "runner") is None
+        await tell(services, warned)
+        told = (await frames.next())["run"]
+        assert told["warnedAt"] is not None and {**told, "warnedAt": None, "version": first["version"]} == first
+        assert (await lists.next())["changed"][0]["loadTest"]["lastRun"]["warnedAt"] == told["warnedAt"]
+    await become(run, RunStatus.STOPPING)
 
 
 @BOTH_DATABASES

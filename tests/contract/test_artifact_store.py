@@ -300,3 +300,17 @@ def test_a_wrong_url_is_one_sentence(url: str, tmp_path: Path) -> None:
 def test_an_unknown_option_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InvalidArtifactsUrl, match="PLOG_ARTIFACTS__URL"):
         open_artifacts("s3://plog", staging=tmp_path, options={"colour": "blue"})
+
+
+async def test_a_folder_is_removed_and_nothing_beside_it(store: Artifacts) -> None:
+    locations = ["reports/1/a.html", "reports/1/b/c.md", "reports/12/a.html", "other/1"]
+    for location in locations:
+        await store.append(location, 0, stream(b"x"))
+        await store.complete(location, sha256=hashlib.sha256(b"x").hexdigest(), size=1)
+    for _ in range(2):
+        await store.remove("reports/1")
+        assert [await store.size(each) for each in locations] == [None, None, 1, 1]
+    await store.append("reports/1/a.html", 0, stream(b"y"))
+    await store.complete("reports/1/a.html", sha256=hashlib.sha256(b"y").hexdigest(), size=1)
+    with pytest.raises(ValidationFailed):
+        await store.remove("../reports")

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -350,3 +351,26 @@ async def test_ctrl_c_ends_load_tests_within_five_seconds(server: PlogServer, si
     await server.start()
     found = await reaches(server, run, *VERDICTS)
     assert found["status"] == "ABORTED" and found["message"] == "The server was stopped by hand."
+
+
+async def test_a_run_is_warned_before_it_is_ended_for_taking_too_long(tmp_path: Path, site: Site) -> None:
+    server = PlogServer(tmp_path / "plog", {"LOAD_TESTS__WINDOW_SECONDS": "1", "LOAD_TESTS__WARNING_SECONDS": "122"})
+    await server.start()
+    try:
+        run = await start(
+            server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=5))
+        )
+        query = "query ($id: ID!) { loadTestRun(id: $id) { status startedAt deadline warnedAt log { text } } }"
+
+        async def is_warned() -> bool:
+            return (await server.client.run(query, id=run))["loadTestRun"]["warnedAt"] is not None
+
+        await eventually(is_warned, deadline=60)
+        assert (await reaches(server, run, *VERDICTS))["status"] == "PASSED", "a warning changes nothing else"
+        found = (await server.client.run(query, id=run))["loadTestRun"]
+        started, deadline, warned = (datetime.fromisoformat(found[name]) for name in ("startedAt", "deadline", "warnedAt"))
+        assert timedelta(seconds=126) <= deadline - started < timedelta(seconds=140)
+        assert timedelta(seconds=120) < deadline - warned <= timedelta(seconds=122)
+        assert "The time limit of 126 s is near: in 122 s this is ended." in found["log"]["text"]
+    finally:
+        await server.stop()

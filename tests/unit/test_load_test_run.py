@@ -159,3 +159,17 @@ def test_thresholds_are_told_by_the_names_of_scenarios() -> None:
         ("größe", "http_req_failed", "rate<=0.5", True),
         (None, "http_reqs", "rate>=5", False),
     ]
+
+
+def test_a_run_that_nears_its_deadline_is_warned_once() -> None:
+    waiting = replace(run(T), deadline=None)
+    running = waiting.moved(R, "", NOW)
+    limit = timedelta(seconds=DEFINITION.last_second + 120)
+    assert (waiting.deadline, running.deadline) == (None, NOW + limit)
+    near = NOW + limit - timedelta(seconds=60)
+    assert not running.nears_its_end(near - timedelta(seconds=1), 60) and running.nears_its_end(near, 60)
+    assert not running.nears_its_end(near, 0), "0 is never"
+    warned = running.warned(near)
+    assert not warned.nears_its_end(near, 60) and warned.version == running.version + 1
+    stopping = running.moved(S, "", near)
+    assert stopping.deadline == running.deadline and not stopping.nears_its_end(near, 60)
