@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -130,6 +130,15 @@ class Artifacts:
             with _translated():
                 piece = await obstore.get_range_async(self._store, location, start=begin, end=min(begin + READ_BYTES, end))
             yield bytes(piece)
+
+    async def remove(self, folder: str) -> None:
+        """Remove all content below `folder`; others may be about to do the same."""
+        _check_location(folder)
+        with _translated():
+            async for found in obstore.list(self._store, folder):
+                for each in found:
+                    with suppress(FileNotFoundError):
+                        await obstore.delete_async(self._store, each["path"])
 
     def drop_abandoned(self, age: timedelta) -> int:
         """Remove the uploads to which nothing was added for `age`; returns how many. Blocks: call it at the start."""

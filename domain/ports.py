@@ -146,6 +146,10 @@ class ArtifactStore(Protocol):
         """The bytes from `start` to before `end`, as far as there are any; `NotFound` where nothing is stored."""
         ...
 
+    async def remove(self, folder: str) -> None:
+        """Remove all content below `folder`, a location without its last part; a no-op where there is none."""
+        ...
+
 
 class UrlSigner(Protocol):
     """Makes links that need no sign-in for a while."""

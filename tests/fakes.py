@@ -166,6 +166,9 @@ class FakeArtifacts(ArtifactStore):
     def read(self, location: str, start: int, end: int) -> AsyncIterator[bytes]:
         raise NotImplementedError
 
+    async def remove(self, folder: str) -> None:
+        raise NotImplementedError
+
 
 class FakeSigner:
     """Signs tokens and links with nothing."""

@@ -84,6 +84,7 @@ LISTS_WITHOUT_PAGES = {
     "LoadTestRun.figures",
     "LoadTestRun.k6Figures",
     "LoadTestRun.metrics",
+    "LoadTestRun.reports",
     "LoadTestRun.resources",
     "LoadTestRun.scenarios",
     "LoadTestRun.thresholds",
