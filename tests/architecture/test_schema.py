@@ -136,6 +136,7 @@ LISTS_WITHOUT_PAGES = {
     "Query.nodes",
     "Query.stepTemplates",
     "RequestBody.examples",
+    "RequestBody.fields",
     "RunComparison.remarks",
     "RunComparison.scenarios",
     "Scenario.requests",
