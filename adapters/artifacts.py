@@ -132,12 +132,13 @@ class Artifacts:
             yield bytes(piece)
 
     async def remove(self, folder: str) -> None:
-        """Remove all content below `folder`; others may be removing it too."""
+        """Remove all content below `folder`; others may be about to do the same."""
         _check_location(folder)
         with _translated():
-            for found in await obstore.list(self._store, folder).collect_async():
-                with suppress(FileNotFoundError):
-                    await obstore.delete_async(self._store, found["path"])
+            async for found in obstore.list(self._store, folder):
+                for each in found:
+                    with suppress(FileNotFoundError):
+                        await obstore.delete_async(self._store, each["path"])
 
     def drop_abandoned(self, age: timedelta) -> int:
         """Remove the uploads to which nothing was added for `age`; returns how many. Blocks: call it at the start."""

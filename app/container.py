@@ -239,11 +239,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             secrets=AesSecretCipher(keys.derive("secrets at rest")),
             reports=intake,
             steps=steps,
-            load_limits=LoadLimits(
-                vus=settings.load_tests.max_vus,
-                rate=settings.load_tests.max_rate,
-                seconds=settings.load_tests.max_minutes * 60,
-            ),
+            load_limits=_load_limits(settings),
             load_generator=(sys.executable, "-P", "-m", "steps.load_generator"),
             public_url=settings.base_url,
             chat=await _open_chat(settings, stack),
@@ -269,6 +265,11 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             signed_urls=signed_urls,
             issuer=issuer,
         )
+
+
+def _load_limits(settings: Settings) -> LoadLimits:
+    given = settings.load_tests
+    return LoadLimits(vus=given.max_vus, rate=given.max_rate, seconds=given.max_minutes * 60)
 
 
 def _open_runner(settings: Settings, folder: str) -> ProcessRunner:

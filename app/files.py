@@ -16,7 +16,6 @@ from adapters.signed_urls import UrlCheck
 from app.container import Container
 from app.sign_in import actor_of
 from domain.errors import NotFound, ValidationFailed
-from domain.run_report import ReportFormat, report_name
 from resolvers import artifact as artifacts
 from resolvers import attempt as attempts
 from resolvers import upload as uploads
@@ -40,7 +39,6 @@ class Files:
             Route("/attempt/artifacts/{sha256}", self._upload, methods=["HEAD", "PUT"]),
             Route("/uploads/{sha256}", self._upload, methods=["HEAD", "PUT"]),
             Route("/uploads/{owner}/{sha256}", self._download_upload),
-            Route("/reports/{run:int}/{file}", self._download_report),
             Route("/artifacts/{id:uuid}", self._download),
         ]
 
@@ -78,27 +76,13 @@ class Files:
         return self._content(request, artifact.location, artifact.size, headers)
 
     async def _download_upload(self, request: Request) -> Response:
-        return await self._download_stored(request, "upload", {"Content-Type": "application/zip"})
-
-    async def _download_report(self, request: Request) -> Response:
-        run, (sha256, _, suffix) = request.path_params["run"], request.path_params["file"].partition(".")
-        form = next((each for each in ReportFormat if each.suffix == suffix), ReportFormat.MARKDOWN)
-        headers = {
-            "Content-Type": form.media_type,
-            "Content-Disposition": _disposition(report_name(run, form)),
-            "ETag": f'"{sha256}"',
-        }
-        return await self._download_stored(request, "report", headers)
-
-    async def _download_stored(self, request: Request, kind: str, headers: dict[str, str]) -> Response:
-        """What lies in the artifact store where the path says; only links that the server has signed lead there."""
         if (refusal := self._check_link(request)) is not None:
             return refusal
         location = request.url.path.removeprefix("/")
         size = await self._container.services.artifacts.size(location)
         if size is None:
-            raise NotFound(kind, location)
-        return self._content(request, location, size, headers)
+            raise NotFound("upload", location)
+        return self._content(request, location, size, {"Content-Type": "application/zip"})
 
     def _check_link(self, request: Request) -> Response | None:
         check = self._container.signed_urls.verify("GET", request.url.path, request.url.query, datetime.now(UTC))

@@ -31,7 +31,7 @@ WATCH = f"""subscription WatchRun($id: ID!) {{ loadTestMetrics(runId: $id) {{ {R
   pods {{ windowStart actualUsage {{ cpuMillicores memoryMb }} }} }} }}"""
 REPORT = f"""mutation LoadTestRunReport($id: ID!, $format: RunReportFormat!, $key: String) {{
   loadTestRunReport(runId: $id, format: $format, idempotencyKey: $key) {{
-  ... on LoadTestRunReportPayload {{ report {{ format name mediaType size sha256 downloadUrl }} }} {REFUSED} }} }}"""
+  ... on LoadTestRunReportPayload {{ report {{ name mediaType size sha256 downloadUrl }} }} {REFUSED} }} }}"""
 COMPARE = """query CompareRuns($ids: [ID!]!, $scenarios: [String!], $confidence: Float!) {
   loadTestComparison(runIds: $ids, scenarios: $scenarios, confidence: $confidence) {
     confidence baseline { id number title status message }

@@ -10,8 +10,8 @@ from datetime import timedelta
 from controllers.attempts import guarded
 from domain.errors import Unavailable
 from domain.load_test_run import LoadTestRun
-from domain.run_report import reports_location
 from resolvers.load_test_run import tell
+from resolvers.run_report import remove_reports
 from resolvers.services import Services
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Housekeeping:
         while is_left:
             async with self._services.database.transaction() as work:
                 is_left = await work.load_test_runs.clear(run.id, WINDOWS_AT_ONCE)
-        await self._services.artifacts.remove(reports_location(run.id))
+        await remove_reports(self._services, run.id)
         async with self._services.database.transaction() as work:
             await work.logs.remove(run.key)
             await work.load_test_runs.cleared(run.id)

@@ -41,6 +41,7 @@ class Parameter:
 
     `examples` are the document's own values, the best first: the parameter's, then its schema's, then the default. `style` and
     `explode` say how lists and objects are written, as in OpenAPI 3; `media_type` is set where the value is a document in itself.
+    With `allows_reserved` the reserved characters that a value of a query may have are sent as they are.
     """
 
     name: str
@@ -52,16 +53,33 @@ class Parameter:
     style: str = "simple"
     explode: bool = False
     media_type: str | None = None
+    allows_reserved: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormField:
+    """How a field of a form is written: as a parameter of a query with that `style`, or where that is None by its media type."""
+
+    name: str
+    style: str | None = None
+    explode: bool = False
+    allows_reserved: bool = False
+    media_type: str | None = None
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestBody:
-    """One form in which an endpoint takes its body; `examples` as of a parameter."""
+    """One form in which an endpoint takes its body; `examples` as of a parameter.
+
+    `fields` are those of an HTML form of which the document says how they are written, or which are files.
+    """
 
     media_type: str
     is_required: bool
     schema: Schema
     examples: tuple[Any, ...] = ()
+    fields: tuple[FormField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

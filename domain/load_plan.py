@@ -1,24 +1,23 @@
 """From a load test's definition to the requests that it sends: the user's values first, then the document's, then made ones."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
-from domain.endpoint import Endpoint, Parameter, ParameterLocation, RequestBody
+from domain.endpoint import Endpoint, FormField, Parameter, ParameterLocation, RequestBody
 from domain.errors import FieldProblem, ValidationFailed
+from domain.form import MULTIPART, URLENCODED, essence, is_json, level_of_texts, write_form
 from domain.k6_script import ScriptScenario, write_script
 from domain.load_test import LoadTestDefinition, Scenario
 from domain.login import identified, token_request
-from domain.request import Request, build_request
+from domain.request import Request, build_request, text_levels
 from domain.scenario_request import ScenarioRequest
 from domain.schema_value import NoValue, SchemaValues
 from domain.target import origin
 from domain.template import Encoding, Marks, WrongReference, free_prefix, shown
 
-FORM = "application/x-www-form-urlencoded"
 MAX_BODY = 2_000_000
 MAX_HEAD = 100_000  # characters of the address and all headers together: no server takes more
 MAX_CHARACTERS = 20_000_000  # of all requests of a load test
@@ -174,16 +173,17 @@ class _Writing:
         """Media type and text of the body; the text is None where none is sent."""
         wanted, form = self._wanted, _form(self._endpoint, self._wanted.media_type)
         media_type = wanted.media_type or (form.media_type if form is not None else None)
+        fields = form.fields if form is not None and form.media_type == media_type else ()
         try:
             if wanted.body is not None:
                 with _naming("body"):
-                    return media_type, _given_body(wanted.body, media_type or "", marks)
+                    return _given_body(wanted.body, media_type, fields, marks)
             if form is None or not (form.is_required or self._definition.fills_optional):
                 return media_type, None
             for example in form.examples:  # one that its media type can't carry is passed over, as documents have such
                 with suppress(NoValue):
-                    return media_type, _written(example, form.media_type)
-            return media_type, _written(self._values.value(form.schema, f"{self._place}.body"), form.media_type)
+                    return _written(example, form.media_type, form.fields)
+            return _written(self._values.value(form.schema, f"{self._place}.body"), form.media_type, form.fields)
         except NoValue as problem:
             raise ValidationFailed.of("body", f"has to be given: {problem}") from None
 
@@ -198,19 +198,21 @@ def _naming(field: str) -> Iterator[None]:
 
 
 def _marked(parameter: Parameter, value: Any, marks: Marks) -> Any:
-    """The value with marks; texts below the second level are written as JSON, all of them where the value is a document."""
+    """The value with marks; texts too deep for its style are written as JSON, and all where it is a document."""
     encodings = () if parameter.location is ParameterLocation.HEADER else (Encoding.URL,)
-    return marks.value(value, 0 if parameter.media_type else 2, *encodings)
+    return marks.value(value, 0 if parameter.media_type else text_levels(parameter.style), *encodings)
 
 
-def _given_body(body: Any, media_type: str, marks: Marks) -> str:
-    """The text of a body that was given: text as it is, anything else as its media type writes it."""
+def _given_body(body: Any, media_type: str | None, fields: Sequence[FormField], marks: Marks) -> tuple[str | None, str]:
+    """Media type and text of a body that was given: text as it is, anything else as its media type writes it."""
     if isinstance(body, str):
-        return marks.text(body)
+        return media_type, marks.text(body)
     if _is_form(media_type) and isinstance(body, Mapping):
-        fields = {name: marks.value(each, 2 if isinstance(each, list) else 1, Encoding.URL) for name, each in body.items()}
-        return _written(fields, media_type)
-    return _written(marks.value(body, 0), media_type)
+        known = {field.name: field for field in fields}
+        encodings = () if essence(media_type or "") == MULTIPART else (Encoding.URL,)
+        body = {name: marks.value(each, level_of_texts(known.get(name), each), *encodings) for name, each in body.items()}
+        return _written(body, media_type, fields)
+    return _written(marks.value(body, 0), media_type, fields)
 
 
 def _parameter(parameter: Parameter, values: SchemaValues, place: str) -> Any:
@@ -220,34 +222,24 @@ def _parameter(parameter: Parameter, values: SchemaValues, place: str) -> Any:
 def _form(endpoint: Endpoint, media_type: str | None) -> RequestBody | None:
     """The form in which the body is sent: the one wanted, else JSON, else the first."""
     named = [each for each in endpoint.bodies if each.media_type == media_type]
-    json_like = [each for each in endpoint.bodies if _is_json(each.media_type)]
+    json_like = [each for each in endpoint.bodies if is_json(each.media_type)]
     return next(iter([*named, *json_like, *endpoint.bodies]), None)
 
 
-def _written(value: Any, media_type: str) -> str:
-    """The value as that media type writes it."""
-    if _is_json(media_type) or not media_type:
-        return _json(value)
+def _written(value: Any, media_type: str | None, fields: Sequence[FormField]) -> tuple[str | None, str]:
+    """Media type and text of the value as that media type writes it."""
+    if not media_type or is_json(media_type):
+        return media_type, _json(value)
     if _is_form(media_type) and isinstance(value, Mapping):
-        return urlencode([(name, text) for name, each in value.items() for text in _form_texts(each)])
+        return write_form(value, fields, media_type)
     if isinstance(value, str):
-        return value
+        return media_type, value
     raise NoValue(f"bodies of {media_type[:100]} are not made from schemas")
 
 
-def _is_form(media_type: str) -> bool:
-    return media_type.startswith(FORM)
-
-
-def _form_texts(value: Any) -> list[str]:
-    """A field of a form: a list is one field for each of its elements, as OpenAPI 3 has it where no encoding is given."""
-    return [each if isinstance(each, str) else _json(each) for each in (value if isinstance(value, list) else [value])]
+def _is_form(media_type: str | None) -> bool:
+    return essence(media_type or "") in (URLENCODED, MULTIPART)
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _is_json(media_type: str) -> bool:
-    essence = media_type.partition(";")[0].strip().lower()
-    return essence == "application/json" or essence.endswith("+json")

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from domain.api_document import ApiDocument, OAuthFlow, OAuthGrant, SecurityKind, SecurityScheme, Tag
-from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation, RequestBody, Response
+from domain.endpoint import Endpoint, FormField, Method, Parameter, ParameterLocation, RequestBody, Response
 from domain.errors import ValidationFailed
+from domain.form import MULTIPART, URLENCODED, essence
 from domain.json_pointer import Unresolvable, resolve
 from domain.request import DELIMITERS
 from domain.schema_fingerprint import SchemaFingerprints
@@ -32,6 +33,8 @@ STYLES = {  # the first is the default
     ParameterLocation.HEADER: ("simple",),
     ParameterLocation.COOKIE: ("form",),
 }
+STYLED = frozenset({"style", "explode", "allowReserved"})  # with one of them a field is not written by its media type
+MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,100}/[\w!#$&^.+-]{1,100}(?:; ?[\w-]{1,100}=[\w.-]{1,100})?", re.ASCII)
 STATUS = re.compile("[1-5](?:[0-9][0-9]|XX)|default")
 VARIABLE = re.compile(r"\{([^{}]*)\}")
 GRANTS = {
@@ -197,14 +200,17 @@ class _Reader:
             demands=self._demands(parameters, bodies),
         )
 
-    def _demands(self, parameters: Iterable[Parameter], bodies: Iterable[RequestBody]) -> str:
+    def _demands(self, parameters: Sequence[Parameter], bodies: Sequence[RequestBody]) -> str:
         """The fingerprint of what requests must be: a document's order means nothing."""
         of_parameters = (
             (f"{each.location} {each.name}", [each.is_required, each.style, each.explode, each.media_type], each.schema)
             for each in parameters
         )
         of_bodies = ((f"body {each.media_type}", [each.is_required], each.schema) for each in bodies)
-        return self._fingerprints.of([*of_parameters, *of_bodies])
+        styled = [repr(each) for body in bodies for each in body.fields if each.style or each.media_type]
+        reserving = [repr(each.name) for each in parameters if each.allows_reserved]
+        of_encoding = [("encoding", [*styled, *reserving], True)] if styled or reserving else []
+        return self._fingerprints.of([*of_parameters, *of_bodies, *of_encoding])
 
     def _parameters(self, path: str, item: Json, operation: Json, where: str) -> Iterator[Parameter]:
         """The path's parameters and the operation's, which take the place of those with the same name and location."""
@@ -232,11 +238,7 @@ class _Reader:
         if content:
             media_type = str(next(iter(content)))
             holder = self._object(content[media_type], where)
-        style = given.get("style", STYLES[location][0])
-        if not isinstance(style, str) or style not in (*STYLES[location], *DELIMITERS):
-            self._problem(where, f"{style!r:.100} is no style of a parameter there; {STYLES[location][0]!r} is taken")
-            style = STYLES[location][0]
-        explode = given.get("explode")
+        style, explode = self._style(given, location, where), given.get("explode")
         return Parameter(
             name=_text(given["name"], MAX_NAME),
             location=location,
@@ -247,6 +249,7 @@ class _Reader:
             style=style,
             explode=explode if isinstance(explode, bool) else style == "form",
             media_type=media_type,
+            allows_reserved=given.get("allowReserved") is True and location is ParameterLocation.QUERY,
         )
 
     def _bodies(self, operation: Json, where: str) -> Iterator[RequestBody]:
@@ -258,7 +261,52 @@ class _Reader:
                 is_required=body.get("required") is True,
                 schema=self._schema(content, where),
                 examples=self._examples(content, where),
+                fields=tuple(self._fields(str(media_type), content, f"{where}, form")),
             )
+
+    def _fields(self, media_type: str, content: Json, where: str) -> Iterator[FormField]:
+        """Those fields of a form of which the document says how they are written, or which are files."""
+        if essence(media_type) not in (URLENCODED, MULTIPART):
+            return
+        given = {str(name): each for name, each in self._object(content.get("encoding"), where).items()}
+        files = {name for name, each in self._properties(content.get("schema"), where).items() if self._is_file(each, where)}
+        has_styles = essence(media_type) == URLENCODED or not str(self._raw.get("openapi", "")).startswith("3.0")
+        for name in self._few(dict.fromkeys([*given, *sorted(files)]), where):
+            encoding = self._object(given.get(name), f"{where}, field {name!r}")
+            is_styled = has_styles and not STYLED.isdisjoint(encoding)
+            style = self._style(encoding, ParameterLocation.QUERY, f"{where}, field {name!r}") if is_styled else None
+            explode = encoding.get("explode")
+            types = str(encoding.get("contentType") or "").split(",")
+            yield FormField(
+                name=_text(name, MAX_NAME),
+                style=style,
+                explode=explode if isinstance(explode, bool) else style == "form",
+                allows_reserved=is_styled and encoding.get("allowReserved") is True,
+                media_type=next((each.strip() for each in types if MEDIA_TYPE.fullmatch(each.strip())), None),
+                is_file=name in files,
+            )
+
+    def _properties(self, schema: object, where: str) -> dict[str, Any]:
+        """The properties of an object, also where it is put together of several; references followed."""
+        rules = self._object(schema, where) if isinstance(schema, Mapping) else {}
+        parts = [self._object(each, where) for each in self._items(rules.get("allOf"), where) if isinstance(each, Mapping)]
+        found = [each["properties"] for each in (*parts, rules) if isinstance(each.get("properties"), Mapping)]
+        return {str(name): each for properties in found for name, each in properties.items()}
+
+    def _is_file(self, schema: object, where: str) -> bool:
+        """Whether a property is binary, by the words of OpenAPI 3.0 or of 3.1, or a list of such."""
+        rules = self._object(schema, where) if isinstance(schema, Mapping) else {}
+        items = rules.get("items")
+        if isinstance(items, Mapping):
+            rules = self._object(items, where)
+        return rules.get("format") == "binary" or ("contentMediaType" in rules and "contentEncoding" not in rules)
+
+    def _style(self, given: Json, location: ParameterLocation, where: str) -> str:
+        style = given.get("style", STYLES[location][0])
+        if isinstance(style, str) and style in (*STYLES[location], *DELIMITERS):
+            return style
+        self._problem(where, f"{style!r:.100} is no style there; {STYLES[location][0]!r} is taken")
+        return STYLES[location][0]
 
     def _schema(self, holder: Json, where: str) -> Json | bool:
         """The schema as it stands, for its references to be followed when it is used; true where there is none."""

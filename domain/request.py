@@ -4,19 +4,23 @@ Source: OpenAPI 3.0.4, "Style Values" and "Style Examples"; percent-encoding by 
 """
 
 import json
+import re
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
 from domain.answer import Check, Extraction, ExtractionSource
-from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation
+from domain.endpoint import Endpoint, FormField, Method, Parameter, ParameterLocation
 from domain.errors import FieldProblem, ValidationFailed
 from domain.template import Reference, Text, references
 
 # Of queries by OpenAPI 3; by Swagger 2.0, whose `ssv`, `pipes` and `tsv` they are, of paths and headers as well.
 DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
+RESERVED = ":/?@!$'()*,;="  # without `&` and `+`, which mean something there, and `#[]`, which stand in no query (RFC 3986)
+MAX_DEPTH = 1_000  # of values: JSON is not read much deeper
+ENCODED = re.compile("%25([0-9A-Fa-f]{2})")
 TOKEN = frozenset(f"!#$%&'*+-.^_`|~{string.ascii_letters}{string.digits}")
 PREFIXES = {"label": ".", "matrix": ";"}
 
@@ -86,12 +90,12 @@ def build_request(
             case ParameterLocation.PATH:
                 path = path.replace(f"{{{parameter.name}}}", _in_path(parameter, value))
             case ParameterLocation.QUERY:
-                query += list(_pairs(parameter, value))
+                query += list(pairs(parameter, value))
             case ParameterLocation.HEADER:
                 delimiter = unquote(DELIMITERS.get(parameter.style, ","))
-                sent[parameter.name.lower()] = (parameter.name, _simple(parameter, value, _plain, delimiter))
+                sent[parameter.name.lower()] = (parameter.name, _simple(parameter, value, plain, delimiter))
             case ParameterLocation.COOKIE:
-                cookies += [f"{name}={text}" for name, text in _pairs(parameter, value)]
+                cookies += [f"{name}={text}" for name, text in pairs(parameter, value)]
     if cookies:
         sent["cookie"] = ("Cookie", "; ".join(cookies))
     if body is not None:
@@ -119,9 +123,9 @@ def _header_problems(headers: Any) -> Iterator[FieldProblem]:
 def _in_path(parameter: Parameter, value: Any) -> str:
     prefix = PREFIXES.get(parameter.style, "")
     if prefix == ";":
-        return "".join(f";{name}={text}" if text else f";{name}" for name, text in _pairs(parameter, value))
+        return "".join(f";{name}={text}" if text else f";{name}" for name, text in pairs(parameter, value))
     delimiter = "." if prefix and parameter.explode else DELIMITERS.get(parameter.style, ",")
-    return prefix + _simple(parameter, value, _quoted, delimiter)
+    return prefix + _simple(parameter, value, quoted, delimiter)
 
 
 def _simple(parameter: Parameter, value: Any, write: Any, delimiter: str) -> str:
@@ -133,30 +137,50 @@ def _simple(parameter: Parameter, value: Any, write: Any, delimiter: str) -> str
     return str(write(value))
 
 
-def _pairs(parameter: Parameter, value: Any) -> Iterator[tuple[str, str]]:
+def pairs(parameter: Parameter | FormField, value: Any) -> Iterator[tuple[str, str]]:
     """A parameter of `form` and its relatives as names and values, encoded."""
-    name = _quoted(parameter.name)
-    delimiter = DELIMITERS.get(parameter.style, ",")
-    if isinstance(value, Mapping):
-        if parameter.style == "deepObject":
-            yield from ((f"{name}%5B{_quoted(key)}%5D", _quoted(each)) for key, each in value.items())
-        elif parameter.explode:
-            yield from ((_quoted(key), _quoted(each)) for key, each in value.items())
+    name, write = quoted(parameter.name), _reserving if parameter.allows_reserved else quoted
+    delimiter = DELIMITERS.get(parameter.style or "", ",")
+    if parameter.style == "deepObject" and isinstance(value, Mapping | list):
+        yield from _deep(name, value, write)
+    elif isinstance(value, Mapping):
+        if parameter.explode:
+            yield from ((quoted(key), write(each)) for key, each in value.items())
         else:
-            yield name, delimiter.join(part for key, each in value.items() for part in (_quoted(key), _quoted(each)))
+            yield name, delimiter.join(part for key, each in value.items() for part in (quoted(key), write(each)))
     elif isinstance(value, list) and parameter.explode:
-        yield from ((name, _quoted(each)) for each in value)
+        yield from ((name, write(each)) for each in value)
     elif isinstance(value, list):
-        yield name, delimiter.join(map(_quoted, value))
+        yield name, delimiter.join(map(write, value))
     else:
-        yield name, _quoted(value)
+        yield name, write(value)
 
 
-def _quoted(value: Any) -> str:
-    return quote(_plain(value), safe="")
+def _deep(name: str, value: Any, write: Callable[[Any], str]) -> Iterator[tuple[str, str]]:
+    """A value and all that is in it by the way to each; OpenAPI leaves open how, and servers agree on brackets and numbers."""
+    if isinstance(value, Mapping | list):
+        for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _deep(f"{name}%5B{quoted(key)}%5D", each, write)
+    else:
+        yield name, write(value)
 
 
-def _plain(value: Any) -> str:
+def text_levels(style: str) -> int:
+    """How deep in a value of that style texts stand as they are: what is deeper is written as JSON."""
+    return MAX_DEPTH if style == "deepObject" else 2
+
+
+def quoted(value: Any) -> str:
+    """A value as text, percent-encoded but for letters, digits and `-._~`."""
+    return quote(plain(value), safe="")
+
+
+def _reserving(value: Any) -> str:
+    """The same, but for reserved characters that change nothing in a query or form, and what is percent-encoded already."""
+    return ENCODED.sub(r"%\1", quote(plain(value), safe=RESERVED))
+
+
+def plain(value: Any) -> str:
     """A value as text: as JSON, but a text without its quotes and nothing for null."""
     if value is None:
         return ""

@@ -43,36 +43,6 @@ class ReportFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredReport:
-    """A report as it was written down and is kept, by its checksum; `size` is in bytes."""
-
-    run_id: int
-    format: ReportFormat
-    sha256: str
-    size: int
-
-    @property
-    def location(self) -> str:
-        """The key of its content in the artifact store, and the path of its download."""
-        return f"{reports_location(self.run_id)}/{self.sha256}.{self.format.suffix}"
-
-    @property
-    def name(self) -> str:
-        """What its file is called."""
-        return report_name(self.run_id, self.format)
-
-
-def reports_location(run_id: int) -> str:
-    """What the locations of a run's reports begin with."""
-    return f"reports/{run_id}"
-
-
-def report_name(run_id: int, form: ReportFormat) -> str:
-    """What the file of a run's report is called."""
-    return f"run-{run_id}.{form.suffix}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """Rows of texts below `heads`; the first `labels` columns are words, the others numbers. The `bad` rows stand out."""
 

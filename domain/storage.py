@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from domain.artifact import Artifact
+from domain.artifact import Artifact, AttemptArtifact, RunArtifact
 from domain.attempt import Attempt, AttemptKey, Claim
 from domain.change import Change
 from domain.deck_request import DeckRequest
@@ -185,8 +185,20 @@ class ArtifactRecords(Protocol):
         """The artifacts of these ids that exist for the caller, by id."""
         ...
 
-    async def of_jobs(self, job_ids: Sequence[UUID]) -> list[Artifact]:
+    async def add_once(self, artifact: Artifact) -> Artifact:
+        """Store a record unless there is one with its id; returns the one that is stored."""
+        ...
+
+    async def of_jobs(self, job_ids: Sequence[UUID]) -> list[AttemptArtifact]:
         """All artifacts of all attempts of these jobs, by job, attempt and name."""
+        ...
+
+    async def of_runs(self, run_ids: Sequence[int]) -> list[RunArtifact]:
+        """The reports of these runs, by run, the oldest first."""
+        ...
+
+    async def remove_of_run(self, run_id: int) -> None:
+        """Remove the records of a run's reports."""
         ...
 
 

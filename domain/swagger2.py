@@ -83,15 +83,18 @@ def _place(parameter: Any) -> Any:
 def _parameter(given: Any) -> Any:
     if not isinstance(given, Mapping):
         return given
-    collection = given.get("collectionFormat")
     found = {key: given[key] for key in ("name", "in", "description", "required") if key in given}
     found["schema"] = {key: value for key, value in given.items() if key not in NO_SCHEMA}
-    found["explode"] = collection == "multi"
-    if isinstance(collection, str) and collection not in ("csv", "multi"):
-        found["style"] = STYLES.get(collection, collection)
+    found |= _styled(given.get("collectionFormat"))
     if "x-example" in given:
         found["example"] = given["x-example"]
     return found
+
+
+def _styled(collection: object) -> Json:
+    """How a list is written; separated by commas where nothing is said."""
+    is_special = isinstance(collection, str) and collection not in ("csv", "multi")
+    return {"explode": collection == "multi", **({"style": STYLES.get(str(collection), collection)} if is_special else {})}
 
 
 def _form(given: list[Json], consumes: list[str]) -> Json:
@@ -100,7 +103,9 @@ def _form(given: list[Json], consumes: list[str]) -> Json:
     schema = {"type": "object", "properties": fields, **({"required": required} if required else {})}
     has_file = any(each.get("type") == "file" for each in given)
     forms = [MULTIPART] if has_file else [each for each in consumes if each in (FORM, MULTIPART)] or [FORM]
-    return {"required": bool(required), "content": {media_type: {"schema": schema} for media_type in forms}}
+    encoding = {str(each.get("name")): _styled(each.get("collectionFormat")) for each in given if each.get("type") == "array"}
+    content = {"schema": schema, **({"encoding": encoding} if encoding else {})}
+    return {"required": bool(required), "content": dict.fromkeys(forms, content)}
 
 
 def _form_field(given: Json) -> Json:

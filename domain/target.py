@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from domain.api_document import ApiDocument, Drift, NamedAddress, TriedAddress
+from domain.artifact import TargetArtifact, document_id
 from domain.validation import Problems
 
 MAX_NAME = 200
@@ -46,6 +47,20 @@ class TargetAnalysis:
     drift: Drift
     tried: tuple[TriedAddress, ...] = ()
     choices: tuple[NamedAddress, ...] = ()
+
+    @property
+    def document(self) -> TargetArtifact:
+        """The document's text as an artifact of the target."""
+        return TargetArtifact(
+            id=document_id(self.target_id, self.sha256),
+            name=f"target-{self.target_id}.{self.media_type.removeprefix('application/')}",
+            media_type=self.media_type,
+            sha256=self.sha256,
+            size=self.size,
+            created_at=self.recorded_at,
+            target_id=self.target_id,
+            actor=self.actor,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +108,3 @@ def shown_origin(url: str) -> str:
         return ""
     scheme, host, port = found
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def document_location(sha256: str) -> str:
-    """Where the text of the document with that checksum is kept in the artifact store."""
-    return f"documents/{sha256}"

@@ -11,7 +11,7 @@ from strawberry.dataloader import DataLoader
 from strawberry.types.graphql import OperationType
 
 from domain.actor import Actor
-from domain.artifact import Artifact
+from domain.artifact import Artifact, AttemptArtifact, RunArtifact
 from domain.attempt import Attempt
 from domain.deck_request import DeckRequest
 from domain.event import Event
@@ -121,8 +121,11 @@ class Loaders:
         self.attempts_by_job: DataLoader[UUID, list[Attempt]] = DataLoader(
             load_fn=_grouped(lambda keys: jobs.attempts_of_jobs(services, keys), lambda attempt: attempt.job_id)
         )
-        self.artifacts_by_job: DataLoader[UUID, list[Artifact]] = DataLoader(
+        self.artifacts_by_job: DataLoader[UUID, list[AttemptArtifact]] = DataLoader(
             load_fn=_grouped(lambda keys: jobs.artifacts_of_jobs(services, keys), lambda artifact: artifact.attempt.job_id)
+        )
+        self.reports_by_run: DataLoader[int, list[RunArtifact]] = DataLoader(
+            load_fn=_grouped(lambda keys: artifacts.reports_of_runs(services, keys), lambda artifact: artifact.run_id)
         )
         self.deck_requests_by_job: DataLoader[UUID, list[DeckRequest]] = DataLoader(
             load_fn=_grouped(lambda keys: jobs.deck_requests_of_jobs(services, keys), lambda request: request.job_id)

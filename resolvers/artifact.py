@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from domain.actor import Actor
-from domain.artifact import Artifact
+from domain.artifact import Artifact, RunArtifact
 from domain.errors import NotFound
 from domain.visibility import EVERYTHING
 from resolvers.authorisation import visibility_of
@@ -15,6 +15,12 @@ async def find_artifacts(services: Services, actor: Actor, ids: list[UUID]) -> d
     """The artifacts of these ids that exist for the caller."""
     async with services.database.snapshot() as work:
         return await work.artifacts.get_many(ids, visibility_of(actor))
+
+
+async def reports_of_runs(services: Services, run_ids: list[int]) -> list[RunArtifact]:
+    """The reports of runs that the caller was shown."""
+    async with services.database.snapshot() as work:
+        return await work.artifacts.of_runs(run_ids)
 
 
 def download_url(services: Services, artifact: Artifact, lifetime: timedelta | None = None) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain import commands
 from domain.actor import Actor
-from domain.artifact import Artifact
+from domain.artifact import AttemptArtifact
 from domain.attempt import Attempt
 from domain.change import Change
 from domain.deck_request import DeckRequest
@@ -88,7 +88,7 @@ async def attempts_of_jobs(services: Services, job_ids: list[UUID]) -> list[Atte
         return await work.attempts.of_jobs(job_ids)
 
 
-async def artifacts_of_jobs(services: Services, job_ids: list[UUID]) -> list[Artifact]:
+async def artifacts_of_jobs(services: Services, job_ids: list[UUID]) -> list[AttemptArtifact]:
     """All artifacts of jobs that the caller was shown."""
     async with services.database.snapshot() as work:
         return await work.artifacts.of_jobs(job_ids)

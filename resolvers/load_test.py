@@ -15,7 +15,7 @@ from domain.load_plan import LoadPlan, plan_load
 from domain.load_test import LoadTest, LoadTestDefinition, StaleScenario, checked_definition, load_test_definition
 from domain.query import HistoryQuery, LoadTestQuery, Page
 from domain.storage import UnitOfWork
-from domain.target import Target, TargetAnalysis, document_location
+from domain.target import Target, TargetAnalysis
 from domain.version import Version
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
@@ -124,7 +124,7 @@ async def load_plan(services: Services, target: Target, definition: LoadTestDefi
 
 async def read_document(services: Services, analysis: TargetAnalysis) -> Mapping[str, Any]:
     """The document of an analysis, from the artifact store."""
-    pieces = services.artifacts.read(document_location(analysis.sha256), 0, analysis.size)
+    pieces = services.artifacts.read(analysis.document.location, 0, analysis.size)
     content = b"".join([piece async for piece in pieces])
     return await asyncio.to_thread(services.documents.read, content)
 

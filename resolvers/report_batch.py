@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import NAMESPACE_OID, uuid5
 
 from domain.actor import Worker
-from domain.artifact import Artifact, found_after
+from domain.artifact import AttemptArtifact, found_after
 from domain.attempt import Attempt, AttemptKey
 from domain.change import Change
 from domain.errors import NotFound
@@ -50,8 +50,8 @@ class ReportBatch:
             self.calls[submission.worker.kit_id].append(submission)
         self.changes = {kit_id: Change.of(kit, "worker") for kit_id, kit in kits.items()}
         self._answers: dict[tuple[AttemptKey, int], ReportResult] = {}
-        self._artifacts: defaultdict[AttemptKey, dict[str, Artifact]] = defaultdict(dict)
-        self._new_artifacts: defaultdict[int, list[Artifact]] = defaultdict(list)
+        self._artifacts: defaultdict[AttemptKey, dict[str, AttemptArtifact]] = defaultdict(dict)
+        self._new_artifacts: defaultdict[int, list[AttemptArtifact]] = defaultdict(list)
 
     async def look_up(self, work: UnitOfWork) -> None:
         """Read what judging needs beside the kits: the first answers to repeats, and artifacts where new ones are reported."""
@@ -107,12 +107,12 @@ class ReportBatch:
             self._new_artifacts[change.kit.id].append(artifact)
         return result
 
-    def _artifact(self, kit: Kit, job: Job, given: ReportedArtifact) -> Artifact:
+    def _artifact(self, kit: Kit, job: Job, given: ReportedArtifact) -> AttemptArtifact:
         """The record of an uploaded file, with the names of what it was made from turned into ids."""
         earlier = kit.jobs[: job.order - 1]
         left = [artifact for each in earlier for artifact in self._artifacts[each.attempt.key].values()]
         known = {artifact.name: artifact for artifact in found_after(earlier, left)} | self._artifacts[job.attempt.key]
-        return Artifact(
+        return AttemptArtifact(
             id=uuid5(NAMESPACE_OID, f"{job.attempt.key}/{given.name}/{given.sha256}"),
             kit_id=kit.id,
             attempt=job.attempt.key,

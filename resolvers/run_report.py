@@ -1,15 +1,18 @@
-"""What people do with reports of runs: have them made and kept, and fetch them."""
+"""What people do with reports of runs: have them made and kept. What is kept is removed with the run's other figures."""
 
 import asyncio
 import hashlib
 import logging
+from dataclasses import replace
 
 from domain.actor import Actor
+from domain.artifact import Artifact, RunArtifact, report_id, reports_folder
+from domain.errors import NotFound
 from domain.query import LoadTestAnalysisQuery, ResourceUsageQuery
-from domain.run_report import ReportFormat, StoredReport, run_report
+from domain.run_report import ReportFormat, run_report
 from domain.run_report_html import html_report
 from domain.run_report_markdown import markdown_report
-from resolvers.artifact import signed_url
+from domain.visibility import EVERYTHING
 from resolvers.authorisation import require_person
 from resolvers.comparison import measured_run
 from resolvers.idempotency import Idempotency
@@ -23,21 +26,30 @@ WRITERS = {ReportFormat.HTML: html_report, ReportFormat.MARKDOWN: markdown_repor
 
 async def report_run(
     services: Services, actor: Actor, run_id: int, form: ReportFormat, idempotency_key: str | None = None
-) -> StoredReport:
-    """Write down the report of a run that has ended, with its latest analysis, and keep it by its checksum."""
+) -> Artifact:
+    """Write down the report of a run that has ended, with its latest analysis; one with the same content is kept already.
+
+    The content is in the artifact store before the database names it.
+    """
     person = require_person(actor)
     idempotency = Idempotency.of(person.subject, MUTATION, idempotency_key, {"run": run_id, "format": form})
-    made = await _made(services, run_id, form)
-    if idempotency is not None:
-        async with services.database.transaction() as work:
-            if (outcome := await idempotency.replayed(work)) is not None:
-                return StoredReport(run_id=run_id, format=form, sha256=outcome["sha256"], size=outcome["size"])
-            await idempotency.complete(work, {"sha256": made.sha256, "size": made.size})
+    made, content = await _made(services, person.subject, run_id, form)
+    await keep(services, made.location, made.sha256, content)
+    async with services.database.transaction() as work:
+        if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+            first = report_id(run_id, outcome["sha256"])
+            found = await work.artifacts.get_many([first], EVERYTHING)
+            if first not in found:
+                raise NotFound("report", first)
+            return found[first]
+        stored = await work.artifacts.add_once(replace(made, created_at=await work.kits.now()))
+        if idempotency is not None:
+            await idempotency.complete(work, {"sha256": made.sha256})
     log.info(MUTATION, extra={"run": run_id, "format": str(form), "sha256": made.sha256, "subject": person.subject})
-    return made
+    return stored
 
 
-async def _made(services: Services, run_id: int, form: ReportFormat) -> StoredReport:
+async def _made(services: Services, subject: str, run_id: int, form: ReportFormat) -> tuple[RunArtifact, bytes]:
     async with services.database.snapshot() as work:
         measured = await measured_run(work, run_id)
         usages = await work.resource_usages.find(ResourceUsageQuery(run_id=run_id))
@@ -49,11 +61,25 @@ async def _made(services: Services, run_id: int, form: ReportFormat) -> StoredRe
         return content, hashlib.sha256(content).hexdigest()
 
     content, sha256 = await asyncio.to_thread(write)
-    report = StoredReport(run_id=run_id, format=form, sha256=sha256, size=len(content))
-    await keep(services, report.location, sha256, content)
-    return report
+    report = RunArtifact(
+        id=report_id(run_id, sha256),
+        name=f"run-{run_id}.{form.suffix}",
+        media_type=form.media_type,
+        sha256=sha256,
+        size=len(content),
+        created_at=measured.run.updated_at,
+        run_id=run_id,
+        actor=subject,
+        analysis_id=None if analysis is None else analysis.id,
+    )
+    return report, content
 
 
-def report_url(services: Services, report: StoredReport) -> str:
-    """A link to the content of a report that the caller was shown; it needs no sign-in and expires."""
-    return signed_url(services, f"/{report.location}", services.download_lifetime)
+async def remove_reports(services: Services, run_id: int) -> None:
+    """Remove the reports of a run, content and records; one that broke off is finished by the next.
+
+    Content goes first: were the records gone, nothing would lead to it any more.
+    """
+    await services.artifacts.remove(reports_folder(run_id))
+    async with services.database.transaction() as work:
+        await work.artifacts.remove_of_run(run_id)

@@ -10,13 +10,14 @@ from typing import Any
 
 from domain.actor import Actor
 from domain.api_document import ApiDocument, Drift, FoundDocument, drift
+from domain.artifact import document_location
 from domain.endpoint import Endpoint
 from domain.errors import IllegalTransition, VersionConflict
 from domain.load_test_storage import WrittenEndpoints
 from domain.openapi import read_openapi
 from domain.query import EndpointQuery, HistoryQuery, Page, TargetQuery
 from domain.storage import UnitOfWork
-from domain.target import Target, TargetAnalysis, TargetDefinition, document_location, target_definition
+from domain.target import Target, TargetAnalysis, TargetDefinition, target_definition
 from domain.uncollected import uncollected
 from domain.version import Version
 from resolvers.authorisation import require_person
@@ -111,7 +112,10 @@ async def analyze_target(
             raise VersionConflict(f"Target {target_id}", seen.version, target.version)
         await refuse_archived(work, target.project_id, command.mutation)
         analysis = _analysis(target, seen.definition.url, subject, found, sha256, api, len(written.rows), differs)
-        return await work.targets.add_analysis(target, analysis, written)
+        analysed = await work.targets.add_analysis(target, analysis, written)
+        if analysed is not None and analysed.analysis is not None:
+            await work.artifacts.add_once(analysed.analysis.document)
+        return analysed
 
     return await run(services, actor, command, read_target, record)
 

@@ -15,14 +15,24 @@ K6 = Path(sys.executable).parent / "k6"
 
 async def inspect(script: str) -> dict[str, Any]:
     """What k6 reads from a script: its options, and what it would need to run it."""
+    return dict(json.loads(await _done(script, "inspect", "--execution-requirements")))
+
+
+async def run(script: str) -> None:
+    """Have k6 run a script to its end."""
+    await _done(script, "run", "--address", "", "--no-usage-report", "--quiet")
+
+
+async def _done(script: str, *command: str) -> bytes:
+    """What k6 says to a script, which is no error."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "script.js"
         path.write_text(script, "utf-8")
-        command = [str(K6), "inspect", "--execution-requirements", str(path)]
-        done = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+        pipe = asyncio.subprocess.PIPE
+        done = await asyncio.create_subprocess_exec(str(K6), *command, str(path), stdout=pipe, stderr=pipe)
         output, errors = await done.communicate()
     assert done.returncode == 0, errors.decode()
-    return dict(json.loads(output))
+    return output
 
 
 def python_with(folder: Path, k6: str) -> Path:

@@ -9,14 +9,14 @@ from gql import errors, ids
 from gql.context import Info
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.load_test_run import RunId
+from gql.types.artifact import Artifact
 from gql.types.enums import ReportFormat
-from gql.types.run_report import LoadTestRunReport
 from resolvers import run_report as reports
 
 
 @strawberry.type(description="The report is there.")
 class LoadTestRunReportPayload:
-    report: LoadTestRunReport = strawberry.field(description="The report.")
+    report: Artifact = strawberry.field(description="The report.")
 
 
 LoadTestRunReportAnswer = Annotated[
@@ -51,4 +51,4 @@ class RunReportMutation:
             made = await reports.report_run(services, actor, ids.run_number(run_id), format, idempotency_key)
         except UserError as error:
             return errors.union_member(error)  # type: ignore[no-any-return]
-        return LoadTestRunReportPayload(report=LoadTestRunReport.of(made))
+        return LoadTestRunReportPayload(report=Artifact.of(made))

@@ -1,4 +1,4 @@
-"""Artifacts: the outputs of attempts."""
+"""Artifacts: what attempts, targets and runs have left."""
 
 from datetime import datetime
 
@@ -12,14 +12,23 @@ from gql.types.node import Node
 from resolvers.artifact import download_url
 
 
-@strawberry.type(description="A file that an attempt has left behind.")
+@strawberry.type(
+    description="A file that is kept: an output of an attempt of a job, the document of a target, or the report of a run."
+)
 class Artifact(Node):
     name: str = strawberry.field(description="The file's name, single within its attempt.")
     media_type: str = strawberry.field(description="Its media type, as in `application/vnd.apache.parquet`.")
     size: float = strawberry.field(description="Its size in bytes; a whole number.")
     sha256: str = strawberry.field(description="The SHA-256 checksum of its content in hexadecimal digits.")
-    attempt_number: int = strawberry.field(description="The number of the attempt that made it.")
-    input_ids: list[strawberry.ID] = strawberry.field(description="The ids of the artifacts it was made from.")
+    owner_id: strawberry.ID = strawberry.field(description="The id of the attempt, target or run that it belongs to.")
+    attempt_number: int | None = strawberry.field(description="The number of the attempt that made it; null of others.")
+    input_ids: list[strawberry.ID] = strawberry.field(description="The ids of the artifacts that an attempt made it from.")
+    analysis_id: strawberry.ID | None = strawberry.field(
+        description="Of a report: the id of the analysis that it shows; null where the run had none then, and of others."
+    )
+    actor: str | None = strawberry.field(
+        description="The subject of the person who had it made first; null for the output of an attempt."
+    )
     created_at: datetime = strawberry.field(description="When it was recorded.")
     artifact: strawberry.Private[domain.Artifact]
 
@@ -32,14 +41,31 @@ class Artifact(Node):
     @classmethod
     def of(cls, artifact: domain.Artifact) -> "Artifact":
         """The type for an artifact of the domain."""
+        attempt = artifact.attempt if isinstance(artifact, domain.AttemptArtifact) else None
+        inputs = artifact.inputs if isinstance(artifact, domain.AttemptArtifact) else ()
+        analysis = artifact.analysis_id if isinstance(artifact, domain.RunArtifact) else None
         return cls(
             id=strawberry.ID(ids.encode("Artifact", artifact.id)),
             name=artifact.name,
             media_type=artifact.media_type,
             size=artifact.size,
             sha256=artifact.sha256,
-            attempt_number=artifact.attempt.number,
-            input_ids=[strawberry.ID(ids.encode("Artifact", each)) for each in artifact.inputs],
+            owner_id=strawberry.ID(_owner(artifact)),
+            attempt_number=None if attempt is None else attempt.number,
+            input_ids=[strawberry.ID(ids.encode("Artifact", each)) for each in inputs],
+            analysis_id=None if analysis is None else strawberry.ID(ids.encode("LoadTestAnalysis", analysis)),
+            actor=artifact.actor if isinstance(artifact, domain.TargetArtifact | domain.RunArtifact) else None,
             created_at=artifact.created_at,
             artifact=artifact,
         )
+
+
+def _owner(artifact: domain.Artifact) -> str:
+    match artifact:
+        case domain.AttemptArtifact(attempt=attempt):
+            return ids.encode("Attempt", attempt.job_id, attempt.number)
+        case domain.TargetArtifact(target_id=target_id):
+            return ids.encode("Target", target_id)
+        case domain.RunArtifact(run_id=run_id):
+            return ids.encode("LoadTestRun", run_id)
+    raise TypeError(type(artifact))

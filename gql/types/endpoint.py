@@ -1,5 +1,7 @@
 """Endpoints: what can be called."""
 
+from dataclasses import asdict
+
 import strawberry
 from strawberry.scalars import JSON
 
@@ -25,6 +27,21 @@ class Parameter:
     style: str = strawberry.field(description="How lists and objects are written, by OpenAPI 3: `form`, `simple`, `deepObject` …")
     explode: bool = strawberry.field(description="Whether each value of a list or object is written as a parameter of its own.")
     media_type: str | None = strawberry.field(description="Set where the value is itself a document, as in `application/json`.")
+    allows_reserved: bool = strawberry.field(
+        description="Whether the reserved characters that a query's value may have are sent as they are."
+    )
+
+
+@strawberry.type(description="How a field of a form is written, and whether it is a file.")
+class FormField:
+    name: str = strawberry.field(description="Its name.")
+    style: str | None = strawberry.field(
+        description="As of a query parameter; null where it is written by its media type, each element of a list as a field."
+    )
+    explode: bool = strawberry.field(description="As of a parameter.")
+    allows_reserved: bool = strawberry.field(description="As of a parameter.")
+    media_type: str | None = strawberry.field(description="The media type of its value, where the document names one.")
+    is_file: bool = strawberry.field(description="Whether it is sent as a file.")
 
 
 @strawberry.type(description="A form in which an endpoint takes its body.")
@@ -33,6 +50,9 @@ class RequestBody:
     is_required: bool = strawberry.field(description="Whether a body must be sent.")
     schema: JSON = strawberry.field(description=SCHEMA)
     examples: list[JSON] = strawberry.field(description=EXAMPLES)
+    fields: list[FormField] = strawberry.field(
+        description="Of an HTML form: the fields of which the document says how they are written, or which are files."
+    )
 
 
 @strawberry.type(description="What an endpoint may answer.")
@@ -92,6 +112,7 @@ def _parameter(parameter: domain.Parameter) -> Parameter:
         style=parameter.style,
         explode=parameter.explode,
         media_type=parameter.media_type,
+        allows_reserved=parameter.allows_reserved,
     )
 
 
@@ -101,6 +122,7 @@ def _body(body: domain.RequestBody) -> RequestBody:
         is_required=body.is_required,
         schema=JSON(body.schema),
         examples=[JSON(each) for each in body.examples],
+        fields=[FormField(**asdict(each)) for each in body.fields],
     )
 
 

@@ -8,10 +8,12 @@ import strawberry
 
 from domain import load_test_run as domain
 from domain import metric_series
+from domain.artifact import document_id
 from domain.query import LoadTestRunQuery, Page, WindowQuery
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
+from gql.types.artifact import Artifact
 from gql.types.connection import (
     After,
     Connection,
@@ -222,6 +224,16 @@ class LoadTestRun(Node):
     )
     async def figures(self, info: Info) -> list[RunFigures]:
         return [RunFigures.of(each) for each in await runs.figures_of_run(info.context.services, self.domain_run)]
+
+    @strawberry.field(description="The reports of it that were written down, the oldest first.", directives=[Volatile()])
+    async def reports(self, info: Info) -> list[Artifact]:
+        return [Artifact.of(each) for each in await info.context.loaders.reports_by_run.load(self.number)]
+
+    @strawberry.field(description="The OpenAPI document that the script was made from.")
+    async def document(self, info: Info) -> Artifact | None:
+        document = document_id(self.domain_run.target_id, self.document_sha256)
+        artifact = await info.context.loaders.artifact_by_id.load(document)
+        return None if artifact is None else Artifact.of(artifact)
 
     @strawberry.field(
         description=(

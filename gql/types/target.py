@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import strawberry
 
@@ -14,6 +15,7 @@ from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
 from gql.types import version as versions
+from gql.types.artifact import Artifact
 from gql.types.connection import (
     After,
     Connection,
@@ -97,6 +99,12 @@ class TargetAnalysis:
     sha256: str = strawberry.field(description="The SHA-256 checksum of the document's text in UTF-8.")
     size: float = strawberry.field(description="The size of that text in bytes; a whole number.")
     drift: Drift = strawberry.field(description="Against the analysis before; nothing for the first.")
+    document_id: strawberry.Private[UUID]
+
+    @strawberry.field(description="The document's text in UTF-8: the same one for all analyses of the target that found it.")
+    async def document(self, info: Info) -> Artifact | None:
+        artifact = await info.context.loaders.artifact_by_id.load(self.document_id)
+        return None if artifact is None else Artifact.of(artifact)
 
     @classmethod
     def of(cls, analysis: domain.TargetAnalysis) -> "TargetAnalysis":
@@ -122,6 +130,7 @@ class TargetAnalysis:
             endpoint_count=analysis.endpoint_count,
             sha256=analysis.sha256,
             size=analysis.size,
+            document_id=analysis.document.id,
             drift=Drift(
                 added=list(analysis.drift.added), removed=list(analysis.drift.removed), changed=list(analysis.drift.changed)
             ),

@@ -1,17 +1,19 @@
 """The records of artifacts; their content is in the artifact store."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.artifact import Artifact
+from domain.artifact import Artifact, AttemptArtifact, RunArtifact, TargetArtifact
 from domain.attempt import AttemptKey
 from domain.storage import ArtifactRecords
 from domain.visibility import Visibility
 from persistence import tables
-from persistence.dialect import among
+from persistence.dialect import among, insert_into
 from persistence.repositories.kit import is_visible
 
 ARTIFACT = tables.artifact
@@ -25,44 +27,61 @@ class ArtifactRepository(ArtifactRecords):
 
     async def add(self, artifacts: Sequence[Artifact]) -> None:
         for artifact in artifacts:
-            values = {
-                "id": artifact.id,
-                "kit_id": artifact.kit_id,
-                "job_id": artifact.attempt.job_id,
-                "attempt": artifact.attempt.number,
-                "name": artifact.name,
-                "media_type": artifact.media_type,
-                "sha256": artifact.sha256,
-                "size": artifact.size,
-                "inputs": [str(each) for each in artifact.inputs],
-                "created_at": artifact.created_at,
-            }
-            await self._connection.execute(ARTIFACT.insert().values(values))
+            await self._connection.execute(ARTIFACT.insert().values(_values(artifact)))
+
+    async def add_once(self, artifact: Artifact) -> Artifact:
+        insert = insert_into(self._connection, ARTIFACT).values(_values(artifact))
+        await self._connection.execute(insert.on_conflict_do_nothing(index_elements=[ARTIFACT.c.id]))
+        return _artifact((await self._connection.execute(select(ARTIFACT).where(ARTIFACT.c.id == artifact.id))).one())
 
     async def get_many(self, ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, Artifact]:
         query = (
             select(ARTIFACT)
-            .join(tables.kit, tables.kit.c.id == ARTIFACT.c.kit_id)
-            .where(among(ARTIFACT.c.id, ids, self._connection.dialect.name), is_visible(visibility))
+            .join(tables.kit, tables.kit.c.id == ARTIFACT.c.kit_id, isouter=True)
+            .where(self._among(ARTIFACT.c.id, ids), or_(ARTIFACT.c.kit_id.is_(None), is_visible(visibility)))
         )
-        found = [self._artifact(row) for row in await self._connection.execute(query)]
+        found = [_artifact(row) for row in await self._connection.execute(query)]
         return {artifact.id: artifact for artifact in found}
 
-    async def of_jobs(self, job_ids: Sequence[UUID]) -> list[Artifact]:
-        query = select(ARTIFACT).where(among(ARTIFACT.c.job_id, job_ids, self._connection.dialect.name))
+    async def of_jobs(self, job_ids: Sequence[UUID]) -> list[AttemptArtifact]:
+        query = select(ARTIFACT).where(self._among(ARTIFACT.c.job_id, job_ids))
         query = query.order_by(ARTIFACT.c.job_id, ARTIFACT.c.attempt, ARTIFACT.c.name)
-        return [self._artifact(row) for row in await self._connection.execute(query)]
+        return [_of_attempt(row) for row in await self._connection.execute(query)]
 
-    @staticmethod
-    def _artifact(row: Row[tuple[object, ...]]) -> Artifact:
-        return Artifact(
-            id=row.id,
-            kit_id=row.kit_id,
-            attempt=AttemptKey(row.job_id, row.attempt),
-            name=row.name,
-            media_type=row.media_type,
-            sha256=row.sha256,
-            size=row.size,
-            inputs=tuple(UUID(each) for each in row.inputs or ()),
-            created_at=row.created_at,
-        )
+    async def of_runs(self, run_ids: Sequence[int]) -> list[RunArtifact]:
+        query = select(ARTIFACT).where(self._among(ARTIFACT.c.run_id, run_ids))
+        query = query.order_by(ARTIFACT.c.run_id, ARTIFACT.c.created_at, ARTIFACT.c.id)
+        return [_of_run(row) for row in await self._connection.execute(query)]
+
+    async def remove_of_run(self, run_id: int) -> None:
+        await self._connection.execute(delete(ARTIFACT).where(ARTIFACT.c.run_id == run_id))
+
+    def _among(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+        return among(column, values, self._connection.dialect.name)
+
+
+def _values(artifact: Artifact) -> dict[str, Any]:
+    values = {name: value for name, value in asdict(artifact).items() if name in ARTIFACT.c}
+    if isinstance(artifact, AttemptArtifact):
+        values |= {"job_id": artifact.attempt.job_id, "attempt": artifact.attempt.number}
+        values["inputs"] = [str(each) for each in artifact.inputs]
+    return values
+
+
+def _artifact(row: Row[Any]) -> Artifact:
+    if row.run_id is not None:
+        return _of_run(row)
+    return _of_attempt(row) if row.target_id is None else TargetArtifact(**_shared(row), target_id=row.target_id, actor=row.actor)
+
+
+def _of_attempt(row: Row[Any]) -> AttemptArtifact:
+    inputs = tuple(UUID(each) for each in row.inputs or ())
+    return AttemptArtifact(**_shared(row), kit_id=row.kit_id, attempt=AttemptKey(row.job_id, row.attempt), inputs=inputs)
+
+
+def _of_run(row: Row[Any]) -> RunArtifact:
+    return RunArtifact(**_shared(row), run_id=row.run_id, actor=row.actor, analysis_id=row.analysis_id)
+
+
+def _shared(row: Row[Any]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("id", "name", "media_type", "sha256", "size", "created_at")}

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.artifact import Artifact
+from domain.artifact import AttemptArtifact
 from domain.attempt import AttemptKey
 from gql import ids
 from tests.api.in_process import BOTH_DATABASES, UNSIGNED, Plog
@@ -33,8 +33,8 @@ async def furnished(plog: Plog) -> dict[str, Any]:
     async with plog.container.services.database.transaction() as work:
         at = await work.kits.now()
         shared = {"kit_id": kit["number"], "attempt": key, "media_type": "text/plain", "sha256": "ab" * 32, "size": 3}
-        first = Artifact(id=uuid4(), name="first", inputs=(), created_at=at, **shared)
-        await work.artifacts.add([first, Artifact(id=uuid4(), name="second", inputs=(first.id,), created_at=at, **shared)])
+        first = AttemptArtifact(id=uuid4(), name="first", inputs=(), created_at=at, **shared)
+        await work.artifacts.add([first, AttemptArtifact(id=uuid4(), name="second", inputs=(first.id,), created_at=at, **shared)])
     return kit
 
 

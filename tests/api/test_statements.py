@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.artifact import Artifact
+from domain.artifact import AttemptArtifact
 from domain.attempt import AttemptKey
 from domain.project import ProjectDefinition
 from domain.runner import LogChunk
@@ -47,7 +47,7 @@ async def furnished(plog: Plog, count: int) -> None:
         async with plog.container.services.database.transaction() as work:
             at = await work.kits.now()
             shared: dict[str, Any] = {"kit_id": kit["number"], "attempt": key, "media_type": "text/plain", "sha256": "ab" * 32}
-            files = [Artifact(id=uuid4(), name=name, size=1, inputs=(), created_at=at, **shared) for name in ("a", "b")]
+            files = [AttemptArtifact(id=uuid4(), name=name, size=1, inputs=(), created_at=at, **shared) for name in ("a", "b")]
             await work.artifacts.add(files)
             await work.logs.add(key, LogChunk(0, b"one line\n"), at)
 

@@ -7,14 +7,18 @@ from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
+import yaml
+
 from domain.api_document import FoundDocument
-from domain.target import document_location
+from domain.artifact import document_location
 from tests.api.hostile import fingerprint
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 from tests.api.test_project import ARCHIVE as ARCHIVE_PROJECT
 from tests.api.test_project import create
 from tests.sites import serving
 
+DOCUMENT = "id name mediaType size sha256 ownerId attemptNumber analysisId inputIds actor createdAt downloadUrl"
+NODE = f"query ($id: ID!) {{ node(id: $id) {{ ... on Artifact {{ {DOCUMENT} }} }} }}"
 ANALYSIS = """analysis { number analyzedAt actor url documentUrl strategy tried { url outcome } choices { name url } dialect title
   apiVersion description servers tags { name description } securitySchemes { name kind scheme location parameter discoveryUrl
   description flows { grant tokenUrl scopes } } problems endpointCount sha256 size drift { added removed changed } }"""
@@ -99,6 +103,36 @@ async def test_a_target_is_analysed_and_its_endpoints_are_found(plog: Plog) -> N
     assert (
         await plog.answer(f"query ($id: ID!) {{ node(id: $id) {{ ... on Endpoint {{ {ENDPOINT} }} }} }}", id=read["id"]) == read
     )
+
+
+@BOTH_DATABASES
+async def test_the_document_of_an_analysis_is_an_artifact_of_its_target(plog: Plog) -> None:
+    text, later = json.dumps(API), json.dumps({**API, "tags": []})
+    with serving({"/o.json": text, "/o.yaml": yaml.safe_dump(API)}) as site:
+        target = await add(plog, site.address + "/o.json")
+        first, again = [await _document(plog, target) for _ in range(2)]
+        other = await _document(plog, await add(plog, site.address + "/o.json", project=await create(plog, "other")))
+        in_yaml = await _document(plog, await add(plog, site.address + "/o.yaml", project=await create(plog, "third")))
+        site.pages["/o.json"] = later
+        changed = await _document(plog, target)
+    assert {**first, "downloadUrl": ""} == {**again, "downloadUrl": ""}
+    assert (first["name"], first["mediaType"], first["ownerId"]) == ("target-1.json", "application/json", target["id"])
+    assert first["sha256"] == other["sha256"] == hashlib.sha256(text.encode()).hexdigest() and first["id"] != other["id"]
+    assert (first["actor"], first["attemptNumber"], first["analysisId"], first["inputIds"]) == ("demo:ada", None, None, [])
+    assert (in_yaml["name"], in_yaml["mediaType"]) == ("target-3.yaml", "application/yaml")
+    for document, content in ((first, text), (other, text), (changed, later), (in_yaml, yaml.safe_dump(API))):
+        response = await plog.http.get(document["downloadUrl"])
+        assert (response.status_code, response.text, len(response.content)) == (200, content, document["size"])
+        node = await plog.answer(
+            f"query ($id: ID!) {{ node(id: $id) {{ ... on Artifact {{ {DOCUMENT} }} }} }}", id=document["id"]
+        )
+        assert {**node, "downloadUrl": ""} == {**document, "downloadUrl": ""}
+
+
+async def _document(plog: Plog, target: dict[str, Any]) -> dict[str, Any]:
+    assert (await plog.answer(ANALYZE, id=target["id"]))["__typename"] == "TargetPayload"
+    read = f"query ($id: ID!) {{ target(id: $id) {{ analysis {{ document {{ {DOCUMENT} }} }} }} }}"
+    return dict((await plog.answer(read, id=target["id"]))["analysis"]["document"])
 
 
 @BOTH_DATABASES

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain import commands
-from domain.artifact import Artifact
+from domain.artifact import AttemptArtifact
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.change import Change
 from domain.kit import Kit
@@ -259,7 +259,7 @@ async def test_everything_below_a_past_kit_is_as_it_was(plog: Plog) -> None:
             owner = AttemptKey(key.job_id, attempt)
             at = datetime.fromisoformat(now)
             await work.artifacts.add(
-                [Artifact(id=uuid4(), kit_id=kit["number"], attempt=owner, name=name, created_at=at, **shared)]
+                [AttemptArtifact(id=uuid4(), kit_id=kit["number"], attempt=owner, name=name, created_at=at, **shared)]
             )
 
     await remember("begun")

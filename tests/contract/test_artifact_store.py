@@ -193,6 +193,19 @@ async def test_a_location_never_leads_elsewhere(store: ArtifactStore, bad: str) 
         await store.complete(bad, sha256=digest(b"x"), size=1)
     with pytest.raises(ValidationFailed):
         await read_all(store, bad)
+    with pytest.raises(ValidationFailed):
+        await store.remove(bad)
+
+
+async def test_a_folder_is_removed_with_all_that_is_below_it_and_nothing_else(store: ArtifactStore) -> None:
+    gone, stays = ("reports/7/a", "reports/7/b/c"), ("reports/77/a", "reports/6", "documents/7")
+    for each in (*gone, *stays):
+        await upload(store, each, b"content")
+    await asyncio.gather(*(store.remove("reports/7") for _ in range(3)))
+    await store.remove("reports/8")
+    assert [await store.size(each) for each in (*gone, *stays)] == [None] * 2 + [7] * 3
+    await upload(store, gone[0], b"new")
+    assert await read_all(store, gone[0]) == b"new"
 
 
 KILLED = """

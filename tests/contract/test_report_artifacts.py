@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.artifact import Artifact, blob_location
+from domain.artifact import AttemptArtifact, blob_location
 from domain.event import EventKind
 from domain.report import ReportedArtifact
 from domain.visibility import EVERYTHING
@@ -69,7 +69,7 @@ async def test_artifacts_know_what_they_were_made_from(bench: Bench) -> None:
     assert (raw.inputs, clean.inputs) == ((), (raw.id,))
 
 
-async def artifacts(bench: Bench) -> list[Artifact]:
+async def artifacts(bench: Bench) -> list[AttemptArtifact]:
     async with bench.database.snapshot() as work:
         return await work.artifacts.of_jobs([bench.worker.attempt.job_id])
 

@@ -9,12 +9,12 @@ from sqlalchemy import func, select
 
 from controllers import housekeeping
 from controllers.housekeeping import Housekeeping
+from domain.artifact import reports_folder
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.metric_series import figures_of
 from domain.metric_window import MetricWindow
 from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
-from domain.run_report import reports_location
 from domain.runner import LogChunk
 from domain.storage import Database
 from persistence import tables
@@ -83,7 +83,7 @@ async def test_what_an_old_run_measured_goes_and_its_verdict_and_figures_stay(da
     going_on = await measured(database, await store_run(database, test), is_over=False)
     services = fake_services(database)
     assert isinstance(services.artifacts, FakeArtifacts)
-    services.artifacts.sizes = {f"{reports_location(id)}/x.html": 1 for id in (over.id, 10 * over.id)}
+    services.artifacts.sizes = {f"{reports_folder(id)}/x.html": 1 for id in (over.id, 10 * over.id)}
     whole = (2 * WINDOWS, WINDOWS, 1)
     for keep in (timedelta(), timedelta(days=1)):
         await Housekeeping(services, 60, keep).run_once()
@@ -93,7 +93,7 @@ async def test_what_an_old_run_measured_goes_and_its_verdict_and_figures_stay(da
     assert await left_of(database, over) == (0, 0, 0) and await left_of(database, going_on) == whole
     assert found.windows_removed_at is not None and found.version == over.version + 1
     assert (found.status, found.figures, found.summary) == (over.status, over.figures, over.summary) and found.figures
-    assert list(services.artifacts.sizes) == [f"{reports_location(10 * over.id)}/x.html"]
+    assert list(services.artifacts.sizes) == [f"{reports_folder(10 * over.id)}/x.html"]
     assert await read(database, going_on) == going_on
     await Housekeeping(services, 60, AT_ONCE).run_once()
     assert await read(database, over) == found and await uncleared(database) == [], "once is enough"

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.artifact import Artifact, found_after
+from domain.artifact import AttemptArtifact, found_after
 from domain.attempt import AttemptKey
 from domain.kit import Kit
 from tests.factories import new_kit
@@ -13,8 +13,8 @@ from tests.factories import new_kit
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def left(kit: Kit, place: int, name: str, seconds: int = 0, attempt: int = 1) -> Artifact:
-    return Artifact(
+def left(kit: Kit, place: int, name: str, seconds: int = 0, attempt: int = 1) -> AttemptArtifact:
+    return AttemptArtifact(
         id=uuid4(),
         kit_id=kit.id,
         attempt=AttemptKey(kit.jobs[place].id, attempt),

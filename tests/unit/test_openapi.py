@@ -376,6 +376,29 @@ def test_a_style_that_is_none_there_is_named(place: str, style: Any, taken: str 
     assert [("is no style" in problem) for problem in api.problems] == ([] if taken else [True])
 
 
+def test_how_fields_of_forms_are_written_is_part_of_what_is_demanded_and_what_makes_no_sense_is_named() -> None:
+    def read(encoding: Any, schema: Any = True) -> ApiDocument:
+        content = {"application/x-www-form-urlencoded": {"schema": schema, "encoding": encoding}}
+        paths = {"/": {"post": {"requestBody": {"content": content}}}}
+        return read_openapi({"openapi": "3.1.0", "info": {}, "paths": paths}, "http://x.test/")
+
+    meaningless: list[Any] = [{}, {"v": {}}, {"v": {"headers": {}}}, None, {"v": {"contentType": "a b"}}, {1: {"contentType": 1}}]
+    assert len({read(each).endpoints[0].demands for each in meaningless}) == 1
+    different: list[Any] = [{}, *({"v": each} for each in ({"style": "form"}, {"explode": False}, {"contentType": "a/b"}))]
+    assert len({read(each).endpoints[0].demands for each in different}) == len(different)
+    wrong: list[Any] = [[], {"v": 1}, {"v": {"style": 1}}, {"v": {"style": "simple"}}]
+    for encoding in wrong:
+        assert len(read(encoding).problems) == 1, encoding
+    for schema in (
+        1,
+        {"properties": 1},
+        {"allOf": 1},
+        {"allOf": [1, {"properties": {"v": 1}}]},
+        {"properties": {"v": {"items": 1}}},
+    ):
+        read({}, schema)
+
+
 def test_a_collection_format_of_swagger_2_that_is_none_is_named() -> None:
     given = {"name": "p", "in": "query", "type": "array", "items": {"type": "string"}, "collectionFormat": "xml"}
     document = {"swagger": "2.0", "info": {}, "paths": {"/": {"get": {"parameters": [given]}}}}

@@ -66,4 +66,4 @@ def test_what_is_too_large_is_refused(operation: dict[str, Any], field: str) -> 
 
 def test_a_list_in_a_form_is_a_field_for_each_element() -> None:
     form = {"application/x-www-form-urlencoded": {"example": {"a": ["x y", 2, True], "b": {"c": None}, "d": "&"}}}
-    assert body_of(form) == "a=x+y&a=2&a=true&b=%7B%22c%22%3Anull%7D&d=%26"
+    assert body_of(form) == "a=x%20y&a=2&a=true&b=%7B%22c%22%3Anull%7D&d=%26"
