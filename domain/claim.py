@@ -89,8 +89,8 @@ UNIT_OF_A_NAME = re.compile(rf"\bSCENARIO_[A-Z]+\"?[ -]?{UNIT}", re.IGNORECASE) 
 CONFIDENCE_BEFORE = re.compile(r"\bconfidence(?: level)?:? ?(?:is |was |of |at |about )?\(?$", re.IGNORECASE)
 CONFIDENCE_AFTER = re.compile(r" (?:confidence|confident|sure|certain|certainty)\b", re.IGNORECASE)
 CHANGE = (
-    "by|differ|increas|decreas|reduc|improv|degrad|regress|worsen|slow|drop|gain|los[est]|rose|risen?|fell|fall|grew|grow"
-    "|chang|delta|gap"
+    "by|differ|increas|decreas|reduc|improv|degrad|regress|worsen|slow|drop|gain|los[est]|rose|risen?|fell|fall|grew|grow|chang"
+    "|delta|gap"
 )
 DIFFERENCE = re.compile(
     rf"\b(?:{CHANGE})\w*(?: of| is| was)? (?:about |around |roughly |nearly |almost |some |up to |at (?:least|most) )?$",

@@ -140,3 +140,11 @@ async def test_many_wait_at_once_and_none_waits_longer_than_its_time() -> None:
         assert {str(each) for each in found} == {"TIMED_OUT"} and perf_counter() - before < 4
         server.behaviour = saying("yes")
         assert await chat.answer(QUESTION) == "yes"
+
+
+async def test_an_error_that_repeats_the_key_is_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    """As the HTTP client's own do where a header can't be sent."""
+    async with chat_server(saying("no")) as server:
+        with pytest.raises(ChatFailed, match="UNREACHABLE"):
+            await asked(server, key=f"{KEY}\n")
+        assert server.asked == [] and "LocalProtocolError" in caplog.text and KEY not in caplog.text
