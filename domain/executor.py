@@ -105,7 +105,10 @@ class Executor:
 
     @property
     def planned_iterations(self) -> int | None:
-        """How many iterations it starts if the API keeps up; None where that depends on how fast the API answers."""
+        """How many iterations it starts if the API keeps up; None where that depends on how fast the API answers.
+
+        One at a constant rate begins at once. Where a rate ramps k6 can end up one off for each stage.
+        """
         match self.kind:
             case ExecutorKind.SHARED_ITERATIONS:
                 return self.iterations
@@ -115,7 +118,7 @@ class Executor:
                 return None
         points = self.profile()
         areas = ((at - before) * (level + last) / 2 for (before, last), (at, level) in pairwise(points))
-        return int(sum(areas) + 1e-6)
+        return int(sum(areas) + 1e-6) + (self.kind is ExecutorKind.CONSTANT_ARRIVAL_RATE)
 
     def profile(self) -> list[tuple[float, float]]:
         """The load as points to draw with straight lines: (seconds after the test's start, VUs or iterations a second)."""

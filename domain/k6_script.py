@@ -42,7 +42,7 @@ export const options = PLAN.options;
 const CHECKS = {
   BODY_CONTAINS: (answer, { text }) => (answer.body || "").includes(text),
   JSON_EXISTS: (answer, { path }) => at(json(answer), path) !== undefined,
-  JSON_EQUALS: (answer, { path, json: wanted }) => isSame(at(json(answer), path), JSON.parse(wanted)),
+  JSON_EQUALS: (answer, { path, json: wanted }) => isSame(at(json(answer), path), parsed(wanted)),
   HEADER_EQUALS: (answer, { header, text }) => headerOf(answer, header) === text,
   HEADER_CONTAINS: (answer, { header, text }) => (headerOf(answer, header) || "").includes(text),
   RESPONSE_TIME_BELOW: (answer, { milliseconds }) => answer.status > 0 && answer.timings.duration < milliseconds,
@@ -193,7 +193,7 @@ const FOUND = {
   secret: ({ name }) => __ENV[`PLOG_SECRET_${name}`], // secrets stand in the environment alone
   token: () => session.login.token,
   value: ({ name }, values) => asText(values.get(name)),
-  json: ({ name }, values) => JSON.stringify(values.get(name)),
+  json: ({ name }, values) => asJson(values.get(name)),
   base64: ({ parts }, values) => encoding.b64encode(written(parts, values)),
 };
 
@@ -202,7 +202,19 @@ function filled(part, values) {
 }
 
 function asText(value) {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" && !LONG.test(value) ? value : asJson(value);
+}
+
+// Whole numbers with more digits than JavaScript keeps stay as they are written: as texts behind a mark.
+const LONG = /^\\0(-?\\d+)$/;
+
+function parsed(text) {
+  const keep = (part) => (/^-?[1-9]\\d{15,}$/.test(part) && !Number.isSafeInteger(Number(part)) ? `"\\\\u0000${part}"` : part);
+  return JSON.parse(/\\d{16}/.test(text) ? text.replace(/"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.eE+-]*/g, keep) : text);
+}
+
+function asJson(value) {
+  return JSON.stringify(value).replace(/"\\\\u0000(-?\\d+)"/g, "$1");
 }
 
 // The body as JSON; undefined where it is none. Several checks of one answer read it once.
@@ -212,7 +224,7 @@ function json(answer) {
   if (last.answer !== answer) {
     last.answer = answer;
     try {
-      last.document = answer.body === null ? undefined : JSON.parse(answer.body);
+      last.document = answer.body === null ? undefined : parsed(answer.body);
     } catch (error) {
       last.document = undefined;
     }

@@ -1,6 +1,6 @@
 """Runs of load tests: one start of a definition as it then was, from waiting for its turn to the verdict."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -55,12 +55,12 @@ GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """What was to hold: of a scenario (None: of all together), in k6's words, and whether it did."""
+    """What was to hold: of a scenario (None: of all together), in k6's words, and whether it did (None: nothing was measured)."""
 
     scenario: str | None
     metric: str
     condition: str
-    is_met: bool
+    is_met: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +149,8 @@ class LoadTestRun:
     @property
     def k6_requests(self) -> int | None:
         """How many requests k6 counted in all, set-up included; None where it came to no summary."""
-        count = (self.summary.get("metrics") or {}).get("http_reqs", {}).get("count")
-        return count if isinstance(count, int) else None
+        metrics = self.summary.get("metrics")
+        return metrics.get("http_reqs", {}).get("count", 0) if metrics else None
 
     def said(self, name: str) -> float | None:
         """A number of the load generator's summary; None where it said none."""
@@ -199,11 +199,14 @@ class RunEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What was stored of a run, over all its windows; `iterations` that were completed, by scenario of the script."""
+    """What was stored of a run, over all its windows.
+
+    By scenario of the script: `iterations` that were completed, and `dropped` ones, which were to begin and did not.
+    """
 
     requests: int = 0
     failed: int = 0
-    dropped: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
     iterations: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -230,21 +233,50 @@ def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus
         return RunStatus.INVALID, f"{run.summary['unread']} of k6's samples could not be read."
     if saturation := _saturation(run, counts):
         return RunStatus.INVALID, f"The load generator was saturated: {saturation}"
-    missed = [each for each in run.thresholds if not each.is_met]
-    if missed:
-        return RunStatus.FAILED, f"{len(missed)} of {len(run.thresholds)} thresholds were missed."
-    return RunStatus.PASSED, "All thresholds were met." if run.thresholds else "It ran to its end; nothing was judged."
+    if counts.requests == 0:
+        return RunStatus.INVALID, "No request was completed."
+    if unknown := [each for each in run.thresholds if each.is_met is None]:
+        return RunStatus.INVALID, f"{len(unknown)} of {len(run.thresholds)} thresholds have nothing to judge: {_idle(unknown)}"
+    return _judged(run.thresholds, _unbegun(run, counts))
+
+
+def _judged(thresholds: Sequence[Threshold], remark: str) -> tuple[RunStatus, str]:
+    if missed := [each for each in thresholds if not each.is_met]:
+        return RunStatus.FAILED, f"{len(missed)} of {len(thresholds)} thresholds were missed.{remark}"
+    said = "All thresholds were met." if thresholds else "It ran to its end; nothing was judged."
+    return RunStatus.PASSED, said + remark
+
+
+def _idle(unknown: Sequence[Threshold]) -> str:
+    """Whose thresholds have nothing to judge."""
+    names = dict.fromkeys(each.scenario for each in unknown if each.scenario is not None)
+    return f"no request of {', '.join(map(repr, names))} was completed."
+
+
+def _unbegun(run: LoadTestRun, counts: Counts) -> str:
+    """A remark on iterations of a fixed number for which the time was too short; the API, not the generator, took it."""
+    found = [
+        f" {counts.dropped[key]} iterations of {scenario.name!r} did not begin within its maxDuration."
+        for key, scenario in zip(run.names, run.definition.scenarios, strict=True)
+        if counts.dropped.get(key) and scenario.executor.kind not in ARRIVAL_RATE
+    ]
+    return "".join(found)
 
 
 def _saturation(run: LoadTestRun, counts: Counts) -> str | None:
     """Why the load was not the one that was asked for; None where it was, as far as that can be seen."""
-    if counts.dropped:
-        return f"{counts.dropped} iterations had no virtual user and were dropped. Allow more VUs, or ask for less."
-    for key, scenario in zip(run.names, run.definition.scenarios, strict=True):
-        planned = scenario.executor.planned_iterations if scenario.executor.kind in ARRIVAL_RATE else None
+    at_rates = {
+        key: scenario
+        for key, scenario in zip(run.names, run.definition.scenarios, strict=True)
+        if scenario.executor.kind in ARRIVAL_RATE
+    }
+    if dropped := sum(counts.dropped.get(key, 0) for key in at_rates):
+        return f"{dropped} iterations had no virtual user and were dropped. Allow more VUs, or ask for less."
+    for key, scenario in at_rates.items():
+        planned = scenario.executor.planned_iterations or 0
         done = counts.iterations.get(key, 0)
         unfinished = scenario.executor.most_vus  # each VU may have been interrupted in one at the end
-        if planned is not None and planned - done - unfinished > MISSED_SHARE * planned:
+        if planned - done - unfinished > MISSED_SHARE * planned:
             return f"{done} of {planned} iterations of {scenario.name!r} were done; k6 did not begin the others in time."
     busiest = run.said("cpuBusiest")
     if busiest is not None and busiest >= BUSY_SHARE:
@@ -263,10 +295,17 @@ def _thresholds(names: Mapping[str, str], metrics: Mapping[str, Any]) -> list[Th
                     scenario=None if scenario is None else names.get(scenario, scenario),
                     metric=metric,
                     condition=condition,
-                    is_met=not is_missed,
+                    is_met=not is_missed if _has_samples(values) else None,
                 )
             )
     return found
+
+
+def _has_samples(values: Mapping[str, Any]) -> bool:
+    """Whether k6 had anything to judge; without, it calls times and rates of errors met. A counter of none is a figure too."""
+    is_counter = "rate" in values
+    is_idle = values.get("count") == 0 or values.get("passes") == 0 == values.get("fails")
+    return is_counter or not is_idle
 
 
 K6_TIMES = {"least": "min", "mean": "avg", "greatest": "max", "p50": "p(50)", "p90": "p(90)", "p95": "p(95)", "p99": "p(99)"}

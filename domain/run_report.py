@@ -126,6 +126,9 @@ def _time(at: datetime | None) -> str:
     return UNKNOWN if at is None else at.astimezone(UTC).strftime(TIME)
 
 
+JUDGEMENTS = {True: "met", False: "MISSED", None: "not measured"}
+
+
 def _thresholds(run: LoadTestRun) -> Section:
     title, places = "Thresholds", {name: place for place, name in enumerate((None, *run.names.values()))}
     # k6 tells them in any order
@@ -133,11 +136,9 @@ def _thresholds(run: LoadTestRun) -> Section:
     if not judged:
         why = "k6 came to no summary." if not run.summary.get("metrics") else "The load test has none."
         return Section(title=title, notes=(f"Nothing was judged: {why}",))
-    rows = tuple(
-        ("met" if each.is_met else "MISSED", each.scenario or ALL_TOGETHER, each.metric, each.condition) for each in judged
-    )
+    rows = tuple((JUDGEMENTS[each.is_met], each.scenario or ALL_TOGETHER, each.metric, each.condition) for each in judged)
     heads = ("Verdict", "Scenario", "Metric of k6", "Condition")
-    missed = frozenset(place for place, each in enumerate(judged) if not each.is_met)
+    missed = frozenset(place for place, each in enumerate(judged) if each.is_met is False)
     return Section(title=title, table=Table(heads=heads, rows=rows, labels=4, bad=missed))
 
 

@@ -43,7 +43,9 @@ class Threshold:
     scenario: str | None = strawberry.field(description="The scenario that it is about; null: all together.")
     metric: str = strawberry.field(description="The metric of k6: `http_req_duration`, `http_req_failed`, `http_reqs`.")
     condition: str = strawberry.field(description="The condition in k6's words, times in milliseconds.")
-    is_met: bool = strawberry.field(description="Whether it held at the end.")
+    is_met: bool | None = strawberry.field(
+        description="Whether it held at the end; null where no request of what it judges was completed."
+    )
 
 
 @strawberry.type(

@@ -187,7 +187,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         return Counts(
             requests=sum(int(row.requests) for row in rows),
             failed=sum(int(row.failed) for row in rows),
-            dropped=sum(int(row.dropped) for row in rows),
+            dropped={row.scenario: int(row.dropped) for row in rows},
             iterations={row.scenario: int(row.iterations) for row in rows},
         )
 

@@ -46,7 +46,7 @@ def refused(**raw: Any) -> list[str]:
         ),
         (
             {"kind": "CONSTANT_ARRIVAL_RATE", "rate": 30, "timeUnit": 60, "duration": 120, "preAllocatedVUs": 2, "maxVUs": 9},
-            60,
+            61,
             [(0, 0.5), (120, 0.5)],
             9,
             150,

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from domain.answer import Check, CheckKind, Extraction, ExtractionSource
@@ -355,6 +356,26 @@ def test_k6_sends_what_was_answered(tmp_path: Path) -> None:
     assert [each.path for each in posts] == ["/next/7?a=1"] * 2
     assert json.loads(posts[0].body) == {"n": 7, "t": '/a "b"'}
     assert posts[0].headers["x-place"] == '/a "b"!' and posts[0].headers["x-session"] == "s%20id"
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(-(10**24), 10**24), st.sampled_from(["%d", '"%d"', '[%d, "%d"]', '{"\\u0000": %d}', "1.5"]))
+@example(9007199254740993, "%d")
+@example(12345678901234567890, "%d")
+def test_numbers_of_any_length_stay_as_they_are_written(number: int, shape: str) -> None:
+    text = shape.replace("%d", str(number))
+    value = json.loads(text)
+    checks = tuple(Check(kind=JSON_EQUALS, pointer="/v", value=each) for each in (value, number + 1))
+    taken = (Extraction(name="v", source=ExtractionSource.JSON, pointer="/v"),)
+    first = Request(name="", method=Method.GET, url="", checks=checks, extractions=taken)
+    body = joined(('{"v": ', Reference(ReferenceKind.JSON, "v"), "}"))
+    url = joined(("/", Reference(ReferenceKind.VALUE, "v")))
+    script = write_script([scenario(first, Request(name="", method=Method.POST, url=url, body=body))])
+    ((sent, checked),) = told_by([script], {"body": f'{{"v": {text}}}'})
+    assert [holds for _, holds in checked[1:3]] == [True, False]
+    assert json.loads(sent[1][2]) == {"v": value}
+    as_text = value if isinstance(value, str) else re.sub(r"\s", "", text)
+    assert sent[1][1] == f"/{as_text}"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,10 @@ DEFINITION = LoadTestDefinition(
 )
 MET = {"http_req_failed{scenario:s1}": {"thresholds": {"rate<=0.5": False}}}
 MISSED = {"http_reqs": {"count": 10, "thresholds": {"rate>=5": True}}}
+IDLE = {
+    "http_req_duration{scenario:s1}": {"avg": 0, "p(95)": 0, "count": 0, "thresholds": {"p(95)<=100": False}},
+    "http_req_failed{scenario:s1}": {"passes": 0, "fails": 0, "value": 0, "thresholds": {"rate<=0.1": False}},
+}
 DONE = Ending(exit_code=0, reports=3)
 Q, T, R, S, *_ = RunStatus
 ALLOWED = {
@@ -82,7 +86,6 @@ def metrics(count: int = 10) -> dict[str, Any]:
         (R, {"stopped": False, "metrics": {**MET, **MISSED}}, DONE, Counts(requests=10), RunStatus.FAILED, "1 of 2"),
         (R, {"stopped": False, "metrics": metrics()}, DONE, Counts(requests=9), RunStatus.INVALID, "1 off"),
         (R, {"stopped": False, "metrics": MISSED}, DONE, Counts(requests=11), RunStatus.INVALID, "1 off"),
-        (R, {"stopped": False, "metrics": MISSED}, DONE, Counts(requests=10, dropped=7), RunStatus.INVALID, "7 iterations"),
         (
             R,
             {"stopped": False, "metrics": metrics(), "unread": 2},
@@ -92,6 +95,8 @@ def metrics(count: int = 10) -> dict[str, Any]:
             "2 of k6's samples",
         ),
         (R, {}, DONE, Counts(requests=10), RunStatus.INVALID, "no summary"),
+        (R, {"metrics": {"vus": {"value": 1}, **IDLE}}, DONE, Counts(), RunStatus.INVALID, "No request was completed."),
+        (R, {"metrics": metrics() | IDLE}, DONE, Counts(requests=10), RunStatus.INVALID, "no request of 'größe' was completed"),
         (R, {"metrics": MISSED, "cpuBusiest": 0.93}, DONE, Counts(requests=10), RunStatus.INVALID, "93% of the processors"),
         (R, {"metrics": metrics(), "cpuBusiest": 0.89}, DONE, Counts(requests=10), RunStatus.PASSED, "to its end"),
         (S, {"stopped": True, "metrics": metrics(3)}, DONE, Counts(requests=3), RunStatus.ABORTED, "Stopped"),
@@ -151,6 +156,32 @@ def test_figures_stand_beside_those_of_k6() -> None:
         "p95": (pytest.approx(20.0, rel=0.01), 29.0),
     }
     assert run(metrics=said).k6_figures == ()
+
+
+def judged(executor: Executor, counts: Counts) -> tuple[RunStatus, str]:
+    """The verdict on a run whose only scenario has this executor."""
+    scenarios = (replace(DEFINITION.scenarios[0], executor=executor),)
+    subject = replace(run(metrics=metrics(4) | MET), definition=replace(DEFINITION, scenarios=scenarios))
+    return verdict(subject, DONE, counts)
+
+
+@pytest.mark.parametrize("kind", [ExecutorKind.CONSTANT_ARRIVAL_RATE, ExecutorKind.RAMPING_ARRIVAL_RATE])
+def test_iterations_of_a_rate_that_had_no_virtual_user_saturate_the_generator(kind: ExecutorKind) -> None:
+    executor = replace(EXECUTOR, kind=kind, rate=1, start=1, stages=(Stage(duration=10, target=1),), duration=10)
+    status, message = judged(executor, Counts(requests=4, dropped={"s1": 7}))
+    assert status is RunStatus.INVALID and "saturated: 7 iterations had no virtual user" in message
+
+
+@pytest.mark.parametrize("kind", [ExecutorKind.SHARED_ITERATIONS, ExecutorKind.PER_VU_ITERATIONS])
+def test_iterations_for_which_the_time_was_too_short_do_not_saturate_the_generator(kind: ExecutorKind) -> None:
+    executor = replace(EXECUTOR, kind=kind, iterations=20, duration=2.0)
+    found = judged(executor, Counts(requests=4, dropped={"s1": 16}))
+    assert found == (RunStatus.PASSED, "All thresholds were met. 16 iterations of 'größe' did not begin within its maxDuration.")
+
+
+def test_a_threshold_without_samples_is_neither_met_nor_missed() -> None:
+    none = {"http_reqs": {"count": 0, "rate": 0, "thresholds": {"rate>=1": True}}}
+    assert [each.is_met for each in run(metrics=IDLE | none).thresholds] == [None, None, False]
 
 
 def test_thresholds_are_told_by_the_names_of_scenarios() -> None:
