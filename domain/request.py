@@ -20,7 +20,9 @@ from domain.template import Reference, Text, references
 DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 RESERVED = ":/?@!$'()*,;="  # without `&` and `+`, which mean something there, and `#[]`, which stand in no query (RFC 3986)
 MAX_DEPTH = 1_000  # of values: JSON is not read much deeper
+STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 ENCODED = re.compile("%25([0-9A-Fa-f]{2})")
+FRAMING = frozenset({"content-length", "transfer-encoding", "trailer"})  # headers of which k6 writes its own, whatever it is told
 TOKEN = frozenset(f"!#$%&'*+-.^_`|~{string.ascii_letters}{string.digits}")
 PREFIXES = {"label": ".", "matrix": ";"}
 
@@ -81,6 +83,8 @@ def build_request(
     path, query, sent, cookies = endpoint.path, [], dict[str, tuple[str, str]](), []
     for parameter in endpoint.parameters:
         key = (parameter.location, parameter.name)
+        if parameter.location is ParameterLocation.HEADER and parameter.name.lower() in FRAMING:
+            continue
         if key not in values:
             if parameter.location is ParameterLocation.PATH:
                 problems.append(FieldProblem(f"parameters.{parameter.name}", "has no value, and the path needs one"))
@@ -93,7 +97,7 @@ def build_request(
                 query += list(pairs(parameter, value))
             case ParameterLocation.HEADER:
                 delimiter = unquote(DELIMITERS.get(parameter.style, ","))
-                sent[parameter.name.lower()] = (parameter.name, _simple(parameter, value, plain, delimiter))
+                sent[parameter.name.lower()] = (parameter.name, _simple(parameter, value, plain, delimiter).strip(" \t"))
             case ParameterLocation.COOKIE:
                 cookies += [f"{name}={text}" for name, text in pairs(parameter, value)]
     if cookies:
@@ -101,14 +105,13 @@ def build_request(
     if body is not None:
         sent["content-type"] = ("Content-Type", media_type or "application/json")
     for name, text in (headers or {}).items():
-        sent[name.lower()] = (name, text)
+        sent[name.lower()] = (name, text.strip(" \t"))
     problems += _header_problems(sent.values())
     if problems:
         raise ValidationFailed(problems)
     base = (endpoint.servers[0] if endpoint.servers else server).rstrip("/")
-    url = (
-        base + quote(path, safe="/%:@!$&'()*+,;=~") + ("?" + "&".join(f"{name}={text}" for name, text in query) if query else "")
-    )
+    path = STRAY_PERCENT.sub("%25", quote(path, safe="/%:@!$&'()*+,;=~"))
+    url = base + path + ("?" + "&".join(f"{name}={text}" for name, text in query) if query else "")
     return Request(name=endpoint.key, method=endpoint.method, url=url, headers=tuple(sent.values()), body=body)
 
 
@@ -116,6 +119,8 @@ def _header_problems(headers: Any) -> Iterator[FieldProblem]:
     for name, text in headers:
         if not name or not TOKEN.issuperset(name):
             yield FieldProblem(f"headers.{name[:100]}", "is no name of a header")
+        elif name.lower() in FRAMING:
+            yield FieldProblem(f"headers.{name[:100]}", "is said by HTTP itself, by what is sent")
         elif not all(" " <= character <= "~" or character == "\t" for character in text):
             yield FieldProblem(f"headers.{name[:100]}", "may have printable ASCII characters alone")
 

@@ -14,7 +14,7 @@ from tests.api.in_process import BOTH_DATABASES, UNSIGNED, Plog
 EVERYTHING = """query ($number: Int!) { kitByNumber(number: $number) { __typename id
   events(first: 1) { nodes { __typename id } }
   jobs { __typename id kit { id } attempt { __typename id } attempts { nodes { __typename id } }
-         artifacts { __typename id inputIds } deckRequest { __typename id jobId } tasks { __typename id } } }
+         artifacts { __typename id inputIds ownerId } deckRequest { __typename id jobId } tasks { __typename id } } }
   stepTemplates { __typename id } }"""
 NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
@@ -63,6 +63,7 @@ async def test_everything_with_an_id_is_found_again(plog: Plog) -> None:
     assert jobs[0]["deckRequest"]["jobId"] == jobs[0]["id"] and jobs[1]["deckRequest"] is None
     first, second = jobs[0]["artifacts"]
     assert (first["inputIds"], second["inputIds"]) == ([], [first["id"]])
+    assert known[first["ownerId"]] == "Attempt" and first["ownerId"] == jobs[0]["attempt"]["id"]
 
 
 @BOTH_DATABASES

@@ -21,6 +21,7 @@ REPORT = f"""mutation ($run: ID!, $format: RunReportFormat! = HTML, $key: String
   loadTestRunReport(runId: $run, format: $format, idempotencyKey: $key) {{ __typename
     ... on LoadTestRunReportPayload {{ report {{ {SHOWN} }} }} {ERROR} }} }}"""
 REPORTS = f"""query ($run: ID!) {{ loadTestRun(id: $run) {{ reports {{ {SHOWN} }} }} }}"""
+DOCUMENT = "query ($run: ID!) { loadTestRun(id: $run) { documentSha256 document { sha256 ownerId } loadTest { target { id } } } }"
 NODE = f"query ($id: ID!) {{ node(id: $id) {{ __typename ... on Artifact {{ {SHOWN} }} }} }}"
 
 
@@ -57,6 +58,8 @@ async def test_a_report_is_made_kept_and_fetched(plog: Plog) -> None:
         assert {**again, "downloadUrl": ""} == {**report, "downloadUrl": ""}
         node = await plog.answer(NODE, id=report["id"])
         assert {**node, "downloadUrl": ""} == {**report, "__typename": "Artifact", "downloadUrl": ""}
+    shown = await plog.answer(DOCUMENT, run=run["id"])
+    assert shown["document"] == {"sha256": shown["documentSha256"], "ownerId": shown["loadTest"]["target"]["id"]}
     listed = (await plog.answer(REPORTS, run=run["id"]))["reports"]
     assert [each["name"] for each in listed] == [f"run-{run['number']}.html", f"run-{run['number']}.md"]
     assert (await plog.http.get(listed[1]["downloadUrl"])).headers["content-type"] == "text/markdown; charset=utf-8"
