@@ -2,7 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,27 @@ from hypothesis import settings
 
 from persistence.engine import open_engines
 from persistence.migrate import upgrade
+from tests.endurance import FIGURES, Tell
 from tests.services import APP_ROLE, InfluxServer, PostgresServer, RedisServer
 
 settings.register_profile("plog", deadline=None)  # a busy machine is not a failure; `timeout` ends what hangs
 settings.load_profile("plog")
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Tells a figure that the test has found; pytest lists them at its end."""
+    return partial(record_property, FIGURES)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the figures that were told, also by tests that have failed."""
+    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.getreports(outcome)]
+    told = [(each.nodeid, text) for each in reports for name, text in each.user_properties if name == FIGURES]
+    if told:
+        terminalreporter.section(FIGURES)
+        for test, text in sorted(told):
+            terminalreporter.write_line(f"{test}: {text}")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,8 @@
-"""How much of the long counts runs: the tests marked `endurance`."""
+"""The long counts, tests marked `endurance`: how much of them runs, and how they tell their figures."""
 
 import os
+from collections.abc import Callable
 
 SHARE = float(os.environ.get("PLOG_ENDURANCE", "0.1"))
+FIGURES = "figures"
+Tell = Callable[[str], None]
