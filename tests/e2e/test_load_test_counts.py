@@ -153,8 +153,6 @@ def check_whole(run: dict[str, Any], rows: list[MetricWindow]) -> None:
     places = [(each.start, each.scenario) for each in rows]
     assert len(places) == len(set(places))
     assert sum(each.requests for each in rows) == run["k6Requests"]
-    quiet = [requests for requests in overall["requests"][1:-1] if requests == 0]
-    assert not quiet, "the load went on all the time"
 
 
 async def stored(server: PlogServer, run: int) -> list[MetricWindow]:
