@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.endpoint import SAFE, Endpoint
+from domain.errors import ValidationFailed
 from domain.executor import Executor, LoadLimits, read_executor
 from domain.login import Login, checked_login, read_login
 from domain.scenario_request import ScenarioRequest, read_request
@@ -199,6 +200,16 @@ def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
     definition = _definition(document, problems, NO_LIMITS)
     problems.check()
     return definition
+
+
+def check_limits(definition: LoadTestDefinition, limits: LoadLimits) -> None:
+    """`ValidationFailed` of `id` where a definition was saved that asks for more than is allowed by now."""
+    problems = Problems("")
+    _definition(definition.as_json(), problems, limits)
+    try:
+        problems.check()
+    except ValidationFailed as error:
+        raise ValidationFailed.of("id", f"asks for more than the server allows by now; define it anew: {error}") from error
 
 
 def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> LoadTestDefinition:

@@ -78,9 +78,9 @@ class LoadTestRun:
 
     `definition` and `document_sha256` are frozen at the start, and so is its script, which is read by itself. `last_sequence` is
     the number of the last report of its generator that was taken in. `deadline` is when its generator, if it still runs, is ended
-    for having taken too long, `warned_at` when it was told that this is near. From `windows_removed_at` on all
-    that it measured is gone, but for what is said here. `message` says why it ended as it did. `summary` is
-    what k6 said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on.
+    for having taken too long, `warned_at` when it was told that this is near. `message` says why it ended as it did. `summary` is
+    what k6 said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on. From
+    `windows_removed_at` on nothing else of what it measured is there.
     """
 
     id: int

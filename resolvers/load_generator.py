@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from resolvers.authorisation import require_generator
 from resolvers.idempotency import Idempotency
 from resolvers.secret import values_of_secrets
 from resolvers.services import Services
+from resolvers.versioned import Overtaken
 
 TOKEN_LIFETIME = timedelta(days=30)
 STOP_GRACE_SECONDS = 4.0
@@ -99,16 +101,25 @@ async def report_load(
         batch = _Batch(run.last_sequence)
         results = [batch.judge(report) for report in reports]
         windows = await services.samples.take(run, batch.windows)
-        async with services.database.transaction() as work:
-            is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-            if is_replay or batch.last_sequence == run.last_sequence:
-                return results
-            is_stored = await work.load_test_runs.take_in(run, batch.last_sequence, windows, batch.summary)
-            if is_stored and idempotency is not None:
-                await idempotency.complete(work, {})
-        if is_stored:
-            await services.bus.publish([Notice(Topic.LOAD_TEST_RUN, str(run.id), run.version)])
+        with suppress(Overtaken):
+            if await _take_in(services, run, batch, windows, idempotency):
+                await services.bus.publish([Notice(Topic.LOAD_TEST_RUN, str(run.id), run.version)])
             return results
+
+
+async def _take_in(
+    services: Services, run: LoadTestRun, batch: "_Batch", windows: Sequence[MetricWindow], idempotency: Idempotency | None
+) -> bool:
+    """Store what is new in the reports, if anything is; `Overtaken` where others were taken in since the run was read."""
+    async with services.database.transaction() as work:
+        is_replay = idempotency is not None and await idempotency.replayed(work) is not None
+        if is_replay or batch.last_sequence == run.last_sequence:
+            return False
+        if not await work.load_test_runs.take_in(run, batch.last_sequence, windows, batch.summary):
+            raise Overtaken
+        if idempotency is not None:
+            await idempotency.complete(work, {})
+    return True
 
 
 class _Batch:
