@@ -22,6 +22,8 @@ MAX_DEFINITION = 4_000_000
 MAX_SEED = 2**32 - 1
 MAX_TPS = 1_000_000.0
 MAX_SECONDS = 3_600.0
+DEFAULT_TIMEOUT = 30.0  # not longer than the graceful stop by default: what never answers has failed before it is interrupted
+SHORTEST_TIMEOUT, MAX_TIMEOUT = 0.001, 600.0
 NO_LIMITS = LoadLimits(vus=2**53, rate=2.0**53, seconds=2.0**53)
 
 
@@ -30,8 +32,8 @@ class Scenario:
     """What some of the virtual users do: requests in order, then time to think, over and over as the executor says.
 
     `think_time` is the shortest and the longest pause, in seconds. `response_time` is the most that the percentile (0 to 100) of
-    the response times may be, in milliseconds; `error_rate` the most of all requests that may fail, 0 to 1. `allows_unsafe` opts
-    into methods that change something.
+    the response times may be, in milliseconds; `error_rate` the most of all requests that may fail, 0 to 1. A request without an
+    answer after `timeout` seconds has failed. `allows_unsafe` opts into methods that change something.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Scenario:
     percentile: float = 95.0
     response_time: float | None = None
     error_rate: float | None = None
+    timeout: float = DEFAULT_TIMEOUT
     allows_unsafe: bool = False
 
     @property
@@ -59,6 +62,7 @@ class Scenario:
             "percentile": self.percentile,
             "responseTime": self.response_time,
             "errorRate": self.error_rate,
+            "timeout": self.timeout,
             "allowUnsafe": self.allows_unsafe,
         }
 
@@ -256,7 +260,7 @@ def _server(wanted: str, target: Target, problems: Problems) -> str:
 
 
 def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> Scenario:
-    known = ("name", "requests", "executor", "thinkTime", "percentile", "responseTime", "errorRate", "allowUnsafe")
+    known = ("name", "requests", "executor", "thinkTime", "percentile", "responseTime", "errorRate", "timeout", "allowUnsafe")
     problems.no_others(raw, known)
     requests = problems.items(raw, "requests", most=MAX_REQUESTS)
     if not raw.get("requests"):
@@ -273,6 +277,7 @@ def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) ->
         percentile=problems.number(raw, "percentile", 95.0, 0.0, 100.0),
         response_time=_optional(problems, raw, "responseTime", MAX_SECONDS * 1000),
         error_rate=_optional(problems, raw, "errorRate", 1.0),
+        timeout=problems.number(raw, "timeout", DEFAULT_TIMEOUT, SHORTEST_TIMEOUT, MAX_TIMEOUT),
         allows_unsafe=raw.get("allowUnsafe") is True,
     )
 
