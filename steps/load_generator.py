@@ -1,9 +1,8 @@
 """The load generator: runs k6 on one script and tells what it measures, window by window.
 
 k6 writes each sample as a line into a pipe, which is read here and summed up; nothing between the two can restart alone, so none
-is lost.
-Windows are told as they end, and again where samples came late. k6's own summary is told at the end, for comparison. SIGTERM
-stops the test: k6 is interrupted, which lets it say its summary, and killed where that takes too long.
+is lost. Windows are told as they end, and again where samples came late. k6's own summary is told at the end, for comparison.
+SIGTERM stops the test: k6 is interrupted, which lets it say its summary, and killed where that takes too long.
 
 Windows have the server's time, to the second: k6's clock is this machine's, and `clockOffset` of the input says how they differ.
 
@@ -105,7 +104,8 @@ class K6:
         environment = {**os.environ, **({} if output is None else _influxdb_environment(output))}
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
-            self._process = subprocess.Popen(command, env=environment, pass_fds=(into,), **pipes)
+            # In a group of its own, as the shim's SIGTERM goes to the generator's: a second signal ends k6 without its summary.
+            self._process = subprocess.Popen(command, env=environment, pass_fds=(into,), process_group=0, **pipes)
         except OSError as error:
             raise StepFailed(f"k6 can't be started: {error}") from error
         finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server import PlogServer
-from tests.e2e.test_load_test_run import VERDICTS, check_figures, load_test, reaches, read, scenario, site, start, target
+from tests.e2e.test_load_test_run import STOP, VERDICTS, check_figures, load_test, reaches, read, scenario, site, start, target
 from tests.endurance import Tell
 from tests.services import InfluxServer
 from tests.sites import Site
@@ -128,6 +128,44 @@ async def test_what_k6_could_not_write_makes_a_run_invalid_by_so_many(
     lost = found["k6Requests"] - found["figures"][0]["requests"]
     assert found["status"] == "INVALID" and lost > 100 and f"{lost:g}" in found["message"], found["message"]
     assert "InfluxDB" in found["log"]["text"] and influx.TOKEN not in found["log"]["text"]
+
+
+@pytest.mark.parametrize("ways", [("runner", "k6"), ("k6", "runner")])
+async def test_a_run_under_way_is_read_as_it_was_begun(
+    tmp_path: Path, influx: InfluxServer, site: Site, ways: tuple[str, str]
+) -> None:
+    server = PlogServer(tmp_path / "plog", SETTINGS | influx.settings | {"INFLUXDB__FEED": ways[0]})
+    await server.start()
+    try:
+        of = await target(server, site.address + "/openapi.json")
+        run = await start(server, await load_test(server, of, scenario(seconds=8)))
+        await reach(server, run, 2)
+        await server.kill()
+        server.move({"INFLUXDB__FEED": ways[1]})
+        await server.start()
+        found = await reaches(server, run, *VERDICTS)
+    finally:
+        await server.stop()
+    assert found["status"] == "PASSED", found["message"]
+    check_figures(found)
+    assert "set-up: 0 requests" not in found["log"]["text"]
+
+
+async def test_a_stop_while_influxdb_is_away_keeps_the_figures(server: PlogServer, influx: InfluxServer, site: Site) -> None:
+    of = await target(server, site.address + "/openapi.json")
+    run = await start(server, await load_test(server, of, scenario(seconds=60)))
+    await reach(server, run, 2)
+    influx.pause()
+    try:
+        asked = len(site.asked)
+        await eventually(lambda: len(site.asked) > asked + 300, deadline=30)
+        await server.client.command("loadTestStop", STOP, id=run)
+        found = await reaches(server, run, *VERDICTS, deadline=25)
+    finally:
+        influx.resume()
+    assert found["status"] == "ABORTED", found["message"]
+    check_figures(found)
+    assert found["k6Requests"] > 300, "k6 could say its summary"
 
 
 @pytest.mark.parametrize("name", ["TOKEN", "ORG", "BUCKET"])
