@@ -2,7 +2,7 @@
 
 As the job reconciler: each step can be repeated, a run is claimed in the database before anything is started, what is started is
 named by its run, and a run is judged only when its generator has ended and all that it reported was taken in. A load generator
-is never started twice, and a server that stops leaves it running: the next one takes it up again.
+is never started twice, and a server that stops or dies leaves it running: back, it takes the run up again.
 """
 
 import logging
@@ -46,18 +46,35 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
         return generator_token(self._services, held)
 
     async def _settle_unheld(self) -> None:
-        """Judge the runs of runners that have fallen silent; any server may do it, the first one does."""
+        """Miss the runs of other runners that have fallen silent, and judge those whose generators must have ended meanwhile.
+
+        Any server may do it, the first one does. Until then a run is its server's to take up again: its load may go on.
+        """
         silence = timedelta(seconds=self._settings.lost_after_seconds)
         async with self._services.database.snapshot() as work:
-            lost = await work.load_test_runs.of_lost_runners(silence, await work.kits.now())
-        for run in lost:
-            message = f"The server that ran it has not been heard of for {silence.total_seconds():.0f} s."
-            await guarded(run.key, self._change(run, RunStatus.ERROR, message))
+            now = await work.kits.now()
+            silent = await work.load_test_runs.of_silent_runners(silence, now, self._runner.id)
+        for run, since in silent:
+            if run.latest_end + silence < now:
+                missed = f"The server that ran it has not been heard of since {since:%Y-%m-%d %H:%M:%S} UTC."
+                await guarded(run.key, self._change(run, RunStatus.ERROR, f"{run.message} {missed}".strip()))
+            elif run.unheard_since != since:
+                await guarded(run.key, self._miss(run, since))
+
+    async def _miss(self, run: LoadTestRun, since: datetime | None) -> None:
+        async with self._services.database.transaction() as work:
+            missed = await work.load_test_runs.miss(run, ACTOR, since)
+        if missed is not None:
+            await tell(self._services, missed)
+            log.warning("load test run", extra={"run": run.id, "reason": missed.told or "its server is heard of again"})
 
     async def _steps(self, held: Sequence[LoadTestRun], seen: Mapping[AttemptKey, Observation]) -> Steps:
         return {run.key: self._close_gap(run, seen[run.key]) for run in held}
 
     async def _close_gap(self, run: LoadTestRun, seen: Observation) -> None:
+        if run.unheard_since is not None:
+            await self._miss(run, None)
+            return
         if seen.presence is Presence.ABSENT:
             await self._without_generator(run)
             return
