@@ -20,7 +20,7 @@ check: $(DEV)
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pytest -q tests/architecture
 
-# The long counts (kill sweeps, races) in full; PLOG_ENDURANCE=0.1 runs a tenth of them.
+# The long counts (kill sweeps, stops, races) in full, with their figures at the end; PLOG_ENDURANCE=0.1 runs a tenth of them.
 endurance: $(DEV)
 	PLOG_ENDURANCE=$${PLOG_ENDURANCE:-1} $(VENV)/bin/pytest -m endurance
 

@@ -11,9 +11,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from app.container import Container
-from app.examples import examples
 from app.files import Files
 from app.graphiql import GraphiQL, GraphiQLConfig
+from app.kit_examples import kit_examples
+from app.load_test_examples import find_known, load_test_examples
 from app.request_log import OperationLog, logging_requests
 from app.sign_in import actor_of
 from domain import errors
@@ -94,12 +95,14 @@ class WebApp:
     async def _graphiql_config(self) -> GraphiQLConfig:
         issuer = self._container.issuer
         if issuer is None:
-            return GraphiQLConfig(tabs=examples(None))
+            return GraphiQLConfig(tabs=(*kit_examples(None), *load_test_examples(None)))
         async with self._container.services.database.snapshot() as work:
-            newest = (await work.kits.page(KitQuery(first=1), EVERYTHING)).items
+            kits = (await work.kits.page(KitQuery(first=1), EVERYTHING)).items
+            known = await find_known(work)
         token = issuer.issue(issuer.users[0].username, DEMO_TOKEN_LIFETIME)
         headers = {"Authorization": f"Bearer {token}"}
-        return GraphiQLConfig(tabs=examples(next(iter(newest), None)), headers=headers, notice=DEMO_NOTICE)
+        tabs = (*kit_examples(next(iter(kits), None)), *load_test_examples(known))
+        return GraphiQLConfig(tabs=tabs, headers=headers, notice=DEMO_NOTICE)
 
     async def _attempt_input(self, request: Request) -> Response:
         services, actor = self._container.services, await actor_of(request, self._container)

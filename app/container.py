@@ -28,7 +28,6 @@ from adapters.processes.runner import ProcessRunner
 from adapters.samples.bucket import BucketRefused, InfluxBucket
 from adapters.samples.embedded import EmbeddedSamples
 from adapters.samples.influx import InfluxSamples
-from adapters.samples.k6_influx import K6InfluxSamples
 from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
 from app.identity import open_local_issuer, open_verifier, read_keys
@@ -163,7 +162,7 @@ async def _open_samples(settings: Settings, stack: AsyncExitStack) -> Samples:
     if not given.url:
         return EmbeddedSamples()
     bucket = await stack.enter_async_context(InfluxBucket(given.url, given.org, given.bucket, given.token.get_secret_value()))
-    samples = K6InfluxSamples(bucket) if given.feed is InfluxdbFeed.K6 else InfluxSamples(bucket)
+    samples = InfluxSamples(bucket, is_fed_by_k6=given.feed is InfluxdbFeed.K6)
     try:
         await samples.check()
     except BucketRefused as error:

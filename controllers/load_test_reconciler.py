@@ -125,7 +125,10 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
     async def _judge(self, run: LoadTestRun, ending: Ending) -> None:
         async with self._services.database.snapshot() as work:
             counts = await work.load_test_runs.counts(run.id)
-        await self._change(run, *verdict(run, ending, counts))
+        status, message = verdict(run, ending, counts)
+        if (missing := ending.reports - run.last_sequence) > 0:
+            message += f" {missing} reports of its load generator could not be taken in: figures are missing."
+        await self._change(run, status, message)
 
     async def _change(self, run: LoadTestRun, status: RunStatus, message: str = "") -> None:
         """Take the run to a status; where somebody else was faster, the next round sees what is to be done then."""

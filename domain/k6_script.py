@@ -79,7 +79,7 @@ for (const [name, scenario] of Object.entries(PLAN.scenarios)) {
     (request.checks || []).forEach((wanted, number) => {
       request.tests[`${request.label} check ${number + 1}`] = (answer) => CHECKS[wanted.kind](answer, wanted);
     });
-    request.params = { tags: { name: request.name }, responseCallback: request.callback };
+    request.params = { tags: { name: request.name }, responseCallback: request.callback, timeout: scenario.timeout };
     if (request.keepsBody) {
       request.params.responseType = "text";
     }
@@ -266,7 +266,7 @@ class ScriptScenario:
 
     `think_time` is the shortest and the longest pause after an iteration, in seconds. `response_time` is the most that the
     percentile (0 to 100) of the response times may be, in milliseconds; `error_rate` the most of all requests, from 0 to 1, that
-    may fail.
+    may fail; one without an answer after `timeout` seconds has.
     """
 
     title: str
@@ -276,6 +276,7 @@ class ScriptScenario:
     percentile: float = 95.0
     response_time: float | None = None
     error_rate: float | None = None
+    timeout: float = 30.0
 
 
 def write_script(
@@ -317,7 +318,12 @@ def _thresholds(named: Any, target_tps: float | None) -> dict[str, list[str]]:
 
 def _scenario(scenario: ScriptScenario) -> dict[str, Any]:
     requests = [_request(each) for each in scenario.requests]
-    return {"title": scenario.title, "requests": requests, "thinkTime": list(scenario.think_time)}
+    return {
+        "title": scenario.title,
+        "requests": requests,
+        "timeout": f"{round(scenario.timeout * 1000)}ms",
+        "thinkTime": list(scenario.think_time),
+    }
 
 
 def _request(request: Request) -> dict[str, Any]:

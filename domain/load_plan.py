@@ -86,6 +86,7 @@ def _scenario(
         percentile=scenario.percentile,
         response_time=scenario.response_time,
         error_rate=scenario.error_rate,
+        timeout=scenario.timeout,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.endpoint import SAFE, Endpoint
+from domain.errors import ValidationFailed
 from domain.executor import Executor, LoadLimits, read_executor
 from domain.login import Login, checked_login, read_login
 from domain.scenario_request import ScenarioRequest, read_request
@@ -21,6 +22,8 @@ MAX_DEFINITION = 4_000_000
 MAX_SEED = 2**32 - 1
 MAX_TPS = 1_000_000.0
 MAX_SECONDS = 3_600.0
+DEFAULT_TIMEOUT = 30.0  # not longer than the graceful stop by default: what never answers has failed before it is interrupted
+SHORTEST_TIMEOUT, MAX_TIMEOUT = 0.001, 600.0
 NO_LIMITS = LoadLimits(vus=2**53, rate=2.0**53, seconds=2.0**53)
 
 
@@ -29,8 +32,8 @@ class Scenario:
     """What some of the virtual users do: requests in order, then time to think, over and over as the executor says.
 
     `think_time` is the shortest and the longest pause, in seconds. `response_time` is the most that the percentile (0 to 100) of
-    the response times may be, in milliseconds; `error_rate` the most of all requests that may fail, 0 to 1. `allows_unsafe` opts
-    into methods that change something.
+    the response times may be, in milliseconds; `error_rate` the most of all requests that may fail, 0 to 1. A request without an
+    answer after `timeout` seconds has failed. `allows_unsafe` opts into methods that change something.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Scenario:
     percentile: float = 95.0
     response_time: float | None = None
     error_rate: float | None = None
+    timeout: float = DEFAULT_TIMEOUT
     allows_unsafe: bool = False
 
     @property
@@ -58,6 +62,7 @@ class Scenario:
             "percentile": self.percentile,
             "responseTime": self.response_time,
             "errorRate": self.error_rate,
+            "timeout": self.timeout,
             "allowUnsafe": self.allows_unsafe,
         }
 
@@ -201,6 +206,16 @@ def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
     return definition
 
 
+def check_limits(definition: LoadTestDefinition, limits: LoadLimits) -> None:
+    """`ValidationFailed` of `id` where a definition was saved that asks for more than is allowed by now."""
+    problems = Problems("")
+    _definition(definition.as_json(), problems, limits)
+    try:
+        problems.check()
+    except ValidationFailed as error:
+        raise ValidationFailed.of("id", f"asks for more than the server allows by now; define it anew: {error}") from error
+
+
 def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> LoadTestDefinition:
     problems.no_others(given, ("title", "description", "server", "targetTps", "seed", "fillOptional", "login", "scenarios"))
     login = problems.mapping(given, "login")
@@ -245,7 +260,7 @@ def _server(wanted: str, target: Target, problems: Problems) -> str:
 
 
 def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> Scenario:
-    known = ("name", "requests", "executor", "thinkTime", "percentile", "responseTime", "errorRate", "allowUnsafe")
+    known = ("name", "requests", "executor", "thinkTime", "percentile", "responseTime", "errorRate", "timeout", "allowUnsafe")
     problems.no_others(raw, known)
     requests = problems.items(raw, "requests", most=MAX_REQUESTS)
     if not raw.get("requests"):
@@ -262,6 +277,7 @@ def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) ->
         percentile=problems.number(raw, "percentile", 95.0, 0.0, 100.0),
         response_time=_optional(problems, raw, "responseTime", MAX_SECONDS * 1000),
         error_rate=_optional(problems, raw, "errorRate", 1.0),
+        timeout=problems.number(raw, "timeout", DEFAULT_TIMEOUT, SHORTEST_TIMEOUT, MAX_TIMEOUT),
         allows_unsafe=raw.get("allowUnsafe") is True,
     )
 

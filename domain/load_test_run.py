@@ -48,7 +48,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     **dict.fromkeys(VERDICTS, frozenset()),
 }
 SPARE_SECONDS = 120.0  # beyond the script's own last second: k6's start, its summary
-MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes
+MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes, or of requests that were begun
 BUSY_SHARE = 0.9  # of the processors that k6 may use, over ten seconds
 GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: its figures would mix with those of the first
 
@@ -79,9 +79,9 @@ class LoadTestRun:
     `definition` and `document_sha256` are frozen at the start, and so is its script, which is read by itself. `last_sequence` is
     the number of the last report of its generator that was taken in. `deadline` is when its generator, if it still runs, is ended
     for having taken too long, `warned_at` when it was told that this is near. `unheard_since` is when its server was last heard
-    of, where that is away; its load goes on meanwhile. From `windows_removed_at` on all
-    that it measured is gone, but for what is said here. `message` says why it ended as it did. `summary` is
-    what k6 said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on.
+    of, where that is away; its load may go on meanwhile. `message` says why it ended as it did. `summary` is
+    what k6 said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on. From
+    `windows_removed_at` on nothing else of what it measured is there.
     """
 
     id: int
@@ -257,6 +257,13 @@ def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus
         return RunStatus.INVALID, f"The load generator was saturated: {saturation}"
     if counts.requests == 0:
         return RunStatus.INVALID, "No request was completed."
+    interrupted = int(run.said("interrupted") or 0)
+    if interrupted > MISSED_SHARE * (counts.requests + interrupted):
+        return (
+            RunStatus.INVALID,
+            f"{interrupted} iterations were interrupted at the end, in a request that had no answer yet, and {counts.requests} "
+            "requests were completed. Allow a longer gracefulStop, or a shorter timeout.",
+        )
     if unknown := [each for each in run.thresholds if each.is_met is None]:
         return RunStatus.INVALID, f"{len(unknown)} of {len(run.thresholds)} thresholds have nothing to judge: {_idle(unknown)}"
     return _judged(run.thresholds, _unbegun(run, counts))
@@ -297,7 +304,8 @@ def _saturation(run: LoadTestRun, counts: Counts) -> str | None:
     for key, scenario in at_rates.items():
         planned = scenario.executor.planned_iterations or 0
         done = counts.iterations.get(key, 0)
-        unfinished = scenario.executor.most_vus  # each VU may have been interrupted in one at the end
+        unfinished = run.said("interrupted")
+        unfinished = scenario.executor.most_vus if unfinished is None else unfinished
         if planned - done - unfinished > MISSED_SHARE * planned:
             return f"{done} of {planned} iterations of {scenario.name!r} were done; k6 did not begin the others in time."
     busiest = run.said("cpuBusiest")

@@ -21,6 +21,7 @@ class MetricWindow:
     `times` are the response times of all completed requests in milliseconds, `failed` how many of them had no answer or one of an
     unexpected status. `dropped` are iterations that should have begun and had no virtual user. `vus` and `max_vus` are the last
     gauges in the window, of the whole test (scenario `SET_UP`), None where there was none.
+    A window that `is_elsewhere` has no figures and stands for all scenarios: where k6 sends its samples they have to be read.
     """
 
     start: int
@@ -34,6 +35,7 @@ class MetricWindow:
     checks_failed: int = 0
     vus: int | None = None
     max_vus: int | None = None
+    is_elsewhere: bool = False
 
     @property
     def requests(self) -> int:
@@ -54,6 +56,7 @@ class MetricWindow:
             "checksFailed": self.checks_failed,
             "vus": self.vus,
             "maxVus": self.max_vus,
+            **({"isElsewhere": True} if self.is_elsewhere else {}),
         }
 
     @classmethod
@@ -71,11 +74,12 @@ class MetricWindow:
             checks_failed=document["checksFailed"],
             vus=document["vus"],
             max_vus=document["maxVus"],
+            is_elsewhere=document.get("isElsewhere", False) is True,
         )
 
 
 class WindowsByTime:
-    """Tells windows of `seconds` without figures, which lie elsewhere: when they should be there, and again a window later.
+    """Tells windows of `seconds` whose figures lie elsewhere: when they should be there, and again a window later.
 
     At the end all are told once more, as samples may have arrived at any time before.
     """
@@ -83,19 +87,25 @@ class WindowsByTime:
     def __init__(self, seconds: int, began: float, settle_seconds: float = 2.0) -> None:
         self._seconds = seconds
         self._settle_seconds = settle_seconds
-        self._first = self._next = int(began) - int(began) % seconds
+        self._next = int(began) - int(began) % seconds
+        self._told: dict[int, int] = {}
 
     def due(self, now: float | None) -> Iterator[MetricWindow]:
         """The windows to tell at that time; all up to this moment for None."""
         if now is None:
             end = self._next + self._seconds + math.ceil(self._settle_seconds)
-            yield from (MetricWindow(start, SET_UP, 3) for start in range(self._first, end, self._seconds))
+            first = min(self._told, default=self._next)
+            yield from map(self._tell, range(first, end, self._seconds))
             return
         while now >= self._next + self._seconds + self._settle_seconds:
-            if self._next > self._first:
-                yield MetricWindow(self._next - self._seconds, SET_UP, 2)
-            yield MetricWindow(self._next, SET_UP, 1)
+            if self._told:
+                yield self._tell(self._next - self._seconds)
+            yield self._tell(self._next)
             self._next += self._seconds
+
+    def _tell(self, start: int) -> MetricWindow:
+        revision = self._told[start] = self._told.get(start, 0) + 1
+        return MetricWindow(start, SET_UP, revision, is_elsewhere=True)
 
 
 class WindowSums:

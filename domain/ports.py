@@ -93,11 +93,15 @@ class Samples(Protocol):
 
     @property
     def k6_output(self) -> K6Output | None:
-        """Where k6 is to send its samples itself; its generator then tells windows without figures, when they are over."""
+        """Where the k6 of new runs is to send its samples itself; their generators then tell windows that are elsewhere."""
         ...
 
-    async def take(self, run: LoadTestRun, windows: Sequence[MetricWindow]) -> list[MetricWindow]:
-        """The windows to keep for those that the run's generator tells, in PLOG's words; what is told again changes nothing."""
+    async def take(self, run: LoadTestRun, windows: Sequence[MetricWindow]) -> list[list[MetricWindow]]:
+        """What to keep for each of the first of these windows, in PLOG's words: the generator tells the others again.
+
+        It takes some seconds at most, and one window at least. What is told again changes nothing. `Unavailable` where figures
+        can't be written or read now.
+        """
         ...
 
 

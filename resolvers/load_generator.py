@@ -1,16 +1,20 @@
 """What the load generator of a run needs of the server: its order to start, its input, a place for what it measures."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from domain.actor import Actor, Generator
-from domain.errors import AttemptSuperseded, NotFound, SequenceGap, UserError, ValidationFailed
+from domain.errors import AttemptSuperseded, NotFound, SequenceGap, Unavailable, UserError, ValidationFailed
 from domain.k6_output import PASSWORD
 from domain.live import Notice, Topic
-from domain.load_test_run import GENERATOR_ATTEMPT, LoadTestReportKind, LoadTestRun
+from domain.load_test_run import GENERATOR_ATTEMPT, LoadTestReportKind, LoadTestRun, RunStatus
 from domain.metric_window import MetricWindow
 from domain.report import ReportResult, ReportState
 from domain.runner import LaunchOrder, Limits, Subject
@@ -21,9 +25,12 @@ from resolvers.authorisation import require_generator
 from resolvers.idempotency import Idempotency
 from resolvers.secret import values_of_secrets
 from resolvers.services import Services
+from resolvers.versioned import Overtaken
 
+log = logging.getLogger(__name__)
 TOKEN_LIFETIME = timedelta(days=30)
 STOP_GRACE_SECONDS = 4.0
+STOP_PATIENCE_SECONDS = 2.0
 MAX_REPORTS = 1_000
 MAX_REPORT = 65_536
 
@@ -57,6 +64,7 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
     secrets = await values_of_secrets(services, run.target_id, run.definition)
     document: dict[str, Any] = {
         "script": scripts[run.id],
+        "scenarios": run.names,
         "windowSeconds": run.window_seconds,
         "serverTime": time.time(),
         "inputs": [],
@@ -83,7 +91,8 @@ async def report_load(
     """Take in reports of the generator's own run, each with its own result, in the order given.
 
     They are numbered from 1 without gaps; one with the next number uses it up, whether it is recorded or refused, and a lower
-    one is a repeat and changes nothing.
+    one is a repeat and changes nothing. Where many windows have to be read elsewhere only the first reports are answered: the
+    others have to be sent again.
     """
     generator = require_generator(actor)
     if not 0 < len(reports) <= MAX_REPORTS:
@@ -98,17 +107,42 @@ async def report_load(
             return [ReportResult.refused(each.sequence, error, consumed=False) for each in reports]
         batch = _Batch(run.last_sequence)
         results = [batch.judge(report) for report in reports]
-        windows = await services.samples.take(run, batch.windows)
-        async with services.database.transaction() as work:
-            is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-            if is_replay or batch.last_sequence == run.last_sequence:
-                return results
-            is_stored = await work.load_test_runs.take_in(run, batch.last_sequence, windows, batch.summary)
-            if is_stored and idempotency is not None:
-                await idempotency.complete(work, {})
-        if is_stored:
-            await services.bus.publish([Notice(Topic.LOAD_TEST_RUN, str(run.id), run.version)])
+        taken = await _taken(services, run, batch.windows)
+        if len(taken) < len(batch.windows):
+            reports, idempotency = [each for each in reports if each.sequence < batch.sequences[len(taken)]], None
+            batch = _Batch(run.last_sequence)
+            results = [batch.judge(report) for report in reports]
+        with suppress(Overtaken):
+            if await _take_in(services, run, batch, list(chain.from_iterable(taken)), idempotency):
+                await services.bus.publish([Notice(Topic.LOAD_TEST_RUN, str(run.id), run.version)])
             return results
+
+
+async def _taken(services: Services, run: LoadTestRun, windows: Sequence[MetricWindow]) -> list[list[MetricWindow]]:
+    """What to keep for windows. One that was stopped keeps its figures within seconds, also where InfluxDB does not get them."""
+    if run.status is not RunStatus.STOPPING or any(window.is_elsewhere for window in windows):
+        return await services.samples.take(run, windows)
+    try:
+        async with asyncio.timeout(STOP_PATIENCE_SECONDS):
+            return await services.samples.take(run, windows)
+    except (Unavailable, TimeoutError):
+        log.warning("run %d was stopped: %d of its windows are kept and are not in InfluxDB", run.id, len(windows))
+        return [[window] for window in windows]
+
+
+async def _take_in(
+    services: Services, run: LoadTestRun, batch: "_Batch", windows: Sequence[MetricWindow], idempotency: Idempotency | None
+) -> bool:
+    """Store what is new in the reports, if anything is; `Overtaken` where others were taken in since the run was read."""
+    async with services.database.transaction() as work:
+        is_replay = idempotency is not None and await idempotency.replayed(work) is not None
+        if is_replay or batch.last_sequence == run.last_sequence:
+            return False
+        if not await work.load_test_runs.take_in(run, batch.last_sequence, windows, batch.summary):
+            raise Overtaken
+        if idempotency is not None:
+            await idempotency.complete(work, {})
+    return True
 
 
 class _Batch:
@@ -117,6 +151,7 @@ class _Batch:
     def __init__(self, last_sequence: int) -> None:
         self.last_sequence = last_sequence
         self.windows: list[MetricWindow] = []
+        self.sequences: list[int] = []  # those of the windows
         self.summary: dict[str, Any] | None = None
 
     def judge(self, report: GeneratorReport) -> ReportResult:
@@ -147,6 +182,7 @@ class _Batch:
             return
         try:
             self.windows.append(MetricWindow.of(report.document))
+            self.sequences.append(report.sequence)
         except (KeyError, TypeError, ValueError) as error:
             reason = f"is no window: {type(error).__name__}: {error}"
             raise ValidationFailed.of("metadata", reason[:500]) from error

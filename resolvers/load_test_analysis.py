@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from time import perf_counter
 
 from domain.actor import Actor
@@ -16,6 +17,7 @@ from resolvers.authorisation import require_person
 from resolvers.comparison import measured_run
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
+from resolvers.versioned import Overtaken
 
 log = logging.getLogger(__name__)
 MUTATION = "loadTestAnalyze"
@@ -40,17 +42,23 @@ async def analyze_run(
         async with services.database.snapshot() as work:
             is_repeat = idempotency is not None and await idempotency.is_used(work)
         made = None if is_repeat else await _analysis(services, person.subject, kind, run_id, baseline_run_id)
-        async with services.database.transaction() as work:
-            if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
-                return (await work.load_test_analyses.get_many([outcome["analysis"]]))[outcome["analysis"]]
-            if made is None:
-                continue
-            made = await work.load_test_analyses.add(made)
-            if idempotency is not None:
-                await idempotency.complete(work, {"analysis": made.id})
-        told = {"kind": str(kind), "subject": person.subject, "wording": str(made.wording.status)}
-        log.info(MUTATION, extra={"run": run_id, "analysis": made.id, **told})
-        return made
+        with suppress(Overtaken):
+            return await _kept(services, made, idempotency)
+
+
+async def _kept(services: Services, made: LoadTestAnalysis | None, idempotency: Idempotency | None) -> LoadTestAnalysis:
+    """What the command made now or, as a repeat, before; `Overtaken` where neither is there."""
+    async with services.database.transaction() as work:
+        if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+            return (await work.load_test_analyses.get_many([outcome["analysis"]]))[outcome["analysis"]]
+        if made is None:
+            raise Overtaken
+        made = await work.load_test_analyses.add(made)
+        if idempotency is not None:
+            await idempotency.complete(work, {"analysis": made.id})
+    told = {"kind": str(made.kind), "subject": made.actor, "wording": str(made.wording.status)}
+    log.info(MUTATION, extra={"run": made.run_id, "analysis": made.id, **told})
+    return made
 
 
 async def _analysis(

@@ -9,20 +9,20 @@ from uuid import uuid4
 from domain.actor import Actor
 from domain.errors import IllegalTransition, NotFound, ValidationFailed
 from domain.live import Notice, Topic
-from domain.load_test import LoadTest
+from domain.load_test import LoadTest, check_limits
 from domain.load_test_run import LoadTestRun, RunEvent, RunStatus
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery, LoadTestRunQuery, Page, ResourceUsageQuery, WindowQuery
 from domain.resource_usage import CARRY_SECONDS, ResourceSeries, resource_series
 from domain.storage import UnitOfWork
-from domain.target import TargetAnalysis
+from domain.target import Target, TargetAnalysis
 from resolvers.authorisation import require_person
 from resolvers.load_test import load_plan, read_load_test
 from resolvers.secret import values_of_secrets
 from resolvers.services import Services
 from resolvers.target import read_target, refuse_archived
-from resolvers.versioned import Command
+from resolvers.versioned import Command, Overtaken
 
 log = logging.getLogger(__name__)
 
@@ -31,35 +31,52 @@ async def start_load_test(
     services: Services, actor: Actor, load_test_id: int, expected_version: int | None = None, idempotency_key: str | None = None
 ) -> LoadTestRun:
     """Queue a run of the load test as it is now, with the script that this makes of the target's document."""
-    person = require_person(actor)
+    subject = require_person(actor).subject
     command = Command("loadTestStart", "load_test", load_test_id, expected_version, idempotency_key)
-    idempotency = command.idempotency(person.subject)
     while True:
-        async with services.database.snapshot() as work:
-            load_test = await read_load_test(work, load_test_id)
-            target = await read_target(work, load_test.target_id)
-        await values_of_secrets(services, target.id, load_test.definition)
-        plan = await load_plan(services, target, load_test.definition)
-        async with services.database.transaction() as work:
-            if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
-                return await read_run(work, outcome["run"])
-            await work.load_tests.hold(load_test_id)
-            now = await read_load_test(work, load_test_id)
-            command.check(now)
-            await refuse_archived(work, now.project_id, command.mutation)
-            if now.version != load_test.version or await read_target(work, target.id) != target:
-                continue
-            if target.archived_at is not None:
-                reason = f"Target {target.id} is archived; nothing is sent to it any more."
-                raise IllegalTransition(f"Target {target.id}", "ARCHIVED", command.mutation, reason)
-            if target.analysis is None:
-                raise ValidationFailed.of("id", f"target {target.id} has not been analysed")
-            run = await work.load_test_runs.add(_queued(services, load_test, target.analysis, person.subject), plan.script)
-            if idempotency is not None:
-                await idempotency.complete(work, {"run": run.id})
-        await tell(services, run)
-        log.info("loadTestStart", extra={"run": run.id, "load_test": load_test.id, "subject": person.subject})
+        try:
+            run, is_repeat = await _try_start(services, subject, command)
+        except Overtaken:
+            continue
+        if not is_repeat:
+            await tell(services, run)
+            log.info("loadTestStart", extra={"run": run.id, "load_test": load_test_id, "subject": subject})
         return run
+
+
+async def _try_start(services: Services, subject: str, command: Command) -> tuple[LoadTestRun, bool]:
+    """The run, and whether it is that of the same command before; `Overtaken` where its script would be an old one's."""
+    idempotency = command.idempotency(subject)
+    async with services.database.snapshot() as work:
+        is_used = idempotency is not None and await idempotency.is_used(work)
+        load_test = await read_load_test(work, command.number)
+        target = await read_target(work, load_test.target_id)
+    script = "" if is_used else await _script(services, load_test, target)
+    async with services.database.transaction() as work:
+        if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+            return await read_run(work, outcome["run"]), True
+        await work.load_tests.hold(load_test.id)
+        now = await read_load_test(work, load_test.id)
+        command.check(now)
+        await refuse_archived(work, now.project_id, command.mutation)
+        if is_used or now.version != load_test.version or await read_target(work, target.id) != target:
+            raise Overtaken
+        if target.archived_at is not None:
+            reason = f"Target {target.id} is archived; nothing is sent to it any more."
+            raise IllegalTransition(f"Target {target.id}", "ARCHIVED", command.mutation, reason)
+        if target.analysis is None:
+            raise ValidationFailed.of("id", f"target {target.id} has not been analysed")
+        run = await work.load_test_runs.add(_queued(services, load_test, target.analysis, subject), script)
+        if idempotency is not None:
+            await idempotency.complete(work, {"run": run.id})
+    return run, False
+
+
+async def _script(services: Services, load_test: LoadTest, target: Target) -> str:
+    """What k6 gets to run, where all that it needs may be had."""
+    await asyncio.to_thread(check_limits, load_test.definition, services.load_limits)
+    await values_of_secrets(services, target.id, load_test.definition)
+    return (await load_plan(services, target, load_test.definition)).script
 
 
 def _queued(services: Services, load_test: LoadTest, analysis: TargetAnalysis, subject: str) -> LoadTestRun:
@@ -88,22 +105,32 @@ async def stop_load_test(
     """End a run before its end: at once where it waits, else as soon as its generator has ended; what was measured stays."""
     person = require_person(actor)
     command = Command("loadTestStop", "run", run_id, expected_version, idempotency_key)
-    idempotency = command.idempotency(person.subject)
     while True:
-        async with services.database.transaction() as work:
-            is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-            run = await read_run(work, run_id)
-            if is_replay:
-                return run
-            command.check_version(run.version)
-            changed = await _stop(work, run, person.subject)
-            if changed is None:
-                continue
-            if idempotency is not None:
-                await idempotency.complete(work, {"run": run.id})
-        await tell(services, changed)
-        log.info("loadTestStop", extra={"run": run.id, "subject": person.subject})
-        return changed
+        try:
+            run, is_repeat = await _try_stop(services, person.subject, command)
+        except Overtaken:
+            continue
+        if not is_repeat:
+            await tell(services, run)
+            log.info("loadTestStop", extra={"run": run.id, "subject": person.subject})
+        return run
+
+
+async def _try_stop(services: Services, subject: str, command: Command) -> tuple[LoadTestRun, bool]:
+    """The run, and whether the same command was there before."""
+    idempotency = command.idempotency(subject)
+    async with services.database.transaction() as work:
+        is_repeat = idempotency is not None and await idempotency.replayed(work) is not None
+        run = await read_run(work, command.number)
+        if is_repeat:
+            return run, True
+        command.check_version(run.version)
+        changed = await _stop(work, run, subject)
+        if changed is None:
+            raise Overtaken
+        if idempotency is not None:
+            await idempotency.complete(work, {"run": run.id})
+    return changed, False
 
 
 async def _stop(work: UnitOfWork, run: LoadTestRun, subject: str) -> LoadTestRun | None:

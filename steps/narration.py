@@ -17,6 +17,7 @@ class Narration:
     """Writes a line for each report that is news to a reader; of progress every ten per cent."""
 
     def __init__(self) -> None:
+        self.scenarios: Mapping[str, str] = {}  # the names of the scenarios of a load test, by those in its script
         self._told_percent: dict[str, int] = {}
 
     def tell(self, report: Mapping[str, Any]) -> None:
@@ -42,19 +43,20 @@ class Narration:
         if report.get("point", {}).get("error") is not None:
             yield f"{prefix}point {report['point'].get('index')} failed: {report['point']['error']}"
         if "window" in report:
-            yield _window(report["window"])
+            yield from self._window(report["window"])
         percent = int(report.get("progress", 0) * 100) // STEP_PERCENT * STEP_PERCENT
         if task and percent > self._told_percent.get(task, 0):
             self._told_percent[task] = percent
             yield f"{task}: {percent} %"
 
-
-def _window(window: Mapping[str, Any]) -> str:
-    """A window of a load test, in figures; the scenario is that of the script."""
-    requests = sum(count for _, count in window["times"]["ranges"])
-    mean = f", {window['times']['total'] / requests:.1f} ms on average" if requests else ""
-    begins = f"{datetime.fromtimestamp(window['start'], UTC):%H:%M:%S}"
-    return f"{begins} {window['scenario'] or 'set-up'}: {requests} requests, {window['failed']} failed{mean}"
+    def _window(self, window: Mapping[str, Any]) -> Iterator[str]:
+        """A scenario's window of a load test, in figures; the set-up's only where it sent something."""
+        requests = sum(count for _, count in window["times"]["ranges"])
+        if requests or window["scenario"]:
+            name = self.scenarios.get(window["scenario"], window["scenario"]) or "set-up"
+            mean = f", {window['times']['total'] / requests:.1f} ms on average" if requests else ""
+            begins = f"{datetime.fromtimestamp(window['start'], UTC):%H:%M:%S}"
+            yield f"{begins} {name}: {requests} requests, {window['failed']} failed{mean}"
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[str]:

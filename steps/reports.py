@@ -125,6 +125,10 @@ class Reports:
         """Merge into the metadata of the task, or of the job where no task is named."""
         self._write(({} if task is None else {"task": task}) | {"metadata": metadata})
 
+    def name_scenarios(self, names: Mapping[str, str]) -> None:
+        """How the log is to call the scenarios of a load test, by what the script calls them."""
+        self._narration.scenarios = names
+
     def window(self, document: Mapping[str, Any]) -> None:
         """The figures of one scenario in one window of a load test (`domain.metric_window`)."""
         self._write({"window": document})

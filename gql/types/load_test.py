@@ -98,6 +98,7 @@ class Scenario:
     percentile: float = strawberry.field(description="Which percentile of the response times is judged, 0 to 100.")
     response_time: float | None = strawberry.field(description="What that may be at most, in milliseconds; null: anything.")
     error_rate: float | None = strawberry.field(description="The most of all requests that may fail, 0 to 1; null: any.")
+    timeout: float = strawberry.field(description="Seconds after which a request without an answer has failed.")
     allow_unsafe: bool = strawberry.field(description="Whether its requests may have methods that change something.")
 
     @classmethod
@@ -112,6 +113,7 @@ class Scenario:
             percentile=scenario.percentile,
             response_time=scenario.response_time,
             error_rate=scenario.error_rate,
+            timeout=scenario.timeout,
             allow_unsafe=scenario.allows_unsafe,
         )
 

@@ -121,6 +121,9 @@ class ScenarioInput:
     )
     response_time: float | None = strawberry.field(default=None, description="What that may be at most, in milliseconds.")
     error_rate: float | None = strawberry.field(default=None, description="The most of all requests that may fail, 0 to 1.")
+    timeout: float | None = strawberry.field(
+        default=None, description="Seconds after which a request without an answer has failed; 30 by default, 600 at most."
+    )
     allow_unsafe: bool | None = strawberry.field(
         default=None, description="Whether requests may have methods that change something (POST, PUT, PATCH, DELETE)."
     )

@@ -22,7 +22,7 @@ from domain.login import Login, LoginKind, identified, token_request
 from domain.request import Request
 from domain.template import Encoding, Reference, ReferenceKind
 from tests.generator import Generator
-from tests.sites import serving
+from tests.sites import Asked, serving
 from tests.waiting import eventually_sync
 
 CONSTANT = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=3, duration=3, graceful_stop=1)
@@ -58,6 +58,26 @@ def test_the_figures_are_those_of_k6(tmp_path: Path, address: str) -> None:
     starts = sorted({window.start for window in scenario})
     assert 3 <= len(starts) <= 5 and starts == list(range(starts[0], starts[-1] + 1))
     assert (generator.output / "script.js").read_text() == script(address)
+
+
+def hanging(asked: Asked) -> bytes:
+    """An answer that comes too late for every test here."""
+    time.sleep(4)
+    return b"{}"
+
+
+@pytest.mark.parametrize(("timeout", "failed", "interrupted"), [(0.5, True, 0), (30.0, False, 3)])
+def test_what_never_answers_has_failed_after_its_timeout_or_is_told_as_interrupted(
+    tmp_path: Path, timeout: float, failed: bool, interrupted: int
+) -> None:
+    with serving({"/": hanging}) as site:
+        generator = Generator(tmp_path, script(site.address, timeout=timeout))
+        code, output = generator.end()
+    assert code == 0 and "TOTAL RESULTS" in output and "running (" not in output
+    assert generator.summary["interrupted"] == interrupted
+    windows = generator.windows.values()
+    assert (sum(window.failed for window in windows) >= 3) == failed
+    assert all(window.times.least > 400 for window in windows if window.requests)
 
 
 @pytest.mark.parametrize("ahead", [86_400, -3_600])

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from graphql import OperationDefinitionNode, build_schema, parse, validate
 from starlette.applications import Starlette
 
 from app.graphiql import Example, GraphiQL, GraphiQLConfig
+from app.kit_examples import kit_examples
+from app.load_test_examples import load_test_examples
 from gql.transport import create_graphql_app
 from scripts.build_web import ROOT, fingerprint, is_recent
 from tests.api.toy_schema import World, toy_schema
 
 CONFIG = GraphiQLConfig(tabs=[Example("query A { viewer }", {"a": 1})], headers={"Authorization": "Bearer ann"}, notice="a demo")
+EXAMPLES = (*kit_examples(None), *load_test_examples(None))
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
 
 
@@ -88,6 +92,29 @@ async def test_the_demo_token_goes_to_this_machines_own_page_alone(dist: Path) -
             assert proxied.json()["headers"] == {}, header
     async with visitor(dist, host="rebound.example") as client:
         assert (await client.get("/graphiql/config.json")).json()["headers"] == {}
+
+
+def operation_of(example: Example) -> OperationDefinitionNode:
+    (operation,) = parse(example.query).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    return operation
+
+
+def name_of(example: Example) -> str:
+    operation = operation_of(example)
+    return operation.name.value if operation.name else ""
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+def test_each_tab_shows_an_operation_of_the_schema_with_its_variables(example: Example) -> None:
+    schema = build_schema((ROOT / "schema.graphql").read_text("utf-8"))
+    assert validate(schema, parse(example.query)) == []
+    assert {each.variable.name.value for each in operation_of(example).variable_definitions or ()} == set(example.variables)
+
+
+def test_tabs_have_names_of_their_own() -> None:
+    names = [name_of(each) for each in EXAMPLES]
+    assert all(names) and len(set(names)) == len(names) == 16
 
 
 def test_lock_files_name_no_registry() -> None:

@@ -1,14 +1,15 @@
 """What a run that has not ended needs can't be archived, also not at the very moment of its start."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from domain.load_test_run import RunStatus
 from tests.api.hostile import fingerprint
-from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
-from tests.api.test_load_test import analysed, created, load_test
+from tests.api.in_process import BOTH_DATABASES, ERROR, Plog, serving
+from tests.api.test_load_test import CONSTANT, analysed, created, load_test, scenario
 from tests.api.test_load_test_report import RUNS, START, STOP
 from tests.factories import queued_run
 
@@ -111,3 +112,14 @@ async def test_of_starts_and_an_archiving_at_once_either_is_refused(plog: Plog, 
         assert len(runs) == 8 and set(archived["runIds"]) <= runs
     else:
         assert not runs, "nothing that was archived is put under load"
+
+
+async def test_what_asks_for_more_than_is_allowed_by_now_is_not_started(tmp_path: Path) -> None:
+    async with serving(tmp_path / "plog") as plog:
+        made = await created(plog, await analysed(plog), load_test(scenario(executor={**CONSTANT, "vus": 5, "duration": 90})))
+        assert "run" in await plog.answer(START, id=made["id"])
+    for changed in ({"max_minutes": 1}, {"max_vus": 4}):
+        async with serving(tmp_path / "plog", {"load_tests": {"capacity": 0, **changed}}) as plog:
+            refused = await plog.answer(START, id=made["id"])
+            assert [each["field"] for each in refused["problems"]] == ["id"] and "by now" in refused["message"]
+            assert (await plog.answer(RUNS))["totalCount"] == 1

@@ -11,6 +11,7 @@ import pytest
 
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_target import ANALYZE, add
+from tests.endurance import Tell
 from tests.sites import serving
 
 ENDPOINTS = 20_000
@@ -68,7 +69,7 @@ async def longest_pause() -> AsyncIterator[list[float]]:
 
 @pytest.mark.endurance
 @BOTH_DATABASES
-async def test_the_server_goes_on_answering_while_a_large_document_is_analysed(plog: Plog) -> None:
+async def test_the_server_goes_on_answering_while_a_large_document_is_analysed(plog: Plog, tell: Tell) -> None:
     with serving({"/o.json": large_document(0)}) as site:
         target = await add(plog, site.address + "/o.json")
         pauses: list[float] = []
@@ -77,7 +78,7 @@ async def test_the_server_goes_on_answering_while_a_large_document_is_analysed(p
             begun = time.perf_counter()
             async with longest_pause() as pause:
                 answer: dict[str, Any] = await plog.answer(ANALYZE, id=target["id"])
-            print(f"analysis {version + 1}: {time.perf_counter() - begun:.1f} s, longest pause {pause[0] * 1000:.0f} ms")
+            tell(f"analysis {version + 1}: {time.perf_counter() - begun:.1f} s, longest pause {pause[0] * 1000:.0f} ms")
             pauses += pause
     analysis = answer["target"]["analysis"]
     assert (analysis["endpointCount"], len(analysis["drift"]["changed"])) == (ENDPOINTS, ENDPOINTS // 10)

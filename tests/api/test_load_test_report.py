@@ -12,8 +12,11 @@ from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.metric_window import MetricWindow
+from persistence.repositories.load_test_run import LoadTestRunRepository
+from resolvers import load_test_run
+from resolvers.load_test import load_plan
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
-from tests.api.test_load_test import analysed, created, load_test
+from tests.api.test_load_test import ARCHIVE, UPDATE, analysed, created, load_test
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 START = f"""mutation ($id: ID!, $expected: Int, $key: String) {{
@@ -188,3 +191,56 @@ async def test_a_target_is_claimed_by_so_many_runs_and_no_more(plog: Plog, limit
     async with database.snapshot() as work:
         mine = await work.load_test_runs.claimed_by("r")
     assert [(run.id, run.status) for run in mine] == [(run.id, RunStatus.STARTING) for run in waiting[:limit]]
+
+
+async def test_a_start_that_was_overtaken_begins_anew_with_its_key(plog: Plog, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await created(plog, await analysed(plog), load_test())
+
+    async def overtaken(*given: Any) -> Any:
+        monkeypatch.setattr(load_test_run, "load_plan", load_plan)
+        changed = await plog.answer(UPDATE, id=made["id"], input=load_test(title="another"))
+        assert changed["__typename"] == "LoadTestPayload"
+        return await load_plan(*given)
+
+    monkeypatch.setattr(load_test_run, "load_plan", overtaken)
+    first = await plog.answer(START, id=made["id"], key="k")
+    assert first["__typename"] == "LoadTestRunPayload", first
+    assert await plog.answer(START, id=made["id"], key="k") == first
+    found = (await plog.answer("{ loadTestRuns { nodes { title loadTestVersion } } }"))["nodes"]
+    assert found == [{"title": "another", "loadTestVersion": 2}]
+
+
+async def test_a_stop_that_was_overtaken_stops_all_the_same(plog: Plog, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = await started(plog)
+    change = LoadTestRunRepository.change
+
+    async def overtaken(*_given: Any) -> None:
+        monkeypatch.setattr(LoadTestRunRepository, "change", change)
+
+    monkeypatch.setattr(LoadTestRunRepository, "change", overtaken)
+    stopped = await plog.answer(STOP, id=run.id, key="k")
+    assert stopped["run"]["status"] == "ABORTED"
+    assert await plog.answer(STOP, id=run.id, key="k") == stopped
+
+
+async def test_the_repeat_of_a_start_is_its_run_though_nothing_could_be_started_now(plog: Plog) -> None:
+    made = await created(plog, await analysed(plog), load_test())
+    first = (await plog.answer(START, id=made["id"], key="k"))["run"]
+    await plog.answer(STOP, id=first["id"])
+    await plog.answer(ARCHIVE, id=made["id"])
+    again = (await plog.answer(START, id=made["id"], key="k"))["run"]
+    assert (again["id"], again["status"]) == (first["id"], "ABORTED")
+
+
+async def test_reports_that_were_overtaken_are_taken_in_all_the_same(plog: Plog, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = await started(plog)
+    take_in = LoadTestRunRepository.take_in
+
+    async def overtaken(*_given: Any) -> bool:
+        monkeypatch.setattr(LoadTestRunRepository, "take_in", take_in)
+        return False
+
+    monkeypatch.setattr(LoadTestRunRepository, "take_in", overtaken)
+    answer = await run.report(window(1, 1000, 10.0), key="k")
+    assert [each["state"] for each in answer["results"]] == ["RECORDED"]
+    assert (await run.read())["metrics"][0]["requests"] == [1], "what is said to be recorded is there"

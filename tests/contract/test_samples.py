@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,10 +13,10 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from adapters.samples import influx as influx_samples
 from adapters.samples.bucket import BucketRefused, InfluxBucket
 from adapters.samples.embedded import EmbeddedSamples
 from adapters.samples.influx import COUNTED, InfluxSamples
-from adapters.samples.k6_influx import K6InfluxSamples
 from domain.endpoint import Method
 from domain.errors import Unavailable
 from domain.executor import Executor, ExecutorKind
@@ -45,8 +46,7 @@ NAMES = (
 )
 
 
-FEEDS = pytest.mark.parametrize("feed", [InfluxSamples, K6InfluxSamples])
-Feed = Callable[[InfluxBucket], InfluxSamples | K6InfluxSamples]
+FEEDS = pytest.mark.parametrize("is_fed_by_k6", [False, True])
 
 
 def opened(server: InfluxServer, **given: Any) -> InfluxBucket:
@@ -60,7 +60,7 @@ async def samples(request: pytest.FixtureRequest) -> AsyncIterator[Samples]:
         yield EmbeddedSamples()
         return
     async with opened(request.getfixturevalue("influx")) as bucket:
-        yield K6InfluxSamples(bucket) if request.param == "k6" else InfluxSamples(bucket)
+        yield InfluxSamples(bucket, is_fed_by_k6=request.param == "k6")
 
 
 def of_path(site: Site, path: str, rate: int, duration: int) -> ScriptScenario:
@@ -85,6 +85,17 @@ def told(run: LoadTestRun, count: int = 4) -> list[MetricWindow]:
     return [*found, empty, replace(empty, start=empty.start + 5, vus=None, max_vus=None)]
 
 
+async def taken(samples: Samples, run: LoadTestRun, given: Sequence[MetricWindow]) -> list[MetricWindow]:
+    """What is to be kept of all windows, told again and again as the shim does."""
+    found: list[MetricWindow] = []
+    while given:
+        part = await samples.take(run, given)
+        assert part, "at least one"
+        found += chain.from_iterable(part)
+        given = given[len(part) :]
+    return found
+
+
 async def test_a_run_of_k6_comes_out_as_k6_counts_it(samples: Samples, run: LoadTestRun, tmp_path: Path) -> None:
     with serving({"/": b"{}", "/bad": 500}) as site:
         scenarios = [of_path(site, "/", rate=150, duration=4), of_path(site, "/bad", rate=30, duration=2)]
@@ -92,7 +103,7 @@ async def test_a_run_of_k6_comes_out_as_k6_counts_it(samples: Samples, run: Load
         code, output = await asyncio.to_thread(generator.end)
     assert code == 0, output
     run = replace(run, window_seconds=1)
-    windows = {(each.start, each.scenario): each for each in await samples.take(run, generator.told)}
+    windows = {(each.start, each.scenario): each for each in await taken(samples, run, generator.told)}
     metrics, found = generator.summary["metrics"], list(windows.values())
     times = Histogram.merged(each.times for each in found)
     assert times.count == sum(each.requests for each in found) == metrics["http_reqs"]["count"] >= 600
@@ -105,16 +116,15 @@ async def test_a_run_of_k6_comes_out_as_k6_counts_it(samples: Samples, run: Load
     assert {each.scenario for each in found} == {"s1", "s2", SET_UP}
     gauges = [(each.vus, each.max_vus) for each in found if each.scenario == SET_UP]
     assert max(each[1] or 0 for each in gauges) == metrics["vus_max"]["max"] and all(vus is not None for vus, _ in gauges[1:-1])
-    again = {(each.start, each.scenario): each for each in await samples.take(run, generator.told[-2:])}
-    assert again and again.items() <= windows.items(), "again"
+    again = {(each.start, each.scenario): each for each in await taken(samples, run, generator.told)}
+    assert again == windows, "again"
     assert await samples.take(run, []) == []
 
 
-@pytest.mark.parametrize("samples", ["embedded", "influx"], indirect=True)
-async def test_windows_come_out_as_they_were_told(samples: Samples, run: LoadTestRun) -> None:
+async def test_windows_with_figures_come_out_as_they_were_told(samples: Samples, run: LoadTestRun) -> None:
     given = told(run)
-    assert await samples.take(run, given) == given
-    assert await samples.take(run, given) == given, "again"
+    assert await samples.take(run, given) == [[each] for each in given]
+    assert await samples.take(run, given) == [[each] for each in given], "again"
     assert await samples.take(run, []) == []
 
 
@@ -165,9 +175,9 @@ async def test_dashboards_find_the_figures_of_each_window(influx: InfluxServer, 
 
 
 @FEEDS
-async def test_an_influxdb_that_does_not_answer_is_noticed(feed: Feed, influx: InfluxServer, run: LoadTestRun) -> None:
+async def test_an_influxdb_that_does_not_answer_is_noticed(is_fed_by_k6: bool, influx: InfluxServer, run: LoadTestRun) -> None:
     async with opened(influx, timeout_seconds=0.5) as bucket:
-        samples = feed(bucket)
+        samples = InfluxSamples(bucket, is_fed_by_k6=is_fed_by_k6)
         influx.pause()
         try:
             with pytest.raises(Unavailable, match="InfluxDB"):
@@ -185,9 +195,26 @@ async def test_an_influxdb_that_does_not_answer_is_noticed(feed: Feed, influx: I
     [({"token": "wrong"}, "TOKEN"), ({"token": ""}, "TOKEN"), ({"org": "nobody"}, "ORG"), ({"name": "none"}, "BUCKET")],
 )
 async def test_what_influxdb_refuses_is_named_at_the_start(
-    feed: Feed, influx: InfluxServer, given: dict[str, str], setting: str
+    is_fed_by_k6: bool, influx: InfluxServer, given: dict[str, str], setting: str
 ) -> None:
     async with opened(influx, **given) as bucket:
         with pytest.raises(BucketRefused) as refused:
-            await feed(bucket).check()
+            await InfluxSamples(bucket, is_fed_by_k6=is_fed_by_k6).check()
     assert refused.value.setting == setting
+
+
+async def test_what_takes_too_long_to_read_is_read_in_parts(
+    influx: InfluxServer, run: LoadTestRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(influx_samples, "ENOUGH_SECONDS", 0.0)
+    elsewhere = [MetricWindow(start, SET_UP, 1, is_elsewhere=True) for start in range(1000, 1100, 5)]
+    async with opened(influx) as bucket:
+        samples = InfluxSamples(bucket)
+        given = [*elsewhere[:1], *told(run)[:2], *elsewhere]
+        assert await samples.take(run, given) == [[], *([each] for each in told(run)[:2])] + [[]] * 4
+        assert await taken(samples, run, [*reversed(elsewhere)]) == []
+
+
+async def test_a_server_without_influxdb_says_that_figures_are_there(run: LoadTestRun) -> None:
+    with pytest.raises(Unavailable, match="PLOG_INFLUXDB__URL"):
+        await EmbeddedSamples().take(run, [MetricWindow(1000, SET_UP, 1, is_elsewhere=True)])

@@ -81,7 +81,7 @@ class PlogServer:
         """Start the server and wait until it is ready; one that does not get ready is ended."""
         await asyncio.to_thread(self._spawn)
         try:
-            await eventually(self._is_ready, deadline=60)
+            await eventually(self._is_ready, deadline=120)
         except AssertionError:
             await self.stop()
             raise

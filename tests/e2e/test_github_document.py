@@ -1,7 +1,6 @@
 """GitHub's own OpenAPI document, 13 MB: analysed in seconds by a server of its own, and load tests made of its endpoints."""
 
 import json
-import os
 import random
 import time
 from collections.abc import AsyncIterator
@@ -13,10 +12,10 @@ import pytest
 from tests.api.node_programs import github_document
 from tests.e2e.server import PlogServer
 from tests.e2e.test_load_test_run import target
+from tests.endurance import SHARE, Tell
 from tests.k6 import inspect
 from tests.sites import serving
 
-SHARE = float(os.environ.get("PLOG_ENDURANCE", "0.1"))
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 SEED = 4
 ENDPOINTS = 200
@@ -51,7 +50,7 @@ def load_test(endpoints: list[str], server: str) -> dict[str, Any]:
 
 
 @pytest.mark.endurance
-async def test_githubs_document_is_analysed_and_k6_reads_the_scripts_of_its_endpoints(server: PlogServer) -> None:
+async def test_githubs_document_is_analysed_and_k6_reads_the_scripts_of_its_endpoints(server: PlogServer, tell: Tell) -> None:
     """200 endpoints chosen by seed; all of them where the endurance tests run in full."""
     text = github_document().read_text("utf-8")
     # Without those that are served elsewhere, which a load test of this target refuses.
@@ -68,7 +67,7 @@ async def test_githubs_document_is_analysed_and_k6_reads_the_scripts_of_its_endp
         begun = time.monotonic()
         of = await target(server, f"{site.address}/api.github.com.json")
         seconds, memory = time.monotonic() - begun, peak_memory(server.pid)
-    print(f"{len(keys)} endpoints in {seconds:.1f} s; memory {before // 10**6} MB before, {memory // 10**6} MB at the peak")
+    tell(f"{len(keys)} endpoints in {seconds:.1f} s; memory {before // 10**6} MB before, {memory // 10**6} MB at the peak")
     assert seconds < MOST_SECONDS and memory < MOST_MEMORY
     for start in range(0, len(chosen), PER_SCRIPT):
         wanted = chosen[start : start + PER_SCRIPT]
@@ -76,3 +75,4 @@ async def test_githubs_document_is_analysed_and_k6_reads_the_scripts_of_its_endp
         assert preview["problems"] == []
         assert [each["name"] for each in preview["scenarios"][0]["requests"]] == wanted
         assert (await inspect(preview["script"]))["scenarios"]["s1"]["executor"] == "constant-vus"
+    tell(f"scripts for {len(chosen)} endpoints, {PER_SCRIPT} in each, all read by `k6 inspect`")

@@ -13,7 +13,7 @@ from domain.load_test_run import RunStatus
 from domain.long_run import independent_count, spread_of_mean
 from domain.run_figure import RunFigure
 from domain.window_sample import MeasuredRun
-from tests.endurance import SHARE
+from tests.endurance import SHARE, Tell
 from tests.synthetic_runs import (
     STEADY,
     Truth,
@@ -213,16 +213,20 @@ def test_a_known_shift_is_found() -> None:
     check_detection(30)
 
 
+def rates(by_figure: dict[str, float]) -> str:
+    return ", ".join(f"{figure} {rate:.1%}" for figure, rate in by_figure.items())
+
+
 @pytest.mark.endurance
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("is_ramp", [False, True])
 @pytest.mark.parametrize("memory", [0.0, 0.5, 0.8])
 @pytest.mark.parametrize("count", [10, 14, 62, 200])
-def test_false_alarms_in_full(count: int, memory: float, is_ramp: bool) -> None:
-    print(count, memory, is_ramp, check_false_alarms(max(30, round(300 * SHARE)), count, memory, is_ramp=is_ramp))
+def test_false_alarms_in_full(count: int, memory: float, is_ramp: bool, tell: Tell) -> None:
+    tell(rates(check_false_alarms(max(30, round(300 * SHARE)), count, memory, is_ramp=is_ramp)))
 
 
 @pytest.mark.endurance
 @pytest.mark.timeout(1800)
-def test_detection_in_full() -> None:
-    print(check_detection(max(30, round(300 * SHARE))))
+def test_detection_in_full(tell: Tell) -> None:
+    tell(rates(check_detection(max(30, round(300 * SHARE)))))

@@ -5,7 +5,7 @@ import pytest
 
 from domain.error_burst import ErrorBurst, error_bursts
 from domain.long_run import Values
-from tests.endurance import SHARE
+from tests.endurance import SHARE, Tell
 from tests.synthetic_runs import at_most, lasting_noise
 
 REQUESTS = 500
@@ -87,9 +87,9 @@ def test_few_misses(scatter: float) -> None:
 @pytest.mark.parametrize("scatter", [0.0, 0.3])
 @pytest.mark.parametrize("rate", [0.0005, 0.01, 0.1])
 @pytest.mark.parametrize("windows", [12, 60, 720])
-def test_rates_in_full(windows: int, rate: float, scatter: float) -> None:
+def test_rates_in_full(windows: int, rate: float, scatter: float, tell: Tell) -> None:
     trials = max(10, round((1000 if windows < 720 else 60) * SHARE))
     alarms, hits = false_alarms(trials, windows, rate, scatter), detection(trials, windows, rate, scatter)
-    print(windows, rate, scatter, alarms, hits)
+    tell(f"alarms {alarms}, found {hits}")
     assert at_most(round(alarms * trials), trials, 0.03 if not scatter else 0.1 if windows < 720 else 0.2), alarms
     assert hits >= (0.95 if rate > 0.001 else 0.1), hits

@@ -12,7 +12,7 @@ from domain.load_test_run import RunStatus
 from domain.metric_window import MetricWindow
 from domain.resource_peak import ResourceColumn, resource_findings
 from domain.window_sample import MeasuredRun
-from tests.endurance import SHARE
+from tests.endurance import SHARE, Tell
 from tests.synthetic_runs import (
     AT,
     BEGIN,
@@ -192,5 +192,5 @@ def test_few_alarms_where_nothing_is_wrong() -> None:
 @pytest.mark.endurance
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("count", [20, 60, 200])
-def test_false_alarms_in_full(count: int) -> None:
-    print(count, check_false_alarms(max(40, round(400 * SHARE)), count))
+def test_false_alarms_in_full(count: int, tell: Tell) -> None:
+    tell(str(check_false_alarms(max(40, round(400 * SHARE)), count)))

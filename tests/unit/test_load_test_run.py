@@ -126,8 +126,8 @@ def test_the_first_that_applies_is_the_verdict(
 @pytest.mark.parametrize(
     ("kind", "done", "expected"),
     [
-        (ExecutorKind.CONSTANT_ARRIVAL_RATE, 93, RunStatus.PASSED),  # 5 missed, 2 interrupted
-        (ExecutorKind.CONSTANT_ARRIVAL_RATE, 92, RunStatus.INVALID),
+        (ExecutorKind.CONSTANT_ARRIVAL_RATE, 94, RunStatus.PASSED),  # 5 missed, 2 interrupted
+        (ExecutorKind.CONSTANT_ARRIVAL_RATE, 93, RunStatus.INVALID),
         (ExecutorKind.RAMPING_ARRIVAL_RATE, 92, RunStatus.INVALID),
         (ExecutorKind.SHARED_ITERATIONS, 10, RunStatus.PASSED),
     ],
@@ -139,7 +139,7 @@ def test_an_arrival_rate_that_was_not_reached_makes_a_run_invalid(kind: Executor
     scenario = replace(DEFINITION.scenarios[0], executor=executor)
     subject = replace(run(metrics=metrics()), definition=replace(DEFINITION, scenarios=(scenario,)))
     found, message = verdict(subject, DONE, Counts(requests=10, iterations={"s1": done}))
-    assert found is expected and (f"{done} of 100 iterations of 'größe'" in message) is (expected is RunStatus.INVALID)
+    assert found is expected and (f"{done} of 10" in message) is (expected is RunStatus.INVALID)
 
 
 def test_figures_stand_beside_those_of_k6() -> None:
@@ -177,6 +177,22 @@ def test_iterations_for_which_the_time_was_too_short_do_not_saturate_the_generat
     executor = replace(EXECUTOR, kind=kind, iterations=20, duration=2.0)
     found = judged(executor, Counts(requests=4, dropped={"s1": 16}))
     assert found == (RunStatus.PASSED, "All thresholds were met. 16 iterations of 'größe' did not begin within its maxDuration.")
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "expected"), [(None, RunStatus.PASSED), (0, RunStatus.PASSED), (5, RunStatus.PASSED), (6, RunStatus.INVALID)]
+)
+def test_many_requests_that_never_ended_make_a_run_invalid(interrupted: int | None, expected: RunStatus) -> None:
+    subject = run(metrics=metrics(100) | MET, interrupted=interrupted)
+    found, message = verdict(subject, DONE, Counts(requests=100))
+    assert found is expected and (f"{interrupted} iterations were interrupted" in message) is (expected is RunStatus.INVALID)
+
+
+def test_only_what_was_interrupted_is_forgiven_where_k6_says_how_many() -> None:
+    executor = Executor(kind=ExecutorKind.CONSTANT_ARRIVAL_RATE, rate=10, duration=10, vus=400, max_vus=400)
+    scenarios = (replace(DEFINITION.scenarios[0], executor=executor),)
+    subject = replace(run(metrics=metrics(50), interrupted=1), definition=replace(DEFINITION, scenarios=scenarios))
+    assert verdict(subject, DONE, Counts(requests=50, iterations={"s1": 50}))[0] is RunStatus.INVALID
 
 
 def test_a_threshold_without_samples_is_neither_met_nor_missed() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from domain.long_run import Values
 from domain.saturation import Saturation, can_tell, saturation
-from tests.endurance import SHARE
+from tests.endurance import SHARE, Tell
 from tests.synthetic_runs import at_most, lasting_noise
 
 MOST = 200.0
@@ -90,6 +90,6 @@ def test_few_alarms_without_a_knee_and_few_misses_with_one(windows: int) -> None
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("memory", [0.0, 0.5, 0.8])
 @pytest.mark.parametrize("windows", [24, 60, 200])
-def test_rates_in_full(windows: int, memory: float) -> None:
+def test_rates_in_full(windows: int, memory: float, tell: Tell) -> None:
     trials = max(100, round(2000 * SHARE))
-    print(windows, memory, check_false_alarms(trials, windows, memory), check_detection(trials, windows, memory))
+    tell(f"alarms {check_false_alarms(trials, windows, memory)}, found {check_detection(trials, windows, memory)}")
