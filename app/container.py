@@ -34,7 +34,7 @@ from app.identity import open_local_issuer, open_verifier, read_keys
 from app.settings import InfluxdbFeed, Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
 from controllers.housekeeping import Housekeeping
-from controllers.job_reconciler import JobReconciler, ReconcilerSettings
+from controllers.job_reconciler import JobReconciler, JobReconcilerSettings
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
 from controllers.resource_watcher import ResourceWatcher
 from domain.errors import Unavailable
@@ -252,7 +252,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             services=services,
             live=LiveKits(database, bus),
             live_load_tests=LiveLoadTests(database, bus),
-            reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _reconciler(settings)),
+            reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _job_reconciler(settings)),
             load_tests=LoadTestReconciler(
                 services, load_runner, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
             ),
@@ -283,23 +283,24 @@ def _open_runner(settings: Settings, folder: str) -> ProcessRunner:
 
 def _load_test_reconciler(settings: Settings) -> LoadTestReconcilerSettings:
     return LoadTestReconcilerSettings(
-        interval_seconds=settings.scheduler.jobs_seconds,
-        capacity=settings.load_tests.capacity,
-        runs_per_target=settings.load_tests.runs_per_target,
-        lost_after_seconds=settings.runner.lost_after_seconds,
-        heartbeat_seconds=min(3.0, settings.runner.lost_after_seconds / 3),
+        **_rhythm(settings), capacity=settings.load_tests.capacity, runs_per_target=settings.load_tests.runs_per_target
     )
 
 
-def _reconciler(settings: Settings) -> ReconcilerSettings:
-    return ReconcilerSettings(
-        interval_seconds=settings.scheduler.jobs_seconds,
-        patience_seconds=min(1.0, settings.runner.lost_after_seconds / 10),
-        capacity=settings.runner.capacity,
-        cancel_grace_seconds=settings.runner.cancel_grace_seconds,
-        lost_after_seconds=settings.runner.lost_after_seconds,
-        heartbeat_seconds=min(3.0, settings.runner.lost_after_seconds / 3),
+def _job_reconciler(settings: Settings) -> JobReconcilerSettings:
+    return JobReconcilerSettings(
+        **_rhythm(settings), capacity=settings.runner.capacity, cancel_grace_seconds=settings.runner.cancel_grace_seconds
     )
+
+
+def _rhythm(settings: Settings) -> dict[str, float]:
+    lost = settings.runner.lost_after_seconds
+    return {
+        "interval_seconds": settings.scheduler.jobs_seconds,
+        "patience_seconds": min(1.0, lost / 10),
+        "heartbeat_seconds": min(3.0, lost / 3),
+        "lost_after_seconds": lost,
+    }
 
 
 @asynccontextmanager

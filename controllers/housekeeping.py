@@ -7,7 +7,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from controllers.attempts import guarded
+from controllers.reconciler import guarded
 from domain.errors import Unavailable
 from domain.load_test_run import LoadTestRun
 from resolvers.load_test_run import tell

@@ -2,146 +2,88 @@
 
 As the job reconciler: each step can be repeated, a run is claimed in the database before anything is started, what is started is
 named by its run, and a run is judged only when its generator has ended and all that it reported was taken in. A load generator
-is never started twice, and a server that stops leaves it running: the next one takes it up again.
+is never started twice, and a server that stops or dies leaves it running: back, it takes the run up again.
 """
 
-import asyncio
 import logging
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from controllers.attempts import copy_log, guarded
-from domain.attempt import AttemptKey, Ending
-from domain.errors import SecretUnavailable, Unavailable
-from domain.live import Topic
+from controllers.reconciler import ACTOR, Reconciler, ReconcilerSettings, Steps, guarded
+from domain.attempt import AttemptKey, Cause, Ending
+from domain.errors import SecretUnavailable
 from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus, verdict
-from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
 from resolvers.load_generator import STOP_GRACE_SECONDS, TOKEN_LIFETIME, generator_token, launch_order
 from resolvers.load_test_run import figures_of_run, tell
 from resolvers.secret import values_of_secrets
-from resolvers.services import Services
 
 log = logging.getLogger(__name__)
-ACTOR = "runner"
 STOPPED_BY_HAND = "The server was stopped by hand."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadTestReconcilerSettings:
-    """How often to look, how many runs go on at once here and on one target, and when a silent runner counts as lost.
+class LoadTestReconcilerSettings(ReconcilerSettings):
+    """How many runs go on at once on one target, whichever servers run them."""
 
-    The reports of a stopped run are given up after `reports_patience_seconds` in which none came.
-    """
-
-    interval_seconds: float = 1.0
-    capacity: int = 1
+    interrupt_grace_seconds: float = STOP_GRACE_SECONDS
     runs_per_target: int = 1
-    heartbeat_seconds: float = 3.0
-    lost_after_seconds: float = 30.0
-    reports_patience_seconds: float = 30.0
 
 
-class LoadTestReconciler:
-    """The loop of one runner of load generators. `host` is where it runs, for people to read."""
+class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
+    """The loop of one runner of load generators; of those that are interrupted the figures so far stay."""
 
-    def __init__(self, services: Services, runner: Runner, kind: str, host: str, settings: LoadTestReconcilerSettings) -> None:
-        self._services = services
-        self._runner = runner
-        self._kind = kind
-        self._host = host
-        self._settings = settings
-        self._last_heartbeat = -settings.heartbeat_seconds
-        self._access_given: dict[int, datetime] = {}
-        self._heard: dict[int, tuple[int, float]] = {}
-        self._is_leaving = False
-        self._round = asyncio.Lock()
+    name = "load test reconciler"
+    end_reason = EndReason.CANCELLED
+    token_lifetime = TOKEN_LIFETIME
 
-    async def run(self) -> None:
-        """Look whenever something has changed, and at least once an interval, until cancelled."""
-        async with self._services.bus.subscribe(Topic.RUNNER) as notices:
-            woken = asyncio.ensure_future(anext(notices))
-            try:
-                while True:
-                    await self.run_once()
-                    await asyncio.wait({woken}, timeout=self._settings.interval_seconds)
-                    if woken.done():
-                        woken.result()
-                        woken = asyncio.ensure_future(anext(notices))
-            finally:
-                woken.cancel()
-
-    async def run_once(self) -> None:
-        """One round; the fault of one run keeps no other waiting."""
-        async with self._round:
-            try:
-                await self._heartbeat()
-                await self._judge_lost()
-                runs = await self._claimed()
-                await self._look_after(runs)
-                await self._clear_away({run.key for run in runs})
-                if not self._is_leaving:
-                    await self._claim_more(len(runs))
-            except Unavailable as error:
-                log.warning("the load test reconciler has to wait: %s", error)
-            except Exception:
-                log.exception("a round of the load test reconciler failed; the next one begins anew")
-
-    async def interrupt(self, deadline_seconds: float) -> None:
-        """End this runner's load tests because the server goes away by a person's wish; their figures so far stay."""
-        self._is_leaving = True
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                while runs := await self._claimed():
-                    for run in runs:
-                        await guarded(run.key, self._stop(run))
-                    await self.run_once()
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            log.warning("not all load tests were judged within %g s; the next server does the rest", deadline_seconds)
-        except Unavailable as error:
-            log.warning("load tests were asked to end, and the next server judges them: %s", error)
-
-    async def _stop(self, run: LoadTestRun) -> None:
-        if run.status in (RunStatus.STARTING, RunStatus.RUNNING):
-            await self._change(run, RunStatus.STOPPING, STOPPED_BY_HAND)
-        await self._runner.end(run.key, EndReason.CANCELLED, STOP_GRACE_SECONDS)
-
-    async def _heartbeat(self) -> None:
-        if time.monotonic() - self._last_heartbeat < self._settings.heartbeat_seconds:
-            return
-        async with self._services.database.transaction() as work:
-            await work.attempts.heartbeat(self._runner.id, self._kind, self._host, await work.kits.now())
-        self._last_heartbeat = time.monotonic()
-
-    async def _claimed(self) -> Sequence[LoadTestRun]:
+    async def _held(self) -> Sequence[LoadTestRun]:
         async with self._services.database.snapshot() as work:
             return await work.load_test_runs.claimed_by(self._runner.id)
 
-    async def _judge_lost(self) -> None:
-        """Judge the runs of runners that have fallen silent; any server may do it, the first one does."""
+    def _token(self, held: LoadTestRun) -> str:
+        return generator_token(self._services, held)
+
+    async def _settle_unheld(self) -> None:
+        """Miss the runs of other runners that have fallen silent, and judge those whose generators must have ended meanwhile.
+
+        Any server may do it, the first one does. Until then a run is its server's to take up again: its load may go on.
+        """
         silence = timedelta(seconds=self._settings.lost_after_seconds)
         async with self._services.database.snapshot() as work:
-            lost = await work.load_test_runs.of_lost_runners(silence, await work.kits.now())
-        for run in lost:
-            message = f"The server that ran it has not been heard of for {silence.total_seconds():.0f} s."
-            await guarded(run.key, self._change(run, RunStatus.ERROR, message))
+            now = await work.kits.now()
+            silent = await work.load_test_runs.of_silent_runners(silence, now, self._runner.id)
+        for run, since in silent:
+            if run.latest_end + silence < now:
+                missed = f"The server that ran it has not been heard of since {since:%Y-%m-%d %H:%M:%S} UTC."
+                await guarded(run.key, self._change(run, RunStatus.ERROR, f"{run.message} {missed}".strip()))
+            elif run.unheard_since != since:
+                await guarded(run.key, self._miss(run, since))
 
-    async def _look_after(self, runs: Sequence[LoadTestRun]) -> None:
-        if not runs:
-            return
-        seen = await self._runner.observe([run.key for run in runs])
-        await asyncio.gather(*(guarded(run.key, self._close_gap(run, seen[run.key])) for run in runs))
+    async def _miss(self, run: LoadTestRun, since: datetime | None) -> None:
+        async with self._services.database.transaction() as work:
+            missed = await work.load_test_runs.miss(run, ACTOR, since)
+        if missed is not None:
+            await tell(self._services, missed)
+            log.warning("load test run", extra={"run": run.id, "reason": missed.told or "its server is heard of again"})
+
+    async def _steps(self, held: Sequence[LoadTestRun], seen: Mapping[AttemptKey, Observation]) -> Steps:
+        return {run.key: self._close_gap(run, seen[run.key]) for run in held}
 
     async def _close_gap(self, run: LoadTestRun, seen: Observation) -> None:
+        if run.unheard_since is not None:
+            await self._miss(run, None)
+            return
         if seen.presence is Presence.ABSENT:
             await self._without_generator(run)
             return
-        is_log_whole = await copy_log(self._services, self._runner, run.key)
+        is_log_whole = await self._copy_log(run.key)
         await self._renew_access(run)
-        if seen.presence is Presence.ALIVE:
+        was_interrupted = seen.ending is not None and seen.ending.cause is Cause.CANCELLED  # while the database was away
+        if run.status is not RunStatus.STOPPING and (self._is_leaving or was_interrupted):
+            await self._change(run, RunStatus.STOPPING, STOPPED_BY_HAND)
+        elif seen.presence is Presence.ALIVE:
             if run.status is RunStatus.STARTING:
                 await self._change(run, RunStatus.RUNNING)
             elif run.status is RunStatus.STOPPING:
@@ -171,18 +113,14 @@ class LoadTestReconciler:
         except LaunchFailed as error:
             await self._change(run, RunStatus.ERROR, f"The load generator could not be started: {error}")
         else:
-            self._access_given[run.id] = datetime.now(UTC)
+            self._memory(run.key).access_given = datetime.now(UTC)
             await self._change(run, RunStatus.RUNNING)
 
     def _has_all_reports(self, run: LoadTestRun, ending: Ending) -> bool:
         """Whether nothing is still to come; a run that was stopped is not waited for without end."""
         if run.last_sequence >= ending.reports:
             return True
-        before, at = self._heard.get(run.id, (-1, 0.0))
-        if run.last_sequence != before:
-            before, at = self._heard[run.id] = (run.last_sequence, time.monotonic())
-        is_overdue = time.monotonic() - at >= self._settings.reports_patience_seconds
-        return run.status is RunStatus.STOPPING and is_overdue
+        return run.status is RunStatus.STOPPING and self._is_overdue(run.key, run.last_sequence)
 
     async def _judge(self, run: LoadTestRun, ending: Ending) -> None:
         async with self._services.database.snapshot() as work:
@@ -208,37 +146,18 @@ class LoadTestReconciler:
             await tell(self._services, warned)
             log.warning("load test run nears its deadline", extra={"run": run.id})
 
-    async def _renew_access(self, run: LoadTestRun) -> None:
-        """Tell the generator where the server is: its address and keys may have changed since the launch, and tokens run out."""
-        now, given = datetime.now(UTC), self._access_given.get(run.id)
-        if given is None or now - given > TOKEN_LIFETIME / 2:
-            await self._runner.renew_access(run.key, self._services.public_url, generator_token(self._services, run))
-            self._access_given[run.id] = now
-
-    async def _clear_away(self, wanted: Collection[AttemptKey]) -> None:
-        """Remove what is here of runs that have their verdict."""
-        for key in set(await self._runner.present()) - set(wanted):
-            await guarded(key, self._remove(key))
-
-    async def _remove(self, key: AttemptKey) -> None:
-        await self._runner.forget(key)
-        if key in await self._runner.present() and (await self._runner.observe([key]))[key].presence is Presence.ALIVE:
-            await self._runner.end(key, EndReason.CANCELLED, 0.0)
-
-    async def _claim_more(self, claimed: int) -> None:
+    async def _claim_more(self, room: int) -> None:
         """Take the first runs that wait and whose target is not under load already."""
         async with self._services.database.snapshot() as work:
             busy = await work.load_test_runs.busy_targets()
             waiting = await work.load_test_runs.waiting()
+        mine: list[LoadTestRun] = []
         for run in waiting:
-            if claimed >= self._settings.capacity:
-                return
-            if busy.count(run.target_id) >= self._settings.runs_per_target:
-                continue
-            async with self._services.database.transaction() as work:
-                mine = await work.load_test_runs.claim(run, ACTOR, self._runner.id, self._settings.runs_per_target)
-            if mine is not None:
-                await tell(self._services, mine)
-                await guarded(mine.key, self._launch(mine))
-                busy.append(run.target_id)
-                claimed += 1
+            if len(mine) < room and busy.count(run.target_id) < self._settings.runs_per_target:
+                async with self._services.database.transaction() as work:
+                    claimed = await work.load_test_runs.claim(run, ACTOR, self._runner.id, self._settings.runs_per_target)
+                if claimed is not None:
+                    await tell(self._services, claimed)
+                    mine.append(claimed)
+                    busy.append(run.target_id)
+        await self._look_after(mine)

@@ -78,7 +78,8 @@ class LoadTestRun:
 
     `definition` and `document_sha256` are frozen at the start, and so is its script, which is read by itself. `last_sequence` is
     the number of the last report of its generator that was taken in. `deadline` is when its generator, if it still runs, is ended
-    for having taken too long, `warned_at` when it was told that this is near. `message` says why it ended as it did. `summary` is
+    for having taken too long, `warned_at` when it was told that this is near. `unheard_since` is when its server was last heard
+    of, where that is away; its load may go on meanwhile. `message` says why it ended as it did. `summary` is
     what k6 said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on. From
     `windows_removed_at` on nothing else of what it measured is there.
     """
@@ -101,6 +102,7 @@ class LoadTestRun:
     ended_at: datetime | None = None
     deadline: datetime | None = None
     warned_at: datetime | None = None
+    unheard_since: datetime | None = None
     windows_removed_at: datetime | None = None
     message: str = ""
     last_sequence: int = 0
@@ -126,6 +128,25 @@ class LoadTestRun:
     def warned(self, at: datetime) -> "LoadTestRun":
         """The run with that told, one version further."""
         return replace(self, version=self.version + 1, warned_at=at)
+
+    def unheard(self, since: datetime | None) -> "LoadTestRun":
+        """The run, one version further, with its server missed since then; None: heard of again."""
+        return replace(self, version=self.version + 1, unheard_since=since)
+
+    @property
+    def latest_end(self) -> datetime:
+        """When its generator ends at the latest, whatever becomes of its server; of a run that was claimed."""
+        return self.deadline or (self.started_at or self.updated_at) + timedelta(seconds=self.time_limit)
+
+    @property
+    def told(self) -> str:
+        """What people are told of it: its message, and how it stands while its server is away."""
+        if self.unheard_since is None:
+            return self.message
+        missed = f"The server that runs it has not been heard of since {self.unheard_since:%Y-%m-%d %H:%M:%S} UTC."
+        stop = " The stop reaches its load once that server is back." if self.status is RunStatus.STOPPING else ""
+        load = f" Its load may go on, until {self.latest_end:%Y-%m-%d %H:%M:%S} UTC at the latest."
+        return f"{self.message} {missed}{stop}{load}".strip()
 
     def without_windows(self, at: datetime) -> "LoadTestRun":
         """The run, one version further, as it stays when all that it measured window by window is removed."""
@@ -181,6 +202,7 @@ class LoadTestRun:
             started_at=self.started_at or (at if status is RunStatus.STARTING else None),
             ended_at=at if status in VERDICTS else None,
             deadline=at + timedelta(seconds=self.time_limit) if status is RunStatus.RUNNING else self.deadline,
+            unheard_since=None if status in VERDICTS else self.unheard_since,
             message=message or self.message,
         )
 

@@ -237,6 +237,10 @@ class LoadTestRunStore(Protocol):
         """Record that the run was warned of its deadline; None where it has changed since it was read."""
         ...
 
+    async def miss(self, run: LoadTestRun, actor: str, since: datetime | None) -> LoadTestRun | None:
+        """Record since when the run's server is missed, None: not any more; None where it has changed since it was read."""
+        ...
+
     async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
         """Runs that ended before then and still have something of what they measured, the first to end first."""
         ...
@@ -269,8 +273,8 @@ class LoadTestRunStore(Protocol):
         """The runs without a verdict that this runner looks after."""
         ...
 
-    async def of_lost_runners(self, silence: timedelta, now: datetime) -> list[LoadTestRun]:
-        """The runs without a verdict whose runner has not been heard of for that long."""
+    async def of_silent_runners(self, silence: timedelta, now: datetime, but: str) -> list[tuple[LoadTestRun, datetime]]:
+        """The runs without a verdict whose runner, another than `but`, was last heard of before that, each with when that was."""
         ...
 
     async def take_in(

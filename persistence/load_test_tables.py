@@ -157,6 +157,7 @@ load_test_run = Table(
     Column("ended_at", Instant),
     Column("deadline", Instant),
     Column("warned_at", Instant),
+    Column("unheard_since", Instant),
     Column("windows_removed_at", Instant),
     Column("cleared_at", Instant),
     Column("message", Text, nullable=False),

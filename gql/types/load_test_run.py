@@ -129,7 +129,9 @@ class K6Figure:
 class LoadTestRun(Node):
     number: int = strawberry.field(description="The short number that people quote.")
     status: RunStatus = strawberry.field(description="Where it stands, or its verdict.")
-    message: str = strawberry.field(description="Why it ended as it did; empty before.")
+    message: str = strawberry.field(
+        description="Why it ended as it did, or is stopped; how it stands where its server is away. Else empty."
+    )
     load_test_version: int = strawberry.field(description="The version of the load test that it was started with.")
     title: str = strawberry.field(description="The load test's title then.")
     server: str = strawberry.field(description="The base address that is called.")
@@ -138,7 +140,7 @@ class LoadTestRun(Node):
     window_seconds: int = strawberry.field(description="The length of a window of its figures.")
     actor: str = strawberry.field(description="The subject of the person who started it.")
     version: int = strawberry.field(
-        description="Grows by one with each change of its status, a warning, and the removal of its windows."
+        description="Grows by one with each change of its status, a warning, a silence of its server, the removal of its windows."
     )
     created_at: datetime = strawberry.field(description="When it was asked for.")
     updated_at: datetime = strawberry.field(description="When its status last changed.")
@@ -149,6 +151,12 @@ class LoadTestRun(Node):
     )
     warned_at: datetime | None = strawberry.field(
         description="When it was told that the deadline is near, `PLOG_LOAD_TESTS__WARNING_SECONDS` before; null: not (yet)."
+    )
+    unheard_since: datetime | None = strawberry.field(
+        description=(
+            "When the server that runs it was last heard of, where that is away for `PLOG_RUNNER__LOST_AFTER_SECONDS`; its load "
+            "may go on meanwhile, and the run is taken up again when that server is back. Null: it is there, or not needed."
+        )
     )
     windows_removed_at: datetime | None = strawberry.field(
         description=(
@@ -265,7 +273,7 @@ class LoadTestRun(Node):
             id=strawberry.ID(ids.encode("LoadTestRun", run.id)),
             number=run.id,
             status=run.status,
-            message=run.message,
+            message=run.told,
             load_test_version=run.load_test_version,
             title=definition.title,
             server=definition.server,
@@ -280,6 +288,7 @@ class LoadTestRun(Node):
             ended_at=run.ended_at,
             deadline=run.deadline,
             warned_at=run.warned_at,
+            unheard_since=run.unheard_since,
             windows_removed_at=run.windows_removed_at,
             k6_version=run.summary.get("k6"),
             k6_requests=run.k6_requests,

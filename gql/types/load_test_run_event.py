@@ -12,8 +12,8 @@ from gql.types.enums import RunStatus
 
 @strawberry.type(
     description=(
-        "Something that happened to a run: it came to another status, was warned of its deadline, or its windows were removed. "
-        "Events are never changed or removed."
+        "Something that happened to a run: it came to another status, was warned of its deadline, its server fell silent or "
+        "was heard of again, or its windows were removed. Events are never changed or removed."
     )
 )
 class LoadTestRunEvent:

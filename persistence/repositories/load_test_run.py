@@ -27,7 +27,8 @@ RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, ta
 RUNNER, TARGET, LOAD_TEST = shared.runner, tables.target, tables.load_test
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
 SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "cleared_at")]
-CHANGING = ("status", "version", "updated_at", "started_at", "ended_at", "deadline", "warned_at", "windows_removed_at", "message")
+TIMES = ("updated_at", "started_at", "ended_at", "deadline", "warned_at", "unheard_since", "windows_removed_at")
+CHANGING = ("status", "version", "message", *TIMES)
 FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
 COUNTED = ("requests", *FIGURES[1:])
 BATCH = 200
@@ -99,6 +100,11 @@ class LoadTestRunRepository(LoadTestRunStore):
         at = await clock(self._connection)
         return await self._store(run.warned(at), actor, at, f"It is ended at {run.deadline:%H:%M:%S} UTC if it has not by then.")
 
+    async def miss(self, run: LoadTestRun, actor: str, since: datetime | None) -> LoadTestRun | None:
+        changed = run.unheard(since)
+        message = "The server that runs it is heard of again." if since is None else changed.told
+        return await self._store(changed, actor, await clock(self._connection), message)
+
     async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
         query = select(*SHOWN).where(RUN.c.cleared_at.is_(None), RUN.c.ended_at < ended_before)
         return await self._runs(query.order_by(RUN.c.ended_at).limit(limit))
@@ -147,9 +153,11 @@ class LoadTestRunRepository(LoadTestRunStore):
         query = select(*SHOWN).where(RUN.c.runner_id == runner_id, RUN.c.ended_at.is_(None))
         return await self._runs(query.order_by(RUN.c.id))
 
-    async def of_lost_runners(self, silence: timedelta, now: datetime) -> list[LoadTestRun]:
-        query = select(*SHOWN).join(RUNNER, RUNNER.c.id == RUN.c.runner_id)
-        return await self._runs(query.where(RUN.c.ended_at.is_(None), RUNNER.c.heartbeat_at < now - silence))
+    async def of_silent_runners(self, silence: timedelta, now: datetime, but: str) -> list[tuple[LoadTestRun, datetime]]:
+        silent = select(RUN.c.id, RUNNER.c.heartbeat_at).join(RUNNER, RUNNER.c.id == RUN.c.runner_id)
+        silent = silent.where(RUN.c.ended_at.is_(None), RUNNER.c.heartbeat_at < now - silence, RUNNER.c.id != but)
+        heard = {row.id: row.heartbeat_at for row in await self._connection.execute(silent)}
+        return [(run, heard[run.id]) for run in (await self.get_many(list(heard))).values()] if heard else []
 
     async def take_in(
         self, run: LoadTestRun, last_sequence: int, windows: Sequence[MetricWindow], summary: Mapping[str, Any] | None

@@ -11,12 +11,27 @@ import pytest
 from app.client import Client
 from tests.e2e.server import RETRY, PlogServer
 from tests.e2e.test_kill import quick_document, started
+from tests.e2e.test_load_test_run import (
+    STOP,
+    VERDICTS,
+    check_figures,
+    load_test,
+    reaches,
+    read,
+    scenario,
+    site,
+    start,
+    target,
+)
 from tests.services import RedisServer
+from tests.sites import Site
 from tests.waiting import eventually
 
 STATE = "subscription ($id: ID!) { kitState(id: $id) { fromVersion toVersion isSnapshot kit { status } } }"
+UNHEARD = "query ($id: ID!) { loadTestRun(id: $id) { unheardSince } }"
 CANCEL = "mutation ($id: ID!) { kitCancel(id: $id) { ... on UserError { code message } } }"
 pytestmark = pytest.mark.timeout(240)
+__all__ = ["site"]
 Pair = tuple[PlogServer, PlogServer]
 
 
@@ -25,7 +40,11 @@ async def pair(tmp_path: Path, migrated_postgres_url: str, redis_server: RedisSe
     """Both run attempts; each has a data folder of its own, as on two machines; what they share is in the settings."""
     keys = '["k:%s"]' % ("a" * 43 + "=")
     settings = {"DATABASE__URL": migrated_postgres_url, "REDIS__URL": redis_server.url, "SECRETS__KEYS": keys}
-    settings |= {"ARTIFACTS__URL": str(tmp_path / "artifacts"), "RUNNER__LOST_AFTER_SECONDS": "2"}
+    settings |= {
+        "ARTIFACTS__URL": str(tmp_path / "artifacts"),
+        "RUNNER__LOST_AFTER_SECONDS": "2",
+        "LOAD_TESTS__WINDOW_SECONDS": "1",
+    }
     servers = []
     try:
         for name in ("a", "b"):
@@ -125,3 +144,59 @@ async def test_one_is_killed_and_the_other_settles_and_retries(pair: Pair) -> No
     assert [each["status"] for each in attempts] == ["FAILED", "SUCCEEDED"]
     await victim.start()
     assert shown(await victim.kit(kit["number"])) == shown(again)
+
+
+async def with_load(pair: Pair) -> Pair:
+    """The server that runs a load test, and the other one."""
+
+    def generators() -> list[PlogServer]:
+        return [server for server in pair if any(each.name() == "k6" for each in server.attempt_processes())]
+
+    await eventually(generators, deadline=60)
+    (busy,) = generators()
+    return busy, pair[1] if busy is pair[0] else pair[0]
+
+
+async def is_missed(server: PlogServer, run: str) -> bool:
+    return (await server.client.run(UNHEARD, id=run))["loadTestRun"]["unheardSince"] is not None
+
+
+async def test_a_load_test_whose_server_is_killed_keeps_its_target_and_all_of_its_figures(pair: Pair, site: Site) -> None:
+    of = await target(pair[0], site.address + "/openapi.json")
+    first = await start(pair[0], await load_test(pair[0], of, scenario(seconds=25), title="first"))
+    second = await start(pair[0], await load_test(pair[0], of, scenario(seconds=2), title="second"))
+    await reaches(pair[0], first, "RUNNING")
+    victim, other = await with_load(pair)
+    await eventually(lambda: len(site.asked) > 100)
+    await victim.kill()
+    await eventually(lambda: is_missed(other, first), deadline=20)
+    asked = len(site.asked)
+    await eventually(lambda: len(site.asked) > asked + 300, deadline=20)
+    missed, waiting = await read(other, first), await read(other, second)
+    assert missed["status"] == "RUNNING" and "has not been heard of since" in missed["message"], missed
+    assert waiting["status"] == "QUEUED" and not other.attempt_processes()
+    await victim.start()
+    found = await reaches(other, first, *VERDICTS, deadline=90)
+    assert (found["status"], found["message"]) == ("PASSED", "It ran to its end; nothing was judged."), found
+    check_figures(found)
+    last = await reaches(other, second, *VERDICTS, deadline=90)
+    assert last["status"] == "PASSED" and last["startedAt"] >= found["endedAt"], last
+
+
+async def test_a_stop_says_that_it_does_not_reach_a_load_whose_server_is_away(pair: Pair, site: Site) -> None:
+    of = await target(pair[0], site.address + "/openapi.json")
+    run = await start(pair[0], await load_test(pair[0], of, scenario(seconds=300)))
+    await reaches(pair[0], run, "RUNNING")
+    victim, other = await with_load(pair)
+    await victim.kill()
+    await eventually(lambda: is_missed(other, run), deadline=20)
+    await other.client.command("loadTestStop", STOP, id=run)
+    asked = len(site.asked)
+    await eventually(lambda: len(site.asked) > asked + 100, deadline=20)
+    found = await read(other, run)
+    assert found["status"] == "STOPPING" and found["message"].startswith("Stopped by demo:ada. The server"), found
+    await victim.start()
+    found = await reaches(other, run, *VERDICTS)
+    assert (found["status"], found["message"]) == ("ABORTED", "Stopped by demo:ada."), found
+    check_figures(found)
+    assert not victim.attempt_processes()

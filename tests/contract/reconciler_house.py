@@ -1,10 +1,11 @@
 """A database, a machine and the job reconciler between them, to be killed and started again by tests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from adapters.bus.memory import MemoryBus
-from controllers.job_reconciler import JobReconciler, ReconcilerSettings
+from controllers.job_reconciler import JobReconciler, JobReconcilerSettings
 from domain import commands
 from domain.actor import Worker
 from domain.attempt import Attempt, AttemptKey
@@ -19,8 +20,13 @@ from tests.factories import change, store_kit
 from tests.fakes import FailingDatabase, FakeArtifacts, FakeRunner, fake_services
 
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
-SETTINGS = ReconcilerSettings(
-    interval_seconds=0.05, patience_seconds=30.0, heartbeat_seconds=0.0, cancel_grace_seconds=0.0, interrupt_grace_seconds=0.0
+SETTINGS = JobReconcilerSettings(
+    capacity=2,
+    interval_seconds=0.05,
+    patience_seconds=30.0,
+    heartbeat_seconds=0.0,
+    cancel_grace_seconds=0.0,
+    interrupt_grace_seconds=0.0,
 )
 
 
@@ -32,7 +38,7 @@ class House:
         self.runner = runner or FakeRunner()
         intake = ReportIntake(database, MemoryBus(), FakeArtifacts())
         self.services: Services = fake_services(self.database, reports=intake)
-        self.settings = ReconcilerSettings(**{**{name: getattr(SETTINGS, name) for name in SETTINGS.__slots__}, **settings})
+        self.settings = replace(SETTINGS, **settings)
         self.restart()
 
     def restart(self) -> None:
