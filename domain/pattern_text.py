@@ -12,6 +12,7 @@ MAX_PATTERN = 10_000  # characters of the expression
 MAX_LENGTH = 10_000
 MAX_ALPHABET = 1000
 TRIES = 20
+SURROGATE = re.compile("[\ud800-\udfff]")
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 CATEGORIES = {
@@ -56,10 +57,20 @@ def matching_text(pattern: str, random: Random, least: int = 0, most: int = MAX_
             writer.write(parsed, min(least, high), most)
         except _DeadEnd:
             continue
-        text = writer.filled(least)
-        if least <= len(text) <= most:
+        text = _paired(writer.filled(least))
+        if text is not None and least <= len(text) <= most:
             return text
     raise WrongLength(f"has no text of {least} to {most} characters that was found")
+
+
+def _paired(text: str) -> str | None:
+    """The text with pairs of surrogates, as ECMA writes characters, as what they stand for; None where one stands alone."""
+    if not SURROGATE.search(text):
+        return text
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        return None
 
 
 @lru_cache(maxsize=100)

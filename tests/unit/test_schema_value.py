@@ -223,6 +223,14 @@ def test_no_pattern_takes_time_out_of_proportion(pattern: str) -> None:
             matching_text(pattern, Random(1), least, 1000)
 
 
+def test_surrogates_in_a_pattern_are_characters_in_pairs_alone() -> None:
+    for pattern in (r"^\uD83D\uDE00$", r"^[\uD83D][\uDE00]$"):
+        assert matching_text(pattern, Random(1)) == "\U0001f600"
+    assert matching_text(r"^[a\uD83D]$", Random(1)) == "a"
+    with pytest.raises(Unmatchable):
+        matching_text(r"^[\uD83D]$", Random(1))
+
+
 @pytest.mark.timeout(20)
 def test_many_patterns_together_do_not_either() -> None:
     values = SchemaValues({}, seed=1)
