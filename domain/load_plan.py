@@ -163,12 +163,17 @@ class _Writing:
                 if value is not None:
                     with _naming(f"parameters.{place}.value"):
                         yield key, _marked(parameter, value, marks)
-            elif parameter.is_required or self._definition.fills_optional:
+            elif not self._is_of_login(parameter) and (parameter.is_required or self._definition.fills_optional):
                 try:
                     yield key, _parameter(parameter, self._values, f"{self._place}.{parameter.location}.{parameter.name}")
                 except NoValue as problem:
                     if parameter.is_required:
                         raise ValidationFailed.of(f"parameters.{parameter.name[:100]}", f"has to be given: {problem}") from None
+
+    def _is_of_login(self, parameter: Parameter) -> bool:
+        """Whether the login sends it."""
+        login = self._definition.login
+        return login is not None and (parameter.location, parameter.name) == (login.location, login.parameter)
 
     def _body(self, marks: Marks) -> tuple[str | None, str | None]:
         """Media type and text of the body; the text is None where none is sent."""
@@ -217,7 +222,10 @@ def _given_body(body: Any, media_type: str | None, fields: Sequence[FormField], 
 
 
 def _parameter(parameter: Parameter, values: SchemaValues, place: str) -> Any:
-    return parameter.examples[0] if parameter.examples else values.value(parameter.schema, place)
+    """The document's example, in a path one that leaves it as it is, else a value that is made."""
+    excluded: tuple[Any, ...] = (None, "", ".", "..", [], {}) if parameter.location is ParameterLocation.PATH else ()
+    usable = [each for each in parameter.examples if each not in excluded]
+    return usable[0] if usable else values.value(parameter.schema, place)
 
 
 def _form(endpoint: Endpoint, media_type: str | None) -> RequestBody | None:

@@ -34,6 +34,7 @@ STYLES = {  # the first is the default
     ParameterLocation.COOKIE: ("form",),
 }
 STYLED = frozenset({"style", "explode", "allowReserved"})  # with one of them a field is not written by its media type
+IGNORED_HEADERS = frozenset({"accept", "content-type", "authorization"})  # by OpenAPI 3: what they are is said elsewhere
 MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,100}/[\w!#$&^.+-]{1,100}(?:; ?[\w-]{1,100}=[\w.-]{1,100})?", re.ASCII)
 STATUS = re.compile("[1-5](?:[0-9][0-9]|XX)|default")
 VARIABLE = re.compile(r"\{([^{}]*)\}")
@@ -221,6 +222,8 @@ class _Reader:
                 name, place = given.get("name"), str(given.get("in", "")).upper()
                 if not isinstance(name, str) or place not in ParameterLocation.__members__:
                     self._problem(f"{where}, parameter {number}", "has no name or no place that is known")
+                elif place == "HEADER" and name.lower() in IGNORED_HEADERS and "openapi" in self._raw:
+                    continue
                 elif place == "PATH" and f"{{{name}}}" not in path:
                     self._problem(f"{where}, parameter {name!r}", "is not in the path")
                 else:

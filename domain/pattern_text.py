@@ -1,4 +1,4 @@
-"""Texts that match a regular expression, written by walking the expression: nothing is ever searched or backtracked."""
+"""Writing texts that match a regular expression, and telling whether a text does, without ever going back in it."""
 
 import re
 from functools import lru_cache
@@ -7,11 +7,14 @@ from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
+from domain.effort import Effort
+
 MOST_MORE = 3  # how often something without an upper bound is repeated beyond its least
 MAX_PATTERN = 10_000  # characters of the expression
 MAX_LENGTH = 10_000
 MAX_ALPHABET = 1000
 TRIES = 20
+SURROGATE = re.compile("[\ud800-\udfff]")
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 CATEGORIES = {
@@ -22,6 +25,15 @@ CATEGORIES = {
     codes.CATEGORY_NOT_WORD: " -.",
     codes.CATEGORY_NOT_SPACE: f"{LETTERS}0123456789",
 }
+ASCII = {  # as ECMA has them, whatever the language of the text
+    codes.CATEGORY_DIGIT: re.compile("[0-9]"),
+    codes.CATEGORY_WORD: re.compile("[A-Za-z0-9_]"),
+    codes.CATEGORY_SPACE: re.compile(r"\s|\ufeff"),
+    codes.CATEGORY_NOT_DIGIT: re.compile("[^0-9]"),
+    codes.CATEGORY_NOT_WORD: re.compile("[^A-Za-z0-9_]"),
+    codes.CATEGORY_NOT_SPACE: re.compile(r"[^\s\ufeff]"),
+}
+LINE_ENDS = "\n\r\u2028\u2029"
 BEGINNINGS = frozenset({codes.AT_BEGINNING, codes.AT_BEGINNING_STRING})
 ENDS = frozenset({codes.AT_END, codes.AT_END_STRING})
 
@@ -34,10 +46,10 @@ class WrongLength(Unmatchable):
     """No text of the length wanted matches, or none was found."""
 
 
-def matching_text(pattern: str, random: Random, least: int = 0, most: int = MAX_LENGTH, steps: list[int] | None = None) -> str:
+def matching_text(pattern: str, random: Random, least: int = 0, most: int = MAX_LENGTH, effort: Effort | None = None) -> str:
     """A text of `least` to `most` characters that the ECMA 262 `pattern` matches; `Unmatchable` where none can be written.
 
-    `steps` has, as its only element, how many parts of expressions may still be written, by this call and others that share it.
+    Each part of the expression that is written is a step of `effort`; `Exhausted` when there are no more.
     The expression matches the text as a whole; where it has to be longer than that and is not tied to both ends, it is filled up.
     The dialects of ECMA and of Python's parser differ little in what documents use; names of groups are translated.
     """
@@ -49,17 +61,109 @@ def matching_text(pattern: str, random: Random, least: int = 0, most: int = MAX_
         raise Unmatchable(f"wants more than {MAX_LENGTH} characters")
     if low > most:
         raise WrongLength(f"wants at least {low} characters, and {most} are allowed")
-    steps = [MAX_LENGTH] if steps is None else steps
+    effort = Effort(MAX_LENGTH) if effort is None else effort
+    widths: dict[int, list[tuple[int, int]]] = {}
     for _ in range(TRIES):
-        writer = _Writer(random, steps)
+        writer = _Writer(random, effort, widths)
         try:
             writer.write(parsed, min(least, high), most)
         except _DeadEnd:
             continue
-        text = writer.filled(least)
-        if least <= len(text) <= most:
+        text = _paired(writer.filled(least))
+        if text is not None and least <= len(text) <= most:
             return text
     raise WrongLength(f"has no text of {least} to {most} characters that was found")
+
+
+def matches(pattern: str, text: str, effort: Effort) -> bool:
+    """Whether the ECMA 262 `pattern` is found in the text; `Unmatchable` where that can't be told.
+
+    All positions to which the expression can lead are followed at once, each a step of `effort`.
+    """
+    parsed, problem = _parsed(pattern)
+    if parsed is None:
+        raise Unmatchable(problem)
+    units = "".join(map(chr, memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")))
+    return any(_Reader(each, effort).ends(parsed, set(range(len(each) + 1))) for each in dict.fromkeys((text, units)))
+
+
+class _Reader:
+    """Follows a parsed expression through a text."""
+
+    def __init__(self, text: str, effort: Effort) -> None:
+        self._text = text
+        self._effort = effort
+
+    def ends(self, parsed: Any, starts: set[int]) -> set[int]:
+        """Where what the sequence matches can end if it begins at one of these positions."""
+        for code, argument in parsed:
+            self._effort.spend(1 + len(starts) // 10)
+            starts = self._one(code, argument, starts)
+            if not starts:
+                break
+        return starts
+
+    def _one(self, code: Any, argument: Any, starts: set[int]) -> set[int]:
+        text = self._text
+        if code in (codes.LITERAL, codes.NOT_LITERAL, codes.ANY, codes.IN):
+            return {start + 1 for start in starts if start < len(text) and _is_of(code, argument, text[start])}
+        if code in (codes.MAX_REPEAT, codes.MIN_REPEAT):
+            return self._repeated(argument, starts)
+        if code is codes.SUBPATTERN:
+            return self.ends(argument[3], starts)
+        if code is codes.BRANCH:
+            return {end for each in argument[1] for end in self.ends(each, starts)}
+        if code is codes.AT and argument in BEGINNINGS:
+            return starts & {0}
+        if code is codes.AT and argument in ENDS:
+            return starts & {len(text)}
+        if code in (codes.ASSERT, codes.ASSERT_NOT) and argument[0] > 0:
+            return {start for start in starts if bool(self.ends(argument[1], {start})) is (code is codes.ASSERT)}
+        raise Unmatchable(f"uses {str(code).lower()}, which can't be followed")
+
+    def _repeated(self, argument: Any, starts: set[int]) -> set[int]:
+        fewest, most, inner = argument
+        for _ in range(fewest):
+            self._effort.spend()
+            starts = self.ends(inner, starts)
+            if not starts:
+                return starts
+        found, fresh, count = set(starts), starts, fewest
+        while fresh and count < most:
+            fresh = self.ends(inner, fresh) - found
+            found |= fresh
+            count += 1
+        return found
+
+
+def _is_of(code: Any, argument: Any, character: str) -> bool:
+    """Whether what matches one character matches this one."""
+    if code is codes.ANY:
+        return character not in LINE_ENDS
+    if code in (codes.LITERAL, codes.NOT_LITERAL):
+        return (ord(character) == argument) is (code is codes.LITERAL)
+    is_negated = argument[0][0] is codes.NEGATE
+    return is_negated is not any(_has(kind, member, character) for kind, member in argument[is_negated:])
+
+
+def _has(code: Any, argument: Any, character: str) -> bool:
+    if code is codes.RANGE:
+        return bool(argument[0] <= ord(character) <= argument[1])
+    if code is codes.LITERAL:
+        return bool(ord(character) == argument)
+    if argument not in ASCII:
+        raise Unmatchable(f"uses {str(argument).lower()}, which can't be followed")
+    return ASCII[argument].fullmatch(character) is not None
+
+
+def _paired(text: str) -> str | None:
+    """The text with pairs of surrogates, as ECMA writes characters, as what they stand for; None where one stands alone."""
+    if not SURROGATE.search(text):
+        return text
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        return None
 
 
 @lru_cache(maxsize=100)
@@ -80,12 +184,13 @@ class _DeadEnd(Exception):
 
 
 class _Writer:
-    """Walks a parsed expression and keeps what it writes; `steps` has the steps that may still be taken."""
+    """Walks a parsed expression and keeps what it writes; `widths` has those of sequences walked before, by their ids."""
 
-    def __init__(self, random: Random, steps: list[int]) -> None:
+    def __init__(self, random: Random, effort: Effort, widths: dict[int, list[tuple[int, int]]]) -> None:
         self._parts: list[str] = []
         self._random = random
-        self._steps = steps
+        self._effort = effort
+        self._widths = widths
         self._anchors: set[Any] = set()
 
     def filled(self, least: int) -> str:
@@ -100,19 +205,16 @@ class _Writer:
 
     def write(self, parsed: Any, least: int, most: int) -> int:
         """Write what the sequence matches, of `least` to `most` characters where it can be; returns how many."""
-        widths = [parser.SubPattern(parsed.state, [each]).getwidth() for each in parsed]
+        widths = self._widths.get(id(parsed))
+        if widths is None:
+            widths = self._widths[id(parsed)] = [parser.SubPattern(parsed.state, [each]).getwidth() for each in parsed]
         low, high = sum(width[0] for width in widths), sum(width[1] for width in widths)
         written = 0
         for (code, argument), (own_low, own_high) in zip(parsed, widths, strict=True):
-            self._spend()
+            self._effort.spend()
             low, high = low - own_low, high - own_high
             written += self._one(code, argument, max(own_low, least - written - high), min(own_high, most - written - low))
         return written
-
-    def _spend(self) -> None:
-        self._steps[0] -= 1
-        if self._steps[0] < 0:
-            raise Unmatchable("takes too many steps")
 
     def _one(self, code: Any, argument: Any, least: int, most: int) -> int:
         if code is codes.LITERAL:
@@ -149,7 +251,7 @@ class _Writer:
         count = self._random.randint(fewest, min(highest, fewest + MOST_MORE))
         written = 0
         for left in range(count - 1, -1, -1):
-            self._spend()
+            self._effort.spend()
             written += self.write(inner, max(low, least - written - left * high), min(high, most - written - left * low))
         return written
 

@@ -77,7 +77,7 @@ def build_request(
         media_type: what the body is, as the document says; else `application/json`.
 
     Raises:
-        ValidationFailed: with a path parameter that has no value, or a header that HTTP can't carry.
+        ValidationFailed: with a path parameter that has no value or leads to another path, or a header that HTTP can't carry.
     """
     problems: list[FieldProblem] = []
     path, query, sent, cookies = endpoint.path, [], dict[str, tuple[str, str]](), []
@@ -92,7 +92,10 @@ def build_request(
         value = _document(values[key]) if parameter.media_type else values[key]
         match parameter.location:
             case ParameterLocation.PATH:
-                path = path.replace(f"{{{parameter.name}}}", _in_path(parameter, value))
+                text = _in_path(parameter, value)
+                path = path.replace(f"{{{parameter.name}}}", text)
+                if text in ("", ".") or not {".", ".."}.isdisjoint(path.split("/")):
+                    problems.append(FieldProblem(f"parameters.{parameter.name}", f"{value!r:.100} would lead to another path"))
             case ParameterLocation.QUERY:
                 query += list(pairs(parameter, value))
             case ParameterLocation.HEADER:

@@ -1,33 +1,34 @@
 """Values that fit a JSON Schema, for requests: the document's own examples first, then made by its rules, reproducibly.
 
-Sources: OpenAPI 3.0.4 (its schema object) and JSON Schema 2020-12, as OpenAPI 3.1 uses it. Followed are references, `allOf`, the
-first alternative of `oneOf` and `anyOf` that has a value, constants, enums, formats, patterns and bounds.
+Sources: OpenAPI 3.0.4 (its schema object) and JSON Schema 2020-12, as OpenAPI 3.1 uses it. Whatever is made is checked against
+its schema: what does not fit is made again with another seed, and after some tries there is no value.
 """
 
-import base64
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from random import Random
-from typing import Any, TypeGuard
-from uuid import UUID
+from typing import Any
 
+from domain.effort import Effort, Exhausted
 from domain.endpoint import Schema
 from domain.json_pointer import Unresolvable, resolve
-from domain.pattern_text import Unmatchable, WrongLength, matching_text
+from domain.pattern_text import Unmatchable, WrongLength, matches, matching_text
+from domain.schema_check import NotFollowed, SchemaCheck, has_siblings, pointer_of
+from domain.schema_rules import both, count, is_number, listed, merging_cost, type_of
+from domain.text_format import FORMATS, WORDS
 
 MAX_VALUES = 10_000
 MAX_CHARACTERS = 1_000_000  # of one value with all that is in it
-MAX_STEPS = 100_000  # parts of patterns that are written for one value
+MAX_STEPS = 1_000_000  # for all values together
+TRIES = 5
+MAX_PROBLEMS = 100
 ENOUGH_DEPTH = 6  # from here on what is optional is left out
 MAX_DEPTH = 40
 LARGEST = 2**53 - 1  # what every JSON reader keeps exactly
 SMALLEST_STEP = 1e-6
-START = datetime(2026, 1, 1, tzinfo=UTC)
-WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jade", "kelp", "lotus")
-GREATEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
-LEAST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+REFERENCE = "$plog-reference"  # in the rules of a schema the reference that has led to it
 Json = Mapping[str, Any]
 
 
@@ -38,8 +39,9 @@ class NoValue(Exception):
 class SchemaValues:
     """Makes values from the schemas of one document.
 
-    The same seed and place give the same value, whatever else was made before. With `fills_optional` false objects have what they
-    require and no more. `problems` collects, in a sentence each, what of a schema could not be followed.
+    The same seed and place give the same value, whatever else was made before, until all together have taken too many steps. With
+    `fills_optional` false objects have what they require and no more. `problems` collects, in a sentence each, what of the
+    document was passed over.
     """
 
     def __init__(self, document: Json, *, seed: int = 0, fills_optional: bool = True) -> None:
@@ -49,39 +51,76 @@ class SchemaValues:
         self._fills_optional = fills_optional
         self._left = MAX_VALUES
         self._characters = MAX_CHARACTERS
-        self._steps = [MAX_STEPS]
+        self._effort = Effort(MAX_STEPS)
+        self._check = SchemaCheck(document, self._effort)
+        self._try = 0
 
     def value(self, schema: Schema, place: str) -> Any:
-        """A value for the schema at a place, which is any name of it; `NoValue` where nothing fits."""
-        self._left = MAX_VALUES
-        self._characters = MAX_CHARACTERS
-        self._steps = [MAX_STEPS]
-        return self._make(schema, place, 0)
+        """A value that fits the schema at a place, which is any name of it; `NoValue` where none is found."""
+        problem: str | None = None
+        try:
+            for self._try in range(TRIES):
+                self._left = MAX_VALUES
+                self._characters = MAX_CHARACTERS
+                made = self._make(schema, place, 0)
+                problem = self._check.problem(made, schema)
+                if problem is None:
+                    return made
+        except Exhausted:
+            raise NoValue(f"{place}: takes too many steps, with all that was made before it") from None
+        except NotFollowed as reason:
+            raise NoValue(f"{place}: {reason}") from None
+        raise NoValue(f"{place}: no value was found that fits: {problem}")
 
     def _make(self, schema: Any, place: str, depth: int) -> Any:
         self._left -= 1
+        self._effort.spend()
         if self._left < 0:
             raise NoValue(f"{place}: needs more than {MAX_VALUES} values")
         if depth > MAX_DEPTH:
             raise NoValue(f"{place}: leads back to itself without end")
-        if schema is False:
-            raise NoValue(f"{place}: the schema allows no value")
         rules = self._rules(schema, place, depth)
         for key in ("oneOf", "anyOf"):
             if alternatives := rules.get(key):
-                return self._first_of(alternatives, {name: rules[name] for name in rules if name != key}, place, depth)
-        given = [rules[key] for key in ("const", "example") if key in rules] + list(_listed(rules.get("examples")))[:1]
-        if given or rules.get("default") is not None:
-            return self._spent([*given, rules.get("default")][0], place)
-        random = Random(f"{self._seed}:{place}")
+                return self._first_of(key, listed(alternatives), rules, place, depth)
+        for given in self._given(rules, place):
+            return self._spent(given, place)
+        random = Random(f"{self._seed}:{place}" if self._try == 0 else f"{self._seed}:{self._try}:{place}")
         if isinstance(choices := rules.get("enum"), list):
             if not choices:
                 raise NoValue(f"{place}: no value is in all of its enums")
-            return self._spent(random.choice([each for each in choices if each is not None] or choices), place)
+            wanted = [each for each in choices if each is not None] or choices
+            fitting = (each for each in (random.choice(wanted), *wanted) if self._problem(each, rules) is None)
+            return self._spent(next(fitting, wanted[0]), place)
+        if base := self._mapped(rules):
+            return self._first_of("", base, {}, place, depth)
         return self._by_type(rules, place, depth, random)
+
+    def _given(self, rules: Json, place: str) -> Iterator[Any]:
+        """The constant, and then of what the document gives as examples and default what fits its own schema."""
+        if "const" in rules:
+            yield rules["const"]
+        found = [rules["example"]] if "example" in rules else []
+        found += [*listed(rules.get("examples"))[:1]] + ([] if rules.get("default") is None else [rules["default"]])
+        for each in found:
+            self._check.trusted.update(_texts(each))
+            problem = self._problem(each, rules)
+            if problem is None:
+                yield each
+            elif len(self.problems) < MAX_PROBLEMS:
+                self.problems.append(f"{place:.300}: {each!r:.100} of the document does not fit: {problem}")
+
+    def _problem(self, value: Any, rules: Json) -> str | None:
+        try:
+            return self._check.problem(value, {**rules, "nullable": True} if value is None and "example" in rules else rules)
+        except NotFollowed as reason:
+            return str(reason)
 
     def _rules(self, schema: Any, place: str, depth: int) -> dict[str, Any]:
         """The schema with references followed and all of `allOf` in one."""
+        self._left -= 1
+        if self._left < 0 or depth > MAX_DEPTH:
+            raise NoValue(f"{place}: leads back to itself without end, or to too much")
         try:
             followed = resolve(self._document, schema)
         except Unresolvable as problem:
@@ -89,33 +128,49 @@ class SchemaValues:
         if followed is False:
             raise NoValue(f"{place}: the schema allows no value")
         rules = dict(followed) if isinstance(followed, Mapping) else {}
-        parts = rules.pop("allOf", None)
-        for part in parts if isinstance(parts, list) else ():
-            self._left -= 1
-            if self._left < 0 or depth > MAX_DEPTH:
-                raise NoValue(f"{place}: leads back to itself without end, or to too much")
+        parts = [*listed(rules.pop("allOf", None))]
+        reference = schema.get("$ref") if isinstance(schema, Mapping) else None
+        if isinstance(reference, str) and has_siblings(self._document):
+            parts.append({key: each for key, each in schema.items() if key != "$ref"})
+        for part in parts:
             more = self._rules(part, place, depth + 1)
-            self._left -= _merging_cost(rules, more)
-            rules = _both(rules, more)
-        return rules
+            cost = merging_cost(rules, more)
+            self._left -= cost
+            self._effort.spend(cost)
+            rules = both(rules, more)
+        return {**rules, REFERENCE: reference} if isinstance(reference, str) else rules
 
-    def _first_of(self, alternatives: Any, siblings: dict[str, Any], place: str, depth: int) -> Any:
+    def _first_of(self, key: str, alternatives: Sequence[Any], rules: Json, place: str, depth: int) -> Any:
+        """A value of the first alternative that has one, of `oneOf` one that no other allows."""
+        siblings = {name: rules[name] for name in rules if name != key}
+        whole = {key: alternatives, **{name: rules[name] for name in ("discriminator",) if name in rules}}
         reason = NoValue(f"{place}: no alternative has a value")
-        for alternative in _listed(alternatives):
+        for alternative in alternatives:
             try:
-                rules = _both(siblings, self._rules(alternative, place, depth + 1))
-                if rules.get("type") != "null":
-                    return self._make(rules, place, depth + 1)
+                merged = both(siblings, self._rules(alternative, place, depth + 1))
+                if merged.get("type") == "null":
+                    continue
+                made = self._make(merged, place, depth + 1)
+                problem = self._problem(made, whole) if key == "oneOf" else None
+                if problem is None:
+                    return made
+                reason = NoValue(f"{place}: {problem}")
             except NoValue as problem:
                 reason = problem
-        if any(isinstance(each, Mapping) and each.get("type") == "null" for each in _listed(alternatives)):
+        if any(isinstance(each, Mapping) and each.get("type") == "null" for each in alternatives):
             return None
         raise reason
 
+    def _mapped(self, rules: Json) -> list[Json]:
+        """Of a schema whose discriminator names others and not itself, those others."""
+        mapping = _mapping(_mapping(rules.get("discriminator")).get("mapping"))
+        targets = [pointer_of(target) for target in mapping.values()]
+        return [] if rules.get(REFERENCE) in targets else [{"$ref": target} for target in targets]
+
     def _by_type(self, rules: dict[str, Any], place: str, depth: int, random: Random) -> Any:
-        match _type_of(rules):
+        match type_of(rules):
             case "object":
-                return self._object(rules, place, depth)
+                return self._object(rules, place, depth, random)
             case "array":
                 return self._array(rules, place, depth, random)
             case "integer":
@@ -130,41 +185,99 @@ class SchemaValues:
 
     def _spent(self, value: Any, place: str) -> Any:
         """The value, its characters counted; `NoValue` where they are too many together with all before."""
-        self._characters -= len(value) if isinstance(value, str) else _length(value)
+        length = len(value) if isinstance(value, str) else _length(value)
+        self._characters -= length
+        self._effort.spend(length // 1000)
         if self._characters < 0:
             raise NoValue(f"{place:.300}: needs more than {MAX_CHARACTERS} characters")
         return value
 
-    def _object(self, rules: dict[str, Any], place: str, depth: int) -> dict[str, Any]:
-        properties = rules.get("properties")
-        properties = properties if isinstance(properties, Mapping) else {}
-        required = dict.fromkeys(name for name in _listed(rules.get("required")) if isinstance(name, str))
-        fills_optional = self._fills_optional and depth < ENOUGH_DEPTH
-        found: dict[str, Any] = {}
-        for name, schema in properties.items():
-            if isinstance(schema, Mapping) and schema.get("readOnly") is True:
-                continue
-            if name not in required and not fills_optional:
-                continue
-            try:
-                found[name] = self._make(schema, f"{place}.{self._spent(name, place)}", depth + 1)
-            except NoValue:
-                if name in required:
-                    raise
-        more = rules.get("additionalProperties", True)
-        missing = [name for name in required if name not in found and name not in properties]
-        least = _count(rules.get("minProperties"), 0)
+    def _object(self, rules: dict[str, Any], place: str, depth: int, random: Random) -> dict[str, Any]:
+        properties = {**_mapping(rules.get("properties")), **self._discriminating(rules)}
+        required = self._required(rules)
+        least, most = count(rules.get("minProperties"), 0), count(rules.get("maxProperties"), MAX_VALUES)
         if least > MAX_VALUES:
             raise NoValue(f"{place}: needs more than {MAX_VALUES} values")
-        missing += [f"property{number}" for number in range(1, least - len(found) - len(missing) + 1)]
-        for name in missing:
-            found[name] = self._make(more, f"{place}.{self._spent(name, place)}", depth + 1)
-        return found
+        unsent = {name for name in properties if self._is_read_only(properties[name])}
+        self._check.left_out |= unsent
+        required = {name: None for name in required if name not in unsent}
+        optional = [name for name in properties if name not in required and name not in unsent]
+        fills_optional = self._fills_optional and depth < ENOUGH_DEPTH
+        found: dict[str, Any] = {}
+        for name in required:
+            found[name] = self._member(name, properties, rules, place, depth)
+        for name in optional:
+            if len(found) < (most if fills_optional else least):
+                with suppress(NoValue):
+                    found[name] = self._member(name, properties, rules, place, depth)
+        for number in range(1, 2 * (least - len(found)) + 1):
+            name = self._name(rules, number, place, depth, random)
+            if len(found) < least and name not in found:
+                found[name] = self._member(name, properties, rules, place, depth)
+        order = {name: place for place, name in enumerate(properties)}
+        return dict(sorted(found.items(), key=lambda each: order.get(each[0], len(order))))
+
+    def _member(self, name: str, properties: Json, rules: Json, place: str, depth: int) -> Any:
+        schemas = [properties[name]] if name in properties else []
+        for pattern, schema in _mapping(rules.get("patternProperties")).items():
+            with suppress(Unmatchable):
+                schemas += [schema] if matches(str(pattern), name, self._effort) else []
+        schema = {"allOf": schemas} if len(schemas) > 1 else (schemas or [rules.get("additionalProperties", True)])[0]
+        return self._make(schema, f"{place}.{self._spent(name, place)}", depth + 1)
+
+    def _name(self, rules: Json, number: int, place: str, depth: int, random: Random) -> str:
+        """A name for a property that the schema does not name."""
+        if isinstance(names := rules.get("propertyNames"), Mapping):
+            return str(self._make({"allOf": [{"type": "string"}, names]}, f"{place}.name{number}", depth + 1))
+        patterns = _mapping(rules.get("patternProperties"))
+        if patterns and rules.get("additionalProperties") is False:
+            with suppress(Unmatchable):
+                return matching_text(str(next(iter(patterns))), random, 0, 100, self._effort)
+        return f"property{number}"
+
+    def _required(self, rules: Json) -> dict[str, None]:
+        """The names of the properties that an object needs, also because it has others."""
+        found = [name for name in listed(rules.get("required")) if isinstance(name, str)]
+        found += self._discriminating(rules)
+        also = _mapping(rules.get("dependentRequired"))
+        for name in found:  # which grows meanwhile
+            found += [each for each in listed(also.get(name)) if isinstance(each, str) and each not in found]
+        return dict.fromkeys(found)
+
+    def _discriminating(self, rules: Json) -> dict[str, Any]:
+        """The property by which a discriminator tells what the object is, with the only value that it can have."""
+        discriminator = _mapping(rules.get("discriminator"))
+        name, reference = discriminator.get("propertyName"), rules.get(REFERENCE)
+        if not isinstance(name, str) or not isinstance(reference, str):
+            return {}
+        mapping = _mapping(discriminator.get("mapping"))
+        known = next((str(key) for key, target in mapping.items() if pointer_of(target) == reference), None)
+        own = _mapping(rules.get("properties")).get(name, True)
+        if known is None and not {"const", "enum"}.isdisjoint(_mapping(self._followed(own))):
+            return {}
+        return {name: {"allOf": [own, {"const": known or reference.rpartition("/")[2]}]}}
+
+    def _followed(self, schema: Any) -> Any:
+        try:
+            return resolve(self._document, schema)
+        except Unresolvable:
+            return None
+
+    def _is_read_only(self, schema: Any, depth: int = 5) -> bool:
+        rules = _mapping(self._followed(schema))
+        parts = listed(rules.get("allOf")) if depth else ()
+        return (
+            rules.get("readOnly") is True
+            or (has_siblings(self._document) and _mapping(schema).get("readOnly") is True)
+            or any(self._is_read_only(part, depth - 1) for part in parts)
+        )
 
     def _array(self, rules: dict[str, Any], place: str, depth: int, random: Random) -> list[Any]:
-        fixed = _listed(rules.get("prefixItems"))
-        least = _count(rules.get("minItems"), 0)
-        most = _count(rules.get("maxItems"), max(least, len(fixed), 1))
+        items = rules.get("items", True)
+        fixed, items = (items, True) if isinstance(items, list) else (listed(rules.get("prefixItems")), items)
+        contained = count(rules.get("minContains"), 1) if "contains" in rules else 0
+        least = max(count(rules.get("minItems"), 0), contained + (len(fixed) if contained else 0))
+        most = count(rules.get("maxItems"), max(least, len(fixed), 1))
         wanted = max(least, min(most, max(len(fixed), 1)) if depth < ENOUGH_DEPTH else 0)
         if wanted > MAX_VALUES:
             raise NoValue(f"{place}: needs more than {MAX_VALUES} values")
@@ -172,7 +285,9 @@ class SchemaValues:
         tries = 0
         while len(found) < wanted:
             number = len(found)
-            schema = fixed[number] if number < len(fixed) else rules.get("items", True)
+            schema = fixed[number] if number < len(fixed) else items
+            if len(fixed) <= number < len(fixed) + contained:
+                schema = {"allOf": [items, rules["contains"]]}
             try:
                 made = self._make(schema, f"{place}[{number if tries == 0 else f'{number}.{tries}'}]", depth + 1)
             except NoValue:
@@ -189,23 +304,45 @@ class SchemaValues:
         return found
 
     def _text(self, rules: dict[str, Any], place: str, random: Random) -> str:
-        least = _count(rules.get("minLength"), 0)
-        most = _count(rules.get("maxLength"), max(least, MAX_CHARACTERS))
+        least = count(rules.get("minLength"), 0)
+        most = count(rules.get("maxLength"), max(least, MAX_CHARACTERS))
         if least > min(most, MAX_CHARACTERS):
             raise NoValue(f"{place}: needs at least {least} characters, and {min(most, MAX_CHARACTERS)} are allowed")
-        pattern = rules.get("pattern")
-        if isinstance(pattern, str):
-            try:
-                return matching_text(pattern, random, least, most, self._steps)
-            except WrongLength as problem:
-                raise NoValue(f"{place}: the pattern {pattern[:100]!r} {problem}") from None
-            except Unmatchable as problem:
-                self.problems.append(f"{place}: the pattern {pattern[:100]!r} can't be followed: {problem}")
+        patterns = [each["pattern"] for each in (rules, *listed(rules.get("allOf"))) if isinstance(each.get("pattern"), str)]
         form = FORMATS.get(str(rules.get("format")))
         text = form(random) if form is not None else random.choice(WORDS)
-        if len(text) < least:
-            text += "".join(random.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(least - len(text)))
-        return text[:most]
+        try:
+            if not patterns or (form is not None and all(matches(each, text, self._effort) for each in patterns)):
+                return _of_length(text, form is not None, least, most, place, random)
+            written = (matching_text(each, random, least, most, self._effort) for each in patterns for _ in range(TRIES))
+            for text in written:
+                if len(patterns) == 1 or all(matches(each, text, self._effort) for each in patterns):
+                    return text
+        except WrongLength as problem:
+            raise NoValue(f"{place}: the pattern {patterns[0][:100]!r} {problem}") from None
+        except Unmatchable as problem:
+            raise NoValue(f"{place}: the pattern {patterns[0][:100]!r} can't be followed: {problem}") from None
+        raise NoValue(f"{place}: no text was found that matches all its patterns")
+
+
+def _of_length(text: str, is_formatted: bool, least: int, most: int, place: str, random: Random) -> str:
+    if len(text) > most and is_formatted:
+        raise NoValue(f"{place}: no text of its format was found with at most {most} characters")
+    if len(text) < least:
+        text += "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=least - len(text)))
+    return text[:most]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value."""
+    if isinstance(value, str):
+        yield value
+    for each in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _texts(each)
+
+
+def _mapping(value: Any) -> Json:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _length(value: Any) -> int:
@@ -213,50 +350,11 @@ def _length(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False))
 
 
-def _merging_cost(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
-    """What putting both in one counts as, in values: little, but for lists and objects as nobody writes them by hand."""
-    sizes = [len(each) for each in (*one.values(), *other.values()) if isinstance(each, Mapping | list)]
-    return sum(sizes) // 20 + len(_listed(one.get("enum"))) * len(_listed(other.get("enum"))) // 1000
-
-
-def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """What holds where both schemas do."""
-    found = {**one, **other}
-    for key in one.keys() & other.keys():
-        mine, theirs = one[key], other[key]
-        if key == "properties" and isinstance(mine, Mapping) and isinstance(theirs, Mapping):
-            shared = {name: {"allOf": [mine[name], theirs[name]]} for name in mine.keys() & theirs.keys()}
-            found[key] = {**mine, **theirs, **shared}
-        elif key == "required":
-            found[key] = [*_listed(mine), *_listed(theirs)]
-        elif key == "enum":
-            found[key] = [each for each in _listed(mine) if each in _listed(theirs)]
-        elif key in (*GREATEST, *LEAST) and _is_number(mine) and _is_number(theirs):
-            found[key] = max(mine, theirs) if key in GREATEST else min(mine, theirs)
-    return found
-
-
-def _type_of(rules: Mapping[str, Any]) -> str:
-    given = rules.get("type")
-    if isinstance(given, list):
-        given = next((each for each in given if each != "null"), "null")
-    if isinstance(given, str):
-        return given
-    for kind, keys in (
-        ("object", ("properties", "additionalProperties", "required", "minProperties")),
-        ("array", ("items", "prefixItems", "minItems", "uniqueItems")),
-        ("number", ("minimum", "maximum", "multipleOf", "exclusiveMinimum", "exclusiveMaximum")),
-    ):
-        if any(key in rules for key in keys):
-            return kind
-    return "string"
-
-
 def _number(rules: Mapping[str, Any], place: str, random: Random, *, is_whole: bool) -> int | float:
     """A multiple of the step within the bounds, small where they leave it open."""
     given = rules.get("multipleOf")
     step: float = 1 if is_whole else 0.01
-    if _is_number(given) and SMALLEST_STEP <= given <= LARGEST and (not is_whole or given == int(given)):
+    if is_number(given) and SMALLEST_STEP <= given <= LARGEST and (not is_whole or given == int(given)):
         step = given
     low, excludes_low = _bound(rules, "minimum", "exclusiveMinimum", max)
     high, excludes_high = _bound(rules, "maximum", "exclusiveMaximum", min)
@@ -279,8 +377,8 @@ def _bound(
 ) -> tuple[float | None, bool]:
     """The bound of those names, and whether it is excluded itself; the exclusive one is a boolean beside the other in 3.0."""
     limit, strict = rules.get(inclusive), rules.get(exclusive)
-    limit = _within_measure(limit) if _is_number(limit) else None
-    if not _is_number(strict):
+    limit = _within_measure(limit) if is_number(limit) else None
+    if not is_number(strict):
         return limit, strict is True
     strict = _within_measure(strict)
     if limit is None or tighter(limit, strict) == strict:
@@ -290,41 +388,3 @@ def _bound(
 
 def _within_measure(value: float) -> float:
     return max(-LARGEST, min(LARGEST, value))
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
-
-
-def _count(value: object, default: int) -> int:
-    return int(value) if isinstance(value, int | float) and _is_number(value) and value >= 0 else default
-
-
-def _listed(value: object) -> Sequence[Any]:
-    return value if isinstance(value, list) else ()
-
-
-def _moment(random: Random) -> datetime:
-    return START + timedelta(seconds=random.randrange(365 * 86_400))
-
-
-FORMATS: Mapping[str, Callable[[Random], str]] = {
-    "date-time": lambda random: _moment(random).isoformat().replace("+00:00", "Z"),
-    "date": lambda random: _moment(random).date().isoformat(),
-    "time": lambda random: f"{_moment(random).time().isoformat()}Z",
-    "duration": lambda random: f"PT{random.randint(1, 59)}M",
-    "email": lambda random: f"{random.choice(WORDS)}@example.com",
-    "idn-email": lambda random: f"{random.choice(WORDS)}@example.com",
-    "hostname": lambda random: f"{random.choice(WORDS)}.example.com",
-    "idn-hostname": lambda random: f"{random.choice(WORDS)}.example.com",
-    "ipv4": lambda random: f"192.0.2.{random.randint(1, 254)}",  # RFC 5737, for documentation
-    "ipv6": lambda random: f"2001:db8::{random.randint(1, 0xFFFF):x}",  # RFC 3849
-    "uri": lambda random: f"https://example.com/{random.choice(WORDS)}",
-    "url": lambda random: f"https://example.com/{random.choice(WORDS)}",
-    "iri": lambda random: f"https://example.com/{random.choice(WORDS)}",
-    "uri-reference": lambda random: f"/{random.choice(WORDS)}",
-    "uuid": lambda random: str(UUID(int=random.getrandbits(128), version=4)),
-    "byte": lambda random: base64.b64encode(random.choice(WORDS).encode()).decode(),
-    "json-pointer": lambda random: f"/{random.choice(WORDS)}",
-    "regex": lambda random: f"^{random.choice(WORDS)}$",
-}

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation
@@ -127,6 +127,7 @@ def test_a_path_without_its_value_and_headers_that_http_can_not_carry_are_named(
 
 @given(st.text(max_size=20).filter(lambda text: text.encode("utf-8", "ignore").decode() == text), st.sampled_from([PATH, QUERY]))
 def test_any_text_arrives_as_it_is_and_leads_nowhere_else(text: str, location: ParameterLocation) -> None:
+    assume(location is QUERY or text not in ("", ".", ".."))
     url = urlsplit(str(build(text, parameter(location, "form" if location is QUERY else "simple", True)).url))
     assert (url.netloc, url.fragment) == ("x.test", "")
     if location is PATH:

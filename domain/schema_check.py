@@ -1,0 +1,246 @@
+"""Whether a value fits a JSON Schema, told in counted steps.
+
+Sources: JSON Schema 2020-12, and OpenAPI 3.0.4 where it differs. Libraries for this match patterns by backtracking, which takes
+one pattern of a document for ever, and read no schema of OpenAPI 3.0.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from domain.effort import Effort
+from domain.json_pointer import Unresolvable, resolve
+from domain.pattern_text import Unmatchable, matches
+from domain.schema_rules import is_number, listed
+
+MAX_DEPTH = 150
+NOT_FOLLOWED = (
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "dependencies",
+    "additionalItems",
+    "$dynamicRef",
+    "$recursiveRef",
+)
+TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "object": Mapping,
+    "array": list,
+    "string": str,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
+LENGTHS = (  # of what, at least, at most
+    (str, "minLength", "maxLength"),
+    (list, "minItems", "maxItems"),
+    (Mapping, "minProperties", "maxProperties"),
+)
+Json = Mapping[str, Any]
+
+
+class NotFollowed(Exception):
+    """Whether a value fits can't be told; the message says why."""
+
+
+def has_siblings(document: Json) -> bool:
+    """Whether what stands beside a `$ref` counts in that document: it does since OpenAPI 3.1."""
+    return "swagger" not in document and not str(document.get("openapi", "")).startswith("3.0")
+
+
+def alternative(discriminator: Any, name: object, alternatives: Sequence[Any]) -> Any:
+    """The one of these schemas that a discriminator calls `name`; None where none is called so."""
+    mapping = discriminator.get("mapping") if isinstance(discriminator, Mapping) else None
+    pointer = pointer_of(mapping[name] if isinstance(mapping, Mapping) and isinstance(name, str) and name in mapping else name)
+    return next((each for each in alternatives if isinstance(each, Mapping) and each.get("$ref") == pointer), None)
+
+
+def pointer_of(target: object) -> str:
+    """The reference that a target in the mapping of a discriminator is: it may be the bare name of a schema."""
+    return str(target) if "#" in str(target) or "/" in str(target) else f"#/components/schemas/{target}"
+
+
+class SchemaCheck:
+    """Checks values against the schemas of one document.
+
+    `trusted` are texts that the document itself gives: they are taken to match a pattern that can't be followed. `left_out` are
+    names of properties that are read only, so that requests have none although they are required.
+    """
+
+    def __init__(self, document: Json, effort: Effort) -> None:
+        self.trusted: set[str] = set()
+        self.left_out: set[str] = set()
+        self._document = document
+        self._has_siblings = has_siblings(document)
+        self._effort = effort
+
+    def problem(self, value: Any, schema: Any, depth: int = 0) -> str | None:
+        """What of the schema the value breaks; None where it fits. Raises `NotFollowed` where that can't be told."""
+        self._effort.spend()
+        if depth > MAX_DEPTH:
+            raise NotFollowed("its schema leads back to itself without end")
+        if isinstance(schema, bool):
+            return None if schema else "its schema allows no value"
+        if not isinstance(schema, Mapping):
+            return None
+        if isinstance(schema.get("$ref"), str):
+            try:
+                found = self.problem(value, resolve(self._document, schema), depth + 1)
+            except Unresolvable as problem:
+                raise NotFollowed(str(problem)) from None
+            if found is not None or not self._has_siblings:
+                return found
+        if value is None and schema.get("nullable") is True:
+            return None
+        return next(self._broken(value, schema, depth), None)
+
+    def _fits(self, value: Any, schema: Any, depth: int) -> bool:
+        return self.problem(value, schema, depth + 1) is None
+
+    def _broken(self, value: Any, rules: Json, depth: int) -> Iterator[str]:
+        for name in NOT_FOLLOWED:
+            if rules.get(name, True) is not True:
+                raise NotFollowed(f"`{name}` can't be followed")
+        if not _is_of_type(value, rules.get("type")):
+            yield f"{value!r:.100} is not of type {rules['type']!r:.100}"
+        if "const" in rules and not same(value, rules["const"]):
+            yield f"{value!r:.100} is not its `const`"
+        if isinstance(rules.get("enum"), list):
+            self._effort.spend(len(rules["enum"]) // 10)
+            if not any(same(value, each) for each in rules["enum"]):
+                yield f"{value!r:.100} is not in its `enum`"
+        for kind, least, most in LENGTHS:
+            if isinstance(value, kind) and not _number(rules.get(least), 0) <= len(value) <= _number(rules.get(most), len(value)):
+                yield f"{value!r:.100} breaks its `{least}` or `{most}`"
+        if isinstance(value, str) and isinstance(rules.get("pattern"), str):
+            yield from self._pattern(rules["pattern"], value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield from _bounds(value, rules)
+        if isinstance(value, list):
+            yield from self._items(value, rules, depth)
+        if isinstance(value, Mapping):
+            yield from self._members(value, rules, depth)
+        yield from self._combined(value, rules, depth)
+
+    def _pattern(self, pattern: str, text: str) -> Iterator[str]:
+        try:
+            if not matches(pattern, text, self._effort):
+                yield f"{text!r:.100} does not match the pattern {pattern[:100]!r}"
+        except Unmatchable as problem:
+            if text not in self.trusted:
+                raise NotFollowed(f"the pattern {pattern[:100]!r} can't be followed: {problem}") from None
+
+    def _items(self, value: list[Any], rules: Json, depth: int) -> Iterator[str]:
+        given = rules.get("items", True)
+        fixed = rules.get("prefixItems")
+        fixed, rest = (given, True) if isinstance(given, list) else (fixed if isinstance(fixed, list) else [], given)
+        for place, each in enumerate(value):
+            problem = self.problem(each, fixed[place] if place < len(fixed) else rest, depth + 1)
+            if problem is not None:
+                yield f"[{place}]: {problem}"
+        if rules.get("uniqueItems") is True:
+            self._effort.spend(len(value) ** 2 // 100)
+            if any(same(each, other) for place, each in enumerate(value) for other in value[:place]):
+                yield "has the same item twice, which its `uniqueItems` forbids"
+        if "contains" in rules:
+            count = sum(self._fits(each, rules["contains"], depth) for each in value)
+            if not _number(rules.get("minContains"), 1) <= count <= _number(rules.get("maxContains"), count):
+                yield f"{count} of its items fit its `contains`"
+
+    def _members(self, value: Json, rules: Json, depth: int) -> Iterator[str]:
+        wanted = [name for name in _names(rules.get("required")) if name not in self.left_out]
+        for name, names in _mapping(rules.get("dependentRequired")).items():
+            wanted += _names(names) if name in value else []
+        missing = next((name for name in wanted if name not in value), None)
+        if missing is not None:
+            yield f"has no {missing!r:.100}"
+        for name, schema in _mapping(rules.get("dependentSchemas")).items():
+            problem = self.problem(value, schema, depth + 1) if name in value else None
+            if problem is not None:
+                yield problem
+        properties, patterns = _mapping(rules.get("properties")), _mapping(rules.get("patternProperties"))
+        for name, each in value.items():
+            problem = self.problem(name, rules.get("propertyNames", True), depth + 1)
+            if problem is not None:
+                yield f"a name: {problem}"
+            schemas = [properties[name]] if name in properties else []
+            schemas += [schema for pattern, schema in patterns.items() if not list(self._pattern(str(pattern), name))]
+            for schema in schemas or [rules.get("additionalProperties", True)]:
+                problem = self.problem(each, schema, depth + 1)
+                if problem is not None:
+                    yield f".{name[:100]}: {problem}"
+
+    def _combined(self, value: Any, rules: Json, depth: int) -> Iterator[str]:
+        for part in listed(rules.get("allOf")):
+            problem = self.problem(value, part, depth + 1)
+            if problem is not None:
+                yield problem
+        if alternatives := listed(rules.get("anyOf")):
+            problems = [self.problem(value, each, depth + 1) for each in alternatives]
+            if None not in problems:
+                yield f"fits none of its `anyOf`: {problems[0]}"
+        if alternatives := listed(rules.get("oneOf")):
+            yield from self._one_of(value, rules.get("discriminator"), alternatives, depth)
+        if "not" in rules and self._fits(value, rules["not"], depth):
+            yield f"{value!r:.100} fits what its `not` forbids"
+        if "if" in rules:
+            branch = "then" if self._fits(value, rules["if"], depth) else "else"
+            problem = self.problem(value, rules.get(branch, True), depth + 1)
+            if problem is not None:
+                yield f"`{branch}`: {problem}"
+
+    def _one_of(self, value: Any, discriminator: Any, alternatives: Sequence[Any], depth: int) -> Iterator[str]:
+        """One alternative has to fit alone, but a discriminator says which one, whatever others fit besides."""
+        name = _mapping(discriminator).get("propertyName")
+        if isinstance(value, Mapping) and isinstance(name, str):
+            chosen = alternative(discriminator, value.get(name), alternatives)
+            alternatives = alternatives if chosen is None else [chosen]
+        problems = [self.problem(value, each, depth + 1) for each in alternatives]
+        if None not in problems:
+            yield f"fits none of its `oneOf`: {problems[0]}"
+        if problems.count(None) > 1:
+            yield "fits more than one of its `oneOf`"
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: true is not 1, and 1 is 1.0."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
+def _is_of_type(value: Any, given: object) -> bool:
+    names: list[Any] = given if isinstance(given, list) else [given]
+    if any(not isinstance(name, str) or (name not in TYPES and name != "integer") for name in names):
+        return True
+    if isinstance(value, bool):
+        return "boolean" in names
+    if "integer" in names and (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
+        return True
+    return any(isinstance(value, TYPES[name]) for name in names if name != "integer")
+
+
+def _bounds(value: float, rules: Json) -> Iterator[str]:
+    exact = Fraction(str(value))
+    for name, strict, sign in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
+        bound, tight = rules.get(name), rules.get(strict)
+        if is_number(bound) and (sign * (exact - Fraction(str(bound))) < 0 or (tight is True and value == bound)):
+            yield f"{value} breaks its `{name}`"
+        if is_number(tight) and sign * (exact - Fraction(str(tight))) <= 0:
+            yield f"{value} breaks its `{strict}`"
+    step = rules.get("multipleOf")
+    if is_number(step) and step > 0 and exact % Fraction(str(step)):
+        yield f"{value} is no multiple of {step}"
+
+
+def _number(value: Any, default: int) -> float:
+    return value if is_number(value) else default
+
+
+def _mapping(value: Any) -> Json:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _names(value: Any) -> list[str]:
+    return [name for name in listed(value) if isinstance(name, str)]
