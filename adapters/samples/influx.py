@@ -15,7 +15,8 @@ from domain.metric_window import SET_UP, MetricWindow
 
 SECOND = 10**9  # nanoseconds
 MEASUREMENT = "plog_load_test"
-COUNTED = ("revision", "requests", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
+OF_VUS = ("vus", "vus_least", "vus_total", "vus_count", "max_vus")
+COUNTED = ("revision", "requests", "failed", "iterations", "dropped", "checks_passed", "checks_failed", *OF_VUS)
 
 
 class InfluxSamples:

@@ -27,8 +27,11 @@ of(measurement: "iterations") |> sum() |> total(name: "iterations")
 of(measurement: "dropped_iterations") |> sum() |> total(name: "dropped")
 of(measurement: "checks") |> sum() |> total(name: "checks_passed")
 of(measurement: "checks") |> filter(fn: (r) => r._value == 0.0) |> count() |> toFloat() |> total(name: "checks_failed")
-of(measurement: "vus") |> last() |> total(name: "vus")
-of(measurement: "vus_max") |> last() |> total(name: "max_vus")
+of(measurement: "vus") |> max() |> total(name: "vus")
+of(measurement: "vus") |> min() |> total(name: "vus_least")
+of(measurement: "vus") |> sum() |> total(name: "vus_total")
+of(measurement: "vus") |> count() |> toFloat() |> total(name: "vus_count")
+of(measurement: "vus_max") |> max() |> total(name: "max_vus")
 """
 PLAIN = Dialect(annotations=[], header=True)  # type: ignore[no-untyped-call]
 FAILED = "false"  # k6's tag `expected_response`

@@ -68,7 +68,12 @@ class MetricSeries:
     p90: list[float | None] = strawberry.field(description=f"Their 90th percentile, {MILLISECONDS}")
     p95: list[float | None] = strawberry.field(description=f"Their 95th percentile, {MILLISECONDS}")
     p99: list[float | None] = strawberry.field(description=f"Their 99th percentile, {MILLISECONDS}")
-    vus: list[int | None] = strawberry.field(description="Virtual users; null where not known, and of single scenarios.")
+    vus: list[int | None] = strawberry.field(
+        description=(
+            "The most virtual users, which k6 counts once a second; null where it did not, and of single scenarios, of which it "
+            "does not count them."
+        )
+    )
 
     @classmethod
     def of(cls, series: metric_series.MetricSeries) -> "MetricSeries":
