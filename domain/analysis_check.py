@@ -234,6 +234,8 @@ def _burst(sample: WindowSample, burst: ErrorBurst, scenario: str | None, looks:
 def check_resources(given: Sequence[ResourceColumn]) -> Check:
     """Which resource came nearest to its limit, and what limits to set."""
     findings = tuple(resource_findings(given))
+    if not findings and any(value is not None for each in given for value in each.values):
+        return not_made(f"Limits of resources need {LEAST_WINDOWS} windows in which they were measured.")
     if not findings:
         return not_made("The resources of what is under test were not measured.")
     return Check(findings=findings)
