@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from controllers.attempts import copy_log, guarded
+from controllers.resource_watcher import ResourceWatcher
 from domain.attempt import AttemptKey, Ending
 from domain.errors import SecretUnavailable, Unavailable
 from domain.live import Topic
@@ -47,9 +48,18 @@ class LoadTestReconcilerSettings:
 class LoadTestReconciler:
     """The loop of one runner of load generators. `host` is where it runs, for people to read."""
 
-    def __init__(self, services: Services, runner: Runner, kind: str, host: str, settings: LoadTestReconcilerSettings) -> None:
+    def __init__(
+        self,
+        services: Services,
+        runner: Runner,
+        resources: ResourceWatcher,
+        kind: str,
+        host: str,
+        settings: LoadTestReconcilerSettings,
+    ) -> None:
         self._services = services
         self._runner = runner
+        self._resources = resources
         self._kind = kind
         self._host = host
         self._settings = settings
@@ -191,6 +201,8 @@ class LoadTestReconciler:
 
     async def _change(self, run: LoadTestRun, status: RunStatus, message: str = "") -> None:
         """Take the run to a status; where somebody else was faster, the next round sees what is to be done then."""
+        if status in VERDICTS:
+            await self._resources.finish(run.id)
         figures = await figures_of_run(self._services, run) if status in VERDICTS else ()
         async with self._services.database.transaction() as work:
             changed = await work.load_test_runs.change(run, status, ACTOR, message, figures)
