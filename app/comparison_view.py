@@ -32,13 +32,18 @@ def _compared(comparison: Mapping[str, Any], compared: Mapping[str, Any]) -> Ite
         yield Text("No scenario of that name is in both.", STYLES["UNKNOWN"])
     for scenario in compared["scenarios"]:
         name = ALL_TOGETHER if scenario["scenario"] is None else printable(scenario["scenario"])
-        yield Text(f"\n{name}, {scenario['windows']} windows against {scenario['baselineWindows']}")
+        yield Text(f"\n{name}, {_full(scenario['windows'])} against {_full(scenario['baselineWindows'])} of the baseline")
         if any(each["verdict"] != "UNKNOWN" for each in scenario["differences"]):
             yield _table(scenario["differences"], comparison["confidence"])
         for reason in dict.fromkeys(each["reason"] for each in scenario["differences"] if each["reason"]):
             names = ", ".join(FIGURES[each["figure"]] for each in scenario["differences"] if each["reason"] == reason)
             yield Text(f"Unknown of {names}: {printable(reason)}", STYLES["UNKNOWN"])
     yield Text("")
+
+
+def _full(windows: int) -> str:
+    """How many windows were compared: neither the first nor the last one of a run."""
+    return "1 full window" if windows == 1 else f"{windows or 'no'} full windows"
 
 
 def _named(run: Mapping[str, Any]) -> str:

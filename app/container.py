@@ -247,6 +247,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )
         runner, load_runner = (_open_runner(settings, folder) for folder in ("runs", "load-test-runs"))
+        resources = ResourceWatcher(services, ListeningProcesses(), load_runner)
         yield Container(
             settings=settings,
             services=services,
@@ -254,9 +255,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             live_load_tests=LiveLoadTests(database, bus),
             reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _job_reconciler(settings)),
             load_tests=LoadTestReconciler(
-                services, load_runner, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
+                services, load_runner, resources, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
             ),
-            resources=ResourceWatcher(services, ListeningProcesses(), load_runner.id),
+            resources=resources,
             housekeeping=Housekeeping(
                 services, settings.scheduler.housekeeping_seconds, timedelta(days=settings.load_tests.keep_days)
             ),

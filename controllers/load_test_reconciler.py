@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from controllers.reconciler import ACTOR, Reconciler, ReconcilerSettings, Steps, guarded
+from controllers.resource_watcher import ResourceWatcher
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import SecretUnavailable
 from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus, verdict
+from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
 from resolvers.load_generator import STOP_GRACE_SECONDS, TOKEN_LIFETIME, generator_token, launch_order
 from resolvers.load_test_run import figures_of_run, tell
 from resolvers.secret import values_of_secrets
+from resolvers.services import Services
 
 log = logging.getLogger(__name__)
 STOPPED_BY_HAND = "The server was stopped by hand."
@@ -37,6 +40,18 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
     name = "load test reconciler"
     end_reason = EndReason.CANCELLED
     token_lifetime = TOKEN_LIFETIME
+
+    def __init__(
+        self,
+        services: Services,
+        runner: Runner,
+        resources: ResourceWatcher,
+        kind: str,
+        host: str,
+        settings: LoadTestReconcilerSettings,
+    ) -> None:
+        super().__init__(services, runner, kind, host, settings)
+        self._resources = resources
 
     async def _held(self) -> Sequence[LoadTestRun]:
         async with self._services.database.snapshot() as work:
@@ -132,6 +147,8 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
 
     async def _change(self, run: LoadTestRun, status: RunStatus, message: str = "") -> None:
         """Take the run to a status; where somebody else was faster, the next round sees what is to be done then."""
+        if status in VERDICTS:
+            await self._resources.finish(run.id)
         figures = await figures_of_run(self._services, run) if status in VERDICTS else ()
         async with self._services.database.transaction() as work:
             changed = await work.load_test_runs.change(run, status, ACTOR, message, figures)

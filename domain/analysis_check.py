@@ -14,7 +14,7 @@ from domain.error_burst import LEAST_WINDOWS as LEAST_SCANNED
 from domain.error_burst import ErrorBurst, error_bursts
 from domain.finding import Finding, FindingKind, shown
 from domain.load_profile import is_arrival_rate, planned_load, steady_windows
-from domain.long_run import LEAST_WINDOWS, Spread, Values, spread_of_mean
+from domain.long_run import LEAST_WINDOWS, Spread, spread_of_mean
 from domain.resource_peak import ResourceColumn, resource_findings
 from domain.run_figure import RunFigure, estimate
 from domain.window_sample import MeasuredRun, WindowSample
@@ -74,7 +74,7 @@ def _saturation(measured: MeasuredRun, scenario: str | None) -> Finding | None:
     sample = measured.sample(scenario).inner
     if len(sample) < saturation.LEAST_WINDOWS:
         return None
-    load = _vus(measured) if scenario is None and not is_rate else np.full(len(sample), np.nan)
+    load = sample.vus if scenario is None and not is_rate else np.full(len(sample), np.nan)
     if np.isnan(load).any():
         parts = [planned_load(measured, each.executor) * (len(each.requests) if is_rate else 1) for each in chosen]
         load = np.sum(parts, axis=0)[1:-1]
@@ -113,12 +113,6 @@ def _saturation(measured: MeasuredRun, scenario: str | None) -> Finding | None:
         scenario=scenario,
         **window_times(sample, int(beyond[0]), int(beyond[-1])),
     )
-
-
-def _vus(measured: MeasuredRun) -> Values:
-    """The mean number of VUs in each inner window: its gauge is that of its end, and that before it of its beginning."""
-    vus = measured.sample(None).vus
-    return np.asarray((vus[:-2] + vus[1:-1]) / 2)
 
 
 def check_drift(measured: MeasuredRun) -> Check:
@@ -240,6 +234,8 @@ def _burst(sample: WindowSample, burst: ErrorBurst, scenario: str | None, looks:
 def check_resources(given: Sequence[ResourceColumn]) -> Check:
     """Which resource came nearest to its limit, and what limits to set."""
     findings = tuple(resource_findings(given))
+    if not findings and any(value is not None for each in given for value in each.values):
+        return not_made(f"Limits of resources need {LEAST_WINDOWS} windows in which they were measured.")
     if not findings:
         return not_made("The resources of what is under test were not measured.")
     return Check(findings=findings)

@@ -172,7 +172,8 @@ def compare_samples(
     """A figure of two samples; `is_paired` where their windows belong together one by one, in the order of time."""
     fewest = min(len(baseline), len(other))
     if fewest < LEAST_WINDOWS:
-        return _unknown(figure, f"{fewest} windows can be compared; at least {LEAST_WINDOWS} are needed.")
+        found = "1 window" if fewest == 1 else f"{fewest} windows"
+        return _unknown(figure, f"{found} besides the first and the last can be compared; at least {LEAST_WINDOWS} are needed.")
     first, second = (estimate(each, figure, confidence) for each in (baseline, other))
     if first.down is None or first.up is None or second.down is None or second.up is None:
         return _unknown(figure, second.unknown or f"Of the baseline: {first.unknown}")

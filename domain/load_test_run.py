@@ -173,6 +173,13 @@ class LoadTestRun:
         metrics = self.summary.get("metrics")
         return metrics.get("http_reqs", {}).get("count", 0) if metrics else None
 
+    @property
+    def k6_seconds(self) -> float | None:
+        """How long k6 says that it ran the script, set-up included: what it counted, by its rate. None where nothing says so."""
+        metrics = self.summary.get("metrics") or {}
+        counters = [metrics.get(name, {}) for name in ("http_reqs", "iterations")]
+        return next((each["count"] / each["rate"] for each in counters if each.get("rate") and each.get("count")), None)
+
     def said(self, name: str) -> float | None:
         """A number of the load generator's summary; None where it said none."""
         value = self.summary.get(name)
@@ -339,11 +346,19 @@ def _has_samples(values: Mapping[str, Any]) -> bool:
 
 
 K6_TIMES = {"least": "min", "mean": "avg", "greatest": "max", "p50": "p(50)", "p90": "p(90)", "p95": "p(95)", "p99": "p(99)"}
+K6_NAMES = {
+    "requests": ("http_reqs", "count"),
+    "tps_mean": ("http_reqs", "rate"),
+    "failed": ("http_req_failed", "passes"),
+    "error_rate": ("http_req_failed", "value"),
+    **{name: ("http_req_duration", theirs) for name, theirs in K6_TIMES.items()},
+    "least_vus": ("vus", "min"),
+    "most_vus": ("vus", "max"),
+}
 
 
 def _k6_figures(metrics: Mapping[str, Any], whole: RunFigures) -> Iterator[K6Figure]:
-    said = {"requests": metrics.get("http_reqs", {}).get("count"), "failed": metrics.get("http_req_failed", {}).get("passes")}
-    said |= {name: metrics.get("http_req_duration", {}).get(theirs) for name, theirs in K6_TIMES.items()}
-    for name, value in said.items():
+    for name, (metric, theirs) in K6_NAMES.items():
+        value = metrics.get(metric, {}).get(theirs)
         if isinstance(value, int | float):
             yield K6Figure(figure=name, stored=getattr(whole, name), k6=value)

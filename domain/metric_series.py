@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +17,8 @@ class MetricSeries:
     """Windows that follow one another, as columns: of one scenario, by its name, or of all together (None).
 
     Times are in milliseconds, and None in windows without a request; `tps` counts completed requests a second, `error_rate`
-    those of them without an expected answer, from 0 to 1. Set-up and login are in none of it. `vus` is known of all scenarios
-    together only.
+    those of them without an expected answer, from 0 to 1. Set-up and login are in none of it. `vus` is the most in the window,
+    and known of all scenarios together only. TPS are of a window's whole length, also where begin or end of the load cut it off.
     """
 
     scenario: str | None
@@ -41,15 +41,19 @@ class MetricSeries:
 class RunFigures:
     """The figures of a whole run, of one scenario or of all (None), in the units of `MetricSeries`.
 
-    Of `tps` the least, the mean and the most of full windows: the first and the last, which are cut off, count only where there
-    are no others. `seconds` is from the first window's start to the last one's end.
+    `seconds` is how long k6 ran the script, set-up and login included, and `tps_mean` the requests in each of them: k6's own
+    rate, but for the requests of set-up and login. `tps_least` and `tps_most` are of full windows: without the first and the
+    last, which are cut off, and None where there are no others. `error_rate_least` and `error_rate_most` are of windows with
+    requests. VUs are as k6 counts them, once a second. What older versions did not say of a run that they judged is None.
     """
 
     scenario: str | None
-    seconds: int
+    seconds: float
     requests: int
     failed: int
     error_rate: float | None
+    error_rate_least: float | None = None
+    error_rate_most: float | None = None
     tps_least: float | None
     tps_mean: float | None
     tps_most: float | None
@@ -60,6 +64,8 @@ class RunFigures:
     p90: float | None
     p95: float | None
     p99: float | None
+    least_vus: int | None = None
+    mean_vus: float | None = None
     most_vus: int | None
     iterations: int
     dropped: int
@@ -89,15 +95,33 @@ def series_of(
     ]
 
 
-def figures_of(windows: Sequence[MetricWindow], seconds: int, names: Mapping[str, str]) -> list[RunFigures]:
-    """The figures of a whole run, of all scenarios together and then of each; arguments as of `series_of`."""
+def figures_of(
+    windows: Sequence[MetricWindow], seconds: int, names: Mapping[str, str], duration: float | None = None
+) -> list[RunFigures]:
+    """The figures of a whole run, of all scenarios together and then of each.
+
+    `duration` is how long k6 says that it ran the script, in seconds; without, its counts of VUs tell, one a second. The other
+    arguments are as those of `series_of`.
+    """
     if not windows:
         return []
-    span = (windows[0].start, windows[-1].start + seconds)
     found = _by_scenario(windows)
-    vus = [each.vus for each in found[SET_UP] if each.vus is not None]
-    overall = _figures(None, list(_together(windows).values()), span, seconds, max(vus, default=None))
-    return [overall] + [_figures(name, found[key], span, seconds, None) for key, name in names.items()]
+    counted = sum(each.vus_count for each in found[SET_UP])
+    measured = float(counted) if duration is None else duration
+    inner = range(windows[0].start + seconds, windows[-1].start, seconds)
+    overall = _figures(None, list(_together(windows).values()), measured, inner)
+    parts = [_figures(name, found[key], measured, inner) for key, name in names.items()]
+    return [replace(overall, **_vus(found[SET_UP])), *parts]
+
+
+def _vus(windows: Iterable[MetricWindow]) -> dict[str, Any]:
+    known = [each for each in windows if each.vus is not None]
+    counted = sum(each.vus_count for each in known)
+    return {
+        "least_vus": min((each.vus_least for each in known if each.vus_least is not None), default=None),
+        "mean_vus": sum(each.vus_total for each in known) / counted if counted else None,
+        "most_vus": max((each.vus for each in known if each.vus is not None), default=None),
+    }
 
 
 def _by_scenario(windows: Iterable[MetricWindow]) -> dict[str, list[MetricWindow]]:
@@ -151,24 +175,24 @@ def _series(
     )
 
 
-def _figures(
-    name: str | None, windows: Sequence[MetricWindow], span: tuple[int, int], seconds: int, most_vus: int | None
-) -> RunFigures:
+def _figures(name: str | None, windows: Sequence[MetricWindow], duration: float, inner: range) -> RunFigures:
+    """The figures of windows of one scenario, or of all; `inner` are the starts of full windows."""
     times = Histogram.merged(each.times for each in windows)
     sums: dict[str, Any] = {each: sum(getattr(window, each) for window in windows) for each in SUMMED}
     count = times.count
     of_start = {each.start: each.requests for each in windows}
-    starts = range(span[0], span[1], seconds)
-    inner = starts[1:-1] or starts
-    rates = [of_start.get(start, 0) / seconds for start in inner]
+    rates = [of_start.get(start, 0) / inner.step for start in inner]
+    shares = [each.failed / each.requests for each in windows if each.requests]
     p50, p90, p95, p99 = times.percentiles(SHARES)
     return RunFigures(
         scenario=name,
-        seconds=span[1] - span[0],
+        seconds=duration,
         requests=count,
         error_rate=sums["failed"] / count if count else None,
+        error_rate_least=min(shares, default=None),
+        error_rate_most=max(shares, default=None),
         tps_least=min(rates, default=None),
-        tps_mean=sum(rates) / len(rates) if rates else None,
+        tps_mean=count / duration if duration else None,
         tps_most=max(rates, default=None),
         least=times.least if count else None,
         mean=times.mean,
@@ -177,6 +201,6 @@ def _figures(
         p90=p90,
         p95=p95,
         p99=p99,
-        most_vus=most_vus,
+        most_vus=None,
         **sums,
     )

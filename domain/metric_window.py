@@ -19,8 +19,12 @@ class MetricWindow:
     """The figures of one scenario in the window that begins at `start`, in seconds since 1970.
 
     `times` are the response times of all completed requests in milliseconds, `failed` how many of them had no answer or one of an
-    unexpected status. `dropped` are iterations that should have begun and had no virtual user. `vus` and `max_vus` are the last
-    gauges in the window, of the whole test (scenario `SET_UP`), None where there was none.
+    unexpected status. `dropped` are iterations that should have begun and had no virtual user.
+
+    k6 counts the virtual users of the whole test (scenario `SET_UP`) once a second: `vus` is the greatest such count in the
+    window and `vus_least` the least, None where there was none, `vus_total` the sum of all `vus_count` of them. `max_vus` is how
+    many were ready at most. Windows of older versions have the last count as `vus`, and no more of it.
+
     A window that `is_elsewhere` has no figures and stands for all scenarios: where k6 sends its samples they have to be read.
     """
 
@@ -34,6 +38,9 @@ class MetricWindow:
     checks_passed: int = 0
     checks_failed: int = 0
     vus: int | None = None
+    vus_least: int | None = None
+    vus_total: int = 0
+    vus_count: int = 0
     max_vus: int | None = None
     is_elsewhere: bool = False
 
@@ -41,6 +48,18 @@ class MetricWindow:
     def requests(self) -> int:
         """How many requests were completed."""
         return self.times.count
+
+    def count_vus(self, vus: int) -> None:
+        """Take in that there are now so many virtual users."""
+        self.vus = vus if self.vus is None else max(self.vus, vus)
+        self.vus_least = vus if self.vus_least is None else min(self.vus_least, vus)
+        self.vus_total += vus
+        self.vus_count += 1
+
+    @property
+    def vus_mean(self) -> float | None:
+        """The mean number of virtual users; None where not known."""
+        return self.vus_total / self.vus_count if self.vus_count else self.vus
 
     def as_json(self) -> dict[str, Any]:
         """The document from which `of` reads the same window."""
@@ -55,13 +74,16 @@ class MetricWindow:
             "checksPassed": self.checks_passed,
             "checksFailed": self.checks_failed,
             "vus": self.vus,
+            "vusLeast": self.vus_least,
+            "vusTotal": self.vus_total,
+            "vusCount": self.vus_count,
             "maxVus": self.max_vus,
             **({"isElsewhere": True} if self.is_elsewhere else {}),
         }
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """The window that `as_json` wrote."""
+        """The window that `as_json` wrote; a generator that is older than the server does not tell all of the VUs."""
         return cls(
             start=document["start"],
             scenario=document["scenario"],
@@ -73,6 +95,9 @@ class MetricWindow:
             checks_passed=document["checksPassed"],
             checks_failed=document["checksFailed"],
             vus=document["vus"],
+            vus_least=document.get("vusLeast"),
+            vus_total=document.get("vusTotal", 0),
+            vus_count=document.get("vusCount", 0),
             max_vus=document["maxVus"],
             is_elsewhere=document.get("isElsewhere", False) is True,
         )

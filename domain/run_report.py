@@ -117,7 +117,7 @@ def _facts(run: LoadTestRun) -> Iterator[tuple[str, str]]:
     yield "Began", _time(run.started_at)
     yield "Ended", _time(run.ended_at)
     if run.figures:
-        yield "Measured for", f"{run.figures[0].seconds:,} s, in windows of {run.window_seconds} s"
+        yield "Measured for", f"{run.figures[0].seconds:,.1f} s, in windows of {run.window_seconds} s"
     yield "k6", str(run.summary.get("k6") or UNKNOWN)
     yield "OpenAPI document", f"SHA-256 {run.document_sha256}"
 
@@ -126,6 +126,10 @@ def _time(at: datetime | None) -> str:
     return UNKNOWN if at is None else at.astimezone(UTC).strftime(TIME)
 
 
+LEAST_AND_MOST = (
+    "TPS of full windows, without the first and the last; error rates of windows with requests; VUs as k6 counts them once a"
+    " second, of all scenarios together."
+)
 JUDGEMENTS = {True: "met", False: "MISSED", None: "not measured"}
 
 
@@ -150,15 +154,29 @@ def _figures(figures: Sequence[RunFigures]) -> Iterator[Section]:
     yield Section(
         title="Requests",
         table=Table(
-            heads=(
-                *("Scenario", "Requests", "Failed", "Error rate", "TPS least", "TPS mean", "TPS most"),
-                *("VUs most", "Iterations", "Dropped", "Checks failed"),
-            ),
+            heads=(*("Scenario", "Requests", "Failed", "Error rate", "TPS mean", "Iterations", "Dropped", "Checks failed"),),
             rows=tuple(
                 (
                     *(each.scenario or ALL_TOGETHER, _whole(each.requests), _whole(each.failed), _share(each.error_rate)),
-                    *(_number(each.tps_least), _number(each.tps_mean), _number(each.tps_most), _whole(each.most_vus)),
-                    *(_whole(each.iterations), _whole(each.dropped), _whole(each.checks_failed)),
+                    *(_number(each.tps_mean), _whole(each.iterations), _whole(each.dropped), _whole(each.checks_failed)),
+                )
+                for each in rows
+            ),
+        ),
+    )
+    yield Section(
+        title="Least and most",
+        notes=(LEAST_AND_MOST,),
+        table=Table(
+            heads=(
+                *("Scenario", "TPS least", "TPS most", "Error rate least", "Error rate most"),
+                *("VUs least", "VUs mean", "VUs most"),
+            ),
+            rows=tuple(
+                (
+                    *(each.scenario or ALL_TOGETHER, _number(each.tps_least), _number(each.tps_most)),
+                    *(_share(each.error_rate_least), _share(each.error_rate_most)),
+                    *(_whole(each.least_vus), _number(each.mean_vus), _whole(each.most_vus)),
                 )
                 for each in rows
             ),
@@ -283,7 +301,7 @@ def _k6(run: LoadTestRun) -> Section:
         return Section(title=title, notes=("There is nothing to hold the figures against: k6 came to no summary.",))
     rows = tuple(
         (
-            each.figure,
+            each.figure.replace("_", " ").replace("tps", "TPS").replace("vus", "VUs"),
             _number(each.stored),
             _number(each.k6),
             UNKNOWN if each.stored is None else _number(each.stored - each.k6),

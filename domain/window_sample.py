@@ -18,9 +18,9 @@ Chosen = NDArray[np.bool_] | slice
 class WindowSample:
     """Windows of `seconds` that follow one another, of one scenario or of all together; those without a request are zero.
 
-    `starts` are in seconds since 1970, `totals` sums of response times in milliseconds, `vus` gauges of the whole test, not a
-    number where not known. `counts` has a row for each window and a column for each range of response times, for which `times`
-    stand.
+    `starts` are in seconds since 1970, `totals` sums of response times in milliseconds, `vus` the mean number of virtual users of
+    the whole test, not a number where not known. `counts` has a row for each window and a column for each range of response
+    times, for which `times` stand.
     """
 
     seconds: int
@@ -91,7 +91,7 @@ class MeasuredRun:
             figures[row] += (window.requests, window.failed, window.times.total)
             for number, count in window.times.ranges.items():
                 counts[row, columns[number]] += count
-        vus = {each.start: each.vus for each in self.windows if each.scenario == SET_UP and each.vus is not None}
+        vus = {each.start: each.vus_mean for each in self.windows if each.scenario == SET_UP and each.vus_mean is not None}
         return WindowSample(
             seconds=self.run.window_seconds,
             starts=np.array(starts, dtype=float),

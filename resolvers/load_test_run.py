@@ -213,7 +213,7 @@ async def figures_of_run(services: Services, run: LoadTestRun) -> Sequence[RunFi
     if run.has_ended:
         return run.figures
     windows = await windows_of_run(services, WindowQuery(run_id=run.id))
-    return await asyncio.to_thread(figures_of, windows, run.window_seconds, run.names)
+    return await asyncio.to_thread(figures_of, windows, run.window_seconds, run.names, run.k6_seconds)
 
 
 async def windows_of_run(services: Services, query: WindowQuery) -> list[MetricWindow]:

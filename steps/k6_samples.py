@@ -74,11 +74,11 @@ def _checks(window: MetricWindow, value: float, _tags: dict[str, Any]) -> None:
 
 
 def _vus(window: MetricWindow, value: float, _tags: dict[str, Any]) -> None:
-    window.vus = int(value)
+    window.count_vus(int(value))
 
 
 def _max_vus(window: MetricWindow, value: float, _tags: dict[str, Any]) -> None:
-    window.max_vus = int(value)
+    window.max_vus = max(window.max_vus or 0, int(value))
 
 
 TAKERS = {

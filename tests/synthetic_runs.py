@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from uuid import UUID
 
 import numpy as np
@@ -122,8 +123,14 @@ def windows(
 
 
 def gauges(vus: Sequence[float]) -> list[MetricWindow]:
-    """What k6 says of its virtual users."""
-    return [MetricWindow(BEGIN + place * SECONDS, SET_UP, 1, vus=round(each)) for place, each in enumerate(vus)]
+    """What k6 says of its virtual users: in each window of a run their number at its end, which changes evenly up to then."""
+    made = []
+    for place, (before, after) in enumerate(pairwise([vus[0], *vus])):
+        window = MetricWindow(BEGIN + place * SECONDS, SET_UP, 1)
+        for second in range(1, SECONDS + 1):
+            window.count_vus(round(before + (after - before) * second / SECONDS))
+        made.append(window)
+    return made
 
 
 def measured(*parts: Sequence[MetricWindow], run: LoadTestRun | None = None) -> MeasuredRun:

@@ -21,7 +21,8 @@ from domain.metric_window import SET_UP, MetricWindow
 
 SECOND = 10**9  # nanoseconds
 MEASUREMENT = "plog_load_test"
-COUNTED = ("revision", "requests", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
+OF_VUS = ("vus", "vus_least", "vus_total", "vus_count", "max_vus")
+COUNTED = ("revision", "requests", "failed", "iterations", "dropped", "checks_passed", "checks_failed", *OF_VUS)
 READ_SECONDS = 20  # how much of a run is read at once, if its windows are not longer
 ENOUGH_SECONDS = 4.0  # whoever waits for an answer gives up at some time
 

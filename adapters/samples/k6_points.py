@@ -39,7 +39,6 @@ async def read_windows(bucket: InfluxBucket, run: LoadTestRun, start: int, stop:
 
 def _summed(text: str, seconds: int) -> list[MetricWindow]:
     found: dict[tuple[int, str], MetricWindow] = {}
-    gauges: dict[tuple[int, str], tuple[str, int]] = {}
     for row in _rows(text):
         second = _second(row["_time"][:19])
         key = second - second % seconds, row.get("scenario") or SET_UP
@@ -55,10 +54,10 @@ def _summed(text: str, seconds: int) -> list[MetricWindow]:
         elif measurement == "checks":
             window.checks_passed += bool(value)
             window.checks_failed += not value
+        elif measurement == "vus":
+            window.count_vus(round(value))
         else:
-            gauges[key[0], measurement] = max(gauges.get((key[0], measurement), ("", 0)), (row["_time"], round(value)))
-    for (start, measurement), (_, last) in gauges.items():
-        setattr(found[start, SET_UP], "vus" if measurement == "vus" else "max_vus", last)
+            window.max_vus = max(window.max_vus or 0, round(value))
     return list(found.values())
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
 from domain import load_test_run as domain
 from domain import metric_series
@@ -68,7 +69,12 @@ class MetricSeries:
     p90: list[float | None] = strawberry.field(description=f"Their 90th percentile, {MILLISECONDS}")
     p95: list[float | None] = strawberry.field(description=f"Their 95th percentile, {MILLISECONDS}")
     p99: list[float | None] = strawberry.field(description=f"Their 99th percentile, {MILLISECONDS}")
-    vus: list[int | None] = strawberry.field(description="Virtual users; null where not known, and of single scenarios.")
+    vus: list[int | None] = strawberry.field(
+        description=(
+            "The most virtual users, which k6 counts once a second; null where it did not, and of single scenarios, of which it "
+            "does not count them."
+        )
+    )
 
     @classmethod
     def of(cls, series: metric_series.MetricSeries) -> "MetricSeries":
@@ -76,18 +82,23 @@ class MetricSeries:
         return cls(**{name: _column(value) for name, value in asdict(series).items()})
 
 
+COUNTED_VUS = ", which k6 counts once a second; null where it did not, and of single scenarios, of which it does not count them."
+
+
 @strawberry.type(description="The figures of a whole run, of one scenario or all; times in milliseconds, null without a request.")
 class RunFigures:
     scenario: str | None = strawberry.field(description="The scenario; null: all together.")
-    seconds: int = strawberry.field(description="From the first window's start to the last one's end.")
+    seconds: float = strawberry.field(description="How long k6 ran the script, set-up and login included.")
     requests: float = strawberry.field(description="Completed requests, a whole number; set-up and login are not counted.")
     failed: float = strawberry.field(description="Those of them without an answer, or with an unexpected status; a whole number.")
     error_rate: float | None = strawberry.field(description="Their share, 0 to 1.")
+    error_rate_least: float | None = strawberry.field(description="The least error rate of a window with requests.")
+    error_rate_most: float | None = strawberry.field(description="The greatest error rate of a window with requests.")
     tps_least: float | None = strawberry.field(
-        description="The least TPS of a window; the first and last, which are cut off, apart."
+        description="The least TPS of a window; the first and last, which are cut off, apart, and null without others."
     )
-    tps_mean: float | None = strawberry.field(description="The mean TPS of those windows.")
-    tps_most: float | None = strawberry.field(description="The greatest TPS of those windows.")
+    tps_mean: float | None = strawberry.field(description="The completed requests in each of the `seconds`; null without any.")
+    tps_most: float | None = strawberry.field(description="The greatest TPS of the windows of `tpsLeast`.")
     least: float | None = strawberry.field(description="The least response time.")
     mean: float | None = strawberry.field(description="The mean response time.")
     greatest: float | None = strawberry.field(description="The greatest response time.")
@@ -95,7 +106,9 @@ class RunFigures:
     p90: float | None = strawberry.field(description="Their 90th percentile.")
     p95: float | None = strawberry.field(description="Their 95th percentile.")
     p99: float | None = strawberry.field(description="Their 99th percentile.")
-    most_vus: int | None = strawberry.field(description="The most virtual users; null of single scenarios.")
+    least_vus: int | None = strawberry.field(description=f"The least virtual users{COUNTED_VUS}")
+    mean_vus: float | None = strawberry.field(description=f"The mean number of virtual users{COUNTED_VUS}")
+    most_vus: int | None = strawberry.field(description=f"The most virtual users{COUNTED_VUS}")
     iterations: float = strawberry.field(description="Iterations that were completed, a whole number.")
     dropped: float = strawberry.field(description="Iterations that had no virtual user and never began; a whole number.")
     checks_passed: float = strawberry.field(description="Checks that held, a whole number.")
@@ -122,7 +135,7 @@ class K6Figure:
     def of(cls, figure: domain.K6Figure) -> "K6Figure":
         """The type for a figure of the domain."""
         difference = None if figure.stored is None else figure.stored - figure.k6
-        return cls(figure=figure.figure, stored=figure.stored, k6=figure.k6, difference=difference)
+        return cls(figure=to_camel_case(figure.figure), stored=figure.stored, k6=figure.k6, difference=difference)
 
 
 @strawberry.type(description="One start of a load test, with the definition and script as they then were.")

@@ -29,7 +29,8 @@ FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
 SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "cleared_at")]
 TIMES = ("updated_at", "started_at", "ended_at", "deadline", "warned_at", "unheard_since", "windows_removed_at")
 CHANGING = ("status", "version", "message", *TIMES)
-FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", "vus", "max_vus")
+OF_VUS = ("vus", "vus_least", "vus_total", "vus_count", "max_vus")
+FIGURES = ("revision", "failed", "iterations", "dropped", "checks_passed", "checks_failed", *OF_VUS)
 COUNTED = ("requests", *FIGURES[1:])
 BATCH = 200
 

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
+from adapters.processes import listening
 from adapters.processes.listening import ListeningProcesses
 from domain.resource_usage import PodReading, PodWatch
 from tests.waiting import eventually
@@ -79,6 +81,25 @@ async def test_a_process_that_ends_is_gone_and_its_successor_begins_anew() -> No
     with listener(port):
         again = await one(watch)
         assert again is not None and again.cpu_millicores is None
+
+
+async def test_who_listens_is_looked_for_again_only_where_it_ended_or_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, look = [], psutil.net_connections
+
+    def counted(kind: str) -> object:
+        looks.append(kind)
+        return look(kind)
+
+    monkeypatch.setattr(psutil, "net_connections", counted)
+    with listener() as port:
+        watch = ListeningProcesses().watch(f"http://127.0.0.1:{port}")
+        assert all([await one(watch) for _ in range(5)]) and len(looks) == 1, "all processes of the machine are asked once"
+        monkeypatch.setattr(listening, "BELIEVED_SECONDS", 0.0)
+        assert await one(watch) and len(looks) == 2
+        monkeypatch.undo()
+    assert await one(watch) is None
+    with listener(port):
+        assert await one(watch)
 
 
 @pytest.mark.parametrize("url", ["http://192.0.2.1:9", "http://nowhere.invalid:9", "http://127.0.0.1", "http://[::1]:1"])

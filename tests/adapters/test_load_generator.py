@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from domain.endpoint import Method
-from domain.executor import Executor, ExecutorKind
+from domain.executor import Executor, ExecutorKind, Stage
 from domain.histogram import Histogram
 from domain.k6_script import ScriptScenario, write_script
 from domain.login import Login, LoginKind, identified, token_request
@@ -78,6 +78,17 @@ def test_what_never_answers_has_failed_after_its_timeout_or_is_told_as_interrupt
     windows = generator.windows.values()
     assert (sum(window.failed for window in windows) >= 3) == failed
     assert all(window.times.least > 400 for window in windows if window.requests)
+
+
+def test_a_window_knows_the_most_the_least_and_the_mean_of_its_virtual_users(tmp_path: Path, address: str) -> None:
+    stages = (Stage(duration=2, target=8), Stage(duration=2, target=0))
+    ramp = Executor(kind=ExecutorKind.RAMPING_VUS, start=0, stages=stages, graceful_stop=1, graceful_ramp_down=1)
+    generator = Generator(tmp_path, script(address, ramp), 60)
+    assert generator.end()[0] == 0
+    gauges = [each for (_, name), each in generator.windows.items() if name == "" and each.vus is not None]
+    metrics, mean = generator.summary["metrics"], sum(each.vus_total for each in gauges) / sum(each.vus_count for each in gauges)
+    assert max(each.vus or 0 for each in gauges) == metrics["vus"]["max"] > 4
+    assert min(each.vus_least or 0 for each in gauges) == metrics["vus"]["min"] < mean < metrics["vus"]["max"]
 
 
 @pytest.mark.parametrize("ahead", [86_400, -3_600])

@@ -38,7 +38,8 @@ async def ended(
         assert run is not None
         assert await work.load_test_runs.take_in(run, len(parts), parts, None)
         for step in (RunStatus.STARTING, RunStatus.RUNNING, status):
-            figures = figures_of(sorted(parts, key=lambda each: each.start), run.window_seconds, run.names)
+            seconds = len({each.start for each in parts}) * run.window_seconds
+            figures = figures_of(sorted(parts, key=lambda each: each.start), run.window_seconds, run.names, seconds)
             run = await work.load_test_runs.change(run, step, "runner", "", figures if step is status else ())
             assert run is not None
     return dict(made)
@@ -90,7 +91,7 @@ async def test_what_can_not_be_compared_is_refused(plog: Plog) -> None:
     assert await plog.codes(COMPARE, ids=[run["id"], test["id"]]) == ["NOT_FOUND"]
     differences = (await plog.answer(COMPARE, ids=[run["id"], other["id"]]))["runs"][0]["scenarios"][0]["differences"]
     assert {(each["verdict"], each["value"], each["reason"]) for each in differences} == {
-        ("UNKNOWN", None, "0 windows can be compared; at least 8 are needed.")
+        ("UNKNOWN", None, "0 windows besides the first and the last can be compared; at least 8 are needed.")
     }
 
 

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from app.comparison_view import show_comparison
 from app.load_test_commands import comparison_code
 from app.load_test_view import WatchedRun
 from app.terminal import printable
@@ -45,7 +48,11 @@ async def test_runs_are_compared_from_the_terminal(plog: Plog, tmp_path: Path) -
     said = same.stdout.decode()
     assert same.returncode == 0, same
     assert said.startswith("Run 2 · nightly · PASSED against Run 1 · nightly · PASSED\n")
-    assert said.count("no difference") == 18 and "all together, 38 windows against 38" in said and "größe, 38" in said
+    assert (
+        said.count("no difference") == 18
+        and "all together, 38 full windows against 38 full windows of the baseline" in said
+        and "größe, 38" in said
+    )
     assert max(map(len, said.splitlines())) <= 80, said
     slow = await command(plog, tmp_path, "compare", "1", "2", "3")
     said = slow.stdout.decode()
@@ -125,6 +132,17 @@ def compared(*verdicts: str, statuses: tuple[str, str] = ("PASSED", "PASSED")) -
 )
 def test_exit_codes_of_comparisons(comparison: dict[str, Any], code: int) -> None:
     assert comparison_code(comparison) == code
+
+
+def test_a_comparison_of_hardly_any_windows_says_how_few() -> None:
+    run = {"number": 1, "title": "t", "status": "PASSED"}
+    said = "1 window besides the first and the last can be compared; at least 8 are needed."
+    differences = [{"verdict": "UNKNOWN", "figure": "TPS", "reason": said}]
+    scenarios = [{"scenario": None, "windows": 1, "baselineWindows": 0, "differences": differences}]
+    said_on = StringIO()
+    runs = [{"run": run, "remarks": [], "scenarios": scenarios}]
+    show_comparison(Console(file=said_on, width=100), {"baseline": run, "confidence": 0.99, "runs": runs})
+    assert "all together, 1 full window against no full windows of the baseline\n" in said_on.getvalue()
 
 
 def test_texts_of_others_do_not_steer_the_terminal() -> None:

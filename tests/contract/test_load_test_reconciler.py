@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from adapters.processes.listening import ListeningProcesses
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
+from controllers.resource_watcher import ResourceWatcher
 from domain.attempt import Cause
 from domain.errors import Unavailable
 from domain.histogram import Histogram
@@ -39,7 +41,8 @@ class Server:
 
     def restart(self) -> None:
         """A new process: nothing is remembered."""
-        self.reconciler = LoadTestReconciler(self.services, self.runner, "process", "host", self.settings)
+        resources = ResourceWatcher(self.services, ListeningProcesses(), self.runner.id)
+        self.reconciler = LoadTestReconciler(self.services, self.runner, resources, "process", "host", self.settings)
 
     async def rounds(self, count: int = 1) -> None:
         for _ in range(count):

@@ -81,8 +81,8 @@ def told(run: LoadTestRun, count: int = 4) -> list[MetricWindow]:
     """Windows of all scenarios of a run, and of its set-up."""
     chance = np.random.default_rng(4)
     found = [window for key in run.names for window in windows(chance, count, key=key)]
-    empty = MetricWindow(found[0].start, SET_UP, 1, vus=10, max_vus=20)
-    return [*found, empty, replace(empty, start=empty.start + 5, vus=None, max_vus=None)]
+    empty = MetricWindow(found[0].start, SET_UP, 1, vus=10, vus_least=1, vus_total=24, vus_count=5, max_vus=20)
+    return [*found, empty, MetricWindow(empty.start + 5, SET_UP, 1)]
 
 
 async def taken(samples: Samples, run: LoadTestRun, given: Sequence[MetricWindow]) -> list[MetricWindow]:
@@ -114,8 +114,11 @@ async def test_a_run_of_k6_comes_out_as_k6_counts_it(samples: Samples, run: Load
     assert times.greatest == pytest.approx(metrics["http_req_duration"]["max"], rel=1e-6)
     assert times.mean == pytest.approx(metrics["http_req_duration"]["avg"], rel=1e-6)
     assert {each.scenario for each in found} == {"s1", "s2", SET_UP}
-    gauges = [(each.vus, each.max_vus) for each in found if each.scenario == SET_UP]
-    assert max(each[1] or 0 for each in gauges) == metrics["vus_max"]["max"] and all(vus is not None for vus, _ in gauges[1:-1])
+    gauges = [each for each in found if each.scenario == SET_UP and each.vus is not None]
+    assert max(each.max_vus or 0 for each in gauges) == metrics["vus_max"]["max"] and len(gauges) >= 3
+    assert max(each.vus or 0 for each in gauges) == metrics["vus"]["max"]
+    assert min(each.vus_least or 0 for each in gauges) == metrics["vus"]["min"]
+    assert sum(each.vus_count for each in gauges) in (3, 4, 5), "k6 counts once a second"
     again = {(each.start, each.scenario): each for each in await taken(samples, run, generator.told)}
     assert again == windows, "again"
     assert await samples.take(run, []) == []

@@ -32,7 +32,8 @@ CREATE = f"""mutation ($target: ID!, $input: LoadTestInput!) {{ loadTestCreate(t
 START = f"""mutation ($id: ID!, $key: String) {{ loadTestStart(id: $id, idempotencyKey: $key) {{
   ... on LoadTestRunPayload {{ run {{ id number status }} }} {ERROR} }} }}"""
 STOP = f"mutation ($id: ID!) {{ loadTestStop(id: $id) {{ ... on LoadTestRunPayload {{ run {{ id status }} }} {ERROR} }} }}"
-FIGURES = """scenario seconds requests failed errorRate tpsLeast tpsMean tpsMost least mean greatest p50 p90 p95 p99 mostVus
+FIGURES = """scenario seconds requests failed errorRate errorRateLeast errorRateMost tpsLeast tpsMean tpsMost
+  least mean greatest p50 p90 p95 p99 leastVus meanVus mostVus
   iterations dropped checksPassed checksFailed"""
 SERIES = "scenario windowStart requests tps failed errorRate least mean greatest p50 p90 p95 p99 vus"
 RUN = f"""query ($id: ID!) {{ loadTestRun(id: $id) {{ id number status message version startedAt endedAt placeInQueue
@@ -123,6 +124,9 @@ async def test_a_run_passes_with_the_figures_of_k6(server: PlogServer, site: Sit
     beside = {each["figure"]: each for each in run["k6Figures"]}
     assert beside["requests"]["difference"] == 0 == beside["failed"]["difference"] and beside["mean"]["stored"] > 0
     assert abs(beside["mean"]["difference"]) < 0.01 * beside["mean"]["k6"] and set(beside) >= {"p50", "p90", "p95", "p99"}
+    assert beside["tpsMean"]["stored"] == pytest.approx(beside["tpsMean"]["k6"]) and beside["mostVus"]["difference"] == 0
+    assert run["figures"][0]["seconds"] == pytest.approx(run["k6Requests"] / beside["tpsMean"]["k6"])
+    assert run["figures"][0]["errorRateLeast"] == run["figures"][0]["errorRateMost"] == 0
     assert run["k6CpuSeconds"] > 0 and 0 < run["k6CpuBusiest"] < 1
     assert run["version"] == 4 and run["startedAt"] < run["endedAt"] and run["placeInQueue"] is None
     assert run["k6Version"] and site.address + "/fast" in run["script"] and run["log"]["isLast"]

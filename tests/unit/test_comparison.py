@@ -111,7 +111,7 @@ def test_what_can_not_be_told_says_why() -> None:
     chance = np.random.default_rng(4)
     short = measured(windows(chance, 9))
     (reason,) = {each.reason for each in compare_run(measured(windows(chance, 40)), short, 0.95).scenarios[0].differences}
-    assert reason == "7 windows can be compared; at least 8 are needed."
+    assert reason == "7 windows besides the first and the last can be compared; at least 8 are needed."
     few = measured(windows(chance, 40, replace(STEADY, tps=0.5)))
     differences = compare_run(few, few, 0.95).scenarios[0].differences
     assert verdicts(differences)[RunFigure.P99] is UNKNOWN and verdicts(differences)[RunFigure.TPS] is SAME

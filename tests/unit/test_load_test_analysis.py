@@ -143,6 +143,11 @@ def test_the_resource_nearest_its_limit_and_the_limit_to_set() -> None:
     assert nearest.sentence == "CPU came nearest to its limit: 930 MB of 1,000 MB, 93 %."
     assert [(each.figure, each.value) for each in limits] == [("limit of memory", 500.0), ("limit of CPU", 1200.0)]
     assert list(resource_findings([short])) == []
+    assert analyse(AnalysisKind.RESOURCE_USAGE, steady(chance), None, [short]).remarks == (
+        "Limits of resources need 8 windows in which they were measured.",
+    )
+    unseen = analyse(AnalysisKind.RESOURCE_USAGE, steady(chance), None, [series("CPU of api", None, None)])
+    assert unseen.remarks == ("The resources of what is under test were not measured.",)
     assert analyse(AnalysisKind.RESOURCE_USAGE, steady(chance), None, [cpu]).score == pytest.approx(
         100 * (1 - nearest.confidence)
     )

@@ -14,7 +14,7 @@ from domain.executor import Executor, ExecutorKind, Stage
 from domain.load_test import LoadTestDefinition, Scenario
 from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus, verdict
 from domain.metric_series import figures_of
-from domain.metric_window import MetricWindow
+from domain.metric_window import SET_UP, MetricWindow
 from domain.scenario_request import ScenarioRequest
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -146,12 +146,20 @@ def test_figures_stand_beside_those_of_k6() -> None:
     window = MetricWindow(10, "s1")
     for time in (10.0, 20.0, 30.0):
         window.times.add(time)
-    said = {"http_reqs": {"count": 4}, "http_req_failed": {"passes": 1}, "http_req_duration": {"avg": 21.0, "p(95)": 29.0}}
-    subject = replace(run(metrics=said), figures=tuple(figures_of([window], 5, {"s1": "größe"})))
+    gauge = MetricWindow(10, SET_UP)
+    gauge.count_vus(2)
+    said = {"http_reqs": {"count": 4, "rate": 2.5}, "http_req_failed": {"passes": 1, "value": 0.25}, "vus": {"min": 1, "max": 2}}
+    subject = run(metrics=said | {"http_req_duration": {"avg": 21.0, "p(95)": 29.0}})
+    assert subject.k6_seconds == 1.6
+    subject = replace(subject, figures=tuple(figures_of([gauge, window], 5, {"s1": "größe"}, subject.k6_seconds)))
     found = {each.figure: (each.stored, each.k6) for each in subject.k6_figures}
     assert found == {
         "requests": (3, 4),
+        "tps_mean": (1.875, 2.5),
         "failed": (0, 1),
+        "error_rate": (0.0, 0.25),
+        "least_vus": (2, 1),
+        "most_vus": (2, 2),
         "mean": (pytest.approx(20.0), 21.0),
         "p95": (pytest.approx(20.0, rel=0.01), 29.0),
     }

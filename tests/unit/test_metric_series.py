@@ -1,5 +1,6 @@
 """The figures of a run as people read them: columns without holes, and a whole that is the sum of its windows."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -10,18 +11,20 @@ from domain.metric_window import SET_UP, MetricWindow
 NAMES = {"s1": "browse", "s2": "buy"}
 
 
-def window(start: int, scenario: str, *times: float, **figures: int) -> MetricWindow:
+def window(start: int, scenario: str, *times: float, vus: Sequence[int] = (), **figures: int) -> MetricWindow:
     made = MetricWindow(start, scenario, **figures)  # type: ignore[arg-type]
+    for count in vus:
+        made.count_vus(count)
     for time in times:
         made.times.add(time)
     return made
 
 
 WINDOWS = [
-    window(10, SET_UP, 500.0, vus=3),
+    window(10, SET_UP, 500.0, vus=(1, 3, 2)),
     window(10, "s1", 10.0, 20.0, failed=1, iterations=2),
     window(10, "s2", 100.0, checks_passed=1),
-    window(20, SET_UP, vus=7),
+    window(20, SET_UP, vus=(7, 6)),
     window(20, "s1", 40.0, dropped=4, checks_failed=2),
 ]
 
@@ -40,14 +43,24 @@ def test_columns_have_every_window_and_set_up_is_apart() -> None:
 
 def test_the_whole_is_the_sum_of_its_windows() -> None:
     overall, browse, buy = figures_of(WINDOWS, 5, NAMES)
-    assert (overall.seconds, overall.requests, overall.failed, overall.most_vus) == (15, 4, 1, 7)
+    assert (overall.seconds, overall.requests, overall.failed) == (5, 4, 1), "k6 counts its VUs once a second"
+    assert (overall.least_vus, overall.mean_vus, overall.most_vus) == (1, 3.8, 7)
+    assert (overall.error_rate_least, buy.error_rate_most) == (0.0, 0.0) and overall.error_rate_most == pytest.approx(1 / 3)
     assert (overall.error_rate, overall.least, overall.greatest) == (0.25, 10.0, 100.0)
     assert (overall.iterations, overall.dropped, overall.checks_passed, overall.checks_failed) == (2, 4, 1, 2)
     assert (browse.requests, buy.requests, buy.failed, buy.most_vus) == (3, 1, 0, None)
-    assert (overall.tps_least, overall.tps_mean, overall.tps_most) == (0.0, 0.0, 0.0), "the first and last are cut off"
+    assert (overall.tps_least, overall.tps_most) == (0.0, 0.0), "the first and last are cut off"
+    assert (overall.tps_mean, browse.tps_mean) == (0.8, 0.6)
+
+
+def test_the_mean_is_over_the_time_that_k6_ran_and_not_over_whole_windows() -> None:
+    overall, browse, _ = figures_of([window(60, "s1", *[1.0] * 254)], 60, NAMES, duration=2.0)
+    assert (overall.seconds, overall.tps_mean, browse.tps_mean) == (2.0, 127.0, 127.0)
+    assert (overall.tps_least, overall.tps_most) == (None, None), "no window is full"
+    assert (overall.least_vus, overall.mean_vus, overall.most_vus) == (None, None, None), "k6 counted none in so short a time"
 
 
 def test_nothing_has_no_figures() -> None:
     assert series_of([], 5, NAMES) == [] == figures_of([], 5, NAMES)
-    alone = figures_of([window(10, SET_UP, vus=1)], 5, NAMES)
+    alone = figures_of([window(10, SET_UP, vus=(1,))], 5, NAMES)
     assert [each.requests for each in alone] == [0, 0, 0] and alone[0].p95 is None and alone[0].error_rate is None

@@ -49,9 +49,24 @@ def test_a_window_is_told_when_it_is_over_and_again_for_what_came_late() -> None
 
 
 def test_every_figure_survives_being_written() -> None:
-    window = MetricWindow(5, "s1", 3, failed=1, iterations=2, dropped=3, checks_passed=4, checks_failed=5, vus=6, max_vus=7)
+    window = MetricWindow(5, "s1", 3, failed=1, iterations=2, dropped=3, checks_passed=4, checks_failed=5, max_vus=7)
     window.times.add(12.5)
+    window.count_vus(6)
     assert MetricWindow.of(json.loads(json.dumps(window.as_json()))) == window
+
+
+def test_virtual_users_are_counted_again_and_again() -> None:
+    window = MetricWindow(5, SET_UP)
+    assert (window.vus, window.vus_least, window.vus_mean) == (None, None, None)
+    for vus in (4, 20, 0):
+        window.count_vus(vus)
+    assert (window.vus, window.vus_least, window.vus_mean) == (20, 0, 8.0)
+
+
+def test_a_window_of_an_older_generator_knows_one_number_of_virtual_users() -> None:
+    document = {name: value for name, value in MetricWindow(5, SET_UP, vus=3).as_json().items() if not name.startswith("vus")}
+    old = MetricWindow.of(document | {"vus": 3})
+    assert (old.vus, old.vus_mean, old.vus_count) == (3, 3, 0)
 
 
 @given(st.floats(0, 1e9), st.lists(st.floats(0, 30), max_size=30), st.integers(1, 60))

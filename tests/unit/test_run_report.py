@@ -172,7 +172,7 @@ def test_no_text_becomes_markup_in_markdown(text: str) -> None:
         .parse(markdown_report(run_report(run, parts, usages, analysis)).decode())
     )
     kinds = [token.type for token in tokens]
-    assert kinds.count("fence") == 1 and kinds.count("heading_open") == 10
+    assert kinds.count("fence") == 1 and kinds.count("heading_open") == 11
     assert not {"html_block", "code_block", "hr", "ordered_list_open", "blockquote_open"} & set(kinds)
     inner = [part for token in tokens for part in token.children or ()]
     assert {part.type for part in inner} <= {"text", "softbreak", "strong_open", "strong_close", "text_special"}
