@@ -41,7 +41,7 @@ class Server:
 
     def restart(self) -> None:
         """A new process: nothing is remembered."""
-        resources = ResourceWatcher(self.services, ListeningProcesses(), self.runner.id)
+        resources = ResourceWatcher(self.services, ListeningProcesses(), self.runner)
         self.reconciler = LoadTestReconciler(self.services, self.runner, resources, "process", "host", self.settings)
 
     async def rounds(self, count: int = 1) -> None:
