@@ -111,6 +111,14 @@ class LoadTestDefinition:
             found.setdefault(name, set()).add(place)
         return {name: frozenset(origins) for name, origins in found.items()}
 
+    @property
+    def addresses(self) -> dict[str, str]:
+        """All that it calls, by the field that says it."""
+        found = {"server": self.server}
+        if self.login is not None and self.login.fetches_token:
+            found["login.tokenUrl"] = self.login.token_url
+        return found
+
     def stale(self, find: Callable[[str], Endpoint | None]) -> Iterator[StaleScenario]:
         """The scenarios whose endpoints are not what they were when it was made; `find` has those of now by key."""
         for scenario in self.scenarios:

@@ -18,10 +18,10 @@ from domain.resource_usage import CARRY_SECONDS, ResourceSeries, resource_series
 from domain.storage import UnitOfWork
 from domain.target import TargetAnalysis
 from resolvers.authorisation import require_person
-from resolvers.load_test import load_plan, read_load_test
+from resolvers.load_test import load_plan, read_load_test, refuse_addresses
 from resolvers.secret import values_of_secrets
 from resolvers.services import Services
-from resolvers.target import read_target, refuse_archived
+from resolvers.target import read_target, refuse_archived_target
 from resolvers.versioned import Command
 
 log = logging.getLogger(__name__)
@@ -36,22 +36,24 @@ async def start_load_test(
     idempotency = command.idempotency(person.subject)
     while True:
         async with services.database.snapshot() as work:
+            if idempotency is not None and (outcome := await idempotency.earlier(work)) is not None:
+                return await read_run(work, outcome["run"])
             load_test = await read_load_test(work, load_test_id)
             target = await read_target(work, load_test.target_id)
+            command.check(load_test)
+            await refuse_archived_target(work, target, command.mutation)
+        await refuse_addresses(services, load_test.definition)
         await values_of_secrets(services, target.id, load_test.definition)
         plan = await load_plan(services, target, load_test.definition)
         async with services.database.transaction() as work:
-            if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
-                return await read_run(work, outcome["run"])
             await work.load_tests.hold(load_test_id)
             now = await read_load_test(work, load_test_id)
-            command.check(now)
-            await refuse_archived(work, now.project_id, command.mutation)
             if now.version != load_test.version or await read_target(work, target.id) != target:
                 continue
-            if target.archived_at is not None:
-                reason = f"Target {target.id} is archived; nothing is sent to it any more."
-                raise IllegalTransition(f"Target {target.id}", "ARCHIVED", command.mutation, reason)
+            if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+                return await read_run(work, outcome["run"])
+            command.check(now)
+            await refuse_archived_target(work, target, command.mutation)
             if target.analysis is None:
                 raise ValidationFailed.of("id", f"target {target.id} has not been analysed")
             run = await work.load_test_runs.add(_queued(services, load_test, target.analysis, person.subject), plan.script)

@@ -96,7 +96,7 @@ async def analyze_target(
     idempotency = command.idempotency(person.subject)
     async with services.database.snapshot() as work:
         seen = await read_target(work, target_id)
-        if idempotency is not None and await idempotency.is_used(work):
+        if idempotency is not None and await idempotency.earlier(work) is not None:
             return seen
         command.check(seen)
         await refuse_archived(work, seen.project_id, command.mutation)
@@ -164,6 +164,14 @@ async def refuse_archived(work: UnitOfWork, project_id: int, wanted: str) -> Non
     project = await read_project(work, project_id)
     if project.archived_at is not None:
         raise IllegalTransition(f"Project {project_id}", "ARCHIVED", wanted, f"Project {project_id} is archived.")
+
+
+async def refuse_archived_target(work: UnitOfWork, target: Target, wanted: str) -> None:
+    """`IllegalTransition` where the target or its project is archived."""
+    if target.archived_at is not None:
+        reason = f"Target {target.id} is archived; nothing is sent to it any more."
+        raise IllegalTransition(f"Target {target.id}", "ARCHIVED", wanted, reason)
+    await refuse_archived(work, target.project_id, wanted)
 
 
 async def read_target(work: UnitOfWork, target_id: int) -> Target:
