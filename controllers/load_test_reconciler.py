@@ -16,6 +16,7 @@ from controllers.attempts import copy_log, guarded
 from domain.attempt import AttemptKey, Ending
 from domain.errors import SecretUnavailable, Unavailable, ValidationFailed
 from domain.live import Topic
+from domain.load_test import check_limits
 from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus, verdict
 from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
@@ -165,6 +166,7 @@ class LoadTestReconciler:
 
     async def _launch(self, run: LoadTestRun) -> None:
         try:
+            check_limits(run.definition, self._services.load_limits)
             await refuse_addresses(self._services, run.definition)
             await values_of_secrets(self._services, run.target_id, run.definition)
             await self._runner.launch(launch_order(self._services, run))

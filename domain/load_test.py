@@ -1,6 +1,6 @@
 """Load tests: what is asked of a target, how often, and how good the answers have to be."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -201,6 +201,21 @@ def checked_definition(
     return checked
 
 
+def check_startable(definition: LoadTestDefinition, target: Target, limits: LoadLimits) -> None:
+    """`ValidationFailed` where the target is elsewhere by now than the definition says, or that asks for more than is allowed."""
+    problems = Problems("input.")
+    _server(definition.server, target, problems)
+    problems.check()
+    check_limits(definition, limits)
+
+
+def check_limits(definition: LoadTestDefinition, limits: LoadLimits) -> None:
+    """`ValidationFailed` where the stored definition asks for more than is allowed by now."""
+    problems = Problems("input.")
+    _definition(definition.as_json(), problems, limits)
+    problems.check()
+
+
 def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
     """The definition that `as_json` wrote, whatever the server's limits are by now."""
     problems = Problems()
@@ -220,6 +235,8 @@ def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits
         _scenario(nested.mapping({str(place): each}, str(place)), nested.at(place), limits)
         for place, each in enumerate(scenarios)
     )
+    if problems.is_clean:
+        _check_sums([each.executor for each in read], problems, limits)
     names = [each.name for each in read]
     for place, name in enumerate(names):
         if name in names[:place]:
@@ -292,6 +309,19 @@ def _check_references(scenario: Scenario, problems: Problems) -> None:
                     problems.at(place).add(field, f"refers to `{each.name}`, which no request of the scenario extracts")
                 elif first[each.name] >= place:
                     problems.at(place).add(field, f"refers to `{each.name}` before a request has extracted it")
+
+
+def _check_sums(executors: Sequence[Executor], problems: Problems, limits: LoadLimits) -> None:
+    """Record where those that run at the same time ask for too much together."""
+    for at in {each.start_time for each in executors}:
+        now = [each for each in executors if each.start_time <= at < each.last_second]
+        vus, rate = sum(each.most_vus for each in now), sum(each.most_rate for each in now)
+        if vus > limits.vus:
+            problems.add("scenarios", f"have up to {vus} virtual users at a time together; {limits.vus} are allowed")
+        if rate > limits.rate:
+            problems.add("scenarios", f"start up to {rate:g} iterations a second together; {limits.rate:g} are allowed")
+        if not problems.is_clean:
+            return
 
 
 def _optional(problems: Problems, raw: Mapping[str, Any], field: str, high: float) -> float | None:

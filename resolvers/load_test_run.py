@@ -9,7 +9,7 @@ from uuid import uuid4
 from domain.actor import Actor
 from domain.errors import IllegalTransition, NotFound, ValidationFailed
 from domain.live import Notice, Topic
-from domain.load_test import LoadTest
+from domain.load_test import LoadTest, check_startable
 from domain.load_test_run import LoadTestRun, RunEvent, RunStatus
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import MetricWindow
@@ -42,6 +42,7 @@ async def start_load_test(
             target = await read_target(work, load_test.target_id)
             command.check(load_test)
             await refuse_archived_target(work, target, command.mutation)
+        check_startable(load_test.definition, target, services.load_limits)
         await refuse_addresses(services, load_test.definition)
         await values_of_secrets(services, target.id, load_test.definition)
         plan = await load_plan(services, target, load_test.definition)

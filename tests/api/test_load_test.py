@@ -185,6 +185,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (load_test(scenario(executor={**CONSTANT, "vus": 0})), "input.scenarios.0.executor.vus"),
     (load_test(scenario(executor={**CONSTANT, "vus": 1_000_000_000})), "input.scenarios.0.executor.vus"),
     (load_test(scenario(executor={**CONSTANT, "rate": 1})), "input.scenarios.0.executor.rate"),
+    (load_test(*[scenario(name=each, executor={**CONSTANT, "vus": 501}) for each in "ab"]), "input.scenarios"),
+    (load_test(*[scenario(name=each, executor={**ARRIVAL, "rate": 5001}) for each in "ab"]), "input.scenarios"),
     (
         load_test(scenario(executor={"kind": "RAMPING_VUS", "stages": [{"duration": -1, "target": 3}]})),
         "input.scenarios.0.executor.stages.0.duration",
@@ -231,6 +233,12 @@ async def test_what_is_wrong_is_named_and_nothing_is_kept(plog: Plog, document: 
     assert (await plog.answer(LIST))["totalCount"] == 0
     preview = await plog.answer(PREVIEW, target=target["id"], input=document)
     assert preview["problems"] == answer["problems"] and preview["script"] is None and preview["scenarios"] == []
+
+
+async def test_what_runs_one_after_the_other_is_not_added_up(plog: Plog) -> None:
+    many = {**CONSTANT, "vus": 1000, "gracefulStop": 0}
+    both = load_test(scenario(name="a", executor=many), scenario(name="b", executor={**many, "startTime": 10}))
+    await created(plog, await analysed(plog), both)
 
 
 async def test_a_preview_names_what_is_put_in_while_it_runs(plog: Plog) -> None:

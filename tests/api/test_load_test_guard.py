@@ -55,21 +55,29 @@ async def test_no_secret_and_no_login_goes_to_a_metadata_service(plog: Plog, nam
     assert fields(refused) == ["input.login.tokenUrl"] and "metadata address" in refused["message"]
 
 
-async def test_a_setting_holds_for_what_was_made_and_queued_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "field", "reason"),
+    [
+        ({"targets": {"allow_private_addresses": False}}, "input.server", "is a private address"),
+        ({"load_tests": {"capacity": 1, "max_vus": 1}}, "input.scenarios.0.executor.vus", "must be from 1 to 1"),
+    ],
+)
+async def test_a_setting_holds_for_what_was_made_and_queued_before(
+    tmp_path: Path, settings: dict[str, Any], field: str, reason: str
+) -> None:
     async with serving(tmp_path / "plog") as plog:
         made = await created(plog, await analysed(plog), load_test())
         waiting = (await plog.answer(START, id=made["id"]))["run"]
-    forbidding = {"targets": {"allow_private_addresses": False}, "load_tests": {"capacity": 1}}
-    async with serving(tmp_path / "plog", forbidding) as plog:
+    async with serving(tmp_path / "plog", {"load_tests": {"capacity": 1}, **settings}) as plog:
         refused = await plog.answer(START, id=made["id"])
-        assert fields(refused) == ["input.server"] and "is a private address" in refused["message"]
+        assert fields(refused) == [field] and reason in refused["message"]
 
         async def ended() -> Any:
             run = await plog.answer(RUN, id=waiting["id"])
             return run if run["status"] not in ("QUEUED", "STARTING") else None
 
         run = await eventually(ended)
-        assert run["status"] == "ERROR" and "input.server: localhost" in run["message"], run
+        assert run["status"] == "ERROR" and f"{field}: " in run["message"] and reason in run["message"], run
 
 
 async def test_nothing_is_made_for_or_sent_to_an_archived_target(plog: Plog) -> None:
