@@ -76,6 +76,14 @@ class Target:
     archived_at: datetime | None = None
     analysis: TargetAnalysis | None = None
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The base addresses that its last document offers, but those at which the target was and is not any more."""
+        if self.analysis is None:
+            return ()
+        here, before = origin(self.definition.url), origin(self.analysis.url)
+        return tuple(each for each in self.analysis.api.servers if here == before or origin(each) != before)
+
 
 def target_definition(given: Mapping[str, Any]) -> TargetDefinition:
     """The definition that an input document says; the name is the address's host where none is given."""

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from domain.actor import Actor
@@ -186,11 +185,13 @@ async def stale_scenarios(services: Services, ids: Sequence[int]) -> dict[int, l
         analyses = {each.id: each.analysis.number for each in targets.values() if each.analysis is not None}
         keys = {key for each in load_tests.values() for key in each.definition.endpoints}
         found = await work.targets.endpoints_named(analyses, keys)
-
-    def find(target_id: int, key: str) -> Endpoint | None:
-        return found.get((target_id, key))
-
-    return {number: list(each.definition.stale(partial(find, each.target_id))) for number, each in load_tests.items()}
+    endpoints: dict[int, dict[str, Endpoint]] = {number: {} for number in targets}
+    for (number, key), endpoint in found.items():
+        endpoints[number][key] = endpoint
+    return {
+        number: list(each.definition.stale(targets[each.target_id], endpoints[each.target_id]))
+        for number, each in load_tests.items()
+    }
 
 
 async def read_load_test(work: UnitOfWork, load_test_id: int) -> LoadTest:

@@ -10,6 +10,7 @@ from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 from tests.api.test_project import ARCHIVE as ARCHIVE_PROJECT
 from tests.api.test_project import create
 from tests.api.test_target import ANALYZE, add
+from tests.api.test_target import UPDATE as UPDATE_TARGET
 from tests.k6 import inspect
 from tests.sites import serving
 
@@ -18,7 +19,7 @@ SCENARIO = """name requests { endpoint parameters { location name value } header
   executor { kind options profile { second level } mostVus plannedIterations lastSecond } shortestThinkTime longestThinkTime
   percentile responseTime errorRate allowUnsafe"""
 PARTS = f"""__typename id number title description server targetTps seed fillOptional scenarios {{ {SCENARIO} }} owner version
-  createdAt updatedAt archivedAt project {{ id }} target {{ id }} staleScenarios {{ name gone changed }}"""
+  createdAt updatedAt archivedAt project {{ id }} target {{ id }} staleScenarios {{ name gone changed isServerGone }}"""
 ANSWER = f"{{ __typename ... on LoadTestPayload {{ loadTest {{ {PARTS} }} }} {ERROR} }}"
 CREATE = f"""mutation ($target: ID!, $input: LoadTestInput!, $key: String) {{
   loadTestCreate(targetId: $target, input: $input, idempotencyKey: $key) {ANSWER} }}"""
@@ -31,6 +32,7 @@ LIST = """query ($filter: LoadTestFilter, $first: Int! = 50, $after: String) { l
 PREVIEW = """query ($target: ID!, $input: LoadTestInput!) { loadTestPreview(targetId: $target, input: $input) {
   problems { field message } script server lastSecond mostVus remarks
   scenarios { expectedRequests scenario { name } requests { name url headers body } } } }"""
+START = f"mutation ($id: ID!) {{ loadTestStart(id: $id) {{ __typename {ERROR} }} }}"
 API: dict[str, Any] = {
     "openapi": "3.0.3",
     "info": {"title": "Pets", "version": "1"},
@@ -322,11 +324,70 @@ async def test_scenarios_become_stale_with_what_their_endpoints_want(plog: Plog)
         await plog.answer(ANALYZE, id=target["id"])
     stale = (await plog.answer(READ, id=made["id"]))["staleScenarios"]
     assert stale == [
-        {"name": "POST /pets", "gone": [], "changed": ["POST /pets"]},
-        {"name": "GET /pets/{id}", "gone": ["GET /pets/{id}"], "changed": []},
+        {"name": "POST /pets", "gone": [], "changed": ["POST /pets"], "isServerGone": False},
+        {"name": "GET /pets/{id}", "gone": ["GET /pets/{id}"], "changed": [], "isServerGone": False},
     ]
     saved = (await plog.answer(UPDATE, id=made["id"], input=load_test(*scenarios[:2])))["loadTest"]
     assert saved["staleScenarios"] == []
+
+
+async def test_scenarios_become_stale_with_who_may_call_their_endpoints_where(plog: Plog) -> None:
+    api = copy.deepcopy(API)
+    for path in ("/pets", "/pets/{id}"):
+        api["paths"][path]["get"]["security"] = [{"a": []}, {"b": [], "a": []}]
+    with serving({"/openapi.json": json.dumps(api)}) as site:
+        target = await add(plog, site.address + "/openapi.json")
+        await plog.answer(ANALYZE, id=target["id"])
+        scenarios = [scenario(each, name=each) for each in ("GET /pets", "GET /pets/{id}")]
+        made = await created(plog, target, load_test(*scenarios))
+        api["paths"]["/pets"]["get"]["security"] = [{"a": [], "b": []}, {"a": []}]
+        api["paths"]["/pets/{id}"]["get"]["security"] = [{"b": []}]
+        site.pages["/openapi.json"] = json.dumps(api)
+        drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
+        assert drift == {"added": [], "removed": [], "changed": ["GET /pets/{id}"], "serversAdded": [], "serversRemoved": []}
+        stale = [{"name": "GET /pets/{id}", "gone": [], "changed": ["GET /pets/{id}"], "isServerGone": False}]
+        assert (await plog.answer(READ, id=made["id"]))["staleScenarios"] == stale
+        api["paths"]["/pets"]["get"]["servers"] = [{"url": "/v3"}]
+        site.pages["/openapi.json"] = json.dumps(api)
+        drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
+        assert drift["changed"] == ["GET /pets"]
+    assert len((await plog.answer(READ, id=made["id"]))["staleScenarios"]) == 2
+
+
+@BOTH_DATABASES
+async def test_a_base_address_that_changes_is_drift_and_makes_scenarios_stale(plog: Plog) -> None:
+    api = copy.deepcopy(API)
+    gone = [{"name": "browse", "gone": [], "changed": [], "isServerGone": True}]
+    with serving({"/openapi.json": json.dumps(api)}) as site, serving({"/openapi.json": json.dumps(api)}) as other:
+        target = await add(plog, site.address + "/openapi.json")
+        await plog.answer(ANALYZE, id=target["id"])
+        made = await created(plog, target, load_test())
+        own = await created(plog, target, load_test(title="own", server=site.address + "/own"))
+        api["servers"][0]["url"] = "/v2"
+        site.pages["/openapi.json"] = json.dumps(api)
+        drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
+        assert (drift["serversAdded"], drift["serversRemoved"]) == ([site.address + "/v2"], [site.address + "/v1"])
+        assert drift["changed"] == []
+        assert (await plog.answer(READ, id=made["id"]))["staleScenarios"] == gone
+        assert (await plog.answer(READ, id=own["id"]))["staleScenarios"] == [], "a person said it, and it is where the target is"
+        saved = (await plog.answer(UPDATE, id=made["id"], input=load_test()))["loadTest"]
+        assert (saved["server"], saved["staleScenarios"]) == (site.address + "/v2", [])
+        moved = {"url": other.address + "/openapi.json", "name": "moved"}
+        await plog.answer(UPDATE_TARGET, id=target["id"], input=moved)
+        for is_analysed in (False, True):
+            if is_analysed:
+                drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
+                assert (drift["serversAdded"], drift["serversRemoved"]) == ([other.address + "/v1"], [site.address + "/v2"])
+            for each in (made, own):
+                assert (await plog.answer(READ, id=each["id"]))["staleScenarios"] == gone
+                refused = await plog.answer(START, id=each["id"])
+                assert [each["field"] for each in refused["problems"]] == ["input.server"], refused
+            if not is_analysed:
+                refused = await plog.answer(UPDATE, id=made["id"], input=load_test())
+                assert "not where it was when it was analysed" in refused["message"]
+        saved = (await plog.answer(UPDATE, id=made["id"], input=load_test()))["loadTest"]
+        assert (saved["server"], saved["staleScenarios"]) == (other.address + "/v1", [])
+        assert (await plog.answer(START, id=made["id"]))["__typename"] == "LoadTestRunPayload"
 
 
 async def test_what_belongs_to_an_archived_project_stays_as_it_is(plog: Plog) -> None:
