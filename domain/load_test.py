@@ -10,7 +10,7 @@ from domain.executor import Executor, LoadLimits, read_executor
 from domain.login import Login, checked_login, read_login
 from domain.scenario_request import ScenarioRequest, read_request
 from domain.secret import Secret, refusal
-from domain.target import MAX_URL, Target, origin, shown_origin
+from domain.target import MAX_URL, Target, is_base_address, origin, shown_origin
 from domain.template import Encoding, Marks, ReferenceKind, WrongReference
 from domain.validation import Problems, check_document
 
@@ -275,8 +275,9 @@ def _server(wanted: str, target: Target, problems: Problems) -> str:
         elif near is None:
             problems.add("server", "has to be said: the target is not where it was when it was analysed")
         return near or target.definition.url
-    if origin(wanted) is None:
-        problems.add("server", "must be an http or https address without a user")
+    if not is_base_address(wanted):
+        message = "must be an http or https address without a user, a query or a fragment, with its path percent-encoded"
+        problems.add("server", message)
     elif not _is_there(wanted, target):
         problems.add("server", "is neither where the target is nor among the servers that its document names")
     return wanted

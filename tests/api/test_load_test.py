@@ -43,6 +43,7 @@ API: dict[str, Any] = {
                 "parameters": [
                     {"name": "limit", "in": "query", "required": True, "schema": {"type": "integer", "minimum": 5, "maximum": 5}},
                     {"name": "tag", "in": "query", "schema": {"type": "string"}, "example": "größe & más"},
+                    {"name": "X-Name", "in": "header", "schema": {"type": "string"}, "example": "Joe"},
                 ]
             },
             "post": {
@@ -55,6 +56,7 @@ API: dict[str, Any] = {
         "/pets/{id}": {
             "get": {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}, "example": 7}]}
         },
+        "/named": {"get": {"parameters": [{"name": "X-Name", "in": "header", "required": True, "example": "Jörg"}]}},
         "/never": {"get": {"parameters": [{"name": "n", "in": "query", "required": True, "schema": {"enum": []}}]}},
         "/elsewhere": {"servers": [{"url": "http://elsewhere.example"}], "get": {}},
     },
@@ -208,6 +210,9 @@ REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"parameters": [{"location": "QUERY", "name": "tag", "value": "a"}] * 2}, "parameters.1.name"),
     ({"body": {"a": 1}}, "body"),
     ({"headers": [{"value": "x"}]}, "headers.0.name"),
+    ({"headers": [{"name": "X", "value": "a\r\nb: c"}]}, "headers.0.value"),
+    ({"headers": [{"name": "X", "value": "a"}, {"name": "Y Z", "value": "a"}]}, "headers.1.name"),
+    ({"parameters": [{"location": "HEADER", "name": "X-Name", "value": "Jörg"}]}, "parameters.0.value"),
     ({"expectedStatuses": [99]}, "expectedStatuses.0"),
     ({"checks": [{"kind": "JSON_EXISTS", "pointer": "a"}]}, "checks.0.pointer"),
     ({"checks": [{"kind": "BODY_CONTAINS", "text": "a", "header": "b"}]}, "checks.0.header"),
@@ -269,7 +274,7 @@ async def test_nobody_is_put_under_load_because_a_document_says_so(plog: Plog) -
     chosen = await created(plog, target, load_test(server="https://victim.example/v1"))
     assert chosen["server"] == "https://victim.example/v1", "a person may say so"
     preview = await plog.answer(PREVIEW, target=target["id"], input=load_test(scenario("GET /elsewhere"), server=target["url"]))
-    assert [each["field"] for each in preview["problems"]] == ["scenarios.0.requests.0.endpoint"]
+    assert [each["field"] for each in preview["problems"]] == ["input.scenarios.0.requests.0.endpoint"]
 
 
 async def test_a_preview_is_the_script_that_k6_would_run(plog: Plog) -> None:
@@ -303,7 +308,9 @@ async def test_a_preview_says_what_can_t_be_made(plog: Plog) -> None:
     target = await analysed(plog)
     document = load_test(scenario("GET /never"), scenario("GET /pets", name="b"))
     preview = await plog.answer(PREVIEW, target=target["id"], input=document)
-    assert [each["field"] for each in preview["problems"]] == ["scenarios.0.requests.0.parameters.n"]
+    assert [each["field"] for each in preview["problems"]] == ["input.scenarios.0.requests.0.parameters.n"]
+    preview = await plog.answer(PREVIEW, target=target["id"], input=load_test(scenario("GET /named")))
+    assert [each["field"] for each in preview["problems"]] == ["input.scenarios.0.requests.0.parameters.X-Name"]
     given = scenario(requests=[{"endpoint": "GET /never", "parameters": [{"location": "QUERY", "name": "n", "value": [1, 2]}]}])
     preview = await plog.answer(PREVIEW, target=target["id"], input=load_test(given))
     assert preview["problems"] == [] and preview["scenarios"][0]["requests"][0]["url"].endswith("/never?n=1&n=2")

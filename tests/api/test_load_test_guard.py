@@ -137,3 +137,14 @@ async def test_repeats_are_answered_from_memory_whatever_has_become_of_what_they
     assert (await plog.answer(CREATE, target=target["id"], input=using(), key="k"))["loadTest"] == changed
     assert (await plog.answer(UPDATE, id=made["id"], input=using(seed=2), key="k"))["loadTest"] == changed
     assert (await plog.answer(RUNS))["totalCount"] == 1
+
+
+async def test_a_server_is_an_address_to_which_paths_can_be_added(plog: Plog) -> None:
+    target = await analysed(plog, {**API, "servers": [{"url": "/api?key=1"}, {"url": "/größe x"}]})
+    here = target["url"].removesuffix("/openapi.json")
+    assert target["analysis"]["servers"] == [here + "/gr%C3%B6%C3%9Fe%20x"]
+    assert "'/api?key=1' is no http address to which paths can be added" in target["analysis"]["problems"][0]
+    for path in ("?a=1", "/x#f", "/a\nb", "/a\tb", "/%zz", "/x y", "/${secret:x}", "/größe", "/a\x7f", "|/x"):
+        refused = await plog.answer(CREATE, target=target["id"], input=load_test(server=here + path))
+        assert fields(refused) == ["input.server"], path
+    await created(plog, target, load_test(server=here + "/a/b;c=d,e/~f/%C3%A9/(g)"))
