@@ -42,6 +42,7 @@ from domain.executor import LoadLimits
 from domain.ports import Samples
 from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
+from outbound.guarded_http import ResolvingGuard
 from persistence.engine import Engines, open_engines
 from persistence.migrate import DatabaseOutdated, check_revision, upgrade
 from persistence.unit_of_work import Database
@@ -232,6 +233,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             documents=DocumentFinder(
                 allows_private=settings.targets.allow_private_addresses, max_seconds=settings.targets.analysis_seconds
             ),
+            address_guard=ResolvingGuard(allows_private=settings.targets.allow_private_addresses),
             samples=await _open_samples(settings, stack),
             attempt_tokens=tokens,
             url_signer=signed_urls,

@@ -241,8 +241,8 @@ class TargetsSettings(Group):
 class LoadTestsSettings(Group):
     """Load tests: how much load one scenario may make, and how many run at once."""
 
-    max_vus: int = Field(1000, ge=1, le=1_000_000, description="Virtual users of one scenario.")
-    max_rate: float = Field(10_000, gt=0, le=1e9, description="Iterations a second of one scenario.")
+    max_vus: int = Field(1000, ge=1, le=1_000_000, description="Virtual users of one load test at a time.")
+    max_rate: float = Field(10_000, gt=0, le=1e9, description="Iterations a second of one load test.")
     max_minutes: float = Field(240, gt=0, le=44_640, description="How long a load test may last, from its start to its very end.")
     warning_seconds: float = Field(
         60,

@@ -13,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 from controllers.reconciler import ACTOR, Reconciler, ReconcilerSettings, Steps, guarded
 from controllers.resource_watcher import ResourceWatcher
 from domain.attempt import AttemptKey, Cause, Ending
-from domain.errors import SecretUnavailable
+from domain.errors import SecretUnavailable, ValidationFailed
+from domain.load_test import check_limits
 from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus, verdict
 from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
 from resolvers.load_generator import STOP_GRACE_SECONDS, TOKEN_LIFETIME, generator_token, launch_order
+from resolvers.load_test import refuse_addresses
 from resolvers.load_test_run import figures_of_run, tell
 from resolvers.secret import values_of_secrets
 from resolvers.services import Services
@@ -121,9 +123,11 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
 
     async def _launch(self, run: LoadTestRun) -> None:
         try:
+            check_limits(run.definition, self._services.load_limits)
+            await refuse_addresses(self._services, run.definition)
             await values_of_secrets(self._services, run.target_id, run.definition)
             await self._runner.launch(launch_order(self._services, run))
-        except SecretUnavailable as error:
+        except (SecretUnavailable, ValidationFailed) as error:
             await self._change(run, RunStatus.ERROR, str(error))
         except LaunchFailed as error:
             await self._change(run, RunStatus.ERROR, f"The load generator could not be started: {error}")

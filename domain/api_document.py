@@ -1,6 +1,6 @@
 """What an OpenAPI document says about an API, whichever version of the format it is written in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -121,29 +121,44 @@ class FoundDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """How a document differs from an earlier one, by the endpoints' keys, in the order of the document that has them."""
+    """How a document differs from an earlier one, by the endpoints' keys, in the order of the document that has them.
+
+    `servers_added` and `servers_removed` are base addresses.
+    """
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
+    servers_added: tuple[str, ...] = ()
+    servers_removed: tuple[str, ...] = ()
 
     @property
     def is_none(self) -> bool:
         """Whether nothing differs."""
-        return not (self.added or self.removed or self.changed)
+        return not (self.added or self.removed or self.changed or self.servers_added or self.servers_removed)
 
 
-def drift(before: Iterable[Endpoint], after: Iterable[Endpoint]) -> Drift:
-    """What came, went and changed. Words (summaries, descriptions, tags) are no change: a request stays right under them."""
+def drift(
+    before: Iterable[Endpoint],
+    after: Iterable[Endpoint],
+    servers_before: Sequence[str] = (),
+    servers_after: Sequence[str] = (),
+) -> Drift:
+    """What came, went and changed, of endpoints and of base addresses.
+
+    Words (summaries, descriptions, tags) are no change: a request stays right under them.
+    """
     old = {endpoint.key: endpoint for endpoint in before}
     new = {endpoint.key: endpoint for endpoint in after}
     return Drift(
         added=tuple(key for key in new if key not in old),
         removed=tuple(key for key in old if key not in new),
         changed=tuple(key for key in new if key in old and _request(old[key]) != _request(new[key])),
+        servers_added=tuple(each for each in servers_after if each not in servers_before),
+        servers_removed=tuple(each for each in servers_before if each not in servers_after),
     )
 
 
 def _request(endpoint: Endpoint) -> tuple[object, ...]:
     """What a caller has to know to make a right request."""
-    return endpoint.demands, endpoint.security, endpoint.servers
+    return endpoint.demands, endpoint.access

@@ -1,5 +1,7 @@
 """What can be called: one method on one path of an API, as its OpenAPI document describes it."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -118,6 +120,13 @@ class Endpoint:
     def key(self) -> str:
         """What the endpoint is called within its document: method and path."""
         return f"{self.method} {self.path}"
+
+    @property
+    def access(self) -> str:
+        """A fingerprint of who may call it where: alternatives in any order are the same, and an empty one is as good as none."""
+        alternatives = sorted({tuple(sorted(each)) for each in self.security} or {()})
+        said = json.dumps([alternatives, self.servers])
+        return hashlib.sha256(said.encode()).hexdigest()
 
     @property
     def is_safe(self) -> bool:

@@ -51,7 +51,7 @@ TIMES = frozenset({"duration", "gracefulRampDown", "timeUnit", "maxDuration", "s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadLimits:
-    """How much load one scenario may make: virtual users, iterations a second, seconds from its first to its last moment."""
+    """How much load a test may make at a time: virtual users, iterations a second; seconds from its first to its last moment."""
 
     vus: int = 1000
     rate: float = 10_000.0
@@ -102,6 +102,11 @@ class Executor:
         if self.kind is ExecutorKind.RAMPING_VUS:
             return max(self.start, *(stage.target for stage in self.stages))
         return max(self.vus, self.max_vus) if self.kind in ARRIVAL_RATE else self.vus
+
+    @property
+    def most_rate(self) -> float:
+        """The most iterations a second that it starts at a time; 0 where that is up to its virtual users."""
+        return max(level for _, level in self.profile()) if self.kind in ARRIVAL_RATE else 0.0
 
     @property
     def planned_iterations(self) -> int | None:

@@ -15,7 +15,6 @@ from domain.login import identified, token_request
 from domain.request import Request, build_request, text_levels
 from domain.scenario_request import ScenarioRequest
 from domain.schema_value import NoValue, SchemaValues
-from domain.target import origin
 from domain.template import Encoding, Marks, WrongReference, free_prefix, shown
 
 MAX_BODY = 2_000_000
@@ -57,7 +56,7 @@ def plan_load(definition: LoadTestDefinition, endpoints: Mapping[str, Endpoint],
         raise ValidationFailed(found)
     size = sum(_size(request) for scenario in scenarios for request in scenario.requests)
     if size > MAX_CHARACTERS:
-        raise ValidationFailed.of("scenarios", f"have requests of {size} characters, and {MAX_CHARACTERS} are allowed")
+        raise ValidationFailed.of("input.scenarios", f"have requests of {size} characters, and {MAX_CHARACTERS} are allowed")
     login = None if definition.login is None else token_request(definition.login)
     script = write_script(scenarios, target_tps=definition.target_tps, login=login)
     return LoadPlan(scenarios=scenarios, script=script, problems=tuple(dict.fromkeys(values.problems)))
@@ -77,7 +76,7 @@ def _scenario(
         try:
             requests.append(_request(definition, wanted, endpoints.get(wanted.endpoint), values, at))
         except ValidationFailed as error:
-            found += [FieldProblem(f"{at}.{each.field}", each.message) for each in error.problems]
+            found += [FieldProblem(f"input.{at}.{each.field}", each.message) for each in error.problems]
     return ScriptScenario(
         title=scenario.name,
         executor=scenario.executor,
@@ -95,8 +94,6 @@ def _request(
 ) -> Request:
     if endpoint is None:
         raise ValidationFailed.of("endpoint", "is not in the target's document any more")
-    if endpoint.servers and origin(endpoint.servers[0]) != origin(definition.server):
-        raise ValidationFailed.of("endpoint", f"is served at {endpoint.servers[0]!r:.300}, not where the test calls")
     writing = _Writing(definition, wanted, endpoint, values, place)
     request, marks = writing.request(None)
     _check_size(request)
@@ -145,9 +142,19 @@ class _Writing:
         marks = Marks(prefix)
         parameters = dict(self._parameters(marks))
         media_type, body = self._body(marks)
-        headers = dict(self._headers(marks))
-        server = self._definition.server
-        return build_request(self._endpoint, server, parameters, headers, body, media_type), marks
+        headers = list(self._headers(marks))
+        try:
+            return build_request(self._endpoint, self._definition.server, parameters, headers, body, media_type), marks
+        except ValidationFailed as error:
+            raise ValidationFailed([self._placed(each) for each in error.problems]) from None
+
+    def _placed(self, problem: FieldProblem) -> FieldProblem:
+        """The problem of a parameter by its place where the user gives it; else it has to be given."""
+        for place, each in enumerate(self._wanted.parameters):
+            if each.location is ParameterLocation.HEADER and problem.field == f"parameters.{each.name}"[:200]:
+                return FieldProblem(f"parameters.{place}.value", problem.message)
+        is_made = problem.field.startswith("parameters.")
+        return FieldProblem(problem.field, f"has to be given: {problem.message}") if is_made else problem
 
     def _headers(self, marks: Marks) -> Iterator[tuple[str, str]]:
         for place, (name, text) in enumerate(self._wanted.headers):

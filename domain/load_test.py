@@ -1,17 +1,16 @@
 """Load tests: what is asked of a target, how often, and how good the answers have to be."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from domain.endpoint import SAFE, Endpoint
-from domain.errors import ValidationFailed
 from domain.executor import Executor, LoadLimits, read_executor
 from domain.login import Login, checked_login, read_login
 from domain.scenario_request import ScenarioRequest, read_request
 from domain.secret import Secret, refusal
-from domain.target import MAX_URL, Target, origin, shown_origin
+from domain.target import MAX_URL, Target, is_base_address, origin, shown_origin
 from domain.template import Encoding, Marks, ReferenceKind, WrongReference
 from domain.validation import Problems, check_document
 
@@ -24,6 +23,7 @@ MAX_TPS = 1_000_000.0
 MAX_SECONDS = 3_600.0
 DEFAULT_TIMEOUT = 30.0  # not longer than the graceful stop by default: what never answers has failed before it is interrupted
 SHORTEST_TIMEOUT, MAX_TIMEOUT = 0.001, 600.0
+FIELDS = ("title", "description", "server", "serverOffered", "targetTps", "seed", "fillOptional", "login", "scenarios")
 NO_LIMITS = LoadLimits(vus=2**53, rate=2.0**53, seconds=2.0**53)
 
 
@@ -69,11 +69,16 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleScenario:
-    """A scenario that was made for other endpoints than its target now has: some are gone, some want other requests."""
+    """A scenario that was made for something else than its target now is.
+
+    Some endpoints are `gone`, some are `changed`: they want other requests, another login or are elsewhere. With `is_server_gone`
+    the target is not where the load goes.
+    """
 
     name: str
     gone: tuple[str, ...]
     changed: tuple[str, ...]
+    is_server_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +87,8 @@ class LoadTestDefinition:
 
     `target_tps` is the least rate of requests a second that passes; the load itself comes from the executors. `seed` decides
     over all values that are made. `server` is the base address that is called. `fills_optional` says whether bodies and queries
-    have more than what is required. `login` is how its requests identify themselves.
+    have more than what is required. `login` is how its requests identify themselves. `is_server_offered` says whether the
+    target's document named the server when the definition was made.
     """
 
     title: str
@@ -93,6 +99,7 @@ class LoadTestDefinition:
     seed: int = 1
     fills_optional: bool = False
     login: Login | None = None
+    is_server_offered: bool = False
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -116,17 +123,26 @@ class LoadTestDefinition:
             found.setdefault(name, set()).add(place)
         return {name: frozenset(origins) for name, origins in found.items()}
 
-    def stale(self, find: Callable[[str], Endpoint | None]) -> Iterator[StaleScenario]:
-        """The scenarios whose endpoints are not what they were when it was made; `find` has those of now by key."""
+    @property
+    def addresses(self) -> dict[str, str]:
+        """All that it calls, by the field that says it."""
+        found = {"server": self.server}
+        if self.login is not None and self.login.fetches_token:
+            found["login.tokenUrl"] = self.login.token_url
+        return found
+
+    def stale(self, target: Target, endpoints: Mapping[str, Endpoint]) -> Iterator[StaleScenario]:
+        """The scenarios whose endpoints or server are not what they were when it was made; `endpoints` are those of now."""
+        is_server_gone = not _is_there(self.server, target) or (self.is_server_offered and self.server not in target.servers)
         for scenario in self.scenarios:
-            changed = {
-                each.endpoint: find(each.endpoint) is not None
+            gone = dict.fromkeys(each.endpoint for each in scenario.requests if each.endpoint not in endpoints)
+            changed = dict.fromkeys(
+                each.endpoint
                 for each in scenario.requests
-                if getattr(find(each.endpoint), "demands", None) != each.demands
-            }
-            if changed:
-                gone = tuple(key for key, is_there in changed.items() if not is_there)
-                yield StaleScenario(name=scenario.name, gone=gone, changed=tuple(key for key in changed if key not in gone))
+                if each.endpoint in endpoints and not each.is_for(endpoints[each.endpoint])
+            )
+            if gone or changed or is_server_gone:
+                yield StaleScenario(name=scenario.name, gone=tuple(gone), changed=tuple(changed), is_server_gone=is_server_gone)
 
     def as_json(self) -> dict[str, Any]:
         """The document from which `stored_definition` reads the same definition."""
@@ -137,6 +153,7 @@ class LoadTestDefinition:
             "targetTps": self.target_tps,
             "seed": self.seed,
             "fillOptional": self.fills_optional,
+            "serverOffered": self.is_server_offered,
             "login": None if self.login is None else self.login.as_json(),
             "scenarios": [each.as_json() for each in self.scenarios],
         }
@@ -192,10 +209,26 @@ def checked_definition(
     if login is not None and target.analysis is not None:
         login = checked_login(login, server, target.definition.url, target.analysis.api, problems.at("login"))
     problems.check()
-    checked = replace(definition, server=server, scenarios=scenarios, login=login)
+    is_offered = server in target.servers
+    checked = replace(definition, server=server, is_server_offered=is_offered, scenarios=scenarios, login=login)
     _check_secrets(checked, {each.name: each for each in secrets}, problems)
     problems.check()
     return checked
+
+
+def check_startable(definition: LoadTestDefinition, target: Target, limits: LoadLimits) -> None:
+    """`ValidationFailed` where the target is elsewhere by now than the definition says, or that asks for more than is allowed."""
+    problems = Problems("input.")
+    _server(definition.server, target, problems)
+    problems.check()
+    check_limits(definition, limits)
+
+
+def check_limits(definition: LoadTestDefinition, limits: LoadLimits) -> None:
+    """`ValidationFailed` where the stored definition asks for more than is allowed by now."""
+    problems = Problems("input.")
+    _definition(definition.as_json(), problems, limits)
+    problems.check()
 
 
 def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
@@ -206,18 +239,8 @@ def stored_definition(document: Mapping[str, Any]) -> LoadTestDefinition:
     return definition
 
 
-def check_limits(definition: LoadTestDefinition, limits: LoadLimits) -> None:
-    """`ValidationFailed` of `id` where a definition was saved that asks for more than is allowed by now."""
-    problems = Problems("")
-    _definition(definition.as_json(), problems, limits)
-    try:
-        problems.check()
-    except ValidationFailed as error:
-        raise ValidationFailed.of("id", f"asks for more than the server allows by now; define it anew: {error}") from error
-
-
 def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> LoadTestDefinition:
-    problems.no_others(given, ("title", "description", "server", "targetTps", "seed", "fillOptional", "login", "scenarios"))
+    problems.no_others(given, FIELDS)
     login = problems.mapping(given, "login")
     scenarios = problems.items(given, "scenarios", most=MAX_SCENARIOS)
     if not given.get("scenarios"):
@@ -227,6 +250,8 @@ def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits
         _scenario(nested.mapping({str(place): each}, str(place)), nested.at(place), limits)
         for place, each in enumerate(scenarios)
     )
+    if problems.is_clean:
+        _check_sums([each.executor for each in read], problems, limits)
     names = [each.name for each in read]
     for place, name in enumerate(names):
         if name in names[:place]:
@@ -238,6 +263,7 @@ def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits
         target_tps=_optional(problems, given, "targetTps", MAX_TPS),
         seed=problems.integer(given, "seed", 1, 0, MAX_SEED),
         fills_optional=given.get("fillOptional") is True,
+        is_server_offered=given.get("serverOffered") is True,
         login=read_login(login, problems.at("login")) if given.get("login") is not None else None,
         scenarios=read,
     )
@@ -245,18 +271,25 @@ def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits
 
 def _server(wanted: str, target: Target, problems: Problems) -> str:
     """The base address that is called: nobody is to be put under load because a document of somebody else says so."""
-    offered = [] if target.analysis is None else list(target.analysis.api.servers)
-    here = origin(target.definition.url)
     if not wanted:
-        near = next((each for each in offered if origin(each) == here), None)
-        if near is None and offered:
-            problems.add("server", f"has to be said: the document names {offered[0]!r:.300}, which is not where the target is")
+        near = next((each for each in target.servers if origin(each) == origin(target.definition.url)), None)
+        if near is None and target.servers:
+            message = f"has to be said: the document names {target.servers[0]!r:.300}, which is not where the target is"
+            problems.add("server", message)
+        elif near is None:
+            problems.add("server", "has to be said: the target is not where it was when it was analysed")
         return near or target.definition.url
-    if origin(wanted) is None:
-        problems.add("server", "must be an http or https address without a user")
-    elif origin(wanted) not in {here, *map(origin, offered)}:
+    if not is_base_address(wanted):
+        message = "must be an http or https address without a user, a query or a fragment, with its path percent-encoded"
+        problems.add("server", message)
+    elif not _is_there(wanted, target):
         problems.add("server", "is neither where the target is nor among the servers that its document names")
     return wanted
+
+
+def _is_there(server: str, target: Target) -> bool:
+    """Whether the address is where the target is, or at a server that its document names."""
+    return origin(server) in {origin(target.definition.url), *map(origin, target.servers)}
 
 
 def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> Scenario:
@@ -302,6 +335,19 @@ def _check_references(scenario: Scenario, problems: Problems) -> None:
                     problems.at(place).add(field, f"refers to `{each.name}` before a request has extracted it")
 
 
+def _check_sums(executors: Sequence[Executor], problems: Problems, limits: LoadLimits) -> None:
+    """Record where those that run at the same time ask for too much together."""
+    for at in {each.start_time for each in executors}:
+        now = [each for each in executors if each.start_time <= at < each.last_second]
+        vus, rate = sum(each.most_vus for each in now), sum(each.most_rate for each in now)
+        if vus > limits.vus:
+            problems.add("scenarios", f"have up to {vus} virtual users at a time together; {limits.vus} are allowed")
+        if rate > limits.rate:
+            problems.add("scenarios", f"start up to {rate:g} iterations a second together; {limits.rate:g} are allowed")
+        if not problems.is_clean:
+            return
+
+
 def _optional(problems: Problems, raw: Mapping[str, Any], field: str, high: float) -> float | None:
     return None if raw.get(field) is None else problems.number(raw, field, None, 0.0, high)
 
@@ -320,7 +366,7 @@ def _checked_scenario(scenario: Scenario, endpoints: Mapping[str, Endpoint], pro
         _check_parameters(request, endpoint, inner.at("parameters"))
         if request.body is not None and not endpoint.bodies:
             inner.add("body", "can't be given: the endpoint takes none")
-        known.append(replace(request, demands=endpoint.demands))
+        known.append(replace(request, demands=endpoint.demands, access=endpoint.access))
     return replace(scenario, requests=tuple(known))
 
 

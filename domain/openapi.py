@@ -18,6 +18,7 @@ from domain.json_pointer import Unresolvable, resolve
 from domain.request import DELIMITERS
 from domain.schema_fingerprint import SchemaFingerprints
 from domain.swagger2 import as_openapi3
+from domain.target import is_base_address, with_encoded_path
 
 MAX_ENDPOINTS = 20_000
 MAX_PARTS = 300_000  # parameters, bodies, responses, tags and examples of all endpoints: references can make few bytes many parts
@@ -135,8 +136,8 @@ class _Reader:
                 self._problem(where, "a server has no address")
                 continue
             address = _joined(self._url, self._filled_in(template, server, where))
-            if address is None:
-                self._problem(where, f"{template!r} is no http address")
+            if address is None or not is_base_address(address := with_encoded_path(address)):
+                self._problem(where, f"{template!r} is no http address to which paths can be added")
             else:
                 found.append(_text(address, MAX_NAME))
         return tuple(dict.fromkeys(found))

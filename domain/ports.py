@@ -217,3 +217,19 @@ class ApiDocuments(Protocol):
     def read(self, content: bytes) -> Mapping[str, Any]:
         """What the text of a document that was found says; large ones take a second."""
         ...
+
+
+class AddressGuard(Protocol):
+    """Knows which addresses that users type must not be reached from here (`domain.remote_address`)."""
+
+    @property
+    def refused_networks(self) -> Sequence[str]:
+        """The networks that nothing may be sent to, each as in `10.0.0.0/8`, for who connects by itself."""
+        ...
+
+    async def problem(self, url: str) -> str | None:
+        """Why nothing may be sent to the http address by where its host is now, or None where it may.
+
+        A host that can't be found is not refused: what is there later has to be held when the connection is made.
+        """
+        ...

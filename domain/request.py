@@ -6,7 +6,7 @@ Source: OpenAPI 3.0.4, "Style Values" and "Style Examples"; percent-encoding by 
 import json
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from domain.answer import Check, Extraction, ExtractionSource
 from domain.endpoint import Endpoint, FormField, Method, Parameter, ParameterLocation
 from domain.errors import FieldProblem, ValidationFailed
+from domain.target import origin
 from domain.template import Reference, Text, references
 
 # Of queries by OpenAPI 3; by Swagger 2.0, whose `ssv`, `pipes` and `tsv` they are, of paths and headers as well.
@@ -62,7 +63,7 @@ def build_request(
     endpoint: Endpoint,
     server: str,
     values: Mapping[tuple[ParameterLocation, str], Any],
-    headers: Mapping[str, str] | None = None,
+    headers: Sequence[tuple[str, str]] = (),
     body: str | None = None,
     media_type: str | None = None,
 ) -> Request:
@@ -70,17 +71,18 @@ def build_request(
 
     Args:
         endpoint: what is called.
-        server: the base address; an endpoint with servers of its own is called at its first.
+        server: the base address; an endpoint with servers of its own is called at the first of them there, unless it is one.
         values: of parameters, as JSON, by place and name; those without a value are left out, which the path does not allow.
-        headers: what the user adds; they take the place of parameters and of the media type, whatever their case.
+        headers: names and texts that the user adds; they take the place of parameters and of the media type, whatever their case.
         body: the body's text.
         media_type: what the body is, as the document says; else `application/json`.
 
     Raises:
-        ValidationFailed: with a path parameter that has no value or leads to another path, or a header that HTTP can't carry.
+        ValidationFailed: with a path parameter that has no value or leads to another path, a header that HTTP can't carry, or
+            where all servers of the endpoint are elsewhere. Parameters are named as in `parameters.limit`, headers by their place.
     """
     problems: list[FieldProblem] = []
-    path, query, sent, cookies = endpoint.path, [], dict[str, tuple[str, str]](), []
+    path, query, sent, cookies = endpoint.path, [], dict[str, _Header](), []
     for parameter in endpoint.parameters:
         key = (parameter.location, parameter.name)
         if parameter.location is ParameterLocation.HEADER and parameter.name.lower() in FRAMING:
@@ -100,32 +102,53 @@ def build_request(
                 query += list(pairs(parameter, value))
             case ParameterLocation.HEADER:
                 delimiter = unquote(DELIMITERS.get(parameter.style, ","))
-                sent[parameter.name.lower()] = (parameter.name, _simple(parameter, value, plain, delimiter).strip(" \t"))
+                text = _simple(parameter, value, plain, delimiter).strip(" \t")
+                sent[parameter.name.lower()] = _Header(parameter.name, text, f"parameters.{parameter.name}")
             case ParameterLocation.COOKIE:
                 cookies += [f"{name}={text}" for name, text in pairs(parameter, value)]
     if cookies:
-        sent["cookie"] = ("Cookie", "; ".join(cookies))
+        sent["cookie"] = _Header("Cookie", "; ".join(cookies), "parameters")
     if body is not None:
-        sent["content-type"] = ("Content-Type", media_type or "application/json")
-    for name, text in (headers or {}).items():
-        sent[name.lower()] = (name, text.strip(" \t"))
-    problems += _header_problems(sent.values())
-    if problems:
+        sent["content-type"] = _Header("Content-Type", media_type or "application/json", "mediaType")
+    for place, (name, text) in enumerate(headers):
+        sent[name.lower()] = _Header(name, text.strip(" \t"), f"headers.{place}")
+    problems += (problem for each in sent.values() for problem in each.problems())
+    base = base_address(endpoint, server)
+    if base is None:
+        problems.append(FieldProblem("endpoint", f"is served at {endpoint.servers[0]!r:.300}, not where the test calls"))
+    if problems or base is None:
         raise ValidationFailed(problems)
-    base = (endpoint.servers[0] if endpoint.servers else server).rstrip("/")
-    path = STRAY_PERCENT.sub("%25", quote(path, safe="/%:@!$&'()*+,;=~"))
-    url = base + path + ("?" + "&".join(f"{name}={text}" for name, text in query) if query else "")
-    return Request(name=endpoint.key, method=endpoint.method, url=url, headers=tuple(sent.values()), body=body)
+    url = base.rstrip("/") + STRAY_PERCENT.sub("%25", quote(path, safe="/%:@!$&'()*+,;=~"))
+    if query:
+        url += "?" + "&".join(f"{name}={text}" for name, text in query)
+    written = tuple((each.name, each.text) for each in sent.values())
+    return Request(name=endpoint.key, method=endpoint.method, url=url, headers=written, body=body)
 
 
-def _header_problems(headers: Any) -> Iterator[FieldProblem]:
-    for name, text in headers:
-        if not name or not TOKEN.issuperset(name):
-            yield FieldProblem(f"headers.{name[:100]}", "is no name of a header")
-        elif name.lower() in FRAMING:
-            yield FieldProblem(f"headers.{name[:100]}", "is said by HTTP itself, by what is sent")
-        elif not all(" " <= character <= "~" or character == "\t" for character in text):
-            yield FieldProblem(f"headers.{name[:100]}", "may have printable ASCII characters alone")
+def base_address(endpoint: Endpoint, server: str) -> str | None:
+    """Where the endpoint is called by who calls `server`: never at another origin; None where all of its own servers are."""
+    if not endpoint.servers or server in endpoint.servers:
+        return server
+    return next((each for each in endpoint.servers if origin(each) == origin(server)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A header, and the field that says it."""
+
+    name: str
+    text: str
+    field: str
+
+    def problems(self) -> Iterator[FieldProblem]:
+        """Why HTTP can't carry it."""
+        name, value = (f"{self.field}.name", f"{self.field}.value") if self.field.startswith("headers.") else [self.field] * 2
+        if not self.name or not TOKEN.issuperset(self.name):
+            yield FieldProblem(name[:200], "is no name of a header")
+        elif self.name.lower() in FRAMING:
+            yield FieldProblem(name[:200], "is said by HTTP itself, by what is sent")
+        elif not all(" " <= character <= "~" or character == "\t" for character in self.text):
+            yield FieldProblem(value[:200], "may have printable ASCII characters alone in a header")
 
 
 def _in_path(parameter: Parameter, value: Any) -> str:

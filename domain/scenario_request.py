@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.answer import Check, Extraction, read_checks, read_extractions
-from domain.endpoint import ParameterLocation
+from domain.endpoint import Endpoint, ParameterLocation
 from domain.template import ReferenceKind, WrongReference, read_text, references, texts_of
 from domain.validation import Problems
 
@@ -20,6 +20,7 @@ MAX_BODY = 1_000_000
 REQUEST = (
     "endpoint",
     "demands",
+    "access",
     "parameters",
     "headers",
     "body",
@@ -43,15 +44,16 @@ class GivenParameter:
 class ScenarioRequest:
     """One request of a scenario.
 
-    `endpoint` is the key of an endpoint of the target (`GET /pets/{id}`), `demands` the endpoint's fingerprint when the
-    definition was made. `headers` are added or take the place of others. `body` is text that is sent as it is, or else JSON;
-    None stands for one made from the document. `expected_statuses` are those of a good answer; none stand for 200 to 399.
-    `checks` have to hold besides. `extractions` are taken from the answer for the texts of later requests of the scenario:
-    values of parameters and headers, and the body (`domain.template`).
+    `endpoint` is the key of an endpoint of the target (`GET /pets/{id}`), `demands` and `access` are the endpoint's fingerprints
+    when the definition was made, empty where they were not kept. `headers` are added or take the place of others. `body` is text
+    that is sent as it is, or else JSON; None stands for one made from the document. `expected_statuses` are those of a good
+    answer; none stand for 200 to 399. `checks` have to hold besides. `extractions` are taken from the answer for the texts of
+    later requests of the scenario: values of parameters and headers, and the body (`domain.template`).
     """
 
     endpoint: str
     demands: str = ""
+    access: str = ""
     parameters: tuple[GivenParameter, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: Any = None
@@ -59,6 +61,10 @@ class ScenarioRequest:
     expected_statuses: tuple[int, ...] = ()
     checks: tuple[Check, ...] = ()
     extractions: tuple[Extraction, ...] = ()
+
+    def is_for(self, endpoint: Endpoint) -> bool:
+        """Whether the endpoint is what it was when the definition was made."""
+        return self.demands == endpoint.demands and self.access in ("", endpoint.access)
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """The texts of the user that are sent and may refer to something, each with its path."""
@@ -90,6 +96,7 @@ class ScenarioRequest:
         return {
             "endpoint": self.endpoint,
             "demands": self.demands,
+            "access": self.access,
             "parameters": [{"location": str(each.location), "name": each.name, "value": each.value} for each in self.parameters],
             "headers": [{"name": name, "value": value} for name, value in self.headers],
             "body": self.body,
@@ -114,6 +121,7 @@ def read_request(raw: Mapping[str, Any], problems: Problems) -> ScenarioRequest:
     return ScenarioRequest(
         endpoint=problems.text(raw, "endpoint", most=MAX_KEY),
         demands=problems.text(raw, "demands", "", most=MAX_NAME),
+        access=problems.text(raw, "access", "", most=MAX_NAME),
         parameters=tuple(_parameter(each, at_parameters, place) for place, each in enumerate(parameters)),
         headers=tuple(_header(each, at_headers, place) for place, each in enumerate(headers)),
         body=body,

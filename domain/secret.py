@@ -52,6 +52,8 @@ def given_secret(given: Mapping[str, Any], target: Target) -> GivenSecret:
     value = problems.text(given, "value", most=MAX_VALUE)
     if value and len(value) < MIN_VALUE:
         problems.add("value", f"must have at least {MIN_VALUE} characters")
+    elif any((each < " " and each != "\t") or each == "\x7f" for each in value):
+        problems.add("value", "must have no line breaks and no other control characters, which no header can carry")
     elif len(value.encode()) > MAX_VALUE:
         problems.add("value", f"is longer than {MAX_VALUE} bytes")
     server = problems.text(given, "server", target.definition.url, most=MAX_URL).strip()

@@ -1,10 +1,11 @@
 """Targets: the APIs that a project tests, each with what its OpenAPI document said whenever it was analysed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from domain.api_document import ApiDocument, Drift, NamedAddress, TriedAddress
 from domain.artifact import TargetArtifact, document_id
@@ -13,6 +14,9 @@ from domain.validation import Problems
 MAX_NAME = 200
 MAX_URL = 2000
 DEFAULT_PORTS = {"http": 80, "https": 443}
+BLANK = frozenset(map(chr, (*range(33), 127)))
+PATH = re.compile(r"(?:[\w\-.~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*", re.ASCII)
+NOT_OF_HOSTS = frozenset('<>"{}|\\^`%')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,14 @@ class Target:
     archived_at: datetime | None = None
     analysis: TargetAnalysis | None = None
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The base addresses that its last document offers, but those at which the target was and is not any more."""
+        if self.analysis is None:
+            return ()
+        here, before = origin(self.definition.url), origin(self.analysis.url)
+        return tuple(each for each in self.analysis.api.servers if here == before or origin(each) != before)
+
 
 def target_definition(given: Mapping[str, Any]) -> TargetDefinition:
     """The definition that an input document says; the name is the address's host where none is given."""
@@ -90,7 +102,9 @@ def target_definition(given: Mapping[str, Any]) -> TargetDefinition:
 
 
 def origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an http address (RFC 6454); None for anything else, also with a user in it."""
+    """Scheme, host and port of an http address (RFC 6454); None for anything else, also with a user or a blank in it."""
+    if not BLANK.isdisjoint(url):  # which `urlsplit` takes out, and who calls the address does not
+        return None
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -99,6 +113,20 @@ def origin(url: str) -> tuple[str, str, int] | None:
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
         return None
     return parts.scheme, parts.hostname.lower(), port or DEFAULT_PORTS[parts.scheme]
+
+
+def is_base_address(url: str) -> bool:
+    """Whether paths can be added to the http address: no query, no fragment, nothing that is not percent-encoded (RFC 3986)."""
+    if origin(url) is None or "?" in url or "#" in url:
+        return False
+    parts = urlsplit(url)
+    return PATH.fullmatch(parts.path) is not None and NOT_OF_HOSTS.isdisjoint(parts.netloc)
+
+
+def with_encoded_path(url: str) -> str:
+    """The address with percent-encoded what its path may not have otherwise."""
+    parts = urlsplit(url)
+    return parts._replace(path=quote(parts.path, safe="/%:@!$&'()*+,;=~")).geturl()
 
 
 def shown_origin(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Fetching one http(s) address that a user typed, without being sent where the user must not reach."""
+"""Reaching http(s) addresses that users type, without being sent where the user must not reach."""
 
 import asyncio
 import socket
@@ -7,14 +7,19 @@ from dataclasses import dataclass
 
 import httpx
 
-from domain.remote_address import address_problem
+from domain.remote_address import address_problem, refused_networks
 
 MAX_REDIRECTS = 5
 IDLE_SECONDS = 30.0
+LOOKUP_SECONDS = 10.0  # for a name alone
 
 
 class FetchFailed(Exception):
     """The address can't or must not be fetched; the message says why, naming the address."""
+
+
+class HostNotFound(FetchFailed):
+    """The name of the address leads nowhere now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +95,35 @@ async def _checked_addresses(target: httpx.URL, *, allows_private: bool) -> list
     try:
         found = await asyncio.to_thread(socket.getaddrinfo, target.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise FetchFailed(f"the host {target.host!r} can't be found: {error}") from error
+        raise HostNotFound(f"the host {target.host!r} can't be found: {error}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if problem := address_problem(address, allows_private=allows_private):
             raise FetchFailed(f"{target.host} ({address}) {problem}")
     return addresses
+
+
+class ResolvingGuard:
+    """Judges addresses by looking their hosts up (`domain.ports.AddressGuard`)."""
+
+    def __init__(self, *, allows_private: bool) -> None:
+        self._allows_private = allows_private
+
+    @property
+    def refused_networks(self) -> Sequence[str]:
+        """See `domain.ports.AddressGuard.refused_networks`."""
+        return refused_networks(allows_private=self._allows_private)
+
+    async def problem(self, url: str) -> str | None:
+        """See `domain.ports.AddressGuard.problem`."""
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                await _checked_addresses(_target(url), allows_private=self._allows_private)
+        except (HostNotFound, TimeoutError):
+            return None
+        except FetchFailed as refusal:
+            return str(refusal)
+        return None
 
 
 async def _send(client: httpx.AsyncClient, target: httpx.URL, addresses: Sequence[str], accept: str) -> httpx.Response:

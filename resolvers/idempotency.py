@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import IdempotencyKeyReused, ValidationFailed
+from domain.idempotency_key import KeyRecord
 from domain.storage import UnitOfWork
 from domain.validation import is_storable
 
@@ -39,16 +40,17 @@ class Idempotency:
     async def replayed(self, work: UnitOfWork) -> Mapping[str, Any] | None:
         """Claim the key; what its first use changed where it was used before, else None."""
         record = await work.idempotency_keys.claim(self.person, self.mutation, self.key, self.input_hash, await work.kits.now())
-        if record is None:
-            return None
+        return None if record is None else self._outcome(record)
+
+    def _outcome(self, record: KeyRecord) -> Mapping[str, Any] | None:
         if record.input_hash != self.input_hash:
             raise IdempotencyKeyReused(self.key)
         return record.outcome
 
-    async def is_used(self, work: UnitOfWork) -> bool:
-        """Whether the key was used before with the same input: for commands that do much before they write."""
+    async def earlier(self, work: UnitOfWork) -> Mapping[str, Any] | None:
+        """What the first use of the key changed, None where there was none: for commands that do much before they write."""
         record = await work.idempotency_keys.find(self.person, self.mutation, self.key)
-        return record is not None and record.input_hash == self.input_hash
+        return None if record is None else self._outcome(record)
 
     async def complete(self, work: UnitOfWork, outcome: Mapping[str, Any]) -> None:
         """Record what the mutation changed, in its own transaction."""

@@ -67,6 +67,7 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
         "scenarios": run.names,
         "windowSeconds": run.window_seconds,
         "serverTime": time.time(),
+        "refusedNetworks": list(services.address_guard.refused_networks),
         "inputs": [],
         "secretEnvironment": {f"{VARIABLE}{name}": value for name, value in secrets.items()},
     }

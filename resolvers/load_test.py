@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from domain.actor import Actor
@@ -20,8 +19,8 @@ from domain.version import Version
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
-from resolvers.target import read_target, refuse_archived
-from resolvers.versioned import Command, archived, known, run
+from resolvers.target import read_target, refuse_archived, refuse_archived_target
+from resolvers.versioned import Command, Write, archived, known, run, run_prepared
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +30,26 @@ async def create_load_test(
 ) -> LoadTest:
     """Record a new load test of a target; nothing is sent yet."""
     person = require_person(actor)
-    wanted = await asyncio.to_thread(load_test_definition, document, services.load_limits)
     given = {"target": target_id, "input": document}
     idempotency = Idempotency.of(person.subject, "loadTestCreate", idempotency_key, given)
-    async with services.database.transaction() as work:
-        if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
-            return await read_load_test(work, outcome["load_test"])
-        target = await read_target(work, target_id)
-        await refuse_archived(work, target.project_id, "loadTestCreate")
-        definition = await _checked(work, target, wanted)
-        load_test = await work.load_tests.add(target, definition, person.subject)
-        if idempotency is not None:
-            await idempotency.complete(work, {"load_test": load_test.id})
-    await _tell(services, load_test)
-    log.info("loadTestCreate", extra={"load_test": load_test.id, "target": target_id, "subject": person.subject})
-    return load_test
+    while True:
+        async with services.database.snapshot() as work:
+            if idempotency is not None and (outcome := await idempotency.earlier(work)) is not None:
+                return await read_load_test(work, outcome["load_test"])
+            target = await read_target(work, target_id)
+        planned = await plan_document(services, target, document, "loadTestCreate")
+        async with services.database.transaction() as work:
+            if await read_target(work, target_id) != target:
+                continue
+            if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
+                return await read_load_test(work, outcome["load_test"])
+            await refuse_archived_target(work, target, "loadTestCreate")
+            load_test = await work.load_tests.add(target, planned.definition, person.subject)
+            if idempotency is not None:
+                await idempotency.complete(work, {"load_test": load_test.id})
+        await _tell(services, load_test)
+        log.info("loadTestCreate", extra={"load_test": load_test.id, "target": target_id, "subject": person.subject})
+        return load_test
 
 
 async def update_load_test(
@@ -57,17 +61,22 @@ async def update_load_test(
     idempotency_key: str | None = None,
 ) -> LoadTest:
     """Give the load test another definition, as its next version; runs keep the one that they were started with."""
-    require_person(actor)
-    wanted = await asyncio.to_thread(load_test_definition, document, services.load_limits)
 
-    async def update(work: UnitOfWork, load_test: LoadTest, subject: str) -> LoadTest | None:
-        target = await read_target(work, load_test.target_id)
-        await refuse_archived(work, target.project_id, command.mutation)
-        definition = await _checked(work, target, wanted)
-        return await work.load_tests.change(load_test, definition, subject)
+    async def prepare(seen: LoadTest) -> Write[LoadTest]:
+        async with services.database.snapshot() as work:
+            target = await read_target(work, seen.target_id)
+        planned = await plan_document(services, target, document, command.mutation)
+
+        async def update(work: UnitOfWork, load_test: LoadTest, subject: str) -> LoadTest | None:
+            if await read_target(work, target.id) != target:
+                return None
+            await refuse_archived_target(work, target, command.mutation)
+            return await work.load_tests.change(load_test, planned.definition, subject)
+
+        return update
 
     command = Command("loadTestUpdate", "load_test", load_test_id, expected_version, idempotency_key, {"input": document})
-    return await _tell(services, await run(services, actor, command, read_load_test, update))
+    return await _tell(services, await run_prepared(services, actor, command, read_load_test, prepare))
 
 
 async def archive_load_test(
@@ -91,25 +100,56 @@ async def _tell(services: Services, load_test: LoadTest) -> LoadTest:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadTestPreview:
-    """What a definition would do, or why it would be refused: both parts are there, or `problems` are."""
+class PlannedLoadTest:
+    """A definition that can be stored and run as it is, and what it sends."""
 
-    definition: LoadTestDefinition | None
-    plan: LoadPlan | None
+    definition: LoadTestDefinition
+    plan: LoadPlan
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTestPreview:
+    """What a definition would do, or else why it would be refused."""
+
+    planned: PlannedLoadTest | None
     problems: Sequence[FieldProblem] = ()
 
 
 async def preview_load_test(services: Services, actor: Actor, target_id: int, document: Mapping[str, Any]) -> LoadTestPreview:
     """What a definition, as sent, would do to a target; nothing is kept and nothing is sent."""
     require_person(actor)
+    async with services.database.snapshot() as work:
+        target = await read_target(work, target_id)
     try:
-        wanted = await asyncio.to_thread(load_test_definition, document, services.load_limits)
-        async with services.database.snapshot() as work:
-            target = await read_target(work, target_id)
-            definition = await _checked(work, target, wanted)
-        return LoadTestPreview(definition, await load_plan(services, target, definition))
+        return LoadTestPreview(await plan_document(services, target, document, "loadTestPreview"))
     except ValidationFailed as error:
-        return LoadTestPreview(None, None, error.problems)
+        return LoadTestPreview(None, error.problems)
+
+
+async def plan_document(services: Services, target: Target, document: Mapping[str, Any], wanted: str) -> PlannedLoadTest:
+    """What a definition, as sent, would do to the target.
+
+    `ValidationFailed` says all that keeps it from being stored or run, `IllegalTransition` that nothing may be sent to the target
+    any more; `wanted` is the command.
+    """
+    given = await asyncio.to_thread(load_test_definition, document, services.load_limits)
+    async with services.database.snapshot() as work:
+        await refuse_archived_target(work, target, wanted)
+        secrets = await work.secrets.of_targets([target.id]) if given.secrets else []
+        definition = checked_definition(given, target, await _endpoints(work, target, given), secrets)
+    await refuse_addresses(services, definition)
+    return PlannedLoadTest(definition, await load_plan(services, target, definition))
+
+
+async def refuse_addresses(services: Services, definition: LoadTestDefinition) -> None:
+    """`ValidationFailed` where the load, or the request of a token, would go to an address that must not be reached."""
+    found = [
+        FieldProblem(f"input.{field}", problem)
+        for field, url in definition.addresses.items()
+        if (problem := await services.address_guard.problem(url)) is not None
+    ]
+    if found:
+        raise ValidationFailed(found)
 
 
 async def load_plan(services: Services, target: Target, definition: LoadTestDefinition) -> LoadPlan:
@@ -129,12 +169,6 @@ async def read_document(services: Services, analysis: TargetAnalysis) -> Mapping
     return await asyncio.to_thread(services.documents.read, content)
 
 
-async def _checked(work: UnitOfWork, target: Target, wanted: LoadTestDefinition) -> LoadTestDefinition:
-    """The definition, held against what the target offers and the secrets that it has."""
-    secrets = await work.secrets.of_targets([target.id]) if wanted.secrets else []
-    return checked_definition(wanted, target, await _endpoints(work, target, wanted), secrets)
-
-
 async def _endpoints(work: UnitOfWork, target: Target, definition: LoadTestDefinition) -> dict[str, Endpoint]:
     """The endpoints that a definition uses, by key, as the target's last analysis has them."""
     if target.analysis is None:
@@ -151,11 +185,13 @@ async def stale_scenarios(services: Services, ids: Sequence[int]) -> dict[int, l
         analyses = {each.id: each.analysis.number for each in targets.values() if each.analysis is not None}
         keys = {key for each in load_tests.values() for key in each.definition.endpoints}
         found = await work.targets.endpoints_named(analyses, keys)
-
-    def find(target_id: int, key: str) -> Endpoint | None:
-        return found.get((target_id, key))
-
-    return {number: list(each.definition.stale(partial(find, each.target_id))) for number, each in load_tests.items()}
+    endpoints: dict[int, dict[str, Endpoint]] = {number: {} for number in targets}
+    for (number, key), endpoint in found.items():
+        endpoints[number][key] = endpoint
+    return {
+        number: list(each.definition.stale(targets[each.target_id], endpoints[each.target_id]))
+        for number, each in load_tests.items()
+    }
 
 
 async def read_load_test(work: UnitOfWork, load_test_id: int) -> LoadTest:

@@ -40,7 +40,7 @@ async def analyze_run(
     idempotency = Idempotency.of(person.subject, MUTATION, idempotency_key, given)
     while True:
         async with services.database.snapshot() as work:
-            is_repeat = idempotency is not None and await idempotency.is_used(work)
+            is_repeat = idempotency is not None and await idempotency.earlier(work) is not None
         made = None if is_repeat else await _analysis(services, person.subject, kind, run_id, baseline_run_id)
         with suppress(Overtaken):
             return await _kept(services, made, idempotency)

@@ -9,7 +9,7 @@ from uuid import uuid4
 from domain.actor import Actor
 from domain.errors import IllegalTransition, NotFound, ValidationFailed
 from domain.live import Notice, Topic
-from domain.load_test import LoadTest, check_limits
+from domain.load_test import LoadTest, check_startable
 from domain.load_test_run import LoadTestRun, RunEvent, RunStatus
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import MetricWindow
@@ -18,10 +18,10 @@ from domain.resource_usage import CARRY_SECONDS, ResourceSeries, resource_series
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis
 from resolvers.authorisation import require_person
-from resolvers.load_test import load_plan, read_load_test
+from resolvers.load_test import load_plan, read_load_test, refuse_addresses
 from resolvers.secret import values_of_secrets
 from resolvers.services import Services
-from resolvers.target import read_target, refuse_archived
+from resolvers.target import read_target, refuse_archived_target
 from resolvers.versioned import Command, Overtaken
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ async def _try_start(services: Services, subject: str, command: Command) -> tupl
     """The run, and whether it is that of the same command before; `Overtaken` where its script would be an old one's."""
     idempotency = command.idempotency(subject)
     async with services.database.snapshot() as work:
-        is_used = idempotency is not None and await idempotency.is_used(work)
+        is_used = idempotency is not None and await idempotency.earlier(work) is not None
         load_test = await read_load_test(work, command.number)
         target = await read_target(work, load_test.target_id)
     script = "" if is_used else await _script(services, load_test, target)
@@ -58,12 +58,9 @@ async def _try_start(services: Services, subject: str, command: Command) -> tupl
         await work.load_tests.hold(load_test.id)
         now = await read_load_test(work, load_test.id)
         command.check(now)
-        await refuse_archived(work, now.project_id, command.mutation)
         if is_used or now.version != load_test.version or await read_target(work, target.id) != target:
             raise Overtaken
-        if target.archived_at is not None:
-            reason = f"Target {target.id} is archived; nothing is sent to it any more."
-            raise IllegalTransition(f"Target {target.id}", "ARCHIVED", command.mutation, reason)
+        await refuse_archived_target(work, target, command.mutation)
         if target.analysis is None:
             raise ValidationFailed.of("id", f"target {target.id} has not been analysed")
         run = await work.load_test_runs.add(_queued(services, load_test, target.analysis, subject), script)
@@ -74,7 +71,8 @@ async def _try_start(services: Services, subject: str, command: Command) -> tupl
 
 async def _script(services: Services, load_test: LoadTest, target: Target) -> str:
     """What k6 gets to run, where all that it needs may be had."""
-    await asyncio.to_thread(check_limits, load_test.definition, services.load_limits)
+    await asyncio.to_thread(check_startable, load_test.definition, target, services.load_limits)
+    await refuse_addresses(services, load_test.definition)
     await values_of_secrets(services, target.id, load_test.definition)
     return (await load_plan(services, target, load_test.definition)).script
 

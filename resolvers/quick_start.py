@@ -98,6 +98,6 @@ async def _load_test(
     if not found:
         return await create_load_test(services, actor, target.id, document, idempotency_key)
     preview = await preview_load_test(services, actor, target.id, document)
-    if preview.definition == found[0].definition:
+    if preview.planned is not None and preview.planned.definition == found[0].definition:
         return found[0]
     return await update_load_test(services, actor, found[0].id, document, None, idempotency_key)

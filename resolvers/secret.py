@@ -8,7 +8,7 @@ from domain.actor import Actor
 from domain.errors import NotFound, SecretUnavailable, ValidationFailed
 from domain.load_test import LoadTestDefinition
 from domain.secret import MAX_SECRETS, Secret, given_secret, refusal, sealing_context
-from domain.target import Target
+from domain.target import Target, origin
 from resolvers.authorisation import require_person
 from resolvers.services import Services
 from resolvers.target import read_target, refuse_archived
@@ -22,6 +22,9 @@ async def set_secret(
 ) -> Target:
     """Give the target a secret, in the place of one of that name. What is kept of the command tells nothing of the value."""
     subject = require_person(actor).subject
+    server = document.get("server")
+    if isinstance(server, str) and origin(server) and (problem := await services.address_guard.problem(server)):
+        raise ValidationFailed.of("input.server", problem)
     digest = services.secrets.digest(str(document.get("value")))
     command = Command("targetSecretSet", "target", target_id, None, idempotency_key, {**document, "value": digest})
     idempotency = command.idempotency(subject)

@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.executor import LoadLimits
-from domain.ports import ApiDocuments, ArtifactStore, AttemptTokens, Bus, ChatModel, Samples, SecretCipher, UrlSigner
+from domain.ports import (
+    AddressGuard,
+    ApiDocuments,
+    ArtifactStore,
+    AttemptTokens,
+    Bus,
+    ChatModel,
+    Samples,
+    SecretCipher,
+    UrlSigner,
+)
 from domain.step_template import StepTemplate
 from domain.storage import Database
 from resolvers.report_intake import ReportIntake
@@ -36,6 +46,7 @@ class Services:
     bus: Bus
     artifacts: ArtifactStore
     documents: ApiDocuments
+    address_guard: AddressGuard
     samples: Samples
     attempt_tokens: AttemptTokens
     url_signer: UrlSigner

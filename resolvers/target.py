@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from domain.actor import Actor
 from domain.api_document import ApiDocument, Drift, FoundDocument, drift
 from domain.artifact import document_location
 from domain.endpoint import Endpoint
-from domain.errors import IllegalTransition, VersionConflict
+from domain.errors import IllegalTransition
 from domain.load_test_storage import WrittenEndpoints
 from domain.openapi import read_openapi
 from domain.query import EndpointQuery, HistoryQuery, Page, TargetQuery
@@ -25,7 +25,7 @@ from resolvers.idempotency import Idempotency
 from resolvers.project import read_project
 from resolvers.services import Services
 from resolvers.upload import keep
-from resolvers.versioned import Command, archived, known, run
+from resolvers.versioned import Command, Write, archived, known, run, run_prepared
 
 log = logging.getLogger(__name__)
 
@@ -82,77 +82,99 @@ async def archive_target(
     return await run(services, actor, command, read_target, archive)
 
 
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A document as it was found, and what it says."""
+
+    found: FoundDocument
+    api: ApiDocument
+
+
+async def look_at(services: Services, url: str) -> LookedAt:
+    """Find and read the OpenAPI document of the API at `url`; `ValidationFailed` of the field `url` where there is none."""
+    found = await services.documents.find(url)
+    return LookedAt(found, await asyncio.to_thread(_read, found))
+
+
 async def analyze_target(
-    services: Services, actor: Actor, target_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+    services: Services,
+    actor: Actor,
+    target_id: int,
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
+    looked_at: LookedAt | None = None,
 ) -> Target:
     """Find and read the target's OpenAPI document now, and keep what it says as the target's next analysis.
 
     Nothing is kept where no document is found. Its text is in the artifact store before the database names it. No transaction is
-    open while it is fetched, so a repeat of the command is looked for before. All that takes the processor for long is done in
-    threads, before the transaction: its result stands if the target's last analysis is still the one that was seen.
+    open while it is fetched. All that takes the processor for long is done in threads, before the transaction: its result stands
+    if the target's last analysis is still the one that was seen, else the same document is compared with the newer one.
+    `looked_at` is what a caller has just found at the target's address.
     """
-    person = require_person(actor)
+    known_documents: dict[str, tuple[LookedAt, WrittenEndpoints]] = {}
+
+    async def prepare(seen: Target) -> Write[Target]:
+        url = seen.definition.url
+        async with services.database.snapshot() as work:
+            await refuse_archived(work, seen.project_id, command.mutation)
+            before = None if seen.analysis is None else await work.targets.demands(target_id, seen.analysis.number)
+        if url not in known_documents:
+            document = looked_at or await look_at(services, url)
+            document = replace(document, found=replace(document.found, raw={}))  # which is large, and not needed any more
+            known_documents[url] = document, await asyncio.to_thread(_written_out, services, document.api)
+        document, written = known_documents[url]
+        sha256 = await asyncio.to_thread(lambda: hashlib.sha256(document.found.content).hexdigest())
+        await keep(services, document_location(sha256), sha256, document.found.content)
+        differs = await asyncio.to_thread(_drift, seen, before, document.api)
+
+        async def record(work: UnitOfWork, target: Target, subject: str) -> Target | None:
+            if (target.definition, target.analysis) != (seen.definition, seen.analysis):
+                return None
+            await refuse_archived(work, target.project_id, command.mutation)
+            analysed = await work.targets.add_analysis(target, _analysis(target, subject, document, sha256, differs), written)
+            if analysed is not None and analysed.analysis is not None:
+                await work.artifacts.add_once(analysed.analysis.document)
+            return analysed
+
+        return record
+
     command = Command("targetAnalyze", "target", target_id, expected_version, idempotency_key)
-    idempotency = command.idempotency(person.subject)
-    async with services.database.snapshot() as work:
-        seen = await read_target(work, target_id)
-        if idempotency is not None and await idempotency.is_used(work):
-            return seen
-        command.check(seen)
-        await refuse_archived(work, seen.project_id, command.mutation)
-        before = None if seen.analysis is None else await work.targets.demands(target_id, seen.analysis.number)
-    found = await services.documents.find(seen.definition.url)
-    api, written, differs = await asyncio.to_thread(_read, services, found, before)
-    found = replace(found, raw={})  # which is large, and not needed any more
-    sha256 = await asyncio.to_thread(lambda: hashlib.sha256(found.content).hexdigest())
-    await keep(services, document_location(sha256), sha256, found.content)
-
-    async def record(work: UnitOfWork, target: Target, subject: str) -> Target | None:
-        if (target.definition, target.analysis) != (seen.definition, seen.analysis):
-            raise VersionConflict(f"Target {target_id}", seen.version, target.version)
-        await refuse_archived(work, target.project_id, command.mutation)
-        analysis = _analysis(target, seen.definition.url, subject, found, sha256, api, len(written.rows), differs)
-        analysed = await work.targets.add_analysis(target, analysis, written)
-        if analysed is not None and analysed.analysis is not None:
-            await work.artifacts.add_once(analysed.analysis.document)
-        return analysed
-
-    return await run(services, actor, command, read_target, record)
+    return await run_prepared(services, actor, command, read_target, prepare)
 
 
 @uncollected()
-def _read(
-    services: Services, found: FoundDocument, before: Sequence[Endpoint] | None
-) -> tuple[ApiDocument, WrittenEndpoints, Drift]:
-    """What a document says without its endpoints, these as they are stored, and how they differ from those of before."""
-    api = read_openapi(found.raw, found.url)
-    differs = drift(api.endpoints if before is None else before, api.endpoints)
-    return replace(api, endpoints=()), services.database.write_out(api.endpoints), differs
+def _read(found: FoundDocument) -> ApiDocument:
+    return read_openapi(found.raw, found.url)
 
 
-def _analysis(
-    target: Target,
-    url: str,
-    subject: str,
-    found: FoundDocument,
-    sha256: str,
-    api: ApiDocument,
-    endpoint_count: int,
-    differs: Drift,
-) -> TargetAnalysis:
+@uncollected()
+def _written_out(services: Services, api: ApiDocument) -> WrittenEndpoints:
+    return services.database.write_out(api.endpoints)
+
+
+@uncollected()
+def _drift(seen: Target, before: Sequence[Endpoint] | None, api: ApiDocument) -> Drift:
+    """How the document differs from that of the last analysis, which had the endpoints `before`; not at all without one."""
+    if seen.analysis is None or before is None:
+        return Drift(added=(), removed=(), changed=())
+    return drift(before, api.endpoints, seen.analysis.api.servers, api.servers)
+
+
+def _analysis(target: Target, subject: str, document: LookedAt, sha256: str, differs: Drift) -> TargetAnalysis:
+    found = document.found
     return TargetAnalysis(
         target_id=target.id,
         number=1 if target.analysis is None else target.analysis.number + 1,
         actor=subject,
         recorded_at=datetime.now(UTC),
-        url=url,
+        url=target.definition.url,
         document_url=found.url,
         strategy=found.strategy,
         media_type=found.media_type,
         sha256=sha256,
         size=len(found.content),
-        endpoint_count=endpoint_count,
-        api=api,
+        endpoint_count=len(document.api.endpoints),
+        api=replace(document.api, endpoints=()),
         drift=differs,
         tried=found.tried,
         choices=found.choices,
@@ -164,6 +186,14 @@ async def refuse_archived(work: UnitOfWork, project_id: int, wanted: str) -> Non
     project = await read_project(work, project_id)
     if project.archived_at is not None:
         raise IllegalTransition(f"Project {project_id}", "ARCHIVED", wanted, f"Project {project_id} is archived.")
+
+
+async def refuse_archived_target(work: UnitOfWork, target: Target, wanted: str) -> None:
+    """`IllegalTransition` where the target or its project is archived."""
+    if target.archived_at is not None:
+        reason = f"Target {target.id} is archived; nothing is sent to it any more."
+        raise IllegalTransition(f"Target {target.id}", "ARCHIVED", wanted, reason)
+    await refuse_archived(work, target.project_id, wanted)
 
 
 async def read_target(work: UnitOfWork, target_id: int) -> Target:

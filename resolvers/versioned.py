@@ -67,27 +67,50 @@ async def run(services: Services, actor: Actor, command: Command, read: Read[Thi
     A repeat of a command with its key returns the thing as it is now.
     """
     while True:
-        try:
-            changed = await _try(services, require_person(actor).subject, command, read, write)
-        except Overtaken:
-            continue
-        log.info("%s", command.mutation, extra={command.kind: command.number, "version": changed.version})
-        return changed
+        changed = await _try(services, require_person(actor).subject, command, read, write)
+        if changed is not None:
+            return changed
 
 
-async def _try(services: Services, person: str, command: Command, read: Read[Thing], write: Write[Thing]) -> Thing:
+async def run_prepared(
+    services: Services, actor: Actor, command: Command, read: Read[Thing], prepare: Callable[[Thing], Awaitable[Write[Thing]]]
+) -> Thing:
+    """As `run`, of a command that does much before it writes: `prepare` does it for the thing as it is, in no transaction.
+
+    Where what it gave does not store anything, as what it saw was changed meanwhile, it is called again.
+    """
+    person = require_person(actor).subject
     idempotency = command.idempotency(person)
-    async with services.database.transaction() as work:
-        is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-        thing = await read(work, command.number)
+    while True:
+        async with services.database.snapshot() as work:
+            is_replay = idempotency is not None and await idempotency.earlier(work) is not None
+            thing = await read(work, command.number)
         if is_replay:
             return thing
         command.check(thing)
-        changed = await write(work, thing, person)
-        if changed is None:
-            raise Overtaken
-        if idempotency is not None:
-            await idempotency.complete(work, {command.kind: command.number})
+        changed = await _try(services, person, command, read, await prepare(thing))
+        if changed is not None:
+            return changed
+
+
+async def _try(services: Services, person: str, command: Command, read: Read[Thing], write: Write[Thing]) -> Thing | None:
+    """What `write` stored, or the thing as it is where the command is a repeat; None where another writer was faster."""
+    idempotency = command.idempotency(person)
+    try:
+        async with services.database.transaction() as work:
+            is_replay = idempotency is not None and await idempotency.replayed(work) is not None
+            thing = await read(work, command.number)
+            if is_replay:
+                return thing
+            command.check(thing)
+            changed = await write(work, thing, person)
+            if changed is None:
+                raise Overtaken  # which undoes the claim of the key
+            if idempotency is not None:
+                await idempotency.complete(work, {command.kind: command.number})
+    except Overtaken:
+        return None
+    log.info("%s", command.mutation, extra={command.kind: command.number, "version": changed.version})
     return changed
 
 

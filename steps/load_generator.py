@@ -9,6 +9,9 @@ Windows have the server's time, to the second: k6's clock is this machine's, and
 Where k6 writes its samples to InfluxDB itself (`k6Output` of the input), windows are told without figures, at the time at
 which these should be there, and have the time of this machine.
 
+What is sent to an address in one of the `refusedNetworks` of the input fails when the connection is made, whatever a name led to
+before. k6 is told so by its environment, which counts for more than the script.
+
 The secrets that the script sends are in the environment, and k6 inherits it. What k6 writes is copied without them.
 """
 
@@ -57,7 +60,10 @@ def run(step: StepInput, reports: Reports) -> None:
     reports.name_scenarios(step.document.get("scenarios", {}))
     sums = WindowSums(seconds)
     windows = sums if output is None else WindowsByTime(seconds, time.time())
-    with K6(script, step.output_folder / SUMMARY_FILE, redaction, output) as k6:
+    environment = {"K6_BLACKLIST_IPS": ",".join(step.document["refusedNetworks"])}
+    if output is not None:
+        environment |= _influxdb_environment(output)
+    with K6(script, step.output_folder / SUMMARY_FILE, redaction, environment, output) as k6:
         samples, cpu = K6Samples(sums, ahead), K6Cpu(k6.pid)
         for lines in k6.samples():
             cpu.look()
@@ -85,7 +91,14 @@ class K6:
     Samples come through a pipe of their own: between lines on standard output k6 tells how far it is, in the midst of others.
     """
 
-    def __init__(self, script: Path, summary: Path, redaction: Redaction, output: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        script: Path,
+        summary: Path,
+        redaction: Redaction,
+        environment: Mapping[str, str],
+        output: Mapping[str, Any] | None = None,
+    ) -> None:
         self.is_stopped = False
         self.exit_code = 0
         self.failed_login = ""
@@ -101,11 +114,12 @@ class K6:
             "--summary-export", str(summary), "--summary-trend-stats", "avg,min,max,p(50),p(90),p(95),p(99),count",
             *(("--out", f"json=/dev/fd/{into}") if output is None else _influxdb(output)), str(script),
         ]  # fmt: skip
-        environment = {**os.environ, **({} if output is None else _influxdb_environment(output))}
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
             # In a group of its own, as the shim's SIGTERM goes to the generator's: a second signal ends k6 without its summary.
-            self._process = subprocess.Popen(command, env=environment, pass_fds=(into,), process_group=0, **pipes)
+            self._process = subprocess.Popen(
+                command, env={**os.environ, **environment}, pass_fds=(into,), process_group=0, **pipes
+            )
         except OSError as error:
             raise StepFailed(f"k6 can't be started: {error}") from error
         finally:

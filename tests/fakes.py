@@ -20,6 +20,7 @@ from domain.ports import ArtifactStore
 from domain.runner import EndReason, LaunchFailed, LaunchOrder, LogChunk, Observation, Presence
 from domain.step_template import builtin_template
 from domain.storage import Database, UnitOfWork
+from outbound.guarded_http import ResolvingGuard
 from resolvers.report_intake import ReportIntake
 from resolvers.services import Services, StepSettings
 
@@ -239,6 +240,7 @@ def fake_services(database: Database, **values: object) -> Services:
         bus=bus,
         artifacts=artifacts,
         documents=DocumentFinder(allows_private=True, max_seconds=10),
+        address_guard=ResolvingGuard(allows_private=True),
         samples=EmbeddedSamples(),
         attempt_tokens=signer,
         url_signer=signer,

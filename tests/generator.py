@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain.k6_output import PASSWORD, K6Output
 from domain.metric_window import MetricWindow
+from domain.remote_address import refused_networks
 from domain.secret import VARIABLE
 
 
@@ -27,11 +28,13 @@ class Generator:
         k6_output: K6Output | None = None,
         run: UUID | None = None,
         clock_offset: float = 0.0,
+        refused: Sequence[str] = refused_networks(allows_private=True),
     ) -> None:
         self.folder = folder
         self.output = folder / "output"
         self.output.mkdir(parents=True)
         document: dict[str, Any] = {"script": script, "windowSeconds": seconds, "clockOffset": clock_offset}
+        document["refusedNetworks"] = refused
         secrets = {f"{VARIABLE}{name}": value for name, value in secrets.items()}
         if k6_output is not None:
             document["k6Output"] = {"address": k6_output.address, "bucket": k6_output.bucket, "run": str(run)}

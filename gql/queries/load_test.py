@@ -91,11 +91,12 @@ class LoadTestQueries:
 
 def _preview(preview: load_tests.LoadTestPreview) -> LoadTestPreview:
     problems = [errors.FieldProblem(field=each.field, message=each.message) for each in preview.problems]
-    if preview.definition is None or preview.plan is None:
+    planned = preview.planned
+    if planned is None:
         return LoadTestPreview(
             problems=problems, script=None, scenarios=[], server=None, last_second=None, most_vus=None, remarks=[]
         )
-    planned = [
+    scenarios = [
         PlannedScenario(
             scenario=Scenario.of(scenario),
             requests=[
@@ -109,14 +110,14 @@ def _preview(preview: load_tests.LoadTestPreview) -> LoadTestPreview:
             ],
             expected_requests=scenario.planned_requests,
         )
-        for scenario, written in zip(preview.definition.scenarios, preview.plan.scenarios, strict=True)
+        for scenario, written in zip(planned.definition.scenarios, planned.plan.scenarios, strict=True)
     ]
     return LoadTestPreview(
         problems=problems,
-        script=preview.plan.script,
-        scenarios=planned,
-        server=preview.definition.server,
-        last_second=preview.definition.last_second,
-        most_vus=sum(each.executor.most_vus for each in preview.definition.scenarios),
-        remarks=list(preview.plan.problems),
+        script=planned.plan.script,
+        scenarios=scenarios,
+        server=planned.definition.server,
+        last_second=planned.definition.last_second,
+        most_vus=sum(each.executor.most_vus for each in planned.definition.scenarios),
+        remarks=list(planned.plan.problems),
     )

@@ -153,11 +153,16 @@ def _executor(given: executor.Executor) -> Executor:
     )
 
 
-@strawberry.type(description="A scenario that was made for other endpoints than its target now has.")
+@strawberry.type(description="A scenario that was made for something else than its target now is.")
 class StaleScenario:
     name: str = strawberry.field(description="The scenario's name.")
     gone: list[str] = strawberry.field(description="Endpoints that the target's last document has no more.")
-    changed: list[str] = strawberry.field(description="Endpoints that want other requests than they did.")
+    changed: list[str] = strawberry.field(
+        description="Endpoints that want other requests or another login than they did, or are at another server."
+    )
+    is_server_gone: bool = strawberry.field(
+        description="The load test's server is not one that the target's document names any more, or the target has moved away."
+    )
 
 
 @strawberry.type(description="What people say of a load test.")
@@ -228,7 +233,10 @@ class LoadTest(DefinedLoadTest, Node):
     )
     async def stale_scenarios(self, info: Info) -> list[StaleScenario]:
         found = await info.context.loaders.stale_scenarios_by_load_test.load(self.number) or []
-        return [StaleScenario(name=each.name, gone=list(each.gone), changed=list(each.changed)) for each in found]
+        return [
+            StaleScenario(name=each.name, gone=list(each.gone), changed=list(each.changed), is_server_gone=each.is_server_gone)
+            for each in found
+        ]
 
     @strawberry.field(description="Its last run, wherever that stands; null before the first.")
     async def last_run(self, info: Info) -> Annotated["LoadTestRun", strawberry.lazy("gql.types.load_test_run")] | None:

@@ -74,7 +74,11 @@ class NamedAddress:
 class Drift:
     added: list[str] = strawberry.field(description="Endpoints that are new.")
     removed: list[str] = strawberry.field(description="Endpoints that are gone.")
-    changed: list[str] = strawberry.field(description="Endpoints that want other requests; other words are no change.")
+    changed: list[str] = strawberry.field(
+        description="Endpoints that want other requests or another login, or are at another server; other words are no change."
+    )
+    servers_added: list[str] = strawberry.field(description="Base addresses that are new.")
+    servers_removed: list[str] = strawberry.field(description="Base addresses that are gone.")
 
 
 @strawberry.type(description="What a target's OpenAPI document said when it was analysed.")
@@ -132,7 +136,11 @@ class TargetAnalysis:
             size=analysis.size,
             document_id=analysis.document.id,
             drift=Drift(
-                added=list(analysis.drift.added), removed=list(analysis.drift.removed), changed=list(analysis.drift.changed)
+                added=list(analysis.drift.added),
+                removed=list(analysis.drift.removed),
+                changed=list(analysis.drift.changed),
+                servers_added=list(analysis.drift.servers_added),
+                servers_removed=list(analysis.drift.servers_removed),
             ),
         )
 

@@ -19,6 +19,7 @@ from domain.executor import Executor, ExecutorKind, Stage
 from domain.histogram import Histogram
 from domain.k6_script import ScriptScenario, write_script
 from domain.login import Login, LoginKind, identified, token_request
+from domain.remote_address import refused_networks
 from domain.request import Request
 from domain.template import Encoding, Reference, ReferenceKind
 from tests.generator import Generator
@@ -258,3 +259,23 @@ def test_without_secrets_the_log_is_copied_as_it_is(tmp_path: Path) -> None:
     refused = Request(name="GET /", method=Method.GET, url="http://127.0.0.1:1/x%20y")
     code, output = Generator(tmp_path, write_script([ScriptScenario(title="t", executor=FIXED, requests=(refused,))])).end()
     assert code == 0 and output.count('error="Get \\"http://127.0.0.1:1/x%20y\\": dial tcp') == 40
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+def test_nothing_is_sent_to_a_refused_network_whatever_name_leads_there(tmp_path: Path, host: str) -> None:
+    with serving({"/": b"{}", "/token": b'{"access_token": "t"}'}) as site:
+        there = f"http://{host}:{site.address.rpartition(':')[2]}"
+        once = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=1, iterations=3, duration=20, graceful_stop=1)
+        refused = refused_networks(allows_private=False)
+        generator = Generator(tmp_path / "load", script(there, once), refused=refused)
+        code, output = generator.end()
+        assert (code, site.requests) == (0, []) and "blacklisted" in output, output
+        assert sum(window.failed for window in generator.windows.values()) == 3
+        login = Login(kind=LoginKind.OAUTH2_CLIENT_CREDENTIALS, client_id="c", secret="s", token_url=there + "/token")
+        request = Request(name="GET /", method=Method.GET, url=there + "/")
+        scenario = ScriptScenario(title="t", executor=once, requests=(identified(request, login, ()),))
+        generator = Generator(
+            tmp_path / "login", write_script([scenario], login=token_request(login)), secrets={"s": "secret"}, refused=refused
+        )
+        code, output = generator.end()
+        assert (code, site.requests) == (1, []) and "blacklisted" in output, output

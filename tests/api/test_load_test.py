@@ -10,6 +10,7 @@ from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 from tests.api.test_project import ARCHIVE as ARCHIVE_PROJECT
 from tests.api.test_project import create
 from tests.api.test_target import ANALYZE, add
+from tests.api.test_target import UPDATE as UPDATE_TARGET
 from tests.k6 import inspect
 from tests.sites import serving
 
@@ -18,7 +19,7 @@ SCENARIO = """name requests { endpoint parameters { location name value } header
   executor { kind options profile { second level } mostVus plannedIterations lastSecond } shortestThinkTime longestThinkTime
   percentile responseTime errorRate allowUnsafe"""
 PARTS = f"""__typename id number title description server targetTps seed fillOptional scenarios {{ {SCENARIO} }} owner version
-  createdAt updatedAt archivedAt project {{ id }} target {{ id }} staleScenarios {{ name gone changed }}"""
+  createdAt updatedAt archivedAt project {{ id }} target {{ id }} staleScenarios {{ name gone changed isServerGone }}"""
 ANSWER = f"{{ __typename ... on LoadTestPayload {{ loadTest {{ {PARTS} }} }} {ERROR} }}"
 CREATE = f"""mutation ($target: ID!, $input: LoadTestInput!, $key: String) {{
   loadTestCreate(targetId: $target, input: $input, idempotencyKey: $key) {ANSWER} }}"""
@@ -31,6 +32,7 @@ LIST = """query ($filter: LoadTestFilter, $first: Int! = 50, $after: String) { l
 PREVIEW = """query ($target: ID!, $input: LoadTestInput!) { loadTestPreview(targetId: $target, input: $input) {
   problems { field message } script server lastSecond mostVus remarks
   scenarios { expectedRequests scenario { name } requests { name url headers body } } } }"""
+START = f"mutation ($id: ID!) {{ loadTestStart(id: $id) {{ __typename {ERROR} }} }}"
 API: dict[str, Any] = {
     "openapi": "3.0.3",
     "info": {"title": "Pets", "version": "1"},
@@ -41,6 +43,7 @@ API: dict[str, Any] = {
                 "parameters": [
                     {"name": "limit", "in": "query", "required": True, "schema": {"type": "integer", "minimum": 5, "maximum": 5}},
                     {"name": "tag", "in": "query", "schema": {"type": "string"}, "example": "größe & más"},
+                    {"name": "X-Name", "in": "header", "schema": {"type": "string"}, "example": "Joe"},
                 ]
             },
             "post": {
@@ -53,6 +56,7 @@ API: dict[str, Any] = {
         "/pets/{id}": {
             "get": {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}, "example": 7}]}
         },
+        "/named": {"get": {"parameters": [{"name": "X-Name", "in": "header", "required": True, "example": "Jörg"}]}},
         "/never": {"get": {"parameters": [{"name": "n", "in": "query", "required": True, "schema": {"enum": []}}]}},
         "/elsewhere": {"servers": [{"url": "http://elsewhere.example"}], "get": {}},
     },
@@ -185,6 +189,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (load_test(scenario(executor={**CONSTANT, "vus": 0})), "input.scenarios.0.executor.vus"),
     (load_test(scenario(executor={**CONSTANT, "vus": 1_000_000_000})), "input.scenarios.0.executor.vus"),
     (load_test(scenario(executor={**CONSTANT, "rate": 1})), "input.scenarios.0.executor.rate"),
+    (load_test(*[scenario(name=each, executor={**CONSTANT, "vus": 501}) for each in "ab"]), "input.scenarios"),
+    (load_test(*[scenario(name=each, executor={**ARRIVAL, "rate": 5001}) for each in "ab"]), "input.scenarios"),
     (
         load_test(scenario(executor={"kind": "RAMPING_VUS", "stages": [{"duration": -1, "target": 3}]})),
         "input.scenarios.0.executor.stages.0.duration",
@@ -204,6 +210,9 @@ REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"parameters": [{"location": "QUERY", "name": "tag", "value": "a"}] * 2}, "parameters.1.name"),
     ({"body": {"a": 1}}, "body"),
     ({"headers": [{"value": "x"}]}, "headers.0.name"),
+    ({"headers": [{"name": "X", "value": "a\r\nb: c"}]}, "headers.0.value"),
+    ({"headers": [{"name": "X", "value": "a"}, {"name": "Y Z", "value": "a"}]}, "headers.1.name"),
+    ({"parameters": [{"location": "HEADER", "name": "X-Name", "value": "Jörg"}]}, "parameters.0.value"),
     ({"expectedStatuses": [99]}, "expectedStatuses.0"),
     ({"checks": [{"kind": "JSON_EXISTS", "pointer": "a"}]}, "checks.0.pointer"),
     ({"checks": [{"kind": "BODY_CONTAINS", "text": "a", "header": "b"}]}, "checks.0.header"),
@@ -233,6 +242,12 @@ async def test_what_is_wrong_is_named_and_nothing_is_kept(plog: Plog, document: 
     assert preview["problems"] == answer["problems"] and preview["script"] is None and preview["scenarios"] == []
 
 
+async def test_what_runs_one_after_the_other_is_not_added_up(plog: Plog) -> None:
+    many = {**CONSTANT, "vus": 1000, "gracefulStop": 0}
+    both = load_test(scenario(name="a", executor=many), scenario(name="b", executor={**many, "startTime": 10}))
+    await created(plog, await analysed(plog), both)
+
+
 async def test_a_preview_names_what_is_put_in_while_it_runs(plog: Plog) -> None:
     first = {"endpoint": "GET /pets", "extract": [{"name": "pet", "source": "JSON", "pointer": "/0/id"}]}
     second = {"endpoint": "GET /pets/{id}", "parameters": [{"location": "PATH", "name": "id", "value": "${pet}"}]}
@@ -259,7 +274,7 @@ async def test_nobody_is_put_under_load_because_a_document_says_so(plog: Plog) -
     chosen = await created(plog, target, load_test(server="https://victim.example/v1"))
     assert chosen["server"] == "https://victim.example/v1", "a person may say so"
     preview = await plog.answer(PREVIEW, target=target["id"], input=load_test(scenario("GET /elsewhere"), server=target["url"]))
-    assert [each["field"] for each in preview["problems"]] == ["scenarios.0.requests.0.endpoint"]
+    assert [each["field"] for each in preview["problems"]] == ["input.scenarios.0.requests.0.endpoint"]
 
 
 async def test_a_preview_is_the_script_that_k6_would_run(plog: Plog) -> None:
@@ -293,7 +308,9 @@ async def test_a_preview_says_what_can_t_be_made(plog: Plog) -> None:
     target = await analysed(plog)
     document = load_test(scenario("GET /never"), scenario("GET /pets", name="b"))
     preview = await plog.answer(PREVIEW, target=target["id"], input=document)
-    assert [each["field"] for each in preview["problems"]] == ["scenarios.0.requests.0.parameters.n"]
+    assert [each["field"] for each in preview["problems"]] == ["input.scenarios.0.requests.0.parameters.n"]
+    preview = await plog.answer(PREVIEW, target=target["id"], input=load_test(scenario("GET /named")))
+    assert [each["field"] for each in preview["problems"]] == ["input.scenarios.0.requests.0.parameters.X-Name"]
     given = scenario(requests=[{"endpoint": "GET /never", "parameters": [{"location": "QUERY", "name": "n", "value": [1, 2]}]}])
     preview = await plog.answer(PREVIEW, target=target["id"], input=load_test(given))
     assert preview["problems"] == [] and preview["scenarios"][0]["requests"][0]["url"].endswith("/never?n=1&n=2")
@@ -314,11 +331,70 @@ async def test_scenarios_become_stale_with_what_their_endpoints_want(plog: Plog)
         await plog.answer(ANALYZE, id=target["id"])
     stale = (await plog.answer(READ, id=made["id"]))["staleScenarios"]
     assert stale == [
-        {"name": "POST /pets", "gone": [], "changed": ["POST /pets"]},
-        {"name": "GET /pets/{id}", "gone": ["GET /pets/{id}"], "changed": []},
+        {"name": "POST /pets", "gone": [], "changed": ["POST /pets"], "isServerGone": False},
+        {"name": "GET /pets/{id}", "gone": ["GET /pets/{id}"], "changed": [], "isServerGone": False},
     ]
     saved = (await plog.answer(UPDATE, id=made["id"], input=load_test(*scenarios[:2])))["loadTest"]
     assert saved["staleScenarios"] == []
+
+
+async def test_scenarios_become_stale_with_who_may_call_their_endpoints_where(plog: Plog) -> None:
+    api = copy.deepcopy(API)
+    for path in ("/pets", "/pets/{id}"):
+        api["paths"][path]["get"]["security"] = [{"a": []}, {"b": [], "a": []}]
+    with serving({"/openapi.json": json.dumps(api)}) as site:
+        target = await add(plog, site.address + "/openapi.json")
+        await plog.answer(ANALYZE, id=target["id"])
+        scenarios = [scenario(each, name=each) for each in ("GET /pets", "GET /pets/{id}")]
+        made = await created(plog, target, load_test(*scenarios))
+        api["paths"]["/pets"]["get"]["security"] = [{"a": [], "b": []}, {"a": []}]
+        api["paths"]["/pets/{id}"]["get"]["security"] = [{"b": []}]
+        site.pages["/openapi.json"] = json.dumps(api)
+        drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
+        assert drift == {"added": [], "removed": [], "changed": ["GET /pets/{id}"], "serversAdded": [], "serversRemoved": []}
+        stale = [{"name": "GET /pets/{id}", "gone": [], "changed": ["GET /pets/{id}"], "isServerGone": False}]
+        assert (await plog.answer(READ, id=made["id"]))["staleScenarios"] == stale
+        api["paths"]["/pets"]["get"]["servers"] = [{"url": "/v3"}]
+        site.pages["/openapi.json"] = json.dumps(api)
+        drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
+        assert drift["changed"] == ["GET /pets"]
+    assert len((await plog.answer(READ, id=made["id"]))["staleScenarios"]) == 2
+
+
+@BOTH_DATABASES
+async def test_a_base_address_that_changes_is_drift_and_makes_scenarios_stale(plog: Plog) -> None:
+    api = copy.deepcopy(API)
+    gone = [{"name": "browse", "gone": [], "changed": [], "isServerGone": True}]
+    with serving({"/openapi.json": json.dumps(api)}) as site, serving({"/openapi.json": json.dumps(api)}) as other:
+        target = await add(plog, site.address + "/openapi.json")
+        await plog.answer(ANALYZE, id=target["id"])
+        made = await created(plog, target, load_test())
+        own = await created(plog, target, load_test(title="own", server=site.address + "/own"))
+        api["servers"][0]["url"] = "/v2"
+        site.pages["/openapi.json"] = json.dumps(api)
+        drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
+        assert (drift["serversAdded"], drift["serversRemoved"]) == ([site.address + "/v2"], [site.address + "/v1"])
+        assert drift["changed"] == []
+        assert (await plog.answer(READ, id=made["id"]))["staleScenarios"] == gone
+        assert (await plog.answer(READ, id=own["id"]))["staleScenarios"] == [], "a person said it, and it is where the target is"
+        saved = (await plog.answer(UPDATE, id=made["id"], input=load_test()))["loadTest"]
+        assert (saved["server"], saved["staleScenarios"]) == (site.address + "/v2", [])
+        moved = {"url": other.address + "/openapi.json", "name": "moved"}
+        await plog.answer(UPDATE_TARGET, id=target["id"], input=moved)
+        for is_analysed in (False, True):
+            if is_analysed:
+                drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
+                assert (drift["serversAdded"], drift["serversRemoved"]) == ([other.address + "/v1"], [site.address + "/v2"])
+            for each in (made, own):
+                assert (await plog.answer(READ, id=each["id"]))["staleScenarios"] == gone
+                refused = await plog.answer(START, id=each["id"])
+                assert [each["field"] for each in refused["problems"]] == ["input.server"], refused
+            if not is_analysed:
+                refused = await plog.answer(UPDATE, id=made["id"], input=load_test())
+                assert "not where it was when it was analysed" in refused["message"]
+        saved = (await plog.answer(UPDATE, id=made["id"], input=load_test()))["loadTest"]
+        assert (saved["server"], saved["staleScenarios"]) == (other.address + "/v1", [])
+        assert (await plog.answer(START, id=made["id"]))["__typename"] == "LoadTestRunPayload"
 
 
 async def test_what_belongs_to_an_archived_project_stays_as_it_is(plog: Plog) -> None:

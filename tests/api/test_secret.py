@@ -73,6 +73,8 @@ async def test_a_secret_is_set_replaced_listed_and_deleted(plog: Plog) -> None:
         ({"name": "a" * 65, "value": VALUE}, "name"),
         ({"name": "a"}, "value"),
         ({"name": "a", "value": "abc"}, "value"),
+        ({"name": "a", "value": "secret\n1"}, "value"),
+        ({"name": "a", "value": "sec\x7fret"}, "value"),
         ({"name": "a", "value": "x" * 8001}, "value"),
         ({"name": "a", "value": "ä" * 4001}, "value"),
         ({"name": "a", "value": "abc\x00def"}, "value"),

@@ -21,7 +21,8 @@ DOCUMENT = "id name mediaType size sha256 ownerId attemptNumber analysisId input
 NODE = f"query ($id: ID!) {{ node(id: $id) {{ ... on Artifact {{ {DOCUMENT} }} }} }}"
 ANALYSIS = """analysis { number analyzedAt actor url documentUrl strategy tried { url outcome } choices { name url } dialect title
   apiVersion description servers tags { name description } securitySchemes { name kind scheme location parameter discoveryUrl
-  description flows { grant tokenUrl scopes } } problems endpointCount sha256 size drift { added removed changed } }"""
+  description flows { grant tokenUrl scopes } } problems endpointCount sha256 size
+  drift { added removed changed serversAdded serversRemoved } }"""
 PARTS = f"id number name url version createdAt updatedAt archivedAt project {{ id name }} {ANALYSIS}"
 ANSWER = f"{{ __typename ... on TargetPayload {{ target {{ {PARTS} }} }} {ERROR} }}"
 ADD = f"""mutation ($project: ID!, $input: TargetInput!, $key: String) {{
@@ -95,7 +96,7 @@ async def test_a_target_is_analysed_and_its_endpoints_are_found(plog: Plog) -> N
     assert (analysis["dialect"], analysis["title"], analysis["apiVersion"]) == ("OpenAPI 3.1.0", "Größe", "7")
     assert (analysis["servers"], analysis["problems"], analysis["endpointCount"]) == ([site.address + "/v1"], [], 3)
     assert analysis["securitySchemes"][0]["kind"] == "API_KEY" and analysis["tags"] == [{"name": "pets", "description": "Furry"}]
-    assert analysis["drift"] == {"added": [], "removed": [], "changed": []}
+    assert not any(analysis["drift"].values())
     assert await plog.container.services.artifacts.size(document_location(analysis["sha256"])) == analysis["size"]
     read, *_ = (await plog.answer(ENDPOINTS, target=target["id"]))["nodes"]
     assert read["parameters"][0]["schema"] == {"type": "integer"} and read["parameters"][0]["location"] == "PATH"
@@ -166,7 +167,8 @@ async def test_analysing_again_shows_what_drifted(plog: Plog) -> None:
         await plog.answer(ANALYZE, id=target["id"])
         site.pages["/o.json"] = json.dumps(changed)
         again = (await plog.answer(ANALYZE, id=target["id"], key="k"))["target"]
-        assert again["analysis"]["drift"] == {"added": ["PUT /new"], "removed": ["POST /größe"], "changed": ["GET /pets/{id}"]}
+        drift = {"added": ["PUT /new"], "removed": ["POST /größe"], "changed": ["GET /pets/{id}"]}
+        assert again["analysis"]["drift"] == {**drift, "serversAdded": [], "serversRemoved": []}
         asked = len(site.asked)
         assert (await plog.answer(ANALYZE, id=target["id"], key="k"))["target"] == again
         assert len(site.asked) == asked, "a repeat fetches nothing"
@@ -242,7 +244,7 @@ async def test_the_same_document_analysed_by_many_at_once_or_half_stored_before(
     assert [answer["target"]["analysis"]["sha256"] for answer in answers] == [sha256] * 6
 
 
-async def test_an_analysis_of_an_address_that_was_changed_meanwhile_is_refused(plog: Plog) -> None:
+async def test_where_the_address_is_changed_meanwhile_the_new_one_is_analysed(plog: Plog) -> None:
     finder = plog.container.services.documents
     with serving({"/old": json.dumps(API), "/new": json.dumps(API)}) as site:
         target = await add(plog, site.address + "/old")
@@ -255,11 +257,12 @@ async def test_an_analysis_of_an_address_that_was_changed_meanwhile_is_refused(p
 
         object.__setattr__(plog.container.services, "documents", SimpleNamespace(find=slow))
         analysis = asyncio.create_task(plog.answer(ANALYZE, id=target["id"]))
+        one_version = asyncio.create_task(plog.answer(ANALYZE, id=target["id"], expected=1))
         await is_asked.wait()
         await plog.answer(UPDATE, id=target["id"], input={"url": site.address + "/new"})
         may_answer.set()
-        assert (await analysis)["code"] == "VERSION_CONFLICT"
-        assert (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["url"] == site.address + "/new"
+        assert (await one_version)["code"] == "VERSION_CONFLICT"
+        assert (await analysis)["target"]["analysis"]["url"] == site.address + "/new"
 
 
 @BOTH_DATABASES
@@ -285,3 +288,14 @@ async def test_targets_of_an_archived_project_stay_as_they_are(plog: Plog) -> No
     added = await plog.answer(ADD, project=project["id"], input={"url": "http://x.test"})
     assert added["code"] == "ILLEGAL_TRANSITION"
     assert (await plog.answer(LIST))["nodes"] == [target]
+
+
+@BOTH_DATABASES
+async def test_analyses_at_the_same_time_come_one_after_another(plog: Plog) -> None:
+    with serving({"/openapi.json": json.dumps(API)}) as site:
+        target = await add(plog, site.address + "/openapi.json")
+        answers = await asyncio.gather(*(plog.answer(ANALYZE, id=target["id"]) for _ in range(5)))
+        assert [each["__typename"] for each in answers] == ["TargetPayload"] * 5, answers
+        assert sorted(each["target"]["analysis"]["number"] for each in answers) == [1, 2, 3, 4, 5]
+        answers = await asyncio.gather(*(plog.answer(ANALYZE, id=target["id"], expected=6) for _ in range(3)))
+    assert sorted(each.get("code", "") for each in answers) == ["", "VERSION_CONFLICT", "VERSION_CONFLICT"]

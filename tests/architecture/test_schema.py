@@ -56,6 +56,8 @@ LISTS_WITHOUT_PAGES = {
     "Drift.added",
     "Drift.changed",
     "Drift.removed",
+    "Drift.serversAdded",
+    "Drift.serversRemoved",
     "Endpoint.bodies",
     "Endpoint.parameters",
     "Endpoint.responses",

@@ -187,4 +187,4 @@ def test_definitions_of_before_are_read() -> None:
     assert found.scenarios[0].requests[0].checks == () == found.scenarios[0].requests[0].extractions
     with pytest.raises(ValidationFailed) as caught:
         plan_load(found, ENDPOINTS, {})
-    assert [each.field for each in caught.value.problems] == ["scenarios.0.requests.0.headers.0.value"]
+    assert [each.field for each in caught.value.problems] == ["input.scenarios.0.requests.0.headers.0.value"]

@@ -60,7 +60,7 @@ def test_what_is_too_large_is_refused(operation: dict[str, Any], field: str) -> 
     with pytest.raises(ValidationFailed) as caught:
         planned(operation)
     assert [(each.field, "characters" in each.message) for each in caught.value.problems] == [
-        (f"scenarios.0.requests.0.{field}", True)
+        (f"input.scenarios.0.requests.0.{field}", True)
     ]
 
 

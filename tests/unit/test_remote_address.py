@@ -1,8 +1,10 @@
 """Addresses that a typed URL may lead to."""
 
+from ipaddress import IPv4Network, ip_address, ip_network
+
 import pytest
 
-from domain.remote_address import address_problem
+from domain.remote_address import address_problem, refused_networks
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,7 @@ from domain.remote_address import address_problem
         "ff02::1",
         "255.255.255.255",
         "240.0.0.1",
+        "2001::1",
     ],
 )
 def test_some_addresses_are_never_allowed(address: str) -> None:
@@ -42,3 +45,13 @@ def test_private_addresses_are_a_matter_of_the_setting(address: str) -> None:
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:8.8.8.8"])
 def test_public_addresses_are_allowed(address: str) -> None:
     assert address_problem(address, allows_private=False) is None
+
+
+def test_no_address_that_is_not_global_is_allowed_at_the_edges_of_any_network() -> None:
+    for network in map(ip_network, refused_networks(allows_private=False)):
+        assert address_problem(str(network[0]), allows_private=False) and address_problem(str(network[-1]), allows_private=False)
+        for number in (int(network[0]) - 1, int(network[-1]) + 1) if isinstance(network, IPv4Network) else ():
+            ip = ip_address(min(max(number, 0), 2**32 - 1))
+            if ip not in ip_network("192.0.0.0/24") and str(ip) != "168.63.129.16":
+                is_refused = address_problem(str(ip), allows_private=False) is not None
+                assert is_refused == (not ip.is_global or ip.is_multicast), ip

@@ -103,7 +103,7 @@ def test_a_body_has_its_media_type_and_the_users_header_wins() -> None:
     given = parameter(QUERY, "form", True)
     assert build(1, given, body="{}").headers == (("Content-Type", "application/json"),)
     assert build(1, given, body="a", media_type="text/csv").headers == (("Content-Type", "text/csv"),)
-    assert build(1, given, body="a", headers={"content-type": "x/y"}).headers == (("content-type", "x/y"),)
+    assert build(1, given, body="a", headers=[("content-type", "x/y")]).headers == (("content-type", "x/y"),)
     assert build(1, given).body is None and build(1, given).headers == ()
 
 
@@ -115,13 +115,15 @@ def test_a_parameter_that_is_a_document_is_written_as_one() -> None:
 def test_a_path_without_its_value_and_headers_that_http_can_not_carry_are_named() -> None:
     endpoint = Endpoint(method=Method.GET, path="/{a}", parameters=(parameter(PATH, "simple", False, "a"),))
     with pytest.raises(ValidationFailed) as caught:
-        build_request(endpoint, "http://x.test", {}, headers={"X": "ok", "Bad Name": "1", "": "2", "Y": "a\r\nZ: b", "U": "é"})
+        build_request(
+            endpoint, "http://x.test", {}, headers=[("X", "ok"), ("Bad Name", "1"), ("", "2"), ("Y", "a\r\nZ: b"), ("U", "é")]
+        )
     assert [each.field for each in caught.value.problems] == [
         "parameters.a",
-        "headers.Bad Name",
-        "headers.",
-        "headers.Y",
-        "headers.U",
+        "headers.1.name",
+        "headers.2.name",
+        "headers.3.value",
+        "headers.4.value",
     ]
 
 
@@ -134,3 +136,12 @@ def test_any_text_arrives_as_it_is_and_leads_nowhere_else(text: str, location: P
         assert unquote(url.path.removeprefix("/v1/a/")) == text and url.path.count("/") == 3
     else:
         assert parse_qsl(url.query, keep_blank_values=True) == [("color", text)]
+
+
+def test_an_endpoint_with_servers_of_its_own_is_called_at_that_which_is_where_the_test_calls() -> None:
+    servers = ("http://elsewhere.test", "http://x.test/alt", "http://x.test/other")
+    endpoint = Endpoint(method=Method.GET, path="/a", servers=servers)
+    assert build_request(endpoint, "http://x.test/v1", {}).url == "http://x.test/alt/a"
+    assert build_request(endpoint, "http://x.test/other", {}).url == "http://x.test/other/a"
+    with pytest.raises(ValidationFailed, match=r"endpoint: is served at 'http://elsewhere.test'"):
+        build_request(endpoint, "http://y.test", {})
