@@ -97,7 +97,7 @@ def _request(
     if endpoint.servers and origin(endpoint.servers[0]) != origin(definition.server):
         raise ValidationFailed.of("endpoint", f"is served at {endpoint.servers[0]!r:.300}, not where the test calls")
     writing = _Writing(definition, wanted, endpoint, values, place)
-    request, marks = writing.request(None)
+    request, marks = writing.request("")
     _check_size(request)
     if marks.references:
         texts = (request.url, *(text for _, text in request.headers), request.body or "")
@@ -139,7 +139,7 @@ class _Writing:
         self._values = values
         self._place = place
 
-    def request(self, prefix: str | None) -> tuple[Request, Marks]:
+    def request(self, prefix: str) -> tuple[Request, Marks]:
         """The request with marks that begin so."""
         marks = Marks(prefix)
         parameters = dict(self._parameters(marks))

@@ -127,6 +127,7 @@ def _read(
     """What a document says without its endpoints, these as they are stored, and how they differ from those of before."""
     api = read_openapi(found.raw, found.url)
     differs = drift(api.endpoints if before is None else before, api.endpoints)
+    api = replace(api, problems=(*found.problems, *api.problems))
     return replace(api, endpoints=()), services.database.write_out(api.endpoints), differs
 
 
