@@ -95,7 +95,7 @@ def _request(
     if endpoint is None:
         raise ValidationFailed.of("endpoint", "is not in the target's document any more")
     writing = _Writing(definition, wanted, endpoint, values, place)
-    request, marks = writing.request(None)
+    request, marks = writing.request("")
     _check_size(request)
     if marks.references:
         texts = (request.url, *(text for _, text in request.headers), request.body or "")
@@ -137,7 +137,7 @@ class _Writing:
         self._values = values
         self._place = place
 
-    def request(self, prefix: str | None) -> tuple[Request, Marks]:
+    def request(self, prefix: str) -> tuple[Request, Marks]:
         """The request with marks that begin so."""
         marks = Marks(prefix)
         parameters = dict(self._parameters(marks))

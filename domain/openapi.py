@@ -166,7 +166,9 @@ class _Reader:
                 continue
             item = self._object(given, name)
             for key, method in METHODS.items():
-                if key in item:
+                if key in item and not isinstance(item[key], Mapping):
+                    self._problem(f"{method} {name}", "is no operation")
+                elif key in item:
                     count += 1
                     is_full = self._parts > MAX_PARTS or self._fingerprints.visited > MAX_VISITED
                     if count > MAX_ENDPOINTS or is_full:

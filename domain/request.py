@@ -79,7 +79,7 @@ def build_request(
 
     Raises:
         ValidationFailed: with a path parameter that has no value or leads to another path, a header that HTTP can't carry, or
-            where all servers of the endpoint are elsewhere. Parameters are named as in `parameters.limit`, headers by their place.
+            where all servers of the endpoint are elsewhere. Parameters are named as `parameters.limit`, headers by their place.
     """
     problems: list[FieldProblem] = []
     path, query, sent, cookies = endpoint.path, [], dict[str, _Header](), []

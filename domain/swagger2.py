@@ -4,7 +4,7 @@ Source: the OpenAPI specification 2.0. What is malformed stays as it is, for the
 are, so that references to them still lead there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,8 +25,8 @@ def as_openapi3(raw: Json, url: str) -> Json:
     paths = raw.get("paths")
     return {
         **raw,
-        "servers": [{"url": address} for address in _addresses(raw, url)],
-        "paths": {path: _path(raw, item) for path, item in paths.items()} if isinstance(paths, Mapping) else paths,
+        "servers": _servers(raw, raw, url),
+        "paths": {path: _path(raw, item, url) for path, item in paths.items()} if isinstance(paths, Mapping) else paths,
         "components": {
             "securitySchemes": {name: _security_scheme(each) for name, each in definitions.items()}
             if isinstance(definitions, Mapping)
@@ -35,14 +35,15 @@ def as_openapi3(raw: Json, url: str) -> Json:
     }
 
 
-def _addresses(raw: Json, url: str) -> Iterator[str]:
+def _servers(raw: Json, holder: Json, url: str) -> list[Json]:
+    """The servers of the document, or of one of its operations, which may have schemes of its own."""
     own = urlsplit(url)
-    schemes = [each for each in _listed(raw.get("schemes")) if each in ("http", "https")] or [own.scheme]
-    for scheme in schemes:
-        yield f"{scheme}://{raw.get('host') or own.netloc}/{str(raw.get('basePath') or '').lstrip('/')}"
+    schemes = [each for each in _listed(holder.get("schemes")) if each in ("http", "https")] or [own.scheme]
+    rest = f"{raw.get('host') or own.netloc}/{str(raw.get('basePath') or '').lstrip('/')}"
+    return [{"url": f"{scheme}://{rest}"} for scheme in schemes]
 
 
-def _path(raw: Json, item: Any) -> Any:
+def _path(raw: Json, item: Any, url: str) -> Any:
     item = _followed(raw, item)
     if not isinstance(item, Mapping):
         return item
@@ -50,11 +51,11 @@ def _path(raw: Json, item: Any) -> Any:
     found = {key: value for key, value in item.items() if key != "parameters"}
     for method in METHODS:
         if isinstance(item.get(method), Mapping):
-            found[method] = _operation(raw, item[method], shared)
+            found[method] = _operation(raw, item[method], shared, url)
     return found
 
 
-def _operation(raw: Json, operation: Json, shared: list[Any]) -> Json:
+def _operation(raw: Json, operation: Json, shared: list[Any], url: str) -> Json:
     """The operation with all its parameters, its own in the place of the path's that have the same name and location."""
     given: dict[Any, Any] = {}
     for number, each in enumerate([*shared, *_listed(operation.get("parameters"))]):
@@ -65,6 +66,8 @@ def _operation(raw: Json, operation: Json, shared: list[Any]) -> Json:
         given[key] = parameter
     parameters = [_parameter(each) for each in given.values() if _place(each) not in ("body", "formData")]
     found = {**operation, "parameters": parameters, "responses": _responses(raw, operation)}
+    if operation.get("schemes"):
+        found["servers"] = _servers(raw, operation, url)
     consumes = [each for each in _listed(operation.get("consumes", raw.get("consumes"))) if isinstance(each, str)]
     body = next((each for each in given.values() if _place(each) == "body"), None)
     form = [each for each in given.values() if _place(each) == "formData"]

@@ -118,7 +118,7 @@ class Marks:
     """Takes references through the writing of a request: a mark stands for each, of characters that no encoding changes.
 
     Args:
-        prefix: begins every mark and occurs nowhere else in the request; None writes a `0` for each reference.
+        prefix: begins every mark and occurs nowhere else in the request; None writes nothing for a reference.
     """
 
     def __init__(self, prefix: str | None) -> None:
@@ -159,7 +159,7 @@ class Marks:
         is_json = part.kind is ReferenceKind.JSON
         self.references.append(Reference(part.kind, part.name, () if is_json else encodings))
         if self._prefix is None:
-            return "0"
+            return ""
         return f"{self._prefix}{'j' if is_json else ''}{len(self.references) - 1}z"
 
 

@@ -144,7 +144,9 @@ async def analyze_target(
 
 @uncollected()
 def _read(found: FoundDocument) -> ApiDocument:
-    return read_openapi(found.raw, found.url)
+    """What the document says, with the problems of reading it."""
+    api = read_openapi(found.raw, found.url)
+    return replace(api, problems=(*found.problems, *api.problems))
 
 
 @uncollected()

@@ -4,11 +4,21 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.documents.reading import MAX_BYTES, Unreadable, document_of, text_of
-from adapters.documents.strategies import Place, Strategy, SwaggerUi, SwaggerUiSetUp, WellKnownPaths, direct
+from adapters.documents.strategies import (
+    Place,
+    Strategy,
+    SwaggerUi,
+    SwaggerUiSetUp,
+    WellKnownPaths,
+    direct,
+    inline,
+    is_meant_as_document,
+)
 from domain.api_document import FoundDocument, NamedAddress, TriedAddress
 from domain.errors import ValidationFailed
 from outbound.guarded_http import Answer, FetchFailed, Limits, fetch
@@ -56,10 +66,12 @@ class DocumentFinder:
             except FetchFailed as error:
                 tried[lead.place.url] = f"was not fetched: {error}"
                 continue
-            document, outcome = await asyncio.to_thread(_read, answer)
+            read, outcome = await asyncio.to_thread(_read, answer)
             tried[lead.place.url] = outcome
-            if document is not None:
-                return await asyncio.to_thread(_found, document, answer, lead, tried)
+            if read is not None:
+                return await asyncio.to_thread(_found, read, answer, lead, tried)
+            if lead.strategy == "direct" and is_meant_as_document(answer):
+                break
             await asyncio.to_thread(_follow, leads, lead, url, answer)
         raise ValidationFailed.of("url", _not_found(url, tried))
 
@@ -68,25 +80,42 @@ class DocumentFinder:
         return document_of(content.decode())
 
 
-def _read(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A document, its text, what is wrong with it, and whether a page has it in itself."""
+
+    document: Mapping[str, Any]
+    text: str
+    problems: tuple[str, ...]
+    is_inline: bool = False
+
+
+def _read(answer: Answer) -> tuple[_Read | None, str]:
     """The document, or None, and what the answer was."""
     said = f"answers {answer.status} {answer.reason}".rstrip()
     if not 200 <= answer.status < 300:
         return None, said
     try:
-        return direct(answer), f"{said} with the document"
+        text = text_of(answer)
+        document, problems = direct(text)
+        return _Read(document=document, text=text, problems=problems), f"{said} with the document"
     except Unreadable as problem:
-        return None, f"{said}, which {problem}"
+        outcome = f"{said}, which {problem}"
+    with suppress(Unreadable):
+        if found := inline(answer):
+            document, problems = direct(found)
+            return _Read(document=document, text=found, problems=problems, is_inline=True), f"{said} with the document in it"
+    return None, outcome
 
 
-def _found(document: Mapping[str, Any], answer: Answer, lead: _Lead, tried: Mapping[str, str]) -> FoundDocument:
-    text = text_of(answer)
+def _found(read: _Read, answer: Answer, lead: _Lead, tried: Mapping[str, str]) -> FoundDocument:
     return FoundDocument(
         url=answer.url,
-        strategy=lead.strategy,
-        media_type="application/json" if text.lstrip().startswith("{") else "application/yaml",
-        content=text.encode(),
-        raw=document,
+        strategy=SwaggerUi.name if read.is_inline else lead.strategy,
+        media_type="application/json" if read.text.lstrip().startswith("{") else "application/yaml",
+        content=read.text.encode(),
+        raw=read.document,
+        problems=read.problems,
         tried=tuple(TriedAddress(url=url, outcome=outcome) for url, outcome in tried.items()),
         choices=lead.choices,
     )

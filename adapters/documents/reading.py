@@ -4,6 +4,8 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,6 +18,9 @@ MAX_BYTES = 64_000_000
 MAX_YAML = 16_000_000  # characters: YAML takes a hundred times as long to read as JSON
 MAX_NODES = 2_000_000
 MAX_DEPTH = 200
+MAX_TWICE = 20
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\(?P<half>u[dD][89a-fA-F]..)|\\.", re.DOTALL)
 GZIP = b"\x1f\x8b"
 
 
@@ -50,26 +55,56 @@ def _unpacked(content: bytes) -> bytes:
     return found
 
 
-@uncollected()
 def document_of(text: str) -> Mapping[str, Any]:
     """The JSON or YAML object that the text is; `Unreadable` where it is none, or one that can't be written again."""
+    return read_document(text)[0]
+
+
+@uncollected()
+def read_document(text: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The same, with a sentence for each name that stands twice in one object, of which the last is read.
+
+    Half a surrogate pair is read as U+FFFD.
+    """
+    twice: list[str] = []
     try:
+        if SURROGATE.search(text):
+            text = ESCAPE.sub(lambda match: "\\ufffd" if match["half"] else match[0], text)
         document = orjson.loads(text)
+        with suppress(ValueError, RecursionError):
+            json.loads(text, object_pairs_hook=partial(_note_twice, twice))
     except ValueError as error:
         if text.lstrip().startswith(("{", "[")):
             raise Unreadable(f"is no JSON: {error}") from None
-        document = _yaml(text)
+        document = _yaml(text, twice)
     if not isinstance(document, Mapping):
         raise Unreadable("is no JSON or YAML object")
     try:
         orjson.dumps(document)
     except TypeError as error:
         raise Unreadable(f"is nested too deeply or holds text that is none: {error}") from None
-    return document
+    names = list(dict.fromkeys(twice))[:MAX_TWICE]
+    return document, tuple(f"{name[:200]!r} stands more than once in one object, of which the last is read." for name in names)
+
+
+def _note_twice(twice: list[str], pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        seen: set[str] = set()
+        twice += [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
 
 
 class _Loader(yaml.CSafeLoader):  # type: ignore[misc]
     """Builds what JSON has, by the core schema of YAML 1.2: dates stay text, and so do `yes`, `on` and `1:30`."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.twice: list[str] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The object; names that it has twice are kept in `twice`."""
+        _note_twice(self.twice, [(str(key.value), None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
+        return dict(super().construct_mapping(node, deep))
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as the base class has it
 
@@ -83,14 +118,20 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
-def _yaml(text: str) -> Any:
+def _yaml(text: str, twice: list[str]) -> Any:
     if not re.search(r"^[ \t]*[^\s<{\[#][^\n:]*:", text, re.MULTILINE):  # no key anywhere: most often a page
         raise Unreadable("is neither JSON nor YAML")
     if len(text) > MAX_YAML:
         raise Unreadable(f"is longer than {MAX_YAML} characters, which only JSON may be")
     try:
         _check_depth(text)
-        return _Plain().of(yaml.load(text, _Loader))
+        loader = _Loader(text)
+        try:
+            found = loader.get_single_data()
+        finally:
+            loader.dispose()
+        twice += loader.twice
+        return _Plain().of(found)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark is not None else ""

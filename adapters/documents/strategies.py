@@ -6,24 +6,32 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from itertools import islice
+from json import JSONDecoder
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urljoin, urlsplit
 
-from adapters.documents.reading import Unreadable, document_of, text_of
+from adapters.documents.reading import Unreadable, read_document, text_of
 from domain.openapi import is_openapi
 from outbound.guarded_http import Answer
 
 MAX_PLACES = 20
+MAX_TOKENS = 10_000
+MAX_INLINE = 3
 MAX_PAGE = 200_000  # characters: whatever names a document does so near the page's beginning
 MAX_SCRIPT = 2_000_000
-STRING = r"""["'`]((?:[^"'`\\\n]|\\.)*)["'`]"""
+QUOTED = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
+STRING = rf"(?:(?:window\.)?location\.origin\s*\+\s*)?({QUOTED})"
 KEY = r"""(?<![\w$]){}\\?["']?\s*:\s*"""
 URL = re.compile(KEY.format("url") + STRING)
 CONFIG_URL = re.compile(KEY.format("configUrl") + STRING)
 PRIMARY_NAME = re.compile(KEY.format(r"urls\.primaryName\\?") + STRING)
 URLS = re.compile(KEY.format("urls") + r"\[")
-NAMED = re.compile(r"\{([^{}]*)\}")
 NAME = re.compile(KEY.format("name") + STRING)
+INLINE = re.compile(KEY.format("(?:swaggerDoc|spec)") + r"(?=\{)")
+OPEN = r"""(?:"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|`(?:[^`\\]|\\.)*`?)"""  # or never closed: no text is looked at twice
+COMMENT = re.compile(rf"({OPEN})|/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
+TOKEN = re.compile(rf"{OPEN}|[\[\]{{}}]")
+MEANT = re.compile(rb"""^[ \t]*(?:\{[ \t]*)?["']?(?:openapi|swagger)["']?[ \t]*:""", re.MULTILINE)
 SET_UP = re.compile("swagger|init|config|index", re.IGNORECASE)
 WELL_KNOWN = (
     "openapi.json",
@@ -105,30 +113,63 @@ class WellKnownPaths:
         return [Place(url=urljoin(base, path)) for base in dict.fromkeys(bases) for path in WELL_KNOWN]
 
 
-def direct(answer: Answer) -> Mapping[str, Any]:
-    """The document that the answer itself is; `Unreadable` where it is none."""
-    document = document_of(text_of(answer))
+def direct(text: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The document that the text itself is, and what is wrong with it; `Unreadable` where it is none."""
+    document, problems = read_document(text)
     if not is_openapi(document):
         raise Unreadable("is a document, but none of OpenAPI: it has neither `openapi` nor `swagger`")
-    return document
+    return document, problems
+
+
+def is_meant_as_document(answer: Answer) -> bool:
+    """Whether an answer that can't be read was to be a document of OpenAPI: it says so of itself, and is no page."""
+    return MEANT.search(answer.content) is not None and answer.content.lstrip()[:1] != b"<"
+
+
+def inline(answer: Answer) -> str | None:
+    """The document that a page or its initializer has in itself, as swagger-ui-express writes it; None where there is none."""
+    with suppress(Unreadable):
+        text = text_of(answer)
+        for found in islice(INLINE.finditer(text), MAX_INLINE):
+            with suppress(ValueError, RecursionError):
+                _, end = JSONDecoder().raw_decode(text, found.end())
+                return text[found.end() : end]
+    return None
 
 
 def _named_in(script: str, base: str, chosen: str) -> list[Place]:
     """What a set-up of Swagger UI names: of several `urls` first the one that is chosen, then the primary one."""
     several: list[Place] = []
+    script = COMMENT.sub(lambda match: match[1] or " ", script)
     rest = script
     for listed in islice(URLS.finditer(script), MAX_PLACES):
-        entries = script[listed.end() : script.find("]", listed.end())]
-        rest = rest.replace(entries, "", 1)
-        for entry in NAMED.findall(entries):
+        for entry in _objects(script, listed.end()):
+            rest = rest.replace(entry, "", 1)
             if url := URL.search(entry):
                 name = NAME.search(entry)
-                several += _places(base, [url[1]], _plain(name[1]) if name else "")
+                several += _places(base, [_plain(url[1])], _plain(name[1]) if name else "")
     primary = PRIMARY_NAME.search(script)
     wanted = chosen or (_plain(primary[1]) if primary else "")
     several.sort(key=lambda place: place.name != wanted)
-    single = [match[1] for pattern in (CONFIG_URL, URL) for match in islice(pattern.finditer(rest), MAX_PLACES)]
+    single = [_plain(match[1]) for pattern in (CONFIG_URL, URL) for match in islice(pattern.finditer(rest), MAX_PLACES)]
     return several + _places(base, single)
+
+
+def _objects(script: str, start: int) -> list[str]:
+    """The objects in a list that begins there, as they are written."""
+    found: list[str] = []
+    depth, begin = 0, start
+    for token in islice(TOKEN.finditer(script, start), MAX_TOKENS):
+        if token[0] in ("{", "["):
+            begin = token.start() if depth == 0 else begin
+            depth += 1
+        elif token[0] in ("}", "]"):
+            depth -= 1
+            if depth < 0:
+                break
+            if depth == 0:
+                found.append(script[begin : token.end()])
+    return found
 
 
 def _chosen(asked: str) -> str:
@@ -141,13 +182,14 @@ def _places(base: str, addresses: Iterable[str], name: str = "") -> list[Place]:
     found = []
     for address in addresses:
         with suppress(ValueError):
-            found.append(Place(url=urljoin(base, _plain(address)), name=name))
+            found.append(Place(url=urljoin(base, address), name=name))
     return found
 
 
-def _plain(text: str) -> str:
-    """The text of a JavaScript string without its escapes, of which addresses and names have the simplest alone."""
-    return re.sub(r"\\(.)", r"\1", text)
+def _plain(quoted: str) -> str:
+    """What a JavaScript string says, without its quotes and the escapes that addresses and names have."""
+    escapes = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+    return escapes.sub(lambda match: chr(int(match[1], 16)) if match[1] else match[2], quoted[1:-1])
 
 
 @dataclass(slots=True)

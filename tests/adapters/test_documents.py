@@ -14,7 +14,7 @@ from adapters.documents import finder as finder_module
 from adapters.documents import reading
 from adapters.documents.finder import DocumentFinder
 from adapters.documents.reading import Unreadable, document_of
-from adapters.documents.strategies import MAX_PLACES, SwaggerUi, SwaggerUiSetUp
+from adapters.documents.strategies import MAX_PLACES, SwaggerUi, SwaggerUiSetUp, inline
 from domain.api_document import FoundDocument
 from domain.errors import ValidationFailed
 from domain.openapi import read_openapi
@@ -143,6 +143,27 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "/swagger/v1/swagger.json",
         "Swagger UI",
     ),
+    "swagger-ui-express": (
+        {
+            "/api": PAGE.format('<script src="./swagger-ui-init.js"></script>'),
+            "/swagger-ui-init.js": f'var options = {{"swaggerDoc": {JSON.decode()}, "customOptions": {{}}}};',
+        },
+        "/api",
+        "/swagger-ui-init.js",
+        "Swagger UI",
+    ),
+    "a document in the page": (
+        {"/docs": PAGE.format(f"<script>SwaggerUIBundle({{spec: {JSON.decode()}, dom_id: '#ui'}})</script>")},
+        "/docs",
+        "/docs",
+        "Swagger UI",
+    ),
+    "an address put together": (
+        {"/docs": PAGE.format("<script>SwaggerUIBundle({url: window.location.origin + '/o.json'})</script>"), "/o.json": JSON},
+        "/docs",
+        "/o.json",
+        "Swagger UI",
+    ),
     "url in the page's address": ({"/ui": PAGE.format(""), "/o.json": JSON}, "/ui?url=/o.json", "/o.json", "Swagger UI"),
     "ReDoc": ({"/redoc": PAGE.format('<redoc spec-url="o.json"></redoc>'), "/o.json": JSON}, "/redoc", "/o.json", "Swagger UI"),
     "an API's base": ({"/api/v3/api-docs": JSON}, "/api", "/api/v3/api-docs", "well-known paths"),
@@ -162,7 +183,7 @@ def test_kinds_of_documents_and_pages(kind: str) -> None:
         document = find(site, asked)
         assert document.url == site.address + found
         assert document.strategy == strategy
-        assert document.tried[-1].outcome == "answers 200 OK with the document"
+        assert document.tried[-1].outcome.startswith("answers 200 OK with the document")
     read = read_openapi(document.raw, document.url)
     assert read.title == ("Old" if kind == "Swagger 2.0" else "Größe 尺寸")
     assert read.problems == () and len(read.endpoints) == 1
@@ -177,6 +198,53 @@ def test_of_several_documents_all_are_named() -> None:
             "Two": "/two.json",
             "One": "/one.json",
         }
+
+
+NAMES = """urls: [{url: "/one.json", name: "A [v1] {x}"}, {url: '/two.json', name: 'é"B'}, {url: `c`, name: "\\u0043"}]"""
+
+
+def test_names_of_documents_may_have_any_characters() -> None:
+    page = PAGE.format(f"<script>/* url: 'http://x.test/no' */ // url: 'no'\n{INITIALIZER % NAMES}</script>")
+    with serving({"/": page, "/one.json": JSON}) as site:
+        found = find(site, "/")
+        assert {choice.name: choice.url.removeprefix(site.address) for choice in found.choices} == {
+            "A [v1] {x}": "/one.json",
+            'é"B': "/two.json",
+            "C": "/c",
+        }
+        assert [each.url.removeprefix(site.address) for each in found.tried] == ["/", "/one.json"]
+
+
+@pytest.mark.parametrize("body", [b'{"openapi": "3.0.0", "x": nothing}', b"swagger: '2.0'\nx: [", b"openapi: 3.0.0\nx: \xff"])
+def test_a_document_that_can_not_be_read_is_not_replaced_by_its_neighbour(body: bytes) -> None:
+    with serving({"/d/schemas.json": body, "/d/swagger.json": JSON}) as site:
+        assert "/d/schemas.json answers 200 OK, which is n" in refusal(site, "/d/schemas.json")
+        assert len(site.asked) == 1
+
+
+def test_half_a_surrogate_pair_does_not_refuse_a_document() -> None:
+    text = r'{"openapi": "3.0.0", "x": ["\ud800", "\ud83d\ude00", "\\ud800", "\ude00\ud83d"]}'
+    assert document_of(text)["x"] == ["\ufffd", "\U0001f600", "\\ud800", "\ufffd\ufffd"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"openapi": "3.0.0", "paths": {"/a": {"get": {}}, "/a": {}}}', 'openapi: "3.0.0"\npaths:\n  /a: {get: {}}\n  /a: {}'],
+)
+def test_a_name_that_stands_twice_is_named(text: str) -> None:
+    with serving({"/o": text.encode()}) as site:
+        found = find(site, "/o")
+    assert found.problems == ("'/a' stands more than once in one object, of which the last is read.",)
+    assert found.raw["paths"] == {"/a": {}}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", ["/*", '"\\', "urls: [", "urls: [{", "spec: {", "`'", '\\"'])
+def test_no_script_takes_time_out_of_proportion(piece: str) -> None:
+    content = (piece * (1_000_000 // len(piece))).encode()
+    answer = Answer(url="http://x.test/", status=200, reason="OK", media_type="", encoding="identity", content=content)
+    assert SwaggerUiSetUp().places("http://x.test/", answer) == []
+    assert inline(answer) is None
 
 
 def test_yaml_is_what_json_would_be() -> None:
