@@ -34,7 +34,9 @@ class NotFound(UserError):
 @strawberry.type(description="The thing is in a state from which the command does not lead on; nothing was changed.")
 class IllegalTransition(UserError):
     current: str = strawberry.field(description="The state it is in.")
-    wanted: str = strawberry.field(description="The state that the command would have led to.")
+    wanted: str = strawberry.field(
+        description="The state that the command would have led to; in lower case what it would have to be, such as `ended`."
+    )
 
 
 @strawberry.type(description="The thing's status has changed since the version given as `expectedVersion`; nothing was changed.")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from domain.actor import Actor
 from domain.comparison import Comparison, compare
 from domain.errors import IllegalTransition, ValidationFailed
-from domain.load_test_run import LoadTestRun
 from domain.load_test_trend import LoadTestTrend, trends_of
 from domain.query import LoadTestRunQuery, WindowQuery
 from domain.storage import UnitOfWork
@@ -37,16 +36,11 @@ async def compare_runs(
 async def measured_run(work: UnitOfWork, run_id: int) -> MeasuredRun:
     """A run that has ended, with all it measured; `IllegalTransition` where it has not, `WindowsRemoved` where that is gone."""
     run = await read_run(work, run_id)
-    check_ended(run)
-    run.check_windows()
-    return MeasuredRun(run, await work.load_test_runs.windows(WindowQuery(run_id=run_id)))
-
-
-def check_ended(run: LoadTestRun) -> None:
-    """Refuse a run whose figures still change."""
     if not run.has_ended:
         reason = f"Run {run.id} is {run.status}: only a run that has ended can be compared, analysed or reported."
-        raise IllegalTransition(f"Run {run.id}", run.status, "ANALYZED", reason)
+        raise IllegalTransition(f"Run {run.id}", run.status, "ended", reason)
+    run.check_windows()
+    return MeasuredRun(run, await work.load_test_runs.windows(WindowQuery(run_id=run_id)))
 
 
 async def trends(

@@ -19,7 +19,7 @@ from tests.synthetic_runs import BEGIN, windows
 SHOWN = "id name mediaType size sha256 ownerId analysisId actor attemptNumber inputIds createdAt downloadUrl"
 REPORT = f"""mutation ($run: ID!, $format: RunReportFormat! = HTML, $key: String) {{
   loadTestRunReport(runId: $run, format: $format, idempotencyKey: $key) {{ __typename
-    ... on LoadTestRunReportPayload {{ report {{ {SHOWN} }} }} {ERROR} }} }}"""
+    ... on LoadTestRunReportPayload {{ report {{ {SHOWN} }} }} {ERROR} ... on IllegalTransition {{ current wanted }} }} }}"""
 REPORTS = f"""query ($run: ID!) {{ loadTestRun(id: $run) {{ reports {{ {SHOWN} }} }} }}"""
 DOCUMENT = "query ($run: ID!) { loadTestRun(id: $run) { documentSha256 document { sha256 ownerId } loadTest { target { id } } } }"
 NODE = f"query ($id: ID!) {{ node(id: $id) {{ __typename ... on Artifact {{ {SHOWN} }} }} }}"
@@ -109,6 +109,7 @@ async def test_what_can_not_be_reported_is_refused(plog: Plog) -> None:
     open_run = (await plog.answer(START, id=test["id"]))["run"]
     answer = await plog.answer(REPORT, run=open_run["id"])
     assert (answer["code"], "has ended" in answer["message"]) == ("ILLEGAL_TRANSITION", True)
+    assert (answer["current"], answer["wanted"]) == ("QUEUED", "ended"), "a verdict, whichever: no status is called so"
     assert (await plog.answer(REPORT, run=test["id"]))["code"] == "NOT_FOUND"
     assert (await plog.answer(REPORT, run=open_run["id"], key="x" * 201))["code"] == "VALIDATION_FAILED"
 
