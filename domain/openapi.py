@@ -25,8 +25,7 @@ MAX_PARTS = 300_000  # parameters, bodies, responses, tags and examples of all e
 MAX_VISITED = 20_000_000  # places that the schemas of all endpoints lead to
 MAX_ITEMS = 500  # of one kind in one endpoint
 MAX_PROBLEMS = 100
-MAX_NAME = 500
-MAX_DESCRIPTION = 10_000
+MAX_NAME, MAX_DESCRIPTION = 500, 10_000
 METHODS = {method.lower(): method for method in Method}
 STYLES = {  # the first is the default
     ParameterLocation.PATH: ("simple", "label", "matrix"),

@@ -6,7 +6,7 @@ Source: OpenAPI 3.0.4, "Style Values" and "Style Examples"; percent-encoding by 
 import json
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -84,10 +84,9 @@ def build_request(
     problems: list[FieldProblem] = []
     path, query, sent, cookies = endpoint.path, [], dict[str, _Header](), []
     for parameter in endpoint.parameters:
-        key = (parameter.location, parameter.name)
         if parameter.location is ParameterLocation.HEADER and parameter.name.lower() in FRAMING:
             continue
-        if key not in values:
+        if (key := (parameter.location, parameter.name)) not in values:
             if parameter.location is ParameterLocation.PATH:
                 problems.append(FieldProblem(f"parameters.{parameter.name}", "has no value, and the path needs one"))
             continue
@@ -118,11 +117,13 @@ def build_request(
         problems.append(FieldProblem("endpoint", f"is served at {endpoint.servers[0]!r:.300}, not where the test calls"))
     if problems or base is None:
         raise ValidationFailed(problems)
-    url = base.rstrip("/") + STRAY_PERCENT.sub("%25", quote(path, safe="/%:@!$&'()*+,;=~"))
-    if query:
-        url += "?" + "&".join(f"{name}={text}" for name, text in query)
-    written = tuple((each.name, each.text) for each in sent.values())
+    written, url = tuple((each.name, each.text) for each in sent.values()), _url(base, path, query)
     return Request(name=endpoint.key, method=endpoint.method, url=url, headers=written, body=body)
+
+
+def _url(base: str, path: str, query: Iterable[tuple[str, str]]) -> str:
+    url = base.rstrip("/") + STRAY_PERCENT.sub("%25", quote(path, safe="/%:@!$&'()*+,;=~"))
+    return "?".join(filter(None, (url, "&".join(f"{name}={text}" for name, text in query))))
 
 
 def base_address(endpoint: Endpoint, server: str) -> str | None:

@@ -135,7 +135,7 @@ async def test_a_load_test_is_defined_read_changed_and_archived(plog: Plog) -> N
     assert read["requests"][0]["extract"] == [{"pointer": "", "key": ""} | each for each in taken]
     assert read["executor"]["options"] == {**ARRIVAL, "timeUnit": 1, "startTime": 0, "gracefulStop": 30}
     assert read["executor"]["profile"] == [{"second": 0, "level": 50}, {"second": 20, "level": 50}]
-    assert (read["executor"]["plannedIterations"], read["executor"]["mostVus"], read["executor"]["lastSecond"]) == (1000, 10, 50)
+    assert (read["executor"]["plannedIterations"], read["executor"]["mostVus"], read["executor"]["lastSecond"]) == (1001, 10, 50)
     assert await plog.answer(READ, id=made["id"]) == made
     changed = (await plog.answer(UPDATE, id=made["id"], input=load_test(title="weekly"), expected=1))["loadTest"]
     assert (changed["title"], changed["version"], len(changed["scenarios"]), changed["seed"]) == ("weekly", 2, 1, 1)
@@ -287,7 +287,7 @@ async def test_a_preview_is_the_script_that_k6_would_run(plog: Plog) -> None:
     preview = await plog.answer(PREVIEW, target=target["id"], input=document)
     assert (preview["problems"], preview["lastSecond"], preview["mostVus"], preview["remarks"]) == ([], 50, 12, [])
     first, second = preview["scenarios"]
-    assert (first["expectedRequests"], second["expectedRequests"]) == (2000, None)
+    assert (first["expectedRequests"], second["expectedRequests"]) == (2002, None)
     server = target["analysis"]["servers"][0]
     assert [each["url"] for each in first["requests"]] == [
         f"{server}/pets?limit=5&tag=gr%C3%B6%C3%9Fe%20%26%20m%C3%A1s",
