@@ -21,7 +21,10 @@ kit = typer.Typer(no_args_is_help=True, help="Work with kits on a running server
 app.add_typer(kit, name="kit")
 load_test = typer.Typer(
     no_args_is_help=True,
-    help="Work with load tests on a running server. The exit code is 0 where a run PASSED, 1 where it FAILED, 2 otherwise.",
+    help=(
+        "Work with load tests on a running server. The exit code is 0 where a run PASSED, 1 where it FAILED, 2 otherwise; 130 is "
+        "Ctrl-C, which ends the command and not the run."
+    ),
 )
 app.add_typer(load_test, name="load-test")
 TOKEN_LIFETIME = timedelta(days=1)

@@ -156,8 +156,11 @@ class WindowSums:
         return found
 
     def due(self, now: float | None) -> Iterator[MetricWindow]:
-        """The windows to tell at that time, the oldest first, each in its next revision; all that have changed for None."""
-        for key in sorted(self._changed):
+        """The windows to tell at that time, the oldest first, each in its next revision; all that have changed for None.
+
+        Of those of one time that of the set-up comes last: told without the others it looks like a window without requests.
+        """
+        for key in sorted(self._changed, key=lambda key: (key[0], key[1] == SET_UP, key[1])):
             if now is None or now >= key[0] + self._seconds + self._settle_seconds:
                 self._changed.discard(key)
                 window = self._windows[key]

@@ -27,7 +27,7 @@ from resolvers.load_test_run import read_run
 from resolvers.services import Services
 
 POLL_SECONDS = 2.0
-SETTLE_SECONDS = 3.0  # after its end a window with any sample has been told, unless something is in the way
+SILENT_SECONDS = 10.0  # after its end a window has been told, also one without a request, unless something is in the way
 
 
 class LiveLoadTests(LiveList[LoadTestQuery, LoadTest]):
@@ -165,13 +165,13 @@ class _Watched:
                 yield self._frame(late.of(starts), starts, is_revision=True)
 
     def _until(self, news: _News) -> int | None:
-        """The start of the last window to send: the last one with samples, or one that must be over and has none."""
+        """The start of the last window to send: the last one that was told, or one that should have been told long ago."""
         of_pods = news.usages if self._include is MetricsInclude.RESOURCES_ONLY or self._run.has_ended else ()
         starts = _News(news.windows, of_pods).starts + ([] if self._last_start is None else [self._last_start])
         begun = [*starts, *news.starts]
         if self._run.status is RunStatus.RUNNING and begun:
             seconds = self._run.window_seconds
-            over = int(time.time() - SETTLE_SECONDS) // seconds * seconds - seconds
+            over = int(time.time() - SILENT_SECONDS) // seconds * seconds - seconds
             starts += [over] if over >= min(begun) else []
         return max(starts, default=None)
 

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from domain.live import Notice, Topic
 from domain.load_test_run import RunStatus
 from domain.resource_usage import PodSpecs, ResourceUsage
+from resolvers import live_load_test
 from resolvers.load_test_run import tell
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_kit_subscription import Frames, watching
@@ -99,10 +101,21 @@ async def test_a_run_is_watched_to_its_verdict(plog: Plog) -> None:
         assert only["series"][0]["requests"] == [2, 0, 3]
 
 
+async def test_nothing_is_said_of_a_window_before_its_report_can_be_there(plog: Plog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_load_test, "time", SimpleNamespace(time=lambda: 1014.9))
+    run = await started(plog)
+    await become(run, RunStatus.STARTING, RunStatus.RUNNING)
+    await run.report(window(1, 1000, 10.0))
+    async with watching(plog, METRICS, id=run.id) as frames:
+        assert shown(await frames.next()) == ("snapshot", ["16:40"], [1])
+        await run.report(window(2, 1005, 10.0, 20.0))
+        assert shown(await frames.next()) == ("windows", ["16:45"], [2])
+
+
 async def test_windows_in_which_nothing_arrives_are_sent_while_it_runs(plog: Plog) -> None:
     run = await started(plog)
     await become(run, RunStatus.STARTING, RunStatus.RUNNING)
-    begun = int(time.time()) // 5 * 5 - 15
+    begun = int(time.time()) // 5 * 5 - 25
     await run.report(window(1, begun, 10.0))
     async with watching(plog, METRICS, id=run.id) as frames:
         await frames.next()

@@ -1,6 +1,7 @@
 """What runs of load tests measured is removed some time after their end, wherever that is left off; the rest of them stays."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from domain.resource_usage import PodSpecs, ResourceUsage
 from domain.runner import LogChunk
 from domain.storage import Database
 from persistence import tables
-from persistence.load_test_tables import load_test_run_event, metric_window, resource_usage
+from persistence.load_test_tables import load_test_run, load_test_run_event, metric_window, resource_usage
 from tests.factories import store_load_tests, store_run
 from tests.fakes import Crash, FailingDatabase, FakeArtifacts, Fuse, fake_services
 
@@ -148,3 +149,15 @@ async def test_windows_are_read_whole_or_refused(database: Database) -> None:
             assert count == 2 * WINDOWS
         seen.add(count)
     await removing
+
+
+async def test_figures_that_an_older_version_stored_are_read(database: Database) -> None:
+    (load_test,) = await store_load_tests(database, 1)
+    run = await measured(database, await store_run(database, load_test))
+    newer = {"error_rate_least", "error_rate_most", "least_vus", "mean_vus"}
+    (old,) = [{name: value for name, value in asdict(each).items() if name not in newer} for each in run.figures[:1]]
+    async with database.transaction() as work:
+        connection: Any = work.connection  # type: ignore[attr-defined]
+        await connection.execute(load_test_run.update().values(figures={"figures": [old | {"seconds": 15, "most_vus": 3}]}))
+    (figures,) = (await read(database, run)).figures
+    assert (figures.seconds, figures.most_vus, figures.mean_vus, figures.error_rate_most) == (15.0, 3, None, None)

@@ -202,9 +202,9 @@ async def test_ctrl_c_is_no_success(server: PlogServer, document: str) -> None:
     assert await server.wait(15) == 130
 
 
-def watching(server: PlogServer) -> "subprocess.Popen[str]":
-    """`plog kit watch 1`, whose output is read while it runs."""
-    command = [str(PLOG), "kit", "watch", "1"]
+def watching(server: PlogServer, of: str = "kit") -> "subprocess.Popen[str]":
+    """`plog kit watch 1`, or that of a load test, whose output is read while it runs."""
+    command = [str(PLOG), of, "watch", "1"]
     return subprocess.Popen(
         command, env=server.environment, cwd=server.home, stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server import PlogServer
+from tests.e2e.test_cli import watching
 from tests.e2e.test_load_test_run import API, load_test, scenario, start, target
 from tests.sites import Site, serving
 from tests.waiting import eventually
@@ -63,10 +65,16 @@ async def test_a_run_that_is_stopped_is_no_success(server: PlogServer, site: Sit
     assert started.stdout.startswith("Run 1 is ") and again.stdout.startswith("Run 1 is "), (started, again)
     late = await plog(server, "watch", "1", "--timeout", "0.5")
     assert late.returncode == 2 and "it goes on" in late.stderr
-    watching = asyncio.create_task(plog(server, "watch", "1"))
+    interrupted = watching(server, "load-test")
+    assert interrupted.stdout is not None
+    assert (await asyncio.to_thread(interrupted.stdout.readline)).startswith("Run 1 ")
+    interrupted.send_signal(signal.SIGINT)
+    assert await asyncio.to_thread(interrupted.wait, 15) == 130, "no verdict was seen, and none is claimed"
+    interrupted.stdout.close()
+    watch = asyncio.create_task(plog(server, "watch", "1"))
     stopped = await plog(server, "stop", "1")
     assert stopped.returncode == 0 and stopped.stdout in ("Run 1 is STOPPING.\n", "Run 1 is ABORTED.\n"), stopped
-    watched = await watching
+    watched = await watch
     assert watched.returncode == 2 and "ABORTED: Stopped by demo:ada" in watched.stdout, watched
 
 

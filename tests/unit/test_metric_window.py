@@ -48,6 +48,14 @@ def test_a_window_is_told_when_it_is_over_and_again_for_what_came_late() -> None
     assert (again.start, again.revision, again.requests) == (10, 2, 2)
 
 
+def test_what_is_counted_of_the_whole_test_is_told_after_the_scenarios() -> None:
+    sums = WindowSums(5)
+    for second, scenario in ((12, SET_UP), (12, "s2"), (17, SET_UP), (12, "s1"), (17, "s1")):
+        sums.window(second, scenario)
+    told = [(each.start, each.scenario) for each in sums.due(None)]
+    assert told == [(10, "s1"), (10, "s2"), (10, SET_UP), (15, "s1"), (15, SET_UP)]
+
+
 def test_every_figure_survives_being_written() -> None:
     window = MetricWindow(5, "s1", 3, failed=1, iterations=2, dropped=3, checks_passed=4, checks_failed=5, max_vus=7)
     window.times.add(12.5)
