@@ -1,13 +1,24 @@
 """A load test that someone who has none can begin with: safe endpoints of an API, called gently for half a minute."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from domain.endpoint import Endpoint
+from domain.load_test import MAX_TITLE
 from domain.target import Target
 
 MOST_ENDPOINTS = 5
 TITLE = "Quick start"
+
+
+def target_name(url: str) -> str:
+    """What the target of that address is called: the address, of which a long one is cut and told apart by its checksum.
+
+    It leaves room for the title of its load test.
+    """
+    most = MAX_TITLE - len(TITLE) - 2
+    return url if len(url) <= most else f"{url[: most - 17]}…{hashlib.sha256(url.encode()).hexdigest()[:16]}"
 
 
 def choose_endpoints(endpoints: Iterable[Endpoint], can_be_called: Callable[[Endpoint], bool]) -> list[Endpoint]:
@@ -45,7 +56,7 @@ def quick_start_document(target: Target, endpoints: Sequence[Endpoint], server: 
         for endpoint in endpoints
     ]
     return {
-        "title": f"{TITLE}: {target.definition.name}"[:200],
+        "title": f"{TITLE}: {target.definition.name}"[:MAX_TITLE],
         "description": "Made by loadTestQuickStart.",
         "server": server or "",
         "scenarios": scenarios,

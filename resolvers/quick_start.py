@@ -1,26 +1,32 @@
 """From the address of an API to a running load test, in one command."""
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from domain.actor import Actor
-from domain.endpoint import SAFE, Endpoint
-from domain.errors import ValidationFailed
+from domain.api_document import Drift
+from domain.endpoint import Endpoint
+from domain.errors import FieldProblem, ValidationFailed
 from domain.load_plan import plan_load
-from domain.load_test import LoadTest, checked_definition, load_test_definition
+from domain.load_test import LoadTest, LoadTestDefinition, checked_definition, load_test_definition
 from domain.load_test_run import LoadTestRun
 from domain.project import Project
-from domain.query import EndpointQuery, LoadTestQuery, ProjectQuery, TargetQuery
-from domain.quick_start import TITLE, choose_endpoints, quick_start_document
-from domain.target import Target, target_definition
+from domain.query import LoadTestQuery, NamedOrder, ProjectQuery, TargetQuery
+from domain.quick_start import TITLE, choose_endpoints, quick_start_document, target_name
+from domain.target import Target, TargetDefinition, target_definition
 from resolvers.authorisation import require_person
-from resolvers.load_test import create_load_test, preview_load_test, read_document, update_load_test
-from resolvers.load_test_run import start_load_test
+from resolvers.idempotency import Idempotency
+from resolvers.load_test import create_load_test, preview_load_test, refuse_addresses, update_load_test
+from resolvers.load_test_run import read_run, start_load_test
 from resolvers.project import create_project
 from resolvers.services import Services
-from resolvers.target import add_target, analyze_target
+from resolvers.target import LookedAt, add_target, analysis_of, analyze_target, look_at
 
 LOOKED_AT = 500  # endpoints of a document, its first ones
+NO_DRIFT = Drift(added=(), removed=(), changed=())
 
 
 async def quick_start(
@@ -28,17 +34,48 @@ async def quick_start(
 ) -> LoadTestRun:
     """Analyse the API at `url` in the project for such starts, and run a gentle load test against some of its safe endpoints.
 
-    What is there already (project, target of that address, its load test) is used again, as new versions. Each step is a command
-    of its own with the same key, so that a repeat goes on where the first try ended. `ValidationFailed` where no document is
-    found, or no endpoint that can be called without being told more.
+    What is there already (project, target of that address, its load test) is used again, as new versions; nothing is made where
+    nothing can be called. Each step is a command of its own with the same key, so that a repeat goes on where the first try
+    ended. `ValidationFailed` of `url` or `server` where no document is found, or no endpoint that can be called without
+    being told more.
     """
-    require_person(actor)
-    target_definition({"url": url})
+    person = require_person(actor)
+    given = {"url": url, "server": server}
+    idempotency = Idempotency.of(person.subject, "loadTestQuickStart", idempotency_key, given)
+    if idempotency is not None:
+        async with services.database.snapshot() as work:
+            if (outcome := await idempotency.earlier(work)) is not None:
+                return await read_run(work, outcome["run"])
+    try:
+        run = await _start(services, actor, url, server, idempotency_key)
+    except ValidationFailed as error:
+        raise ValidationFailed([_of_argument(each) for each in error.problems]) from None
+    if idempotency is not None:
+        async with services.database.transaction() as work:
+            if await idempotency.replayed(work) is None:
+                await idempotency.complete(work, {"run": run.id})
+    return run
+
+
+def _of_argument(problem: FieldProblem) -> FieldProblem:
+    """The problem of a step as one of the arguments."""
+    if problem.field in ("url", "input.url"):
+        return FieldProblem("url", problem.message)
+    if problem.field == "input.server":
+        return FieldProblem("server", problem.message)
+    return FieldProblem("url", f"{problem.field}: {problem.message}")
+
+
+async def _start(services: Services, actor: Actor, url: str, server: str | None, key: str | None) -> LoadTestRun:
+    wanted = target_definition({"url": url})
+    wanted = replace(wanted, name=target_name(wanted.url))
+    looked_at = await look_at(services, wanted.url)
+    document = await _document(services, wanted, looked_at, server)
     project = await _project(services, actor)
-    target = await _target(services, actor, project, url)
-    target = await analyze_target(services, actor, target.id, None, idempotency_key)
-    load_test = await _load_test(services, actor, target, await _document(services, target, server), idempotency_key)
-    return await start_load_test(services, actor, load_test.id, None, idempotency_key)
+    target = await _target(services, actor, project, wanted)
+    target = await analyze_target(services, actor, target.id, None, key, looked_at)
+    load_test = await _load_test(services, actor, target, document, key)
+    return await start_load_test(services, actor, load_test.id, None, key)
 
 
 async def _project(services: Services, actor: Actor) -> Project:
@@ -55,48 +92,62 @@ async def _project(services: Services, actor: Actor) -> Project:
     raise ValidationFailed.of("url", f"the project {TITLE!r} can't be had")
 
 
-async def _target(services: Services, actor: Actor, project: Project, url: str) -> Target:
-    wanted = target_definition({"url": url, "name": url.strip()[:200]})
-    query = TargetQuery(project_id=project.id, name_prefix=wanted.name, first=100)
-    async with services.database.snapshot() as work:
-        found = [each for each in (await work.targets.page(query)).items if each.definition == wanted]
-    return found[0] if found else await add_target(services, actor, project.id, {"url": wanted.url, "name": wanted.name})
+async def _target(services: Services, actor: Actor, project: Project, wanted: TargetDefinition) -> Target:
+    query = TargetQuery(project_id=project.id, name_prefix=wanted.name, order=NamedOrder.NAME, is_descending=False, first=100)
+    for _ in range(2):
+        async with services.database.snapshot() as work:
+            found = [each for each in (await work.targets.page(query)).items if each.definition == wanted]
+        if found:
+            return found[0]
+        try:
+            return await add_target(services, actor, project.id, {"url": wanted.url, "name": wanted.name})
+        except ValidationFailed:
+            continue  # somebody else has just added it
+    raise ValidationFailed.of("url", f"the project {TITLE!r} has a target of the name {wanted.name!r} with another address")
 
 
-async def _document(services: Services, target: Target, server: str | None) -> dict[str, Any]:
-    """The input document of a load test of what can be called."""
-    if target.analysis is None:
-        raise ValidationFailed.of("url", "has not been analysed")
-    query = EndpointQuery(
-        target_id=target.id, analysis=target.analysis.number, methods=SAFE, is_deprecated=False, first=LOOKED_AT
-    )
-    async with services.database.snapshot() as work:
-        endpoints = [each for _, each in (await work.targets.endpoints(query)).items]
-    raw = await read_document(services, target.analysis)
+async def _document(services: Services, wanted: TargetDefinition, looked_at: LookedAt, server: str | None) -> dict[str, Any]:
+    """The input document of a load test of what can be called where `wanted` would be a target."""
+    now = datetime.now(UTC)
+    target = Target(id=0, project_id=0, definition=wanted, version=1, created_at=now, updated_at=now)
+    target = replace(target, analysis=analysis_of(target, "", looked_at, "", NO_DRIFT))
+    safe = (each for each in looked_at.api.endpoints if each.is_safe and not each.is_deprecated)
+
+    def checked(*endpoints: Endpoint) -> LoadTestDefinition:
+        given = load_test_definition(quick_start_document(target, endpoints, server), services.load_limits)
+        return checked_definition(given, target, {each.key: each for each in endpoints})
 
     def can_be_called(endpoint: Endpoint) -> bool:
-        given = load_test_definition(quick_start_document(target, [endpoint], server), services.load_limits)
-        definition = checked_definition(given, target, {endpoint.key: endpoint})
+        definition = checked(endpoint)
         try:
-            plan_load(definition, {endpoint.key: endpoint}, raw)
+            plan_load(definition, {endpoint.key: endpoint}, looked_at.found.raw)
         except ValidationFailed:
             return False
         return True
 
-    chosen = await asyncio.to_thread(choose_endpoints, endpoints, can_be_called)
+    chosen = await asyncio.to_thread(choose_endpoints, islice(safe, LOOKED_AT), can_be_called)
     if not chosen:
         raise ValidationFailed.of("url", "the document has no endpoint that can be called safely without being told more")
+    await refuse_addresses(services, checked(*chosen))
     return quick_start_document(target, chosen, server)
 
 
 async def _load_test(
     services: Services, actor: Actor, target: Target, document: dict[str, Any], idempotency_key: str | None
 ) -> LoadTest:
-    query = LoadTestQuery(target_id=target.id, title_prefix=document["title"], first=100)
-    async with services.database.snapshot() as work:
-        found = [each for each in (await work.load_tests.page(query)).items if each.definition.title == document["title"]]
-    if not found:
-        return await create_load_test(services, actor, target.id, document, idempotency_key)
+    title = document["title"]
+    query = LoadTestQuery(target_id=target.id, title_prefix=title, order=NamedOrder.NAME, is_descending=False, first=100)
+    for is_last in (False, True):
+        async with services.database.snapshot() as work:
+            found = [each for each in (await work.load_tests.page(query)).items if each.definition.title == title]
+        if found:
+            break
+        try:
+            return await create_load_test(services, actor, target.id, document, idempotency_key)
+        except ValidationFailed:
+            if is_last:
+                raise
+            continue  # somebody else may just have made it
     preview = await preview_load_test(services, actor, target.id, document)
     if preview.planned is not None and preview.planned.definition == found[0].definition:
         return found[0]

@@ -84,8 +84,9 @@ async def archive_target(
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
-    """A document as it was found, and what it says."""
+    """A document as it was found for who asked at `url`, and what it says."""
 
+    url: str
     found: FoundDocument
     api: ApiDocument
 
@@ -93,7 +94,7 @@ class LookedAt:
 async def look_at(services: Services, url: str) -> LookedAt:
     """Find and read the OpenAPI document of the API at `url`; `ValidationFailed` of the field `url` where there is none."""
     found = await services.documents.find(url)
-    return LookedAt(found, await asyncio.to_thread(_read, found))
+    return LookedAt(url, found, await asyncio.to_thread(_read, found))
 
 
 async def analyze_target(
@@ -119,7 +120,7 @@ async def analyze_target(
             await refuse_archived(work, seen.project_id, command.mutation)
             before = None if seen.analysis is None else await work.targets.demands(target_id, seen.analysis.number)
         if url not in known_documents:
-            document = looked_at or await look_at(services, url)
+            document = looked_at if looked_at is not None and looked_at.url == url else await look_at(services, url)
             document = replace(document, found=replace(document.found, raw={}))  # which is large, and not needed any more
             known_documents[url] = document, await asyncio.to_thread(_written_out, services, document.api)
         document, written = known_documents[url]
@@ -131,7 +132,7 @@ async def analyze_target(
             if (target.definition, target.analysis) != (seen.definition, seen.analysis):
                 return None
             await refuse_archived(work, target.project_id, command.mutation)
-            analysed = await work.targets.add_analysis(target, _analysis(target, subject, document, sha256, differs), written)
+            analysed = await work.targets.add_analysis(target, analysis_of(target, subject, document, sha256, differs), written)
             if analysed is not None and analysed.analysis is not None:
                 await work.artifacts.add_once(analysed.analysis.document)
             return analysed
@@ -162,7 +163,8 @@ def _drift(seen: Target, before: Sequence[Endpoint] | None, api: ApiDocument) ->
     return drift(before, api.endpoints, seen.analysis.api.servers, api.servers)
 
 
-def _analysis(target: Target, subject: str, document: LookedAt, sha256: str, differs: Drift) -> TargetAnalysis:
+def analysis_of(target: Target, subject: str, document: LookedAt, sha256: str, differs: Drift) -> TargetAnalysis:
+    """The target's next analysis, by this person; `sha256` is that of the document's text."""
     found = document.found
     return TargetAnalysis(
         target_id=target.id,

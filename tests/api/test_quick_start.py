@@ -1,5 +1,6 @@
 """From an address to a queued load test in one command, and again."""
 
+import asyncio
 import copy
 import json
 from typing import Any
@@ -12,6 +13,7 @@ QUICK_START = f"""mutation ($url: String!, $server: String, $key: String) {{
   loadTestQuickStart(url: $url, server: $server, idempotencyKey: $key) {{ __typename ... on LoadTestRunPayload {{
     run {{ number status title server loadTestVersion scenarios {{ name requests {{ endpoint }} }} script
       loadTest {{ id project {{ name }} target {{ url analysis {{ number }} }} }} }} }} {ERROR} }} }}"""
+TARGETS = "query { targets { nodes { name } } }"
 OPEN = {
     **API,
     "security": [{"key": []}],
@@ -61,6 +63,8 @@ async def test_a_repeat_with_its_key_starts_nothing_more(plog: Plog) -> None:
     with serving({"/openapi.json": json.dumps(API)}) as site:
         first = await plog.answer(QUICK_START, url=site.address, key="k")
         assert await plog.answer(QUICK_START, url=site.address, key="k") == first
+    assert await plog.answer(QUICK_START, url=site.address, key="k") == first, "also when the API is gone"
+    assert (await plog.answer(QUICK_START, url=site.address, server="x", key="k"))["code"] == "IDEMPOTENCY_KEY_REUSED"
     assert first["run"]["loadTest"]["target"]["analysis"]["number"] == 1
 
 
@@ -72,8 +76,34 @@ async def test_what_can_t_be_started_is_said(plog: Plog) -> None:
         refused = await plog.answer(QUICK_START, url=site.address + "/openapi.json")
         assert [each["field"] for each in refused["problems"]] == ["url"] and "no endpoint" in refused["message"]
         refused = await plog.answer(QUICK_START, url=site.address + "/foreign.json")
-        assert [each["field"] for each in refused["problems"]] == ["input.server"] and "elsewhere.example" in refused["message"]
+        assert [each["field"] for each in refused["problems"]] == ["server"] and "elsewhere.example" in refused["message"]
+        refused = await plog.answer(QUICK_START, url=site.address + "/foreign.json", server="http://169.254.169.254")
+        assert [each["field"] for each in refused["problems"]] == ["server"]
+        assert (await plog.answer(TARGETS))["nodes"] == [], "nothing is left behind"
         chosen = await plog.answer(QUICK_START, url=site.address + "/foreign.json", server=site.address)
         assert chosen["run"]["server"] == site.address
-    for url in ("javascript:alert(1)", "", "http://nobody.invalid/x"):
-        assert (await plog.answer(QUICK_START, url=url))["code"] == "VALIDATION_FAILED"
+    for url in ("javascript:alert(1)", "", "http://nobody.invalid/x", "http://169.254.169.254/latest", site.address):
+        refused = await plog.answer(QUICK_START, url=url)
+        assert [each["field"] for each in refused["problems"]] == ["url"], refused
+    assert len((await plog.answer(TARGETS))["nodes"]) == 1
+
+
+@BOTH_DATABASES
+async def test_starts_at_the_same_time_share_what_is_there(plog: Plog) -> None:
+    with serving({"/openapi.json": json.dumps(API)}) as site:
+        answers = await asyncio.gather(*(plog.answer(QUICK_START, url=site.address) for _ in range(4)))
+        assert [each["__typename"] for each in answers] == ["LoadTestRunPayload"] * 4, answers
+        assert len({each["run"]["loadTest"]["id"] for each in answers}) == 1
+        assert sorted(each["run"]["number"] for each in answers) == [1, 2, 3, 4]
+        url = site.address + "/openapi.json"
+        answers = await asyncio.gather(*(plog.answer(QUICK_START, url=url, key="k") for _ in range(3)))
+        assert [each["run"]["number"] for each in answers] == [5] * 3, answers
+    assert len((await plog.answer(TARGETS))["nodes"]) == 2
+
+
+async def test_long_addresses_are_told_apart(plog: Plog) -> None:
+    with serving({"/openapi.json": json.dumps(API)}) as site:
+        urls = [f"{site.address}/openapi.json?{'x' * 300}{number}" for number in range(2)]
+        runs = [(await plog.answer(QUICK_START, url=url))["run"] for url in (*urls, *urls)]
+    assert [each["loadTest"]["target"]["url"] for each in runs] == [*urls, *urls]
+    assert [each["loadTestVersion"] for each in runs] == [1] * 4 and len({each["title"] for each in runs}) == 2
