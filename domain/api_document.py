@@ -122,10 +122,32 @@ class FoundDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointChange:
+    """What of an endpoint is not what it was, in the words of `Endpoint.parts`; `servers` may be among what has changed."""
+
+    endpoint: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+def endpoint_change(key: str, before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> EndpointChange:
+    """How the parts of an endpoint differ."""
+    old, new = dict(before), dict(after)
+    return EndpointChange(
+        endpoint=key,
+        added=tuple(name for name in new if name not in old),
+        removed=tuple(name for name in old if name not in new),
+        changed=tuple(name for name in new if name in old and old[name] != new[name]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """How a document differs from an earlier one, by the endpoints' keys, in the order of the document that has them.
 
-    `servers_added` and `servers_removed` are base addresses.
+    `servers_added` and `servers_removed` are base addresses. `details` say what of an endpoint has changed, also of those that
+    only answer otherwise, which are not in `changed`.
     """
 
     added: tuple[str, ...]
@@ -133,11 +155,12 @@ class Drift:
     changed: tuple[str, ...]
     servers_added: tuple[str, ...] = ()
     servers_removed: tuple[str, ...] = ()
+    details: tuple[EndpointChange, ...] = ()
 
     @property
     def is_none(self) -> bool:
         """Whether nothing differs."""
-        return not (self.added or self.removed or self.changed or self.servers_added or self.servers_removed)
+        return not (self.added or self.removed or self.changed or self.details or self.servers_added or self.servers_removed)
 
 
 def drift(
@@ -152,13 +175,23 @@ def drift(
     """
     old = {endpoint.key: endpoint for endpoint in before}
     new = {endpoint.key: endpoint for endpoint in after}
+    both = [key for key in new if key in old]
     return Drift(
         added=tuple(key for key in new if key not in old),
         removed=tuple(key for key in old if key not in new),
-        changed=tuple(key for key in new if key in old and _request(old[key]) != _request(new[key])),
+        changed=tuple(key for key in both if _request(old[key]) != _request(new[key])),
         servers_added=tuple(each for each in servers_after if each not in servers_before),
         servers_removed=tuple(each for each in servers_before if each not in servers_after),
+        details=tuple(_change(old[key], new[key]) for key in both if _described(old[key]) != _described(new[key])),
     )
+
+
+def _change(old: Endpoint, new: Endpoint) -> EndpointChange:
+    return endpoint_change(new.key, _described(old).items(), _described(new).items())
+
+
+def _described(endpoint: Endpoint) -> dict[str, str]:
+    return {**dict(endpoint.parts), "servers": " ".join(endpoint.servers)}
 
 
 def _request(endpoint: Endpoint) -> tuple[object, ...]:

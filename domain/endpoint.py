@@ -86,11 +86,15 @@ class RequestBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What an endpoint may answer: `status` is three digits, a class as in `2XX`, or `default`."""
+    """What an endpoint may answer: `status` is three digits, a class as in `2XX`, or `default`.
+
+    `fingerprint` is that of its schemas.
+    """
 
     status: str
     description: str = ""
     media_types: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,9 @@ class Endpoint:
 
     `security` lists the alternatives, each the names of the schemes that it needs together: none at all is open to everybody, and
     so is an empty alternative. `servers` are set where they differ from the document's. `demands` is a fingerprint of what its
-    parameters and bodies must be, wherever the document says it: two endpoints of the same one take the same requests.
+    parameters and bodies must be, wherever the document says it: two endpoints of the same one take the same requests. `parts`
+    are the fingerprints of each parameter (`query limit`), body (`body application/json`) and response (`response 200`), and of
+    `security`.
     """
 
     method: Method
@@ -115,6 +121,7 @@ class Endpoint:
     security: tuple[tuple[str, ...], ...] = ()
     servers: tuple[str, ...] = ()
     demands: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from domain.api_document import EndpointChange, endpoint_change
 from domain.endpoint import SAFE, Endpoint
 from domain.executor import Executor, LoadLimits, read_executor
 from domain.login import Login, checked_login, read_login
@@ -71,14 +72,15 @@ class Scenario:
 class StaleScenario:
     """A scenario that was made for something else than its target now is.
 
-    Some endpoints are `gone`, some are `changed`: they want other requests, another login or are elsewhere. With `is_server_gone`
-    the target is not where the load goes.
+    Some endpoints are `gone`, some are `changed`: they want other requests, another login or are elsewhere; `details` say what of
+    these has changed. With `is_server_gone` the target is not where the load goes.
     """
 
     name: str
     gone: tuple[str, ...]
     changed: tuple[str, ...]
     is_server_gone: bool = False
+    details: tuple[EndpointChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,14 @@ class LoadTestDefinition:
                 if each.endpoint in endpoints and not each.is_for(endpoints[each.endpoint])
             )
             if gone or changed or is_server_gone:
-                yield StaleScenario(name=scenario.name, gone=tuple(gone), changed=tuple(changed), is_server_gone=is_server_gone)
+                parts = {each.endpoint: each.parts for each in scenario.requests if each.endpoint in changed and each.parts}
+                yield StaleScenario(
+                    name=scenario.name,
+                    gone=tuple(gone),
+                    changed=tuple(changed),
+                    is_server_gone=is_server_gone,
+                    details=tuple(endpoint_change(key, known, endpoints[key].parts) for key, known in parts.items()),
+                )
 
     def as_json(self) -> dict[str, Any]:
         """The document from which `stored_definition` reads the same definition."""
@@ -366,7 +375,7 @@ def _checked_scenario(scenario: Scenario, endpoints: Mapping[str, Endpoint], pro
         _check_parameters(request, endpoint, inner.at("parameters"))
         if request.body is not None and not endpoint.bodies:
             inner.add("body", "can't be given: the endpoint takes none")
-        known.append(replace(request, demands=endpoint.demands, access=endpoint.access))
+        known.append(replace(request, demands=endpoint.demands, access=endpoint.access, parts=endpoint.parts))
     return replace(scenario, requests=tuple(known))
 
 

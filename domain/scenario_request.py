@@ -21,6 +21,7 @@ REQUEST = (
     "endpoint",
     "demands",
     "access",
+    "parts",
     "parameters",
     "headers",
     "body",
@@ -45,15 +46,17 @@ class ScenarioRequest:
     """One request of a scenario.
 
     `endpoint` is the key of an endpoint of the target (`GET /pets/{id}`), `demands` and `access` are the endpoint's fingerprints
-    when the definition was made, empty where they were not kept. `headers` are added or take the place of others. `body` is text
-    that is sent as it is, or else JSON; None stands for one made from the document. `expected_statuses` are those of a good
-    answer; none stand for 200 to 399. `checks` have to hold besides. `extractions` are taken from the answer for the texts of
-    later requests of the scenario: values of parameters and headers, and the body (`domain.template`).
+    and `parts` those of its parts when the definition was made, empty where they were not kept. `headers` are added or take the
+    place of others. `body` is text that is sent as it is, or else JSON; None stands for one made from the document.
+    `expected_statuses` are those of a good answer; none stand for 200 to 399. `checks` have to hold besides. `extractions` are
+    taken from the answer for the texts of later requests of the scenario: values of parameters and headers, and the body
+    (`domain.template`).
     """
 
     endpoint: str
     demands: str = ""
     access: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
     parameters: tuple[GivenParameter, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: Any = None
@@ -97,6 +100,7 @@ class ScenarioRequest:
             "endpoint": self.endpoint,
             "demands": self.demands,
             "access": self.access,
+            "parts": dict(self.parts),
             "parameters": [{"location": str(each.location), "name": each.name, "value": each.value} for each in self.parameters],
             "headers": [{"name": name, "value": value} for name, value in self.headers],
             "body": self.body,
@@ -122,6 +126,7 @@ def read_request(raw: Mapping[str, Any], problems: Problems) -> ScenarioRequest:
         endpoint=problems.text(raw, "endpoint", most=MAX_KEY),
         demands=problems.text(raw, "demands", "", most=MAX_NAME),
         access=problems.text(raw, "access", "", most=MAX_NAME),
+        parts=tuple(sorted((str(name), str(each)) for name, each in problems.mapping(raw, "parts").items())),
         parameters=tuple(_parameter(each, at_parameters, place) for place, each in enumerate(parameters)),
         headers=tuple(_header(each, at_headers, place) for place, each in enumerate(headers)),
         body=body,

@@ -18,7 +18,7 @@ from gql.types.enums import CheckKind, ExecutorKind, ExtractionSource, Parameter
 from gql.types.login import Login
 from gql.types.node import Node
 from gql.types.project import Project, named_cursor, named_place
-from gql.types.target import Target
+from gql.types.target import EndpointChange, Target
 from resolvers import load_test as load_tests
 
 if TYPE_CHECKING:
@@ -163,6 +163,9 @@ class StaleScenario:
     is_server_gone: bool = strawberry.field(
         description="The load test's server is not one that the target's document names any more, or the target has moved away."
     )
+    details: list[EndpointChange] = strawberry.field(
+        description="What of these has changed since the load test was saved; empty for one that was before that was noted."
+    )
 
 
 @strawberry.type(description="What people say of a load test.")
@@ -234,7 +237,13 @@ class LoadTest(DefinedLoadTest, Node):
     async def stale_scenarios(self, info: Info) -> list[StaleScenario]:
         found = await info.context.loaders.stale_scenarios_by_load_test.load(self.number) or []
         return [
-            StaleScenario(name=each.name, gone=list(each.gone), changed=list(each.changed), is_server_gone=each.is_server_gone)
+            StaleScenario(
+                name=each.name,
+                gone=list(each.gone),
+                changed=list(each.changed),
+                is_server_gone=each.is_server_gone,
+                details=[EndpointChange.of(change) for change in each.details],
+            )
             for each in found
         ]
 
