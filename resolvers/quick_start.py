@@ -7,12 +7,13 @@ from itertools import islice
 from typing import Any
 
 from domain.actor import Actor
-from domain.api_document import Drift
+from domain.api_document import FoundDocument
 from domain.endpoint import Endpoint
 from domain.errors import FieldProblem, ValidationFailed
 from domain.load_plan import plan_load
 from domain.load_test import LoadTest, LoadTestDefinition, checked_definition, load_test_definition
 from domain.load_test_run import LoadTestRun
+from domain.openapi import read_openapi
 from domain.project import Project
 from domain.query import LoadTestQuery, NamedOrder, ProjectQuery, TargetQuery
 from domain.quick_start import TITLE, choose_endpoints, quick_start_document, target_name
@@ -23,10 +24,9 @@ from resolvers.load_test import create_load_test, preview_load_test, refuse_addr
 from resolvers.load_test_run import read_run, start_load_test
 from resolvers.project import create_project
 from resolvers.services import Services
-from resolvers.target import LookedAt, add_target, analysis_of, analyze_target, look_at
+from resolvers.target import NO_DRIFT, add_target, analysis_of, analyze_target
 
 LOOKED_AT = 500  # endpoints of a document, its first ones
-NO_DRIFT = Drift(added=(), removed=(), changed=())
 
 
 async def quick_start(
@@ -69,11 +69,11 @@ def _of_argument(problem: FieldProblem) -> FieldProblem:
 async def _start(services: Services, actor: Actor, url: str, server: str | None, key: str | None) -> LoadTestRun:
     wanted = target_definition({"url": url})
     wanted = replace(wanted, name=target_name(wanted.url))
-    looked_at = await look_at(services, wanted.url)
-    document = await _document(services, wanted, looked_at, server)
+    found = await services.documents.find(wanted.url)
+    document = await _document(services, wanted, found, server)
     project = await _project(services, actor)
     target = await _target(services, actor, project, wanted)
-    target = await analyze_target(services, actor, target.id, None, key, looked_at)
+    target = await analyze_target(services, actor, target.id, None, key, {wanted.url: found})
     load_test = await _load_test(services, actor, target, document, key)
     return await start_load_test(services, actor, load_test.id, None, key)
 
@@ -106,12 +106,13 @@ async def _target(services: Services, actor: Actor, project: Project, wanted: Ta
     raise ValidationFailed.of("url", f"the project {TITLE!r} has a target of the name {wanted.name!r} with another address")
 
 
-async def _document(services: Services, wanted: TargetDefinition, looked_at: LookedAt, server: str | None) -> dict[str, Any]:
+async def _document(services: Services, wanted: TargetDefinition, found: FoundDocument, server: str | None) -> dict[str, Any]:
     """The input document of a load test of what can be called where `wanted` would be a target."""
     now = datetime.now(UTC)
     target = Target(id=0, project_id=0, definition=wanted, version=1, created_at=now, updated_at=now)
-    target = replace(target, analysis=analysis_of(target, "", looked_at, "", NO_DRIFT))
-    safe = (each for each in looked_at.api.endpoints if each.is_safe and not each.is_deprecated)
+    api = await asyncio.to_thread(read_openapi, found.raw, found.url)
+    target = replace(target, analysis=analysis_of(target, "", found, "", api, len(api.endpoints), NO_DRIFT))
+    safe = (each for each in api.endpoints if each.is_safe and not each.is_deprecated)
 
     def checked(*endpoints: Endpoint) -> LoadTestDefinition:
         given = load_test_definition(quick_start_document(target, endpoints, server), services.load_limits)
@@ -120,7 +121,7 @@ async def _document(services: Services, wanted: TargetDefinition, looked_at: Loo
     def can_be_called(endpoint: Endpoint) -> bool:
         definition = checked(endpoint)
         try:
-            plan_load(definition, {endpoint.key: endpoint}, looked_at.found.raw)
+            plan_load(definition, {endpoint.key: endpoint}, found.raw)
         except ValidationFailed:
             return False
         return True

@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from domain.actor import Actor
@@ -28,6 +29,7 @@ from resolvers.upload import keep
 from resolvers.versioned import Command, Write, archived, known, run, run_prepared
 
 log = logging.getLogger(__name__)
+NO_DRIFT = Drift(added=(), removed=(), changed=())
 
 
 async def add_target(
@@ -82,57 +84,39 @@ async def archive_target(
     return await run(services, actor, command, read_target, archive)
 
 
-@dataclass(frozen=True, slots=True)
-class LookedAt:
-    """A document as it was found for who asked at `url`, and what it says."""
-
-    url: str
-    found: FoundDocument
-    api: ApiDocument
-
-
-async def look_at(services: Services, url: str) -> LookedAt:
-    """Find and read the OpenAPI document of the API at `url`; `ValidationFailed` of the field `url` where there is none."""
-    found = await services.documents.find(url)
-    return LookedAt(url, found, await asyncio.to_thread(_read, found))
-
-
 async def analyze_target(
     services: Services,
     actor: Actor,
     target_id: int,
     expected_version: int | None = None,
     idempotency_key: str | None = None,
-    looked_at: LookedAt | None = None,
+    known_documents: Mapping[str, FoundDocument] = MappingProxyType({}),
 ) -> Target:
     """Find and read the target's OpenAPI document now, and keep what it says as the target's next analysis.
 
     Nothing is kept where no document is found. Its text is in the artifact store before the database names it. No transaction is
     open while it is fetched. All that takes the processor for long is done in threads, before the transaction: its result stands
-    if the target's last analysis is still the one that was seen, else the same document is compared with the newer one.
-    `looked_at` is what a caller has just found at the target's address.
+    if the target's last analysis is still the one that was seen, else it is done again. `known_documents` are those that the
+    caller has just found, by the address at which it asked.
     """
-    known_documents: dict[str, tuple[LookedAt, WrittenEndpoints]] = {}
 
     async def prepare(seen: Target) -> Write[Target]:
         url = seen.definition.url
         async with services.database.snapshot() as work:
             await refuse_archived(work, seen.project_id, command.mutation)
             before = None if seen.analysis is None else await work.targets.demands(target_id, seen.analysis.number)
-        if url not in known_documents:
-            document = looked_at if looked_at is not None and looked_at.url == url else await look_at(services, url)
-            document = replace(document, found=replace(document.found, raw={}))  # which is large, and not needed any more
-            known_documents[url] = document, await asyncio.to_thread(_written_out, services, document.api)
-        document, written = known_documents[url]
-        sha256 = await asyncio.to_thread(lambda: hashlib.sha256(document.found.content).hexdigest())
-        await keep(services, document_location(sha256), sha256, document.found.content)
-        differs = await asyncio.to_thread(_drift, seen, before, document.api)
+        found = known_documents.get(url) or await services.documents.find(url)
+        api, written, differs = await asyncio.to_thread(_read, services, found, seen, before)
+        found = replace(found, raw={})  # which is large, and not needed any more
+        sha256 = await asyncio.to_thread(lambda: hashlib.sha256(found.content).hexdigest())
+        await keep(services, document_location(sha256), sha256, found.content)
 
         async def record(work: UnitOfWork, target: Target, subject: str) -> Target | None:
             if (target.definition, target.analysis) != (seen.definition, seen.analysis):
                 return None
             await refuse_archived(work, target.project_id, command.mutation)
-            analysed = await work.targets.add_analysis(target, analysis_of(target, subject, document, sha256, differs), written)
+            analysis = analysis_of(target, subject, found, sha256, api, len(written.rows), differs)
+            analysed = await work.targets.add_analysis(target, analysis, written)
             if analysed is not None and analysed.analysis is not None:
                 await work.artifacts.add_once(analysed.analysis.document)
             return analysed
@@ -144,28 +128,31 @@ async def analyze_target(
 
 
 @uncollected()
-def _read(found: FoundDocument) -> ApiDocument:
-    """What the document says, with the problems of reading it."""
+def _read(
+    services: Services, found: FoundDocument, seen: Target, before: Sequence[Endpoint] | None
+) -> tuple[ApiDocument, WrittenEndpoints, Drift]:
+    """What a document says without its endpoints, these as they are stored, and how they differ from those of `before`.
+
+    Without endpoints before there is nothing to differ from.
+    """
     api = read_openapi(found.raw, found.url)
-    return replace(api, problems=(*found.problems, *api.problems))
+    differs = NO_DRIFT
+    if before is not None and seen.analysis is not None:
+        differs = drift(before, api.endpoints, seen.analysis.api.servers, api.servers)
+    api = replace(api, problems=(*found.problems, *api.problems))
+    return replace(api, endpoints=()), services.database.write_out(api.endpoints), differs
 
 
-@uncollected()
-def _written_out(services: Services, api: ApiDocument) -> WrittenEndpoints:
-    return services.database.write_out(api.endpoints)
-
-
-@uncollected()
-def _drift(seen: Target, before: Sequence[Endpoint] | None, api: ApiDocument) -> Drift:
-    """How the document differs from that of the last analysis, which had the endpoints `before`; not at all without one."""
-    if seen.analysis is None or before is None:
-        return Drift(added=(), removed=(), changed=())
-    return drift(before, api.endpoints, seen.analysis.api.servers, api.servers)
-
-
-def analysis_of(target: Target, subject: str, document: LookedAt, sha256: str, differs: Drift) -> TargetAnalysis:
+def analysis_of(
+    target: Target,
+    subject: str,
+    found: FoundDocument,
+    sha256: str,
+    api: ApiDocument,
+    endpoint_count: int,
+    differs: Drift,
+) -> TargetAnalysis:
     """The target's next analysis, by this person; `sha256` is that of the document's text."""
-    found = document.found
     return TargetAnalysis(
         target_id=target.id,
         number=1 if target.analysis is None else target.analysis.number + 1,
@@ -177,8 +164,8 @@ def analysis_of(target: Target, subject: str, document: LookedAt, sha256: str, d
         media_type=found.media_type,
         sha256=sha256,
         size=len(found.content),
-        endpoint_count=len(document.api.endpoints),
-        api=replace(document.api, endpoints=()),
+        endpoint_count=endpoint_count,
+        api=api,
         drift=differs,
         tried=found.tried,
         choices=found.choices,
