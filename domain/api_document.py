@@ -1,7 +1,8 @@
 """What an OpenAPI document says about an API, whichever version of the format it is written in."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -131,9 +132,9 @@ class EndpointChange:
     changed: tuple[str, ...] = ()
 
 
-def endpoint_change(key: str, before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> EndpointChange:
-    """How the parts of an endpoint differ."""
-    old, new = dict(before), dict(after)
+def endpoint_change(key: str, before: str, after: str) -> EndpointChange:
+    """How the parts of an endpoint, as of `Endpoint.parts`, differ; nothing where one is not known."""
+    old, new = (json.loads(each) if before and after else {} for each in (before, after))
     return EndpointChange(
         endpoint=key,
         added=tuple(name for name in new if name not in old),
@@ -187,11 +188,12 @@ def drift(
 
 
 def _change(old: Endpoint, new: Endpoint) -> EndpointChange:
-    return endpoint_change(new.key, _described(old).items(), _described(new).items())
+    change = endpoint_change(new.key, old.parts, new.parts)
+    return change if old.servers == new.servers else replace(change, changed=(*change.changed, "servers"))
 
 
-def _described(endpoint: Endpoint) -> dict[str, str]:
-    return {**dict(endpoint.parts), "servers": " ".join(endpoint.servers)}
+def _described(endpoint: Endpoint) -> tuple[object, ...]:
+    return endpoint.parts, endpoint.servers
 
 
 def _request(endpoint: Endpoint) -> tuple[object, ...]:

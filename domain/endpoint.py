@@ -104,8 +104,8 @@ class Endpoint:
     `security` lists the alternatives, each the names of the schemes that it needs together: none at all is open to everybody, and
     so is an empty alternative. `servers` are set where they differ from the document's. `demands` is a fingerprint of what its
     parameters and bodies must be, wherever the document says it: two endpoints of the same one take the same requests. `parts`
-    are the fingerprints of each parameter (`query limit`), body (`body application/json`) and response (`response 200`), and of
-    `security`.
+    is a JSON object, in order, with the fingerprints of each parameter (`query limit`), body (`body application/json`) and
+    response (`response 200`), and of `security`: one text, as they are many and seldom looked at.
     """
 
     method: Method
@@ -121,7 +121,7 @@ class Endpoint:
     security: tuple[tuple[str, ...], ...] = ()
     servers: tuple[str, ...] = ()
     demands: str = ""
-    parts: tuple[tuple[str, str], ...] = ()
+    parts: str = ""
 
     @property
     def key(self) -> str:

@@ -4,6 +4,7 @@ Sources: the OpenAPI specifications 2.0, 3.0.4 and 3.1.1. A document from the wi
 left out and named in `problems`, everything else stands. Only references inside the document are followed.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -203,7 +204,7 @@ class _Reader:
             security=alternatives,
             servers=own if own != servers else (),
             demands=all_of(each for each in parts.items() if each[0].startswith(OF_REQUESTS)),
-            parts=tuple(sorted(parts.items())),
+            parts=json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
         )
 
     def _parameters(self, path: str, item: Json, operation: Json, where: str) -> Iterator[Parameter]:

@@ -17,6 +17,7 @@ MAX_HEADERS = 100
 MAX_HEADER = 8_000
 MAX_KEY = 4_000
 MAX_BODY = 1_000_000
+MAX_PARTS = 2_000_000
 REQUEST = (
     "endpoint",
     "demands",
@@ -56,7 +57,7 @@ class ScenarioRequest:
     endpoint: str
     demands: str = ""
     access: str = ""
-    parts: tuple[tuple[str, str], ...] = ()
+    parts: str = ""
     parameters: tuple[GivenParameter, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: Any = None
@@ -100,7 +101,7 @@ class ScenarioRequest:
             "endpoint": self.endpoint,
             "demands": self.demands,
             "access": self.access,
-            "parts": dict(self.parts),
+            "parts": self.parts,
             "parameters": [{"location": str(each.location), "name": each.name, "value": each.value} for each in self.parameters],
             "headers": [{"name": name, "value": value} for name, value in self.headers],
             "body": self.body,
@@ -126,7 +127,7 @@ def read_request(raw: Mapping[str, Any], problems: Problems) -> ScenarioRequest:
         endpoint=problems.text(raw, "endpoint", most=MAX_KEY),
         demands=problems.text(raw, "demands", "", most=MAX_NAME),
         access=problems.text(raw, "access", "", most=MAX_NAME),
-        parts=tuple(sorted((str(name), str(each)) for name, each in problems.mapping(raw, "parts").items())),
+        parts=problems.text(raw, "parts", "", most=MAX_PARTS),
         parameters=tuple(_parameter(each, at_parameters, place) for place, each in enumerate(parameters)),
         headers=tuple(_header(each, at_headers, place) for place, each in enumerate(headers)),
         body=body,

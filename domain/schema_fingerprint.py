@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from domain.endpoint import Parameter, RequestBody, Response, Schema
-from domain.json_pointer import Unresolvable, resolve
+from domain.json_pointer import Unresolvable, value_at
 
 WORDS = frozenset(
     {"title", "description", "summary", "example", "examples", "default", "externalDocs", "xml", "deprecated", "$comment"}
@@ -16,6 +16,7 @@ NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "d
 VALUES = frozenset({"enum", "const"})  # which hold values of the API, whatever their names are
 UNORDERED = frozenset({"required", "enum", "type", "allOf", "anyOf", "oneOf"})
 OF_REQUESTS = ("path ", "query ", "header ", "cookie ", "body ")  # as the parts of an endpoint begin that requests depend on
+LENGTH = 16  # digits of the fingerprint of a part, of which a document has hundreds of thousands
 ROUNDS = 3  # how far the members of a circle are told apart by whom they refer to
 
 
@@ -57,13 +58,14 @@ class SchemaFingerprints:
             fields = sorted(repr(each) for each in body.fields if each.style or each.media_type)
             found[f"body {body.media_type}"] = self.of([body.is_required, fields], body.schema)
         found |= {f"response {each.status}": each.fingerprint for each in responses}
-        return {**found, "security": self.of(sorted(map(sorted, security)))}
+        found["security"] = self.of(sorted(map(sorted, security)))
+        return {name: fingerprint[:LENGTH] for name, fingerprint in found.items()}
 
     def _place(self, reference: str) -> Any:
         """What stands at a reference; a sentence where it leads nowhere."""
         if reference not in self._places:
             try:
-                self._places[reference] = resolve(self._document, {"$ref": reference})
+                self._places[reference] = value_at(self._document, reference)
             except Unresolvable as problem:
                 self._places[reference] = str(problem)
         return self._places[reference]
