@@ -1,7 +1,8 @@
 """What an OpenAPI document says about an API, whichever version of the format it is written in."""
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -122,30 +123,66 @@ class FoundDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointChange:
+    """What of an endpoint is not what it was, in the words of `Endpoint.parts`; `servers` may be among what has changed."""
+
+    endpoint: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+def endpoint_change(key: str, before: str, after: str) -> EndpointChange:
+    """How the parts of an endpoint, as of `Endpoint.parts`, differ; nothing where one is not known."""
+    old, new = (json.loads(each) if before and after else {} for each in (before, after))
+    return EndpointChange(
+        endpoint=key,
+        added=tuple(name for name in new if name not in old),
+        removed=tuple(name for name in old if name not in new),
+        changed=tuple(name for name in new if name in old and old[name] != new[name]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """How a document differs from an earlier one, by the endpoints' keys, in the order of the document that has them."""
+    """How a document differs from an earlier one, by the endpoints' keys, in the order of the document that has them.
+
+    `details` say what of an endpoint has changed, also of those that only answer otherwise, which are not in `changed`.
+    """
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
+    details: tuple[EndpointChange, ...] = ()
 
     @property
     def is_none(self) -> bool:
         """Whether nothing differs."""
-        return not (self.added or self.removed or self.changed)
+        return not (self.added or self.removed or self.changed or self.details)
 
 
 def drift(before: Iterable[Endpoint], after: Iterable[Endpoint]) -> Drift:
     """What came, went and changed. Words (summaries, descriptions, tags) are no change: a request stays right under them."""
     old = {endpoint.key: endpoint for endpoint in before}
     new = {endpoint.key: endpoint for endpoint in after}
+    both = [key for key in new if key in old]
     return Drift(
         added=tuple(key for key in new if key not in old),
         removed=tuple(key for key in old if key not in new),
-        changed=tuple(key for key in new if key in old and _request(old[key]) != _request(new[key])),
+        changed=tuple(key for key in both if _request(old[key]) != _request(new[key])),
+        details=tuple(_change(old[key], new[key]) for key in both if _described(old[key]) != _described(new[key])),
     )
+
+
+def _change(old: Endpoint, new: Endpoint) -> EndpointChange:
+    change = endpoint_change(new.key, old.parts, new.parts)
+    return change if old.servers == new.servers else replace(change, changed=(*change.changed, "servers"))
+
+
+def _described(endpoint: Endpoint) -> tuple[object, ...]:
+    return endpoint.parts, endpoint.servers
 
 
 def _request(endpoint: Endpoint) -> tuple[object, ...]:
     """What a caller has to know to make a right request."""
-    return endpoint.demands, endpoint.security, endpoint.servers
+    return endpoint.demands, sorted(map(sorted, endpoint.security)), endpoint.servers

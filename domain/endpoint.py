@@ -84,11 +84,15 @@ class RequestBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What an endpoint may answer: `status` is three digits, a class as in `2XX`, or `default`."""
+    """What an endpoint may answer: `status` is three digits, a class as in `2XX`, or `default`.
+
+    `fingerprint` is that of its schemas.
+    """
 
     status: str
     description: str = ""
     media_types: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,9 @@ class Endpoint:
 
     `security` lists the alternatives, each the names of the schemes that it needs together: none at all is open to everybody, and
     so is an empty alternative. `servers` are set where they differ from the document's. `demands` is a fingerprint of what its
-    parameters and bodies must be, wherever the document says it: two endpoints of the same one take the same requests.
+    parameters and bodies must be, wherever the document says it: two endpoints of the same one take the same requests. `parts`
+    is a JSON object, in order, with the fingerprints of each parameter (`query limit`), body (`body application/json`) and
+    response (`response 200`), and of `security`: one text, as they are many and seldom looked at.
     """
 
     method: Method
@@ -113,6 +119,7 @@ class Endpoint:
     security: tuple[tuple[str, ...], ...] = ()
     servers: tuple[str, ...] = ()
     demands: str = ""
+    parts: str = ""
 
     @property
     def key(self) -> str:

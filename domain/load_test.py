@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from domain.api_document import EndpointChange, endpoint_change
 from domain.endpoint import SAFE, Endpoint
 from domain.executor import Executor, LoadLimits, read_executor
 from domain.login import Login, checked_login, read_login
@@ -64,11 +65,15 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleScenario:
-    """A scenario that was made for other endpoints than its target now has: some are gone, some want other requests."""
+    """A scenario that was made for other endpoints than its target now has: some are gone, some want other requests.
+
+    `details` say what of the latter has changed.
+    """
 
     name: str
     gone: tuple[str, ...]
     changed: tuple[str, ...]
+    details: tuple[EndpointChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +126,17 @@ class LoadTestDefinition:
             }
             if changed:
                 gone = tuple(key for key, is_there in changed.items() if not is_there)
-                yield StaleScenario(name=scenario.name, gone=gone, changed=tuple(key for key in changed if key not in gone))
+                known = {each.endpoint: (each.parts, find(each.endpoint)) for each in scenario.requests}
+                yield StaleScenario(
+                    name=scenario.name,
+                    gone=gone,
+                    changed=tuple(key for key in changed if key not in gone),
+                    details=tuple(
+                        endpoint_change(key, parts, endpoint.parts)
+                        for key, (parts, endpoint) in known.items()
+                        if key in changed and endpoint is not None and parts
+                    ),
+                )
 
     def as_json(self) -> dict[str, Any]:
         """The document from which `stored_definition` reads the same definition."""
@@ -304,7 +319,7 @@ def _checked_scenario(scenario: Scenario, endpoints: Mapping[str, Endpoint], pro
         _check_parameters(request, endpoint, inner.at("parameters"))
         if request.body is not None and not endpoint.bodies:
             inner.add("body", "can't be given: the endpoint takes none")
-        known.append(replace(request, demands=endpoint.demands))
+        known.append(replace(request, demands=endpoint.demands, parts=endpoint.parts))
     return replace(scenario, requests=tuple(known))
 
 

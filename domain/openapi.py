@@ -4,6 +4,7 @@ Sources: the OpenAPI specifications 2.0, 3.0.4 and 3.1.1. A document from the wi
 left out and named in `problems`, everything else stands. Only references inside the document are followed.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -16,12 +17,11 @@ from domain.errors import ValidationFailed
 from domain.form import MULTIPART, URLENCODED, essence
 from domain.json_pointer import Unresolvable, resolve
 from domain.request import DELIMITERS
-from domain.schema_fingerprint import SchemaFingerprints
+from domain.schema_fingerprint import OF_REQUESTS, SchemaFingerprints, all_of
 from domain.swagger2 import as_openapi3
 
 MAX_ENDPOINTS = 20_000
 MAX_PARTS = 300_000  # parameters, bodies, responses, tags and examples of all endpoints: references can make few bytes many parts
-MAX_VISITED = 20_000_000  # places that the schemas of all endpoints lead to
 MAX_ITEMS = 500  # of one kind in one endpoint
 MAX_PROBLEMS = 100
 MAX_NAME = 500
@@ -169,7 +169,7 @@ class _Reader:
                     self._problem(f"{method} {name}", "is no operation")
                 elif key in item:
                     count += 1
-                    is_full = self._parts > MAX_PARTS or self._fingerprints.visited > MAX_VISITED
+                    is_full = self._parts > MAX_PARTS
                     if count > MAX_ENDPOINTS or is_full:
                         self._problem("paths", f"only the first {count - 1} endpoints are read")
                         return
@@ -182,6 +182,13 @@ class _Reader:
         security = operation["security"] if "security" in operation else self._raw.get("security")
         parameters = tuple(self._parameters(path, item, operation, where))
         bodies = tuple(self._bodies(operation, f"{where}, body"))
+        alternatives = tuple(
+            tuple(_text(str(name), MAX_NAME) for name in self._few(each, where))
+            for each in self._items(security, f"{where}, security")
+            if isinstance(each, Mapping)
+        )
+        responses = tuple(self._responses(operation, f"{where}, responses"))
+        parts = self._fingerprints.of_parts(parameters, bodies, responses, alternatives)
         tags = [tag for tag in self._items(operation.get("tags"), f"{where}, tags") if isinstance(tag, str)]
         return Endpoint(
             method=method,
@@ -193,27 +200,12 @@ class _Reader:
             is_deprecated=operation.get("deprecated") is True,
             parameters=parameters,
             bodies=bodies,
-            responses=tuple(self._responses(operation, f"{where}, responses")),
-            security=tuple(
-                tuple(_text(str(name), MAX_NAME) for name in self._few(each, where))
-                for each in self._items(security, f"{where}, security")
-                if isinstance(each, Mapping)
-            ),
+            responses=responses,
+            security=alternatives,
             servers=own if own != servers else (),
-            demands=self._demands(parameters, bodies),
+            demands=all_of(each for each in parts.items() if each[0].startswith(OF_REQUESTS)),
+            parts=json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
         )
-
-    def _demands(self, parameters: Sequence[Parameter], bodies: Sequence[RequestBody]) -> str:
-        """The fingerprint of what requests must be: a document's order means nothing."""
-        of_parameters = (
-            (f"{each.location} {each.name}", [each.is_required, each.style, each.explode, each.media_type], each.schema)
-            for each in parameters
-        )
-        of_bodies = ((f"body {each.media_type}", [each.is_required], each.schema) for each in bodies)
-        styled = [repr(each) for body in bodies for each in body.fields if each.style or each.media_type]
-        reserving = [repr(each.name) for each in parameters if each.allows_reserved]
-        of_encoding = [("encoding", [*styled, *reserving], True)] if styled or reserving else []
-        return self._fingerprints.of([*of_parameters, *of_bodies, *of_encoding])
 
     def _parameters(self, path: str, item: Json, operation: Json, where: str) -> Iterator[Parameter]:
         """The path's parameters and the operation's, which take the place of those with the same name and location."""
@@ -340,10 +332,13 @@ class _Reader:
             if STATUS.fullmatch(status):
                 response = self._object(given, f"{where}, {status}")
                 content = self._object(response.get("content"), f"{where}, {status}")
+                holders = {str(each): self._object(content[each], where) for each in self._few(content, where)}
+                schemas = {name: self._schema(holder, where) for name, holder in holders.items()}
                 yield Response(
                     status=status,
                     description=_text(response.get("description"), MAX_DESCRIPTION),
-                    media_types=tuple(_text(str(each), MAX_NAME) for each in self._few(content, where)),
+                    media_types=tuple(_text(each, MAX_NAME) for each in schemas),
+                    fingerprint=all_of((name, self._fingerprints.of(name, schema)) for name, schema in schemas.items()),
                 )
             elif not status.startswith("x-"):
                 self._problem(where, f"{status!r} is no status")

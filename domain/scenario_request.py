@@ -17,9 +17,11 @@ MAX_HEADERS = 100
 MAX_HEADER = 8_000
 MAX_KEY = 4_000
 MAX_BODY = 1_000_000
+MAX_PARTS = 2_000_000
 REQUEST = (
     "endpoint",
     "demands",
+    "parts",
     "parameters",
     "headers",
     "body",
@@ -43,15 +45,16 @@ class GivenParameter:
 class ScenarioRequest:
     """One request of a scenario.
 
-    `endpoint` is the key of an endpoint of the target (`GET /pets/{id}`), `demands` the endpoint's fingerprint when the
-    definition was made. `headers` are added or take the place of others. `body` is text that is sent as it is, or else JSON;
-    None stands for one made from the document. `expected_statuses` are those of a good answer; none stand for 200 to 399.
-    `checks` have to hold besides. `extractions` are taken from the answer for the texts of later requests of the scenario:
-    values of parameters and headers, and the body (`domain.template`).
+    `endpoint` is the key of an endpoint of the target (`GET /pets/{id}`), `demands` the endpoint's fingerprint and `parts` those
+    of its parts when the definition was made. `headers` are added or take the place of others. `body` is text that is sent as it
+    is, or else JSON; None stands for one made from the document. `expected_statuses` are those of a good answer; none stand for
+    200 to 399. `checks` have to hold besides. `extractions` are taken from the answer for the texts of later requests of the
+    scenario: values of parameters and headers, and the body (`domain.template`).
     """
 
     endpoint: str
     demands: str = ""
+    parts: str = ""
     parameters: tuple[GivenParameter, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: Any = None
@@ -90,6 +93,7 @@ class ScenarioRequest:
         return {
             "endpoint": self.endpoint,
             "demands": self.demands,
+            "parts": self.parts,
             "parameters": [{"location": str(each.location), "name": each.name, "value": each.value} for each in self.parameters],
             "headers": [{"name": name, "value": value} for name, value in self.headers],
             "body": self.body,
@@ -114,6 +118,7 @@ def read_request(raw: Mapping[str, Any], problems: Problems) -> ScenarioRequest:
     return ScenarioRequest(
         endpoint=problems.text(raw, "endpoint", most=MAX_KEY),
         demands=problems.text(raw, "demands", "", most=MAX_NAME),
+        parts=problems.text(raw, "parts", "", most=MAX_PARTS),
         parameters=tuple(_parameter(each, at_parameters, place) for place, each in enumerate(parameters)),
         headers=tuple(_header(each, at_headers, place) for place, each in enumerate(headers)),
         body=body,

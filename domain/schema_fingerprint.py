@@ -1,11 +1,11 @@
-"""Telling whether what a schema demands has changed, wherever in the document it is said, and in whatever words."""
+"""Telling whether what a schema demands has changed, wherever in the document it is said, and in whatever words and order."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from domain.endpoint import Schema
+from domain.endpoint import Parameter, RequestBody, Response, Schema
 from domain.json_pointer import Unresolvable, resolve
 
 WORDS = frozenset(
@@ -13,77 +13,152 @@ WORDS = frozenset(
 )
 # Whose keys are anybody's names: a property may be called `description`.
 NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+VALUES = frozenset({"enum", "const"})  # which hold values of the API, whatever their names are
+UNORDERED = frozenset({"required", "enum", "type", "allOf", "anyOf", "oneOf"})
+OF_REQUESTS = ("path ", "query ", "header ", "cookie ", "body ")  # as the parts of an endpoint begin that requests depend on
+LENGTH = 16  # digits of the fingerprint of a part, of which a document has hundreds of thousands
+ROUNDS = 3  # how far the members of a circle are told apart by whom they refer to
 
 
 class SchemaFingerprints:
     """Fingerprints of the schemas of one document, which must not change meanwhile.
 
-    A fingerprint covers schemas and everything that their references lead to, each place once, so that cycles need no care; what
-    is shared is read once for the whole document. Words, examples and extensions are left out. `visited` counts the places that
-    were gone to.
+    A fingerprint covers a schema and all that its references lead to. Words, examples, extensions and the order of what has none
+    are left out; so is whether something stands in its place or behind a reference, and that one's name. In circles what is
+    written out once more is another schema.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self.visited = 0
         self._document = document
-        self._places: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self._schemas: dict[int, tuple[Schema, str, tuple[str, ...]]] = {}  # with the schema, so that its id stays its own
+        self._found: dict[str, str] = {}  # of what references lead to, by reference
+        self._places: dict[str, Any] = {}
+        self._schemas: dict[int, tuple[Schema, str]] = {}  # with the schema, so that its id stays its own
 
-    def of(self, parts: Iterable[tuple[str, Any, Schema]]) -> str:
-        """The fingerprint, in hexadecimal digits, of named schemas with other facts about each, in whatever order they come."""
-        lines: list[str] = []
-        waiting: list[str] = []
-        for name, facts, schema in parts:
-            digest, references = self._schema(schema)
-            lines.append(json.dumps([name, facts, digest]))
-            waiting += references
-        seen: dict[str, str] = {}
-        while waiting:
-            pointer = waiting.pop()
-            if pointer not in seen:
-                seen[pointer], references = self._place(pointer)
-                waiting += references
-        self.visited += len(seen)
-        lines += [json.dumps([pointer, digest]) for pointer, digest in seen.items()]
-        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-    def _schema(self, schema: Schema) -> tuple[str, tuple[str, ...]]:
+    def of(self, facts: Any, schema: Schema = True) -> str:
+        """The fingerprint, in hexadecimal digits, of a schema with other facts about it, which are JSON."""
         if id(schema) not in self._schemas:
-            self._schemas[id(schema)] = (schema, *_digested(schema))
-        return self._schemas[id(schema)][1:]
+            for circle in self._circles(schema):
+                self._found |= self._of_circle(circle)
+            self._schemas[id(schema)] = (schema, _digest(schema, self._found))
+        return _hash([facts, self._schemas[id(schema)][1]])
 
-    def _place(self, pointer: str) -> tuple[str, tuple[str, ...]]:
-        """What stands at a pointer, and the references in it."""
-        if pointer not in self._places:
+    def of_parts(
+        self,
+        parameters: Iterable[Parameter],
+        bodies: Iterable[RequestBody],
+        responses: Iterable[Response],
+        security: Iterable[Iterable[str]],
+    ) -> dict[str, str]:
+        """The fingerprints of an endpoint's parts, by what they are called, as of `Endpoint.parts`."""
+        found = {}
+        for each in parameters:
+            facts = [each.is_required, each.style, each.explode, each.media_type, each.allows_reserved]
+            found[f"{each.location.lower()} {each.name}"] = self.of(facts, each.schema)
+        for body in bodies:
+            fields = sorted(repr(each) for each in body.fields if each.style or each.media_type)
+            found[f"body {body.media_type}"] = self.of([body.is_required, fields], body.schema)
+        found |= {f"response {each.status}": each.fingerprint for each in responses}
+        found["security"] = self.of(sorted(map(sorted, security)))
+        return {name: fingerprint[:LENGTH] for name, fingerprint in found.items()}
+
+    def _place(self, reference: str) -> Any:
+        """What stands at a reference; a sentence where it leads nowhere."""
+        if reference not in self._places:
             try:
-                self._places[pointer] = _digested(resolve(self._document, {"$ref": pointer}))
+                self._places[reference] = resolve(self._document, {"$ref": reference})
             except Unresolvable as problem:
-                self._places[pointer] = str(problem), ()
-        return self._places[pointer]
+                self._places[reference] = str(problem)
+        return self._places[reference]
+
+    def _circles(self, schema: Schema) -> Iterator[list[str]]:
+        """The references that lead to one another, those without a way back alone, each after what it leads to (Tarjan)."""
+        order: dict[str, int] = {}
+        lowest: dict[str, int] = {}
+        waiting: list[str] = []
+        ways: list[tuple[str, Iterator[str]]] = [("", iter(_references(schema)))]
+        while ways:
+            name, rest = ways[-1]
+            following = next((each for each in rest if each not in self._found), None)
+            if following is None:
+                ways.pop()
+                if ways and name:
+                    before = ways[-1][0]
+                    lowest[before] = min(lowest.get(before, 0), lowest[name])
+                    if lowest[name] == order[name]:
+                        place = waiting.index(name)
+                        yield waiting[place:]
+                        del waiting[place:]
+            elif following in order:
+                if following in waiting:
+                    lowest[name] = min(lowest.get(name, 0), order[following])
+            else:
+                order[following] = lowest[following] = len(order) + 1
+                waiting.append(following)
+                ways.append((following, iter(_references(self._place(following)))))
+
+    def _of_circle(self, circle: list[str]) -> dict[str, str]:
+        if len(circle) == 1 and circle[0] not in _references(self._place(circle[0])):
+            return {circle[0]: _digest(self._place(circle[0]), self._found)}
+        known = dict.fromkeys(circle, "itself")
+        for _ in range(ROUNDS):
+            known = {name: _digest(self._place(name), {**self._found, **known}) for name in circle}
+        whole = sorted(known.values())
+        return {name: _hash([known[name], whole]) for name in circle}
 
 
-def _digested(rules: Any) -> tuple[str, tuple[str, ...]]:
-    """The checksum of the rules without words, and the references in them."""
-    bare = _bare(rules, is_named=False)
-    text = json.dumps(bare, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest(), tuple(_references(bare))
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _bare(value: Any, *, is_named: bool) -> Any:
+def _digest(value: Any, found: Mapping[str, str], *, is_named: bool = False) -> Any:
+    """The checksum of a schema; what is none stays as it is, but for its order and how its numbers are written."""
     if isinstance(value, Mapping):
         kept = {key: each for key, each in value.items() if is_named or (key not in WORDS and not str(key).startswith("x-"))}
-        return {str(key): _bare(each, is_named=not is_named and key in NAMED) for key, each in kept.items()}
+        reference = kept.get("$ref")
+        if isinstance(reference, str) and not is_named:
+            kept["$ref"] = found[reference]
+            if len(kept) == 1:
+                return found[reference]
+        return _hash([[str(key), _member(key, each, found, is_named)] for key, each in sorted(kept.items(), key=str)])
     if isinstance(value, list | tuple):
-        return [_bare(each, is_named=False) for each in value]
-    return value
+        return [_digest(each, found) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _references(value: Any) -> Iterator[str]:
+def _member(key: str, value: Any, found: Mapping[str, str], is_named: bool) -> Any:
+    if is_named:
+        return _digest(value, found)
+    if key == "$ref":
+        return value
+    made = _value(value) if key in VALUES else _digest(value, found, is_named=key in NAMED)
+    return sorted(made, key=_hash) if key in UNORDERED and isinstance(made, list) else made
+
+
+def _value(value: Any) -> Any:
+    """A value of the API, its numbers written in one way."""
     if isinstance(value, Mapping):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"]
-        inner: Iterable[Any] = value.values()
-    else:
-        inner = value if isinstance(value, list) else ()
-    for each in inner:
-        yield from _references(each)
+        return {str(key): _value(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_value(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _references(value: Any) -> list[str]:
+    """The references in a schema, each once."""
+    found: dict[str, None] = {}
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            if isinstance(each.get("$ref"), str):
+                found[each["$ref"]] = None
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return list(found)
+
+
+def all_of(fingerprints: Iterable[tuple[str, str]]) -> str:
+    """One fingerprint for several with their names, in whatever order they come."""
+    return _hash(sorted(fingerprints))

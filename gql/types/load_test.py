@@ -18,7 +18,7 @@ from gql.types.enums import CheckKind, ExecutorKind, ExtractionSource, Parameter
 from gql.types.login import Login
 from gql.types.node import Node
 from gql.types.project import Project, named_cursor, named_place
-from gql.types.target import Target
+from gql.types.target import EndpointChange, Target
 from resolvers import load_test as load_tests
 
 if TYPE_CHECKING:
@@ -156,6 +156,9 @@ class StaleScenario:
     name: str = strawberry.field(description="The scenario's name.")
     gone: list[str] = strawberry.field(description="Endpoints that the target's last document has no more.")
     changed: list[str] = strawberry.field(description="Endpoints that want other requests than they did.")
+    details: list[EndpointChange] = strawberry.field(
+        description="What of these has changed since the load test was saved; empty for one that was before that was noted."
+    )
 
 
 @strawberry.type(description="What people say of a load test.")
@@ -226,7 +229,15 @@ class LoadTest(DefinedLoadTest, Node):
     )
     async def stale_scenarios(self, info: Info) -> list[StaleScenario]:
         found = await info.context.loaders.stale_scenarios_by_load_test.load(self.number) or []
-        return [StaleScenario(name=each.name, gone=list(each.gone), changed=list(each.changed)) for each in found]
+        return [
+            StaleScenario(
+                name=each.name,
+                gone=list(each.gone),
+                changed=list(each.changed),
+                details=[EndpointChange.of(change) for change in each.details],
+            )
+            for each in found
+        ]
 
     @strawberry.field(description="Its last run, wherever that stands; null before the first.")
     async def last_run(self, info: Info) -> Annotated["LoadTestRun", strawberry.lazy("gql.types.load_test_run")] | None:

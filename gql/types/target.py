@@ -70,11 +70,30 @@ class NamedAddress:
     url: str = strawberry.field(description="Its address: make it the target's to analyse this one.")
 
 
+@strawberry.type(
+    description="What of an endpoint is not what it was: `query limit` (or any parameter, by place and name), "
+    "`body application/json`, `response 200`, `security`, `servers`."
+)
+class EndpointChange:
+    endpoint: str = strawberry.field(description="The endpoint, as in `GET /pets`.")
+    added: list[str] = strawberry.field(description="What it did not have.")
+    removed: list[str] = strawberry.field(description="What it has no more.")
+    changed: list[str] = strawberry.field(description="What it still has, but otherwise; other words are no change.")
+
+    @classmethod
+    def of(cls, change: api_document.EndpointChange) -> "EndpointChange":
+        """The type for a change of the domain."""
+        return cls(endpoint=change.endpoint, added=list(change.added), removed=list(change.removed), changed=list(change.changed))
+
+
 @strawberry.type(description="How a document differs from that of the analysis before. Endpoints are named as in `GET /pets`.")
 class Drift:
     added: list[str] = strawberry.field(description="Endpoints that are new.")
     removed: list[str] = strawberry.field(description="Endpoints that are gone.")
     changed: list[str] = strawberry.field(description="Endpoints that want other requests; other words are no change.")
+    details: list[EndpointChange] = strawberry.field(
+        description="What of these has changed, and of those that only answer otherwise; empty for analyses before it was noted."
+    )
 
 
 @strawberry.type(description="What a target's OpenAPI document said when it was analysed.")
@@ -132,7 +151,10 @@ class TargetAnalysis:
             size=analysis.size,
             document_id=analysis.document.id,
             drift=Drift(
-                added=list(analysis.drift.added), removed=list(analysis.drift.removed), changed=list(analysis.drift.changed)
+                added=list(analysis.drift.added),
+                removed=list(analysis.drift.removed),
+                changed=list(analysis.drift.changed),
+                details=[EndpointChange.of(each) for each in analysis.drift.details],
             ),
         )
 

@@ -110,6 +110,7 @@ class TargetRepository(TargetStore):
             operation["security"].label("security"),
             operation["servers"].label("servers"),
             operation["demands"].as_string().label("demands"),
+            operation["parts"].as_string().label("parts"),
         ).where(ENDPOINT.c.target_id == target_id, ENDPOINT.c.analysis == analysis)
         while True:
             page = query.where(ENDPOINT.c.place > len(found)).order_by(ENDPOINT.c.place).limit(BATCH)
@@ -204,6 +205,7 @@ def _demanding(row: Row[*tuple[Any, ...]]) -> Endpoint:
         security=tuple(tuple(alternative) for alternative in row.security),
         servers=tuple(row.servers),
         demands=row.demands,
+        parts=row.parts or "",
     )
 
 

@@ -18,7 +18,8 @@ SCENARIO = """name requests { endpoint parameters { location name value } header
   executor { kind options profile { second level } mostVus plannedIterations lastSecond } shortestThinkTime longestThinkTime
   percentile responseTime errorRate allowUnsafe"""
 PARTS = f"""__typename id number title description server targetTps seed fillOptional scenarios {{ {SCENARIO} }} owner version
-  createdAt updatedAt archivedAt project {{ id }} target {{ id }} staleScenarios {{ name gone changed }}"""
+  createdAt updatedAt archivedAt project {{ id }} target {{ id }} staleScenarios {{ name gone changed
+  details {{ endpoint added removed changed }} }}"""
 ANSWER = f"{{ __typename ... on LoadTestPayload {{ loadTest {{ {PARTS} }} }} {ERROR} }}"
 CREATE = f"""mutation ($target: ID!, $input: LoadTestInput!, $key: String) {{
   loadTestCreate(targetId: $target, input: $input, idempotencyKey: $key) {ANSWER} }}"""
@@ -299,6 +300,9 @@ async def test_a_preview_says_what_can_t_be_made(plog: Plog) -> None:
     assert preview["problems"] == [] and preview["scenarios"][0]["requests"][0]["url"].endswith("/never?n=1&n=2")
 
 
+BODY_CHANGED = {"endpoint": "POST /pets", "added": [], "removed": [], "changed": ["body application/json"]}
+
+
 @BOTH_DATABASES
 async def test_scenarios_become_stale_with_what_their_endpoints_want(plog: Plog) -> None:
     api = copy.deepcopy(API)
@@ -314,8 +318,8 @@ async def test_scenarios_become_stale_with_what_their_endpoints_want(plog: Plog)
         await plog.answer(ANALYZE, id=target["id"])
     stale = (await plog.answer(READ, id=made["id"]))["staleScenarios"]
     assert stale == [
-        {"name": "POST /pets", "gone": [], "changed": ["POST /pets"]},
-        {"name": "GET /pets/{id}", "gone": ["GET /pets/{id}"], "changed": []},
+        {"name": "POST /pets", "gone": [], "changed": ["POST /pets"], "details": [BODY_CHANGED]},
+        {"name": "GET /pets/{id}", "gone": ["GET /pets/{id}"], "changed": [], "details": []},
     ]
     saved = (await plog.answer(UPDATE, id=made["id"], input=load_test(*scenarios[:2])))["loadTest"]
     assert saved["staleScenarios"] == []

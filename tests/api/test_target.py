@@ -21,7 +21,8 @@ DOCUMENT = "id name mediaType size sha256 ownerId attemptNumber analysisId input
 NODE = f"query ($id: ID!) {{ node(id: $id) {{ ... on Artifact {{ {DOCUMENT} }} }} }}"
 ANALYSIS = """analysis { number analyzedAt actor url documentUrl strategy tried { url outcome } choices { name url } dialect title
   apiVersion description servers tags { name description } securitySchemes { name kind scheme location parameter discoveryUrl
-  description flows { grant tokenUrl scopes } } problems endpointCount sha256 size drift { added removed changed } }"""
+  description flows { grant tokenUrl scopes } } problems endpointCount sha256 size drift { added removed changed
+  details { endpoint added removed changed } } }"""
 PARTS = f"id number name url version createdAt updatedAt archivedAt project {{ id name }} {ANALYSIS}"
 ANSWER = f"{{ __typename ... on TargetPayload {{ target {{ {PARTS} }} }} {ERROR} }}"
 ADD = f"""mutation ($project: ID!, $input: TargetInput!, $key: String) {{
@@ -95,7 +96,7 @@ async def test_a_target_is_analysed_and_its_endpoints_are_found(plog: Plog) -> N
     assert (analysis["dialect"], analysis["title"], analysis["apiVersion"]) == ("OpenAPI 3.1.0", "Größe", "7")
     assert (analysis["servers"], analysis["problems"], analysis["endpointCount"]) == ([site.address + "/v1"], [], 3)
     assert analysis["securitySchemes"][0]["kind"] == "API_KEY" and analysis["tags"] == [{"name": "pets", "description": "Furry"}]
-    assert analysis["drift"] == {"added": [], "removed": [], "changed": []}
+    assert analysis["drift"] == {"added": [], "removed": [], "changed": [], "details": []}
     assert await plog.container.services.artifacts.size(document_location(analysis["sha256"])) == analysis["size"]
     read, *_ = (await plog.answer(ENDPOINTS, target=target["id"]))["nodes"]
     assert read["parameters"][0]["schema"] == {"type": "integer"} and read["parameters"][0]["location"] == "PATH"
@@ -166,7 +167,10 @@ async def test_analysing_again_shows_what_drifted(plog: Plog) -> None:
         await plog.answer(ANALYZE, id=target["id"])
         site.pages["/o.json"] = json.dumps(changed)
         again = (await plog.answer(ANALYZE, id=target["id"], key="k"))["target"]
-        assert again["analysis"]["drift"] == {"added": ["PUT /new"], "removed": ["POST /größe"], "changed": ["GET /pets/{id}"]}
+        drift = dict(again["analysis"]["drift"])
+        (detail,) = drift.pop("details")
+        assert drift == {"added": ["PUT /new"], "removed": ["POST /größe"], "changed": ["GET /pets/{id}"]}
+        assert detail == {"endpoint": "GET /pets/{id}", "added": [], "removed": [], "changed": ["path id"]}
         asked = len(site.asked)
         assert (await plog.answer(ANALYZE, id=target["id"], key="k"))["target"] == again
         assert len(site.asked) == asked, "a repeat fetches nothing"

@@ -1,0 +1,100 @@
+"""What is a change between two documents, and which."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from domain.api_document import ApiDocument, Drift, EndpointChange, drift
+from domain.openapi import read_openapi
+
+LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "enum": [1, 2, {"description": "a"}]}}
+PET = {"type": "object", "required": ["a", "b"], "properties": {"a": {"type": ["string", "null"]}, "b": {"type": "number"}}}
+NODE = {"properties": {"next": {"$ref": "#/components/schemas/Node"}, "leaf": {"$ref": "#/components/schemas/Pet"}}}
+CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Pet"}}}
+OPERATION = {
+    "parameters": [LIMIT],
+    "requestBody": {"content": CONTENT},
+    "responses": {"200": {"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Node"}}}}},
+    "security": [{"key": []}],
+}
+
+
+def read(operation: Any = OPERATION, **schemas: Any) -> ApiDocument:
+    known = {"Pet": PET, "Node": NODE, **schemas}
+    document = {"openapi": "3.1.0", "info": {}, "paths": {"/a": {"post": operation}}, "components": {"schemas": known}}
+    return read_openapi(copy.deepcopy(document), "http://x.test/")
+
+
+def differs(after: ApiDocument) -> Drift:
+    return drift(read().endpoints, after.endpoints)
+
+
+def with_limit(**rules: Any) -> Any:
+    return {**OPERATION, "parameters": [{**LIMIT, "schema": {**LIMIT["schema"], **rules}}]}  # type: ignore[dict-item]
+
+
+SAME: dict[str, ApiDocument] = {
+    "the order of what is required": read(Pet={**PET, "required": ["b", "a"]}),
+    "the order of an enum": read(with_limit(enum=[{"description": "a"}, 2, 1])),
+    "the order of types": read(Pet={**PET, "properties": {"b": {"type": "number"}, "a": {"type": ["null", "string"]}}}),
+    "how a number is written": read(with_limit(minimum=1.0)),
+    "a schema in its place": read({**OPERATION, "requestBody": {"content": {"application/json": {"schema": PET}}}}),
+    "another name": read(
+        {**OPERATION, "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Animal"}}}}},
+        Animal=PET,
+    ),
+    "another name in a circle": read(
+        {**OPERATION, "responses": {"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/N"}}}}}},
+        N={"properties": {"next": {"$ref": "#/components/schemas/N"}, "leaf": {"$ref": "#/components/schemas/Pet"}}},
+    ),
+    "words": read(with_limit(description="many", title="t", default=2)),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_what_is_no_change(case: str) -> None:
+    assert differs(SAME[case]).is_none
+
+
+CHANGED: dict[str, tuple[ApiDocument, dict[str, tuple[str, ...]]]] = {
+    "a word in a value": (read(with_limit(enum=[1, 2, {"description": "b"}])), {"changed": ("query limit",)}),
+    "a bound": (read(with_limit(minimum=2)), {"changed": ("query limit",)}),
+    "behind a reference": (read(Pet={**PET, "required": ["a"]}), {"changed": ("body application/json", "response 200")}),
+    "a parameter more": (
+        read({**OPERATION, "parameters": [LIMIT, {"name": "X", "in": "header", "schema": {}}]}),
+        {"added": ("header X",)},
+    ),
+    "no body": (
+        read({name: each for name, each in OPERATION.items() if name != "requestBody"}),
+        {"removed": ("body application/json",)},
+    ),
+    "a login": (read({**OPERATION, "security": []}), {"changed": ("security",)}),
+    "a server": (read({**OPERATION, "servers": [{"url": "/v2"}]}), {"changed": ("servers",)}),
+}
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_what_changes_requests_and_how(case: str) -> None:
+    after, change = CHANGED[case]
+    found = differs(after)
+    assert found.changed == ("POST /a",)
+    assert found.details == (EndpointChange(endpoint="POST /a", **change),)
+
+
+def test_other_answers_are_told_and_change_no_request() -> None:
+    found = differs(read({**OPERATION, "responses": {"200": {"description": ""}, "404": {"description": ""}}}))
+    assert found.changed == ()
+    assert found.details == (EndpointChange(endpoint="POST /a", added=("response 404",), changed=("response 200",)),)
+
+
+@pytest.mark.parametrize("name", ["One", "Two", "Three"])
+def test_a_change_anywhere_in_a_circle_is_one(name: str) -> None:
+    circle = {
+        one: {"properties": {"to": {"$ref": f"#/components/schemas/{other}"}, "x": {"type": "string"}}}
+        for one, other in (("One", "Two"), ("Two", "Three"), ("Three", "One"))
+    }
+    operation = {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/One"}}}}}
+    changed = {**circle, name: {**circle[name], "required": ["x"]}}
+    assert drift(read(operation, **circle).endpoints, read(operation, **changed).endpoints).changed == ("POST /a",)
+    assert drift(read(operation, **circle).endpoints, read(operation, **copy.deepcopy(circle)).endpoints).is_none
