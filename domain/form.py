@@ -27,6 +27,11 @@ def is_json(media_type: str) -> bool:
     return essence(media_type) == "application/json" or essence(media_type).endswith("+json")
 
 
+def is_xml(media_type: str) -> bool:
+    """Whether what has that media type is XML."""
+    return essence(media_type) in ("application/xml", "text/xml") or essence(media_type).endswith("+xml")
+
+
 def write_form(values: Mapping[str, Any], fields: Iterable[FormField], media_type: str) -> tuple[str, str]:
     """Media type and text of a form with these values, as JSON, by name; `NoValue` where a field can't be written.
 

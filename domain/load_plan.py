@@ -8,16 +8,18 @@ from typing import Any
 
 from domain.endpoint import Endpoint, FormField, Parameter, ParameterLocation, RequestBody
 from domain.errors import FieldProblem, ValidationFailed
-from domain.form import MULTIPART, URLENCODED, essence, is_json, level_of_texts, write_form
+from domain.form import MULTIPART, URLENCODED, essence, is_json, is_xml, level_of_texts, write_form
 from domain.k6_script import ScriptScenario, write_script
 from domain.load_test import LoadTestDefinition, Scenario
 from domain.login import identified, token_request
-from domain.request import Request, build_request, text_levels
+from domain.request import MAX_DEPTH, Request, build_request, text_levels
 from domain.scenario_request import ScenarioRequest
 from domain.schema_value import NoValue, SchemaValues
 from domain.target import origin
 from domain.template import Encoding, Marks, WrongReference, free_prefix, shown
+from domain.xml_body import write_xml
 
+RANGES = {"*/*": "application/json", "application/*": "application/json", "text/*": "text/plain", "multipart/*": MULTIPART}
 MAX_BODY = 2_000_000
 MAX_HEAD = 100_000  # characters of the address and all headers together: no server takes more
 MAX_CHARACTERS = 20_000_000  # of all requests of a load test
@@ -179,18 +181,41 @@ class _Writing:
         wanted, form = self._wanted, _form(self._endpoint, self._wanted.media_type)
         media_type = wanted.media_type or (form.media_type if form is not None else None)
         fields = form.fields if form is not None and form.media_type == media_type else ()
+        media_type = _chosen(media_type)
         try:
             if wanted.body is not None:
                 with _naming("body"):
+                    if is_xml(media_type or "") and not isinstance(wanted.body, str):
+                        return media_type, self._xml(_plain(wanted.body, marks), form)
                     return _given_body(wanted.body, media_type, fields, marks)
             if form is None or not (form.is_required or self._definition.fills_optional):
                 return media_type, None
             for example in form.examples:  # one that its media type can't carry is passed over, as documents have such
                 with suppress(NoValue):
-                    return _written(example, form.media_type, form.fields)
-            return _written(self._values.value(form.schema, f"{self._place}.body"), form.media_type, form.fields)
+                    if is_xml(form.media_type) and not isinstance(example, str):
+                        return media_type, self._xml(example, form)
+                    return _written(example, media_type, form.fields)
+            made = self._values.value(form.schema, f"{self._place}.body")
+            return (media_type, self._xml(made, form)) if is_xml(form.media_type) else _written(made, media_type, form.fields)
         except NoValue as problem:
             raise ValidationFailed.of("body", f"has to be given: {problem}") from None
+
+    def _xml(self, value: Any, form: RequestBody | None) -> str:
+        return write_xml(value, True if form is None else form.schema, self._values.document)
+
+
+def _chosen(media_type: str | None) -> str | None:
+    """The media type that is sent where a document says a range of them."""
+    return RANGES.get(essence(media_type or ""), media_type)
+
+
+def _plain(body: Any, marks: Marks) -> Any:
+    """The body without marks, which would have to be escaped in XML; `NoValue` where it has some."""
+    before = len(marks.references)
+    found = marks.value(body, MAX_DEPTH)
+    if len(marks.references) > before:
+        raise NoValue("values are put into XML that is given as one text alone")
+    return found
 
 
 @contextmanager

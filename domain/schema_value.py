@@ -41,12 +41,12 @@ class SchemaValues:
 
     The same seed and place give the same value, whatever else was made before, until all together have taken too many steps. With
     `fills_optional` false objects have what they require and no more. `problems` collects, in a sentence each, what of the
-    document was passed over.
+    document was passed over. `document` is the document.
     """
 
     def __init__(self, document: Json, *, seed: int = 0, fills_optional: bool = True) -> None:
         self.problems: list[str] = []
-        self._document = document
+        self.document = document
         self._seed = seed
         self._fills_optional = fills_optional
         self._left = MAX_VALUES
@@ -122,7 +122,7 @@ class SchemaValues:
         if self._left < 0 or depth > MAX_DEPTH:
             raise NoValue(f"{place}: leads back to itself without end, or to too much")
         try:
-            followed = resolve(self._document, schema)
+            followed = resolve(self.document, schema)
         except Unresolvable as problem:
             raise NoValue(f"{place}: {problem}") from None
         if followed is False:
@@ -130,7 +130,7 @@ class SchemaValues:
         rules = dict(followed) if isinstance(followed, Mapping) else {}
         parts = [*listed(rules.pop("allOf", None))]
         reference = schema.get("$ref") if isinstance(schema, Mapping) else None
-        if isinstance(reference, str) and has_siblings(self._document):
+        if isinstance(reference, str) and has_siblings(self.document):
             parts.append({key: each for key, each in schema.items() if key != "$ref"})
         for part in parts:
             more = self._rules(part, place, depth + 1)
@@ -259,7 +259,7 @@ class SchemaValues:
 
     def _followed(self, schema: Any) -> Any:
         try:
-            return resolve(self._document, schema)
+            return resolve(self.document, schema)
         except Unresolvable:
             return None
 
@@ -268,7 +268,7 @@ class SchemaValues:
         parts = listed(rules.get("allOf")) if depth else ()
         return (
             rules.get("readOnly") is True
-            or (has_siblings(self._document) and _mapping(schema).get("readOnly") is True)
+            or (has_siblings(self.document) and _mapping(schema).get("readOnly") is True)
             or any(self._is_read_only(part, depth - 1) for part in parts)
         )
 

@@ -16,10 +16,11 @@ SERVER = "http://x.test"
 EXECUTOR = {"kind": "CONSTANT_VUS", "vus": 1, "duration": 1}
 
 
-def planned(operation: dict[str, Any]) -> LoadPlan:
+def planned(operation: dict[str, Any], components: Any = None, **given: Any) -> LoadPlan:
     """The plan of one scenario with one request."""
     document = {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {"/a": {"post": operation}}}
-    scenario = {"name": "s", "allowUnsafe": True, "requests": [{"endpoint": "POST /a"}], "executor": EXECUTOR}
+    document["components"] = components or {}
+    scenario = {"name": "s", "allowUnsafe": True, "requests": [{"endpoint": "POST /a", **given}], "executor": EXECUTOR}
     definition = load_test_definition(
         {"title": "t", "server": SERVER, "fillOptional": True, "scenarios": [scenario]}, LoadLimits()
     )
@@ -67,3 +68,56 @@ def test_what_is_too_large_is_refused(operation: dict[str, Any], field: str) -> 
 def test_a_list_in_a_form_is_a_field_for_each_element() -> None:
     form = {"application/x-www-form-urlencoded": {"example": {"a": ["x y", 2, True], "b": {"c": None}, "d": "&"}}}
     assert body_of(form) == "a=x%20y&a=2&a=true&b=%7B%22c%22%3Anull%7D&d=%26"
+
+
+SHOP = {
+    "Pet": {
+        "type": "object",
+        "xml": {"name": "pet", "namespace": "http://x.test/ns", "prefix": "p"},
+        "required": ["id", "name", "photos", "tags"],
+        "properties": {
+            "id": {"const": 7, "xml": {"attribute": True}},
+            "name": {"const": 'a<b> & "c"'},
+            "photos": {"type": "array", "minItems": 2, "items": {"const": "u", "xml": {"name": "url"}}},
+            "tags": {"type": "array", "minItems": 2, "xml": {"wrapped": True}, "items": {"const": True, "xml": {"name": "tag"}}},
+        },
+    },
+    "Word": {"const": "w"},
+}
+XML = (
+    '<p:pet xmlns:p="http://x.test/ns" id="7"><name>a&lt;b&gt; &amp; "c"</name>'
+    "<url>u</url><url>u</url><tags><tag>true</tag><tag>true</tag></tags></p:pet>"
+)
+
+
+def sent(content: dict[str, Any], **given: Any) -> tuple[str | None, str]:
+    """The media type and the body of a request."""
+    operation = {"requestBody": {"required": True, "content": content}}
+    request = planned(operation, {"schemas": SHOP}, **given).scenarios[0].requests[0]
+    return str(dict(request.headers).get("Content-Type")), shown(request.body or "")
+
+
+def test_xml_is_written_as_the_schema_says() -> None:
+    content = {"application/xml": {"schema": {"$ref": "#/components/schemas/Pet"}}}
+    assert sent(content) == ("application/xml", XML)
+    assert sent(content, body={"id": "1&2", "photos": []}) == (
+        "application/xml",
+        '<p:pet xmlns:p="http://x.test/ns" id="1&amp;2" />',
+    )
+    assert sent(content, body="<own/>") == ("application/xml", "<own/>")
+    assert sent({"text/xml": {"schema": {"$ref": "#/components/schemas/Word"}}}) == ("text/xml", "<Word>w</Word>")
+    assert sent({"application/xml": {"schema": {"type": "string"}, "example": "<e/>"}}) == ("application/xml", "<e/>")
+
+
+@pytest.mark.parametrize("body", [None, {"a b": 1}, {"a": "\x01"}, {"a": "${secret:key}"}])
+def test_what_can_not_be_xml_has_to_be_given_as_text(body: Any) -> None:
+    schema = {"type": "object"} if body is None else {"type": "object", "xml": {"name": "r"}}
+    with pytest.raises(ValidationFailed) as caught:
+        sent({"application/xml": {"schema": schema}}, body=body)
+    assert [each.field for each in caught.value.problems] == ["scenarios.0.requests.0.body"]
+
+
+def test_of_a_range_of_media_types_one_is_sent() -> None:
+    assert sent({"*/*": {"schema": {"const": {"a": 1}}}}) == ("application/json", '{"a":1}')
+    assert sent({"text/*": {"schema": {"const": "a"}}}) == ("text/plain", "a")
+    assert sent({"multipart/*": {"schema": {"const": {"a": "b"}}}})[0].startswith("multipart/form-data; boundary=")  # type: ignore[union-attr]
