@@ -16,11 +16,12 @@ def resolve(document: Any, value: Any) -> Any:
         if pointer in seen:
             raise Unresolvable(f"the reference {pointer!r} leads back to itself")
         seen.add(pointer)
-        value = _at(document, pointer)
+        value = value_at(document, pointer)
     return value
 
 
-def _at(document: Any, pointer: str) -> Any:
+def value_at(document: Any, pointer: str) -> Any:
+    """What stands where a reference leads, which may be a reference again; `Unresolvable` where it leads nowhere."""
     if pointer.startswith("#") and not pointer.startswith("#/") and pointer != "#":
         raise Unresolvable(f"the reference {pointer!r} is no path in the document")
     if not pointer.startswith("#"):

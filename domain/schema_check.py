@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from domain.effort import Effort
-from domain.json_pointer import Unresolvable, resolve
+from domain.json_pointer import Unresolvable, value_at
 from domain.pattern_text import Unmatchable, matches
 from domain.schema_rules import is_number, listed
 
@@ -84,7 +84,7 @@ class SchemaCheck:
             return None
         if isinstance(schema.get("$ref"), str):
             try:
-                found = self.problem(value, resolve(self._document, schema), depth + 1)
+                found = self.problem(value, value_at(self._document, schema["$ref"]), depth + 1)
             except Unresolvable as problem:
                 raise NotFollowed(str(problem)) from None
             if found is not None or not self._has_siblings:

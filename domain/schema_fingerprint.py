@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from domain.endpoint import Parameter, RequestBody, Response, Schema
-from domain.json_pointer import Unresolvable, resolve
+from domain.json_pointer import Unresolvable, value_at
 
 WORDS = frozenset(
     {"title", "description", "summary", "example", "examples", "default", "externalDocs", "xml", "deprecated", "$comment"}
@@ -65,7 +65,7 @@ class SchemaFingerprints:
         """What stands at a reference; a sentence where it leads nowhere."""
         if reference not in self._places:
             try:
-                self._places[reference] = resolve(self._document, {"$ref": reference})
+                self._places[reference] = value_at(self._document, reference)
             except Unresolvable as problem:
                 self._places[reference] = str(problem)
         return self._places[reference]

@@ -13,7 +13,7 @@ from typing import Any
 
 from domain.effort import Effort, Exhausted
 from domain.endpoint import Schema
-from domain.json_pointer import Unresolvable, resolve
+from domain.json_pointer import Unresolvable, resolve, value_at
 from domain.pattern_text import Unmatchable, WrongLength, matches, matching_text
 from domain.schema_check import NotFollowed, SchemaCheck, has_siblings, pointer_of
 from domain.schema_rules import both, count, is_number, listed, merging_cost, type_of
@@ -121,17 +121,20 @@ class SchemaValues:
         self._left -= 1
         if self._left < 0 or depth > MAX_DEPTH:
             raise NoValue(f"{place}: leads back to itself without end, or to too much")
-        try:
-            followed = resolve(self.document, schema)
-        except Unresolvable as problem:
-            raise NoValue(f"{place}: {problem}") from None
-        if followed is False:
-            raise NoValue(f"{place}: the schema allows no value")
-        rules = dict(followed) if isinstance(followed, Mapping) else {}
-        parts = [*listed(rules.pop("allOf", None))]
         reference = schema.get("$ref") if isinstance(schema, Mapping) else None
-        if isinstance(reference, str) and has_siblings(self.document):
-            parts.append({key: each for key, each in schema.items() if key != "$ref"})
+        if isinstance(reference, str):
+            try:
+                followed = value_at(self.document, reference)
+            except Unresolvable as problem:
+                raise NoValue(f"{place}: {problem}") from None
+            rules, parts = self._rules(followed, place, depth + 1), []
+            if has_siblings(self.document):
+                parts = [{key: each for key, each in schema.items() if key != "$ref"}]
+        elif schema is False:
+            raise NoValue(f"{place}: the schema allows no value")
+        else:
+            rules = dict(schema) if isinstance(schema, Mapping) else {}
+            parts = [*listed(rules.pop("allOf", None))]
         for part in parts:
             more = self._rules(part, place, depth + 1)
             cost = merging_cost(rules, more)
@@ -264,13 +267,13 @@ class SchemaValues:
             return None
 
     def _is_read_only(self, schema: Any, depth: int = 5) -> bool:
-        rules = _mapping(self._followed(schema))
-        parts = listed(rules.get("allOf")) if depth else ()
-        return (
-            rules.get("readOnly") is True
-            or (has_siblings(self.document) and _mapping(schema).get("readOnly") is True)
-            or any(self._is_read_only(part, depth - 1) for part in parts)
-        )
+        rules = _mapping(schema)
+        parts = [*listed(rules.get("allOf"))]
+        if "$ref" in rules:
+            with suppress(Unresolvable):
+                parts = [value_at(self.document, str(rules["$ref"]))]
+            rules = rules if has_siblings(self.document) else {}
+        return rules.get("readOnly") is True or (depth > 0 and any(self._is_read_only(part, depth - 1) for part in parts))
 
     def _array(self, rules: dict[str, Any], place: str, depth: int, random: Random) -> list[Any]:
         items = rules.get("items", True)

@@ -135,6 +135,7 @@ def test_what_stands_beside_a_reference_counts_since_3_1() -> None:
     short = {"Short": {"type": "string", "maxLength": 20}}
     assert len(made_of({**to("Short"), "minLength": 12}, short, "3.1.0")) >= 12
     assert len(made_of({**to("Short"), "minLength": 12}, short)) < 12
+    assert len(made_of(to("Long"), {**short, "Long": {**to("Short"), "minLength": 12}}, "3.1.0")) >= 12
 
 
 def test_objects_have_as_many_properties_as_they_may() -> None:
