@@ -251,7 +251,7 @@ class LoadTestsSettings(Group):
         description="How long before a run is ended for taking too long it is warned of that; 0: it is not.",
     )
     capacity: int = Field(1, ge=0, le=100, description="How many load tests this server runs at once; 0: none.")
-    runs_per_target: int = Field(1, ge=1, le=100, description="How many load tests may run at once against one target.")
+    runs_per_target: int = Field(1, ge=1, le=100, description="How many load tests may put load on one host and port at once.")
     window_seconds: int = Field(5, ge=1, le=60, description="The length of a window of the figures of a run, in seconds.")
     keep_days: float = Field(
         0,

@@ -6,6 +6,7 @@ is never started twice, and a server that stops or dies leaves it running: back,
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,7 @@ STOPPED_BY_HAND = "The server was stopped by hand."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTestReconcilerSettings(ReconcilerSettings):
-    """How many runs go on at once on one target, whichever servers run them."""
+    """How many runs put load on one server at once, by whatever targets and wherever they run."""
 
     interrupt_grace_seconds: float = STOP_GRACE_SECONDS
     runs_per_target: int = 1
@@ -168,17 +169,20 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
             log.warning("load test run nears its deadline", extra={"run": run.id})
 
     async def _claim_more(self, room: int) -> None:
-        """Take the first runs that wait and whose target is not under load already."""
+        """Take the first runs that wait and whose server is not under load already."""
+        limit = self._settings.runs_per_target
         async with self._services.database.snapshot() as work:
-            busy = await work.load_test_runs.busy_targets()
+            busy = Counter(await work.load_test_runs.busy_origins())
             waiting = await work.load_test_runs.waiting()
         mine: list[LoadTestRun] = []
         for run in waiting:
-            if len(mine) < room and busy.count(run.target_id) < self._settings.runs_per_target:
+            if len(mine) < room and busy[run.origin] < limit:
                 async with self._services.database.transaction() as work:
-                    claimed = await work.load_test_runs.claim(run, ACTOR, self._runner.id, self._settings.runs_per_target)
-                if claimed is not None:
+                    claimed = await work.load_test_runs.claim(run, ACTOR, self._runner.id, limit)
+                if claimed is None:
+                    busy[run.origin] = limit  # those after it can't overtake it
+                else:
                     await tell(self._services, claimed)
                     mine.append(claimed)
-                    busy.append(run.target_id)
+                    busy[run.origin] += 1
         await self._look_after(mine)

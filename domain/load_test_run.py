@@ -12,6 +12,7 @@ from domain.errors import IllegalTransition, WindowsRemoved
 from domain.executor import ARRIVAL_RATE
 from domain.load_test import LoadTestDefinition
 from domain.metric_series import RunFigures
+from domain.target import server_origin
 
 
 class RunStatus(StrEnum):
@@ -113,6 +114,11 @@ class LoadTestRun:
     def key(self) -> AttemptKey:
         """The name of its generator outside the database: run folder, token, log."""
         return AttemptKey(self.uuid, GENERATOR_ATTEMPT)
+
+    @property
+    def origin(self) -> str:
+        """The server that it puts under load, alike for all of its addresses (`domain.target.server_origin`)."""
+        return server_origin(self.definition.server)
 
     @property
     def time_limit(self) -> float:

@@ -223,7 +223,7 @@ class LoadTestRunStore(Protocol):
     async def claim(self, run: LoadTestRun, actor: str, runner_id: str, runs_per_target: int) -> LoadTestRun | None:
         """Give a run that waits to a runner, as `STARTING`.
 
-        None where it waits no more, or its target is under load by so many already.
+        None where it waits no more, or its server is under load by so many already.
         """
         ...
 
@@ -265,8 +265,8 @@ class LoadTestRunStore(Protocol):
         """The first runs without a verdict of a `project`, `target` or `load_test`, by number."""
         ...
 
-    async def busy_targets(self) -> list[int]:
-        """The target of each run that is under way."""
+    async def busy_origins(self) -> list[str]:
+        """The `origin` of each run that is under way."""
         ...
 
     async def claimed_by(self, runner_id: str) -> list[LoadTestRun]:

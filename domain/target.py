@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -134,5 +135,27 @@ def shown_origin(url: str) -> str:
     found = origin(url)
     if found is None:
         return ""
+    return _written(*found)
+
+
+def server_origin(url: str) -> str:
+    """`shown_origin` with one name for all names and addresses of the own machine: two of the same are one server under load."""
+    found = origin(url)
+    if found is None:
+        return ""
     scheme, host, port = found
+    host = host.rstrip(".")
+    return _written(scheme, "localhost" if _is_own_machine(host) else host, port)
+
+
+def _is_own_machine(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
+
+
+def _written(scheme: str, host: str, port: int) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -165,6 +165,7 @@ load_test_run = Table(
     Column("summary", Document),
     Column("figures", Document),
     Column("runner_id", Name),
+    Column("origin", Name, nullable=False),
     comment="The current state of each run of a load test, with the definition and script that were frozen at its start; what it "
     "measured is removed from `windows_removed_at` on, and all gone by `cleared_at`",
 )

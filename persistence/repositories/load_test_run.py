@@ -24,9 +24,9 @@ from persistence.dialect import among, clock, has_named, insert_into
 from persistence.listing import from_place, histories
 
 RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
-RUNNER, TARGET, LOAD_TEST = shared.runner, tables.target, tables.load_test
+RUNNER, LOAD_TEST = shared.runner, tables.load_test
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
-SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "cleared_at")]
+SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "origin", "cleared_at")]
 TIMES = ("updated_at", "started_at", "ended_at", "deadline", "warned_at", "unheard_since", "windows_removed_at")
 CHANGING = ("status", "version", "message", *TIMES)
 OF_VUS = ("vus", "vus_least", "vus_total", "vus_count", "max_vus")
@@ -75,15 +75,17 @@ class LoadTestRunRepository(LoadTestRunStore):
         values = {
             column.name: getattr(run, column.name) for column in SHOWN if column.name not in ("id", "definition", "figures")
         }
-        values |= {"definition": run.definition.as_json(), "script": script}
+        values |= {"definition": run.definition.as_json(), "script": script, "origin": run.origin}
         number = (await self._connection.execute(RUN.insert().values(values).returning(RUN.c.id))).scalar_one()
         run = replace(run, id=number)
         await self._record(run, run.actor, at, "")
         return run
 
     async def claim(self, run: LoadTestRun, actor: str, runner_id: str, runs_per_target: int) -> LoadTestRun | None:
-        await self._connection.execute(select(TARGET.c.id).where(TARGET.c.id == run.target_id).with_for_update())
-        if (await self.busy_targets()).count(run.target_id) >= runs_per_target:
+        # Whoever claims one of the same server sees at least the one that is claimed here, and waits for it.
+        same = select(RUN.c.id).where(RUN.c.origin == run.origin, RUN.c.ended_at.is_(None)).order_by(RUN.c.id)
+        await self._connection.execute(same.with_for_update())
+        if (await self.busy_origins()).count(run.origin) >= runs_per_target:
             return None
         return await self._write(run, RunStatus.STARTING, actor, "", runner_id=runner_id)
 
@@ -146,8 +148,8 @@ class LoadTestRunRepository(LoadTestRunStore):
         query = select(RUN.c.id).where(RUN.c[f"{kind}_id"] == number, RUN.c.ended_at.is_(None)).order_by(RUN.c.id).limit(limit)
         return list((await self._connection.execute(query)).scalars())
 
-    async def busy_targets(self) -> list[int]:
-        query = select(RUN.c.target_id).where(RUN.c.status.in_(sorted(UNDER_WAY)))
+    async def busy_origins(self) -> list[str]:
+        query = select(RUN.c.origin).where(RUN.c.status.in_(sorted(UNDER_WAY)), RUN.c.ended_at.is_(None))
         return list((await self._connection.execute(query)).scalars())
 
     async def claimed_by(self, runner_id: str) -> list[LoadTestRun]:

@@ -18,12 +18,13 @@ from sqlalchemy.types import TypeEngine
 from domain import commands
 from domain.change import Change
 from domain.event import EventKind
+from domain.load_test_run import RunStatus
 from persistence import tables
 from persistence.engine import open_engines
 from persistence.migrate import APPEND_ONLY, DatabaseOutdated, _config, check_revision, newest_revision, upgrade
 from persistence.repositories.event import MONTHS_AHEAD
 from persistence.unit_of_work import Database
-from tests.factories import change, store_kit
+from tests.factories import change, store_kit, store_load_tests, store_run
 from tests.history import history_of
 from tests.services import APP_ROLE, OWNER_ROLE, PostgresServer
 
@@ -144,6 +145,24 @@ async def test_migrating_again_keeps_what_is_there(database: Database, owner: As
     async with database.snapshot() as work:
         assert len(await history_of(work, kit.id)) == kit.version
     assert await triggers(owner) == await expected_triggers(owner)
+
+
+async def test_runs_that_are_there_get_the_server_that_they_load(database: Database, owner: AsyncEngine) -> None:
+    """As far as they have not ended: others are under no load."""
+    (test,) = await store_load_tests(database, 1)
+    ended, waiting = [await store_run(database, test) for _ in range(2)]
+    async with database.transaction() as work:
+        assert await work.load_test_runs.change(ended, RunStatus.ABORTED, "ada") is not None
+    before = ("INDEX load_test_run_at_origin", "COLUMN origin", "COLUMN unheard_since")
+    async with owner.begin() as connection:
+        for what in before:
+            statement = f"DROP {what}" if what.startswith("INDEX") else f"ALTER TABLE load_test_run DROP {what}"
+            await connection.exec_driver_sql(statement)
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0012'")
+    await upgrade(owner, app_role=APP_ROLE)
+    async with owner.connect() as connection:
+        rows = await connection.exec_driver_sql("SELECT id, origin FROM load_test_run ORDER BY id")
+        assert [tuple(row) for row in rows] == [(ended.id, ""), (waiting.id, "http://x.test:80")]
 
 
 async def test_two_at_once_wait_for_each_other(engine: AsyncEngine, empty_url: str) -> None:

@@ -292,12 +292,15 @@ async def _has_windows(server: PlogServer, run: str) -> bool:
     return bool((await read(server, run))["metrics"])
 
 
-async def test_a_target_is_under_one_load_at_a_time_and_the_rest_wait_in_order(server: PlogServer, site: Site) -> None:
+async def test_a_server_is_under_one_load_at_a_time_by_any_name_and_the_rest_wait_in_order(
+    server: PlogServer, site: Site
+) -> None:
     with serving({"/openapi.json": json.dumps(API), "/fast": b"{}"}) as elsewhere:
         project = (await server.client.command("projectCreate", PROJECT))["project"]["id"]
         mine = await target_of(server, project, site.address + "/openapi.json")
+        same = await target_of(server, project, site.address.replace("localhost", "127.0.0.1") + "/openapi.json")
         other = await target_of(server, project, elsewhere.address + "/openapi.json")
-        tests = [await load_test(server, mine, scenario(seconds=4), title=str(number)) for number in range(2)]
+        tests = [await load_test(server, each, scenario(seconds=4), title=str(each)) for each in (mine, same)]
         runs = [
             await start(server, test) for test in (*tests, await load_test(server, other, scenario(seconds=4), title="other"))
         ]
