@@ -1,11 +1,10 @@
 """Load tests: what is asked of a target, how often, and how good the answers have to be."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from domain.api_document import EndpointChange, endpoint_change
 from domain.endpoint import SAFE, Endpoint
 from domain.executor import Executor, LoadLimits, read_executor
 from domain.login import Login, checked_login, read_login
@@ -69,21 +68,6 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StaleScenario:
-    """A scenario that was made for something else than its target now is.
-
-    Some endpoints are `gone`, some are `changed`: they want other requests, another login or are elsewhere; `details` say what of
-    these has changed. With `is_server_gone` the target is not where the load goes.
-    """
-
-    name: str
-    gone: tuple[str, ...]
-    changed: tuple[str, ...]
-    is_server_gone: bool = False
-    details: tuple[EndpointChange, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTestDefinition:
     """What people say of a load test; each change of it makes a new version.
 
@@ -132,26 +116,6 @@ class LoadTestDefinition:
         if self.login is not None and self.login.fetches_token:
             found["login.tokenUrl"] = self.login.token_url
         return found
-
-    def stale(self, target: Target, endpoints: Mapping[str, Endpoint]) -> Iterator[StaleScenario]:
-        """The scenarios whose endpoints or server are not what they were when it was made; `endpoints` are those of now."""
-        is_server_gone = not _is_there(self.server, target) or (self.is_server_offered and self.server not in target.servers)
-        for scenario in self.scenarios:
-            gone = dict.fromkeys(each.endpoint for each in scenario.requests if each.endpoint not in endpoints)
-            changed = dict.fromkeys(
-                each.endpoint
-                for each in scenario.requests
-                if each.endpoint in endpoints and not each.is_for(endpoints[each.endpoint])
-            )
-            if gone or changed or is_server_gone:
-                parts = {each.endpoint: each.parts for each in scenario.requests if each.endpoint in changed and each.parts}
-                yield StaleScenario(
-                    name=scenario.name,
-                    gone=tuple(gone),
-                    changed=tuple(changed),
-                    is_server_gone=is_server_gone,
-                    details=tuple(endpoint_change(key, known, endpoints[key].parts) for key, known in parts.items()),
-                )
 
     def as_json(self) -> dict[str, Any]:
         """The document from which `stored_definition` reads the same definition."""
@@ -291,12 +255,12 @@ def _server(wanted: str, target: Target, problems: Problems) -> str:
     if not is_base_address(wanted):
         message = "must be an http or https address without a user, a query or a fragment, with its path percent-encoded"
         problems.add("server", message)
-    elif not _is_there(wanted, target):
+    elif not is_there(wanted, target):
         problems.add("server", "is neither where the target is nor among the servers that its document names")
     return wanted
 
 
-def _is_there(server: str, target: Target) -> bool:
+def is_there(server: str, target: Target) -> bool:
     """Whether the address is where the target is, or at a server that its document names."""
     return origin(server) in {origin(target.definition.url), *map(origin, target.servers)}
 

@@ -17,12 +17,13 @@ from domain.deck_request import DeckRequest
 from domain.event import Event
 from domain.job import Job
 from domain.kit import Kit
-from domain.load_test import LoadTest, LoadTestDefinition, StaleScenario
+from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun, RunEvent
 from domain.project import Project, ProjectDefinition
 from domain.query import EventQuery, HistoryQuery, Page
 from domain.secret import Secret
+from domain.stale_scenario import StaleScenario
 from domain.target import Target, TargetAnalysis, TargetDefinition
 from domain.version import Version
 from domain.visibility import Visibility

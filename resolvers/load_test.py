@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from domain import stale_scenario
 from domain.actor import Actor
 from domain.endpoint import Endpoint
 from domain.errors import FieldProblem, ValidationFailed
 from domain.live import Notice, Topic
 from domain.load_plan import LoadPlan, plan_load
-from domain.load_test import LoadTest, LoadTestDefinition, StaleScenario, checked_definition, load_test_definition
+from domain.load_test import LoadTest, LoadTestDefinition, checked_definition, load_test_definition
 from domain.query import HistoryQuery, LoadTestQuery, Page
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis
@@ -177,7 +178,7 @@ async def _endpoints(work: UnitOfWork, target: Target, definition: LoadTestDefin
     return {key: endpoint for (_, key), endpoint in found.items()}
 
 
-async def stale_scenarios(services: Services, ids: Sequence[int]) -> dict[int, list[StaleScenario]]:
+async def stale_scenarios(services: Services, ids: Sequence[int]) -> dict[int, list[stale_scenario.StaleScenario]]:
     """The scenarios of these load tests that the last analyses of their targets make stale."""
     async with services.database.snapshot() as work:
         load_tests = await work.load_tests.get_many(ids)
@@ -189,7 +190,7 @@ async def stale_scenarios(services: Services, ids: Sequence[int]) -> dict[int, l
     for (number, key), endpoint in found.items():
         endpoints[number][key] = endpoint
     return {
-        number: list(each.definition.stale(targets[each.target_id], endpoints[each.target_id]))
+        number: list(stale_scenario.stale_scenarios(each.definition, targets[each.target_id], endpoints[each.target_id]))
         for number, each in load_tests.items()
     }
 
