@@ -319,7 +319,7 @@ async def test_targets_at_one_server_are_one_under_load(database: Database, firs
     server = Server(database, capacity=2)
     runs = await at_servers(database, first, second)
     await server.rounds(2)
-    assert server.runner.launches == [run.key for run in runs[: 1 if is_same else 2]]
+    assert set(server.runner.launches) == {run.key for run in runs[: 1 if is_same else 2]}
 
 
 @pytest.mark.parametrize("runs_at_once", [1, 2])
