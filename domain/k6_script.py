@@ -63,6 +63,9 @@ const LOGIN_ERRORS = [
   "invalid_scope",
 ];
 
+// What is no part of a path: with it a request would go somewhere else.
+const NO_SEGMENTS = ["", ".", ".."];
+
 // How a value is written where a text refers to it.
 const ENCODINGS = {
   url: (text) => encodeURIComponent(text.replace(/[\\ud800-\\udfff]/gu, "\\ufffd")),
@@ -104,10 +107,12 @@ export function run(login) {
   const scenario = PLAN.scenarios[exec.scenario.name];
   const values = new Map();
   for (const request of scenario.requests) {
-    if (request.needs === undefined || request.needs.every((name) => values.has(name))) {
-      send(request, values);
-    } else {
+    if (request.needs !== undefined && !request.needs.every((name) => values.has(name))) {
       missed(`${request.label} was sent`, "A value that it needs is missing");
+    } else if ((request.segments || []).some((name) => NO_SEGMENTS.includes(asText(values.get(name))))) {
+      missed(`${request.label} was sent`, "A value would lead it to another path");
+    } else {
+      send(request, values);
     }
   }
   const [shortest, longest] = scenario.thinkTime;
@@ -339,11 +344,23 @@ def _request(request: Request) -> dict[str, Any]:
     needs = dict.fromkeys(each.name for each in request.references if each.kind in OF_ANSWERS)
     seldom = {
         "needs": list(needs),
+        "segments": _segments(request.url),
         "checks": [each.as_plan() for each in request.checks],
         "extract": [each.as_plan() for each in request.extractions],
         "keepsBody": request.keeps_body,
     }
     return plan | {name: value for name, value in seldom.items() if value}
+
+
+def _segments(url: Text) -> list[str]:
+    """The names of the values of answers in the path of a URL."""
+    found: dict[str, None] = {}
+    for part in () if isinstance(url, str) else url:
+        if isinstance(part, str) and "?" in part:
+            break
+        if isinstance(part, Reference) and part.kind in OF_ANSWERS:
+            found[part.name] = None
+    return list(found)
 
 
 def _text(text: Text) -> Any:

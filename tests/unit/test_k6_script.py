@@ -393,6 +393,15 @@ def test_without_its_value_a_request_is_not_sent_and_that_is_seen(tmp_path: Path
     assert "Not so: s1 request 1 extracted session. The answer does not have the value." in log
 
 
+@pytest.mark.parametrize("value", ["", ".", ".."])
+def test_a_value_that_would_lead_to_another_path_is_not_sent(tmp_path: Path, value: str) -> None:
+    answer = (200, {"Location": "/", "Set-Cookie": "sid=1"}, json.dumps({"items": [{"id": value}]}).encode())
+    with serving({"/first": answer, "*": b"{}"}) as site:
+        metrics, log = run_k6(tmp_path, chained(site.address, *TAKEN))
+        assert sorted(site.asked) == ["/first", "/first", "/last", "/last"] and metrics["checks"]["fails"] == 2
+    assert "Not so: s1 request 2 was sent. A value would lead it to another path." in log
+
+
 def test_no_redirect_leads_the_load_elsewhere(tmp_path: Path) -> None:
     with serving({"*": b"{}"}) as elsewhere, serving({"*": (302, {"Location": elsewhere.address}, b"")}) as site:
         run_k6(tmp_path, write_script([scenario(Request(name="GET /", method=Method.GET, url=site.address))]))
