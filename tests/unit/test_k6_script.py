@@ -116,7 +116,7 @@ def expected_of(scenarios: Sequence[ScriptScenario]) -> list[Any]:
             each.method,
             arrives(each.url),
             None if each.body is None else arrives(each.body),
-            {"headers": dict(each.headers), "tags": {"name": each.name}, "responseCallback": good}
+            {"headers": dict(each.headers), "tags": {"name": each.name}, "responseCallback": good, "timeout": "30000ms"}
             | ({"responseType": "text"} if each.keeps_body else {}),
         ]
         for each in requests
