@@ -79,7 +79,8 @@ async def test_values_of_parameters(place: str, style: str, explode: bool) -> No
     path = "/x/{p}/y" if place == "path" else "/x"
     parameter = {"name": "p", "in": place, "required": True, "schema": {}, "style": style, "explode": explode}
     raw = document({path: {"parameters": [parameter]}})
-    values = [*WORDS, WORDS, {"a b": "c&d", "e": [1, "é/"]}]
+    words = [each for each in WORDS if place != "path" or each not in ("", ".", "..")]  # which lead to other paths
+    values = [*words, WORDS, {"a b": "c&d", "e": [1, "é/"]}]
     given = [[{"location": place.upper(), "name": "p", "value": each}] for each in values]
     assert await difference(raw, [{"endpoint": f"GET {path}", "parameters": each} for each in given]) == []
 
@@ -117,7 +118,7 @@ async def test_headers() -> None:
     (request,) = planned(raw, "http://x.test", [{"endpoint": "GET /x"}]).scenarios[0].requests
     assert [name for name, _ in request.headers] == ["X-Own"]
     for name in names[:3]:
-        with pytest.raises(ValidationFailed, match=f"headers.{name}"):
+        with pytest.raises(ValidationFailed, match=r"headers\.0\.name: is said by HTTP itself"):
             planned(raw, "http://x.test", [{"endpoint": "GET /x", "headers": [{"name": name, "value": "1"}]}])
 
 
