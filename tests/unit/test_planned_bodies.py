@@ -114,7 +114,7 @@ def test_what_can_not_be_xml_has_to_be_given_as_text(body: Any) -> None:
     schema = {"type": "object"} if body is None else {"type": "object", "xml": {"name": "r"}}
     with pytest.raises(ValidationFailed) as caught:
         sent({"application/xml": {"schema": schema}}, body=body)
-    assert [each.field for each in caught.value.problems] == ["scenarios.0.requests.0.body"]
+    assert [each.field for each in caught.value.problems] == ["input.scenarios.0.requests.0.body"]
 
 
 def test_of_a_range_of_media_types_one_is_sent() -> None:
