@@ -355,9 +355,11 @@ async def test_scenarios_become_stale_with_who_may_call_their_endpoints_where(pl
         api["paths"]["/pets/{id}"]["get"]["security"] = [{"b": []}]
         site.pages["/openapi.json"] = json.dumps(api)
         drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
-        assert drift == {"added": [], "removed": [], "changed": ["GET /pets/{id}"], "serversAdded": [], "serversRemoved": []}
-        stale = [{"name": "GET /pets/{id}", "gone": [], "changed": ["GET /pets/{id}"], "isServerGone": False}]
-        assert (await plog.answer(READ, id=made["id"]))["staleScenarios"] == stale
+        detail = {"endpoint": "GET /pets/{id}", "added": [], "removed": [], "changed": ["security"]}
+        assert (drift["changed"], drift["serversAdded"], drift["details"]) == (["GET /pets/{id}"], [], [detail])
+        (stale,) = (await plog.answer(READ, id=made["id"]))["staleScenarios"]
+        assert (stale["name"], stale["gone"], stale["changed"]) == ("GET /pets/{id}", [], ["GET /pets/{id}"])
+        assert not stale["isServerGone"] and stale["details"] == [detail]
         api["paths"]["/pets"]["get"]["servers"] = [{"url": "/v3"}]
         site.pages["/openapi.json"] = json.dumps(api)
         drift = (await plog.answer(ANALYZE, id=target["id"]))["target"]["analysis"]["drift"]
@@ -368,7 +370,7 @@ async def test_scenarios_become_stale_with_who_may_call_their_endpoints_where(pl
 @BOTH_DATABASES
 async def test_a_base_address_that_changes_is_drift_and_makes_scenarios_stale(plog: Plog) -> None:
     api = copy.deepcopy(API)
-    gone = [{"name": "browse", "gone": [], "changed": [], "isServerGone": True}]
+    gone = [{"name": "browse", "gone": [], "changed": [], "isServerGone": True, "details": []}]
     with serving({"/openapi.json": json.dumps(api)}) as site, serving({"/openapi.json": json.dumps(api)}) as other:
         target = await add(plog, site.address + "/openapi.json")
         await plog.answer(ANALYZE, id=target["id"])
