@@ -177,7 +177,9 @@ async def test_a_list_of_load_tests_from_its_snapshot_on(scripts: Path, servers:
         await frames(order=[test], shown=[("renamed", 2, 2, "RUNNING")])
         await plog.answer(STOP, id=run.id)
         await frames(order=[test], shown=[("renamed", 2, 2, "STOPPING")])
-        await plog.answer(ARCHIVE, id=test)
+        await told(run, RunStatus.ABORTED)
+        await frames(order=[test], shown=[("renamed", 2, 2, "ABORTED")])
+        assert "loadTest" in await plog.answer(ARCHIVE, id=test)
         await frames(order=[], shown=[])
 
 
