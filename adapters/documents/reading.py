@@ -3,6 +3,7 @@
 import json
 import re
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -88,10 +89,8 @@ def read_document(text: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
 
 
 def _note_twice(twice: list[str], pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        seen: set[str] = set()
-        twice += [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
+    if len(dict(pairs)) < len(pairs):
+        twice += [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
 
 
 class _Loader(yaml.CSafeLoader):  # type: ignore[misc]
