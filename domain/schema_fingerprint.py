@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -74,7 +75,7 @@ class SchemaFingerprints:
         """The references that lead to one another, those without a way back alone, each after what it leads to (Tarjan)."""
         order: dict[str, int] = {}
         lowest: dict[str, int] = {}
-        waiting: list[str] = []
+        waiting: dict[str, None] = {}
         ways: list[tuple[str, Iterator[str]]] = [("", iter(_references(schema)))]
         while ways:
             name, rest = ways[-1]
@@ -85,15 +86,16 @@ class SchemaFingerprints:
                     before = ways[-1][0]
                     lowest[before] = min(lowest.get(before, 0), lowest[name])
                     if lowest[name] == order[name]:
-                        place = waiting.index(name)
-                        yield waiting[place:]
-                        del waiting[place:]
+                        circle = [waiting.popitem()[0]]
+                        while circle[-1] != name:
+                            circle.append(waiting.popitem()[0])
+                        yield circle
             elif following in order:
                 if following in waiting:
                     lowest[name] = min(lowest.get(name, 0), order[following])
             else:
                 order[following] = lowest[following] = len(order) + 1
-                waiting.append(following)
+                waiting[following] = None
                 ways.append((following, iter(_references(self._place(following)))))
 
     def _of_circle(self, circle: list[str]) -> dict[str, str]:
@@ -101,8 +103,9 @@ class SchemaFingerprints:
             return {circle[0]: _digest(self._place(circle[0]), self._found)}
         known = dict.fromkeys(circle, "itself")
         for _ in range(ROUNDS):
-            known = {name: _digest(self._place(name), {**self._found, **known}) for name in circle}
-        whole = sorted(known.values())
+            before = ChainMap(known, self._found)
+            known = {name: _digest(self._place(name), before) for name in circle}
+        whole = _hash(sorted(known.values()))
         return {name: _hash([known[name], whole]) for name in circle}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from domain.api_document import ApiDocument, Drift, EndpointChange, drift
 from domain.openapi import read_openapi
+from domain.schema_fingerprint import SchemaFingerprints
 
 LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "enum": [1, 2, {"description": "a"}]}}
 PET = {"type": "object", "required": ["a", "b"], "properties": {"a": {"type": ["string", "null"]}, "b": {"type": "number"}}}
@@ -98,3 +99,11 @@ def test_a_change_anywhere_in_a_circle_is_one(name: str) -> None:
     changed = {**circle, name: {**circle[name], "required": ["x"]}}
     assert drift(read(operation, **circle).endpoints, read(operation, **changed).endpoints).changed == ("POST /a",)
     assert drift(read(operation, **circle).endpoints, read(operation, **copy.deepcopy(circle)).endpoints).is_none
+
+
+@pytest.mark.timeout(20)
+def test_no_circle_takes_time_out_of_proportion() -> None:
+    many = 12_000
+    links = {f"S{at}": {"properties": {"next": {"$ref": f"#/components/schemas/S{(at + 1) % many}"}}} for at in range(many)}
+    fingerprints = SchemaFingerprints({"components": {"schemas": links}})
+    assert fingerprints.of(None, links["S0"]) == fingerprints.of(None, links["S4000"])
