@@ -1,6 +1,7 @@
 """From bytes as a server sent them to a JSON document: compression, character encodings, JSON and YAML."""
 
 import json
+import math
 import re
 import zlib
 from collections import Counter
@@ -174,6 +175,8 @@ class _Plain:
                 raise Unreadable(f"has more than {MAX_BYTES} characters when its aliases are written out")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return float(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)  # as `1e400` is read, which is no number of JSON
         return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 

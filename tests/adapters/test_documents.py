@@ -18,6 +18,7 @@ from adapters.documents.strategies import MAX_PLACES, SwaggerUi, SwaggerUiSetUp,
 from domain.api_document import FoundDocument
 from domain.errors import ValidationFailed
 from domain.openapi import read_openapi
+from domain.schema_value import SchemaValues
 from outbound.guarded_http import Answer
 from tests.sites import Site, serving
 
@@ -312,6 +313,12 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 @pytest.mark.parametrize("text", ["yes", "on", "1:30", "010", "089", "2024-01-05", "0o7", ".inf", "1_000"])
 def test_what_yaml_1_2_takes_for_text_is_text(text: str) -> None:
     assert document_of(f"a: {text}") == {"a": text}
+
+
+@pytest.mark.parametrize("text", ["1e400", "-1e400", "!!float .nan", "!!float .inf"])
+def test_what_is_no_number_of_json_is_text(text: str) -> None:
+    document = document_of(f"a: {{type: number, minimum: 1, example: {text}}}")
+    assert SchemaValues(document).value(document["a"], "a") >= 1
 
 
 @pytest.mark.parametrize(
