@@ -270,7 +270,7 @@ def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus
         return RunStatus.INVALID, f"The load generator was saturated: {saturation}"
     if counts.requests == 0:
         return RunStatus.INVALID, "No request was completed."
-    interrupted = int(run.said("interrupted") or 0)
+    interrupted = int(run.said("interrupted") or 0) - sum(each.most_asleep for each in run.definition.scenarios)
     if interrupted > MISSED_SHARE * (counts.requests + interrupted):
         return (
             RunStatus.INVALID,
