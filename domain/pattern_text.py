@@ -69,6 +69,8 @@ def matching_text(pattern: str, random: Random, least: int = 0, most: int = MAX_
             writer.write(parsed, min(least, high), most)
         except _DeadEnd:
             continue
+        except RecursionError:
+            raise Unmatchable("is nested too deeply") from None
         text = _paired(writer.filled(least))
         if text is not None and least <= len(text) <= most:
             return text
@@ -84,7 +86,10 @@ def matches(pattern: str, text: str, effort: Effort) -> bool:
     if parsed is None:
         raise Unmatchable(problem)
     units = "".join(map(chr, memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")))
-    return any(_Reader(each, effort).ends(parsed, set(range(len(each) + 1))) for each in dict.fromkeys((text, units)))
+    try:
+        return any(_Reader(each, effort).ends(parsed, set(range(len(each) + 1))) for each in dict.fromkeys((text, units)))
+    except RecursionError:
+        raise Unmatchable("is nested too deeply") from None
 
 
 class _Reader:

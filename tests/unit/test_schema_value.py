@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from domain.effort import Effort, Exhausted
 from domain.pattern_text import Unmatchable, matches, matching_text
+from domain.schema_check import SchemaCheck
 from domain.schema_value import LARGEST, MAX_VALUES, NoValue, SchemaValues
 from domain.text_format import FORMATS
 
@@ -357,3 +358,28 @@ def test_any_schema_gives_a_value_or_says_why_not(schema: Any, fills_optional: b
     document = schema if isinstance(schema, dict) else {}
     with suppress(NoValue):
         SchemaValues(document, seed=1, fills_optional=fills_optional).value(schema, "x")
+
+
+@pytest.mark.timeout(20)
+def test_many_different_items_are_told_apart_in_time() -> None:
+    items = [{"same": list(range(50)), "number": number} for number in range(3_000)]
+    schema = {"type": "array", "uniqueItems": True}
+    assert make(schema | {"example": items}) == items
+    assert make(schema | {"example": [*items, items[0]]}) != [*items, items[0]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_unique"), [(1, 1.0, False), (1, True, True), ("1", 1, True), ({"a": [0]}, {"a": [0.0]}, False)]
+)
+def test_items_are_the_same_as_json_has_it(one: Any, other: Any, is_unique: bool) -> None:
+    for pair in ([one, other], [other, one]):
+        check = SchemaCheck({}, Effort(1000))
+        assert (check.problem(pair, {"uniqueItems": True}) is None) is is_unique
+
+
+def test_a_pattern_that_is_nested_too_deeply_is_refused() -> None:
+    pattern = "(?:a" * 400 + "b" + ")*" * 400
+    with pytest.raises(Unmatchable, match="too deeply"):
+        matches(pattern, "a" * 400 + "b", Effort(1_000_000))
+    with pytest.raises(NoValue, match="too deeply"):
+        make({"type": "string", "pattern": pattern.replace("*", "+")})
