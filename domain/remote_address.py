@@ -11,13 +11,18 @@ Network = IPv4Network | IPv6Network
 LINK_LOCAL_AND_METADATA = (
     "169.254.0.0/16",  # and in it 169.254.169.254, the metadata service of most clouds
     "fe80::/10",
-    "fd00:ec2::254/128",  # AWS
+    "fd00:ec2::/32",  # AWS: metadata, and the credentials of pods
+    "fd20:ce::254/128",  # Google
     "100.100.100.200/32",  # Alibaba
+    "fd00:100::100:200/128",
     "192.0.0.192/32",  # Oracle
+    "fd00:c1::a9fe:a9fe/128",
     "168.63.129.16/32",  # Azure
+    "fd00:42::42/128",  # Scaleway
+    "fd00:a9fe:a9fe::1/128",  # Linode
 )
 NO_HOST = ("0.0.0.0/32", "224.0.0.0/4", "240.0.0.0/4", "::/128", "ff00::/8")
-TEREDO = "2001::/32"  # has an IPv4 address inside that no network can tell, as it is inverted
+HIDING = ("2001::/32", "64:ff9b:1::/48")  # Teredo, NAT64 of a site's own: where in them IPv4 addresses are no network tells
 PRIVATE = (
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -31,7 +36,6 @@ PRIVATE = (
     "198.51.100.0/24",
     "203.0.113.0/24",
     "::1/128",
-    "64:ff9b:1::/48",
     "100::/64",
     "2001::/23",
     "2001:db8::/32",
@@ -40,7 +44,12 @@ PRIVATE = (
     "fc00::/7",
     "fec0::/10",
 )
-EMBEDDING = (("64:ff9b::", 96), ("2002::", 16), ("::", 96))  # NAT64, 6to4, IPv4-compatible: IPv6 networks with IPv4 ones inside
+EMBEDDING = (  # IPv6 networks with IPv4 ones inside
+    ("64:ff9b::", 96),  # NAT64
+    ("::ffff:0:0:0", 96),  # IPv4-translated
+    ("2002::", 16),  # 6to4
+    ("::", 96),  # IPv4-compatible
+)
 
 
 def address_problem(address: str, *, allows_private: bool) -> str | None:
@@ -78,6 +87,6 @@ def _forms(network: Network) -> Iterator[Network]:
 
 _NEVER = (
     (_with_embedding(LINK_LOCAL_AND_METADATA), "is a link-local or metadata address"),
-    (_with_embedding((*NO_HOST, TEREDO)), "is not the address of a host"),
+    (_with_embedding((*NO_HOST, *HIDING)), "is not the address of a host"),
 )
 _REFUSED = (*_NEVER, (_with_embedding(PRIVATE), "is a private address, which this server does not allow"))
