@@ -1,5 +1,6 @@
 """Runs of load tests: one start of a definition as it then was, from waiting for its turn to the verdict."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -49,6 +50,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     **dict.fromkeys(VERDICTS, frozenset()),
 }
 SPARE_SECONDS = 120.0  # beyond the script's own last second: k6's start, its summary
+MOST_TELLINGS = 3  # of a window, unless its samples come very late
 MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes, or of requests that were begun
 BUSY_SHARE = 0.9  # of the processors that k6 may use, over ten seconds
 GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: its figures would mix with those of the first
@@ -124,6 +126,12 @@ class LoadTestRun:
     def time_limit(self) -> float:
         """How long its generator may run, in seconds."""
         return self.definition.last_second + SPARE_SECONDS
+
+    @property
+    def expected_reports(self) -> int:
+        """How many reports its generator may well need: each window of each scenario and of the set-up, some of them revised."""
+        windows = math.ceil(self.time_limit / self.window_seconds) + 1
+        return MOST_TELLINGS * windows * (len(self.definition.scenarios) + 1)
 
     def nears_its_end(self, now: datetime, warning_seconds: float) -> bool:
         """Whether it is to be told that the deadline is near, which is done once."""

@@ -11,13 +11,15 @@ from domain.attempt import AttemptKey, Ending
 class Limits:
     """What an attempt may use: seconds of wall-clock time, bytes of resident memory, processor cores. None: no limit.
 
-    Its log tells of the end of the time `warning_seconds` before; not for None.
+    Its log tells of the end of the time `warning_seconds` before; not for None. It may write as many `reports`, also where the
+    runner allows fewer.
     """
 
     time_seconds: float | None = None
     warning_seconds: float | None = None
     memory_bytes: int | None = None
     cpu_cores: float | None = None
+    reports: int = 0
 
 
 UNLIMITED = Limits()

@@ -41,7 +41,9 @@ def launch_order(services: Services, run: LoadTestRun) -> LaunchOrder:
         key=run.key,
         subject=Subject.LOAD_TEST_RUN,
         command=services.load_generator,
-        limits=Limits(time_seconds=run.time_limit, warning_seconds=services.warning_seconds or None),
+        limits=Limits(
+            time_seconds=run.time_limit, warning_seconds=services.warning_seconds or None, reports=run.expected_reports
+        ),
         grace_seconds=STOP_GRACE_SECONDS,
         server_url=services.public_url,
         token=generator_token(services, run),

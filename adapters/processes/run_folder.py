@@ -90,6 +90,7 @@ class RunFolder:
                 "cpuCores": limits.cpu_cores,
             },
             **options,
+            "maxReports": max(limits.reports, options["maxReports"]),
         }
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_json(self.path / "order.json", document)

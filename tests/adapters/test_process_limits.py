@@ -65,6 +65,18 @@ async def test_as_many_reports_as_allowed(attempts: AttemptDriver) -> None:
     assert "reportLimit" not in ending.details
 
 
+async def test_an_attempt_that_is_to_report_more_may(attempts: AttemptDriver) -> None:
+    attempts.runner = attempts.new_runner(max_reports=50)
+    key = await attempts.launch(
+        "sh",
+        "-c",
+        """for i in $(seq 60); do echo '{"task": "a", "point": {}}' >> $PLOG_REPORTS; done""",
+        limits=Limits(reports=60),
+    )
+    ending = await attempts.settled(key)
+    assert (ending.cause, ending.exit_code, ending.reports) == (None, 0, 60)
+
+
 @pytest.mark.parametrize("use_control_groups", [True, False])
 async def test_memory_limit_counts_the_whole_tree(attempts: AttemptDriver, use_control_groups: bool) -> None:
     attempts.runner = attempts.new_runner(use_control_groups=use_control_groups)

@@ -252,3 +252,10 @@ def test_a_run_that_nears_its_deadline_is_warned_once() -> None:
     assert not warned.nears_its_end(near, 60) and warned.version == running.version + 1
     stopping = running.moved(S, "", near)
     assert stopping.deadline == running.deadline and not stopping.nears_its_end(near, 60)
+
+
+def test_the_longest_run_of_the_most_scenarios_may_tell_all_its_windows() -> None:
+    executor = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=1, duration=4 * 3600 - 30)
+    scenarios = tuple(replace(DEFINITION.scenarios[0], name=f"{number}", executor=executor) for number in range(50))
+    subject = replace(run(), definition=replace(DEFINITION, scenarios=scenarios), window_seconds=1)
+    assert subject.expected_reports >= 2 * 51 * 4 * 3600
