@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from domain.effort import Effort
 from domain.endpoint import Endpoint, FormField, Parameter, ParameterLocation, RequestBody
 from domain.errors import FieldProblem, ValidationFailed
 from domain.form import MULTIPART, URLENCODED, essence, is_json, is_xml, level_of_texts, write_form
@@ -37,18 +38,24 @@ class LoadPlan:
     problems: tuple[str, ...]
 
 
-def plan_load(definition: LoadTestDefinition, endpoints: Mapping[str, Endpoint], document: Mapping[str, Any]) -> LoadPlan:
+def plan_load(
+    definition: LoadTestDefinition,
+    endpoints: Mapping[str, Endpoint],
+    document: Mapping[str, Any],
+    effort: Effort | None = None,
+) -> LoadPlan:
     """The plan of a definition, the same for the same input.
 
     Args:
         definition: what is to be done.
         endpoints: those that it uses, by key, as they are now.
         document: the text of the target's document, read, in which the references of schemas lead on.
+        effort: the steps that may be taken to make values, where several plans share them.
 
     Raises:
         ValidationFailed: names each request that can't be made, and why.
     """
-    values = SchemaValues(document, seed=definition.seed, fills_optional=definition.fills_optional)
+    values = SchemaValues(document, seed=definition.seed, fills_optional=definition.fills_optional, effort=effort)
     found: list[FieldProblem] = []
     scenarios = tuple(
         _scenario(definition, scenario, endpoints, values, f"scenarios.{place}", found)

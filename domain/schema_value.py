@@ -44,14 +44,14 @@ class SchemaValues:
     document was passed over. `document` is the document.
     """
 
-    def __init__(self, document: Json, *, seed: int = 0, fills_optional: bool = True) -> None:
+    def __init__(self, document: Json, *, seed: int = 0, fills_optional: bool = True, effort: Effort | None = None) -> None:
         self.problems: list[str] = []
         self.document = document
         self._seed = seed
         self._fills_optional = fills_optional
         self._left = MAX_VALUES
         self._characters = MAX_CHARACTERS
-        self._effort = Effort(MAX_STEPS)
+        self._effort = Effort(MAX_STEPS) if effort is None else effort
         self._check = SchemaCheck(document, self._effort)
         self._try = 0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.actor import Actor
 from domain.api_document import FoundDocument
+from domain.effort import Effort
 from domain.endpoint import Endpoint
 from domain.errors import FieldProblem, ValidationFailed
 from domain.load_plan import plan_load
@@ -17,6 +18,7 @@ from domain.openapi import read_openapi
 from domain.project import Project
 from domain.query import LoadTestQuery, NamedOrder, ProjectQuery, TargetQuery
 from domain.quick_start import TITLE, choose_endpoints, quick_start_document, target_name
+from domain.schema_value import MAX_STEPS
 from domain.target import Target, TargetDefinition, target_definition
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
@@ -112,6 +114,7 @@ async def _document(services: Services, wanted: TargetDefinition, found: FoundDo
     target = Target(id=0, project_id=0, definition=wanted, version=1, created_at=now, updated_at=now)
     api = await asyncio.to_thread(read_openapi, found.raw, found.url)
     target = replace(target, analysis=analysis_of(target, "", found, "", api, len(api.endpoints), NO_DRIFT))
+    effort = Effort(MAX_STEPS)  # for all endpoints together: each by itself might take seconds
     safe = (each for each in api.endpoints if each.is_safe and not each.is_deprecated)
 
     def checked(*endpoints: Endpoint) -> LoadTestDefinition:
@@ -121,7 +124,7 @@ async def _document(services: Services, wanted: TargetDefinition, found: FoundDo
     def can_be_called(endpoint: Endpoint) -> bool:
         definition = checked(endpoint)
         try:
-            plan_load(definition, {endpoint.key: endpoint}, found.raw)
+            plan_load(definition, {endpoint.key: endpoint}, found.raw, effort)
         except ValidationFailed:
             return False
         return True

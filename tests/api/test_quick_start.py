@@ -5,6 +5,8 @@ import copy
 import json
 from typing import Any
 
+import pytest
+
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 from tests.api.test_load_test import API
 from tests.sites import serving
@@ -107,3 +109,19 @@ async def test_long_addresses_are_told_apart(plog: Plog) -> None:
         runs = [(await plog.answer(QUICK_START, url=url))["run"] for url in (*urls, *urls)]
     assert [each["loadTest"]["target"]["url"] for each in runs] == [*urls, *urls]
     assert [each["loadTestVersion"] for each in runs] == [1] * 4 and len({each["title"] for each in runs}) == 2
+
+
+@pytest.mark.timeout(40)
+async def test_many_endpoints_whose_values_take_long_share_the_time(plog: Plog) -> None:
+    slow = {"type": "string", "pattern": "^(a|aa|aaa|a*)*$", "example": "a" * 900_000}
+    wanted = {
+        "name": "q",
+        "in": "query",
+        "required": True,
+        "schema": {"type": "array", "items": {"$ref": "#/components/schemas/S"}},
+    }
+    paths = {f"/slow/{number}": {"get": {"parameters": [wanted]}} for number in range(40)}
+    api = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": paths, "components": {"schemas": {"S": slow}}}
+    with serving({"/openapi.json": json.dumps(api)}) as site:
+        refused = await plog.answer(QUICK_START, url=site.address + "/openapi.json")
+    assert "no endpoint" in refused["message"]
