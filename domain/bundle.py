@@ -85,6 +85,11 @@ class Bundle:
         self._spend(len(reason))
         self._unfollowed[address] = reason
 
+    def leave_all(self, reason: str) -> None:
+        """Go without all that is wanted; hundreds of thousands take seconds."""
+        while (address := self.wanted) is not None:
+            self.leave(address, reason)
+
     def close(self) -> tuple[str, ...]:
         """Make the document whole; sentences about references that lead nowhere."""
         problems: dict[str, None] = {}

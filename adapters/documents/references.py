@@ -34,8 +34,8 @@ async def bundled(found: FoundDocument, asked: str, *, allows_private: bool, dea
     while (address := bundle.wanted) is not None:
         seconds = deadline - time.monotonic()
         if fetched == MAX_DOCUMENTS or left <= 0 or seconds <= 0:
-            bundle.leave(address, _exhausted(fetched, left))
-            continue
+            await asyncio.to_thread(bundle.leave_all, _exhausted(fetched, left))
+            break
         fetched += 1
         try:
             answer = await fetch(

@@ -13,6 +13,7 @@ from adapters.documents import references
 from adapters.documents.finder import DocumentFinder
 from adapters.documents.reading import MAX_BYTES
 from domain.api_document import FoundDocument
+from domain.bundle import MAX_PROBLEMS
 from domain.errors import ValidationFailed
 from domain.json_pointer import resolve
 from domain.openapi import read_openapi
@@ -201,6 +202,15 @@ def test_the_number_of_documents_is_limited(monkeypatch: pytest.MonkeyPatch) -> 
         assert site.asked == ["/o.json", "/x", "/xx", "/xxx"]
     (problem,) = found.problems
     assert "'/xxxx'" in problem and "more than 3 other documents" in problem
+
+
+@pytest.mark.timeout(60)
+def test_a_flood_of_references_ends_with_the_first_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "MAX_DOCUMENTS", 1)
+    with serving({"/0": "{}"}) as site:
+        site.pages["/o.json"] = json.dumps({**document(), "x-all": [{"$ref": f"/{n}"} for n in range(100_000)][::-1]})
+        found = find(site.address + "/o.json", seconds=50)
+        assert site.asked == ["/o.json", "/0"] and len(found.problems) == MAX_PROBLEMS
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
