@@ -230,9 +230,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             database=database,
             bus=bus,
             artifacts=artifacts,
-            documents=DocumentFinder(
-                allows_private=settings.targets.allow_private_addresses, max_seconds=settings.targets.analysis_seconds
-            ),
+            documents=_documents(settings),
             address_guard=ResolvingGuard(allows_private=settings.targets.allow_private_addresses),
             samples=await _open_samples(settings, stack),
             attempt_tokens=tokens,
@@ -267,6 +265,14 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             signed_urls=signed_urls,
             issuer=issuer,
         )
+
+
+def _documents(settings: Settings) -> DocumentFinder:
+    return DocumentFinder(
+        allows_private=settings.targets.allow_private_addresses,
+        max_seconds=settings.targets.analysis_seconds,
+        allows_references=settings.targets.allow_remote_references,
+    )
 
 
 def _load_limits(settings: Settings) -> LoadLimits:

@@ -235,6 +235,7 @@ class TargetsSettings(Group):
         True,
         description="Whether targets may have private and loopback addresses; link-local and metadata addresses never are.",
     )
+    allow_remote_references: bool = Field(False, description="Whether an analysis follows references to other documents.")
     analysis_seconds: float = Field(60, gt=0, le=600, description="How long `targetAnalyze` may look for a document.")
 
 

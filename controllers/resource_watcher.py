@@ -23,13 +23,17 @@ LEAST_SECONDS = 0.5  # between two readings: processor time is counted in hundre
 
 
 class ResourceWatcher:
-    """The loop for the runs of one runner of load generators."""
+    """The loop for the runs of one runner of load generators.
+
+    A run is over once its load has ended: who judges it waits for the last reading, and none is stored after the verdict.
+    """
 
     def __init__(self, services: Services, reader: PodReader, runner: Runner) -> None:
         self._services = services
         self._reader = reader
         self._runner = runner
         self._watched: dict[int, _Watched] = {}
+        self._over: set[int] = set()
 
     async def run(self) -> None:
         """Look at the beginning of every second until cancelled."""
@@ -45,6 +49,7 @@ class ResourceWatcher:
         with _told():
             async with self._services.database.snapshot() as work:
                 runs = await work.load_test_runs.claimed_by(self._runner.id)
+            self._over &= {run.id for run in runs}
             running = [run for run in runs if run.status in (RunStatus.RUNNING, RunStatus.STOPPING)]
             seen = await self._runner.observe([run.key for run in running])
             under_load = {run.id: run for run in running if seen[run.key].presence is Presence.ALIVE}
@@ -52,15 +57,20 @@ class ResourceWatcher:
             await asyncio.gather(*(self._look(run, now) for run in under_load.values()), *(self.finish(id) for id in over))
 
     async def finish(self, run_id: int) -> None:
-        """Read the pods of a run a last time, if that was not done; its load has ended."""
-        watched = self._watched.pop(run_id, None)
+        """Read the pods of a run a last time, if that was not done; its load has ended. After that nothing is stored of it."""
+        self._over.add(run_id)
+        watched = self._watched.get(run_id)
         if watched is not None:
-            with _told():
-                async with watched.turn:
-                    if time.monotonic() - watched.read_at >= LEAST_SECONDS:
-                        await self._store(watched.run, await watched.usages(watched.window))
+            async with watched.turn:
+                if run_id in self._watched:
+                    with _told():
+                        if time.monotonic() - watched.read_at >= LEAST_SECONDS:
+                            await self._store(watched.run, await watched.usages(watched.window))
+                    del self._watched[run_id]
 
     async def _look(self, run: LoadTestRun, now: int) -> None:
+        if run.id in self._over:
+            return
         window = now // run.window_seconds
         watched = self._watched.get(run.id)
         if watched is None:
@@ -68,9 +78,10 @@ class ResourceWatcher:
             async with watched.turn:
                 await watched.read()
         elif window > watched.window:
-            watched.window = window
             async with watched.turn:
-                await self._store(run, await watched.usages(window - 1))
+                if run.id not in self._over:
+                    watched.window = window
+                    await self._store(run, await watched.usages(window - 1))
 
     async def _store(self, run: LoadTestRun, usages: Sequence[ResourceUsage]) -> None:
         if not usages:

@@ -107,7 +107,8 @@ class NamedAddress:
 class FoundDocument:
     """An OpenAPI document as it was found.
 
-    `content` is its text in UTF-8, `raw` what that says. `strategy` tells how it was found, `tried` all addresses up to its own,
+    `content` is its text in UTF-8, `raw` what that says; where other documents were fetched for its references both have them in
+    themselves. `strategy` tells how it was found, `tried` all addresses up to its own,
     which is `url`. `choices` are the documents that the page offers, where it offers several. `problems` say in a sentence each
     what of the text `raw` does not have.
     """

@@ -4,9 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+BUNDLE = "x-plog-bundle"  # where a document has those that its references lead to, see `domain.bundle`
+DOCUMENTS = "documents"  # in it: by address
+UNFOLLOWED = "unfollowed"  # in it: why a reference is not followed, by reference or by the address of the document it leads to
+REFUSED = "an analysis follows such references only where the setting PLOG_TARGETS__ALLOW_REMOTE_REFERENCES is true"
+
 
 class Unresolvable(Exception):
-    """A reference leads nowhere, out of the document or back to itself; the message says which."""
+    """A reference leads nowhere, out of the document or back to itself; the message says which.
+
+    `fact` is the message without a reason that may be another one next time.
+    """
+
+    def __init__(self, fact: str, reason: str = "") -> None:
+        super().__init__(f"{fact}: {reason}" if reason else fact)
+        self.fact = fact
 
 
 def resolve(document: Any, value: Any) -> Any:
@@ -25,7 +37,8 @@ def value_at(document: Any, pointer: str) -> Any:
     if pointer.startswith("#") and not pointer.startswith("#/") and pointer != "#":
         raise Unresolvable(f"the reference {pointer!r} is no path in the document")
     if not pointer.startswith("#"):
-        raise Unresolvable(f"the reference {pointer!r} leads out of the document and is not followed")
+        fact = f"the reference {pointer!r} leads out of the document and is not followed"
+        raise Unresolvable(fact, _reason(document, pointer))
     for key in keys_of(unquote(pointer[1:])):
         if isinstance(document, Mapping) and key in document:
             document = document[key]
@@ -34,6 +47,17 @@ def value_at(document: Any, pointer: str) -> Any:
         else:
             raise Unresolvable(f"the reference {pointer!r} leads nowhere")
     return document
+
+
+def _reason(document: Any, reference: str) -> str:
+    """Why a reference out of the document is not followed."""
+    bundle = document.get(BUNDLE) if isinstance(document, Mapping) else None
+    unfollowed = bundle.get(UNFOLLOWED) if isinstance(bundle, Mapping) else None
+    if isinstance(unfollowed, Mapping):
+        for each in (reference, reference.partition("#")[0]):
+            if isinstance(reason := unfollowed.get(each), str):
+                return reason
+    return REFUSED
 
 
 def keys_of(pointer: str) -> list[str]:

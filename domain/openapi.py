@@ -1,7 +1,8 @@
 """Reading OpenAPI documents: Swagger 2.0, OpenAPI 3.0 and 3.1 become the same `ApiDocument`.
 
 Sources: the OpenAPI specifications 2.0, 3.0.4 and 3.1.1. A document from the wild is rarely without fault: what can't be read is
-left out and named in `problems`, everything else stands. Only references inside the document are followed.
+left out and named in `problems`, everything else stands. Only references inside the document are followed; `domain.bundle` takes
+others into it before.
 """
 
 import json

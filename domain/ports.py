@@ -207,7 +207,7 @@ class ApiDocuments(Protocol):
     """Finds the OpenAPI documents of APIs."""
 
     async def find(self, url: str) -> FoundDocument:
-        """The document that `url` is or leads to; some seconds may pass.
+        """The document that `url` is or leads to, with all that is followed of its references to others; some seconds may pass.
 
         `ValidationFailed` of the field `url` where there is none or it must not be reached; it lists what was tried and what
         answered.

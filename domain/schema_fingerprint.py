@@ -68,7 +68,7 @@ class SchemaFingerprints:
             try:
                 self._places[reference] = value_at(self._document, reference)
             except Unresolvable as problem:
-                self._places[reference] = str(problem)
+                self._places[reference] = problem.fact
         return self._places[reference]
 
     def _circles(self, schema: Schema) -> Iterator[list[str]]:

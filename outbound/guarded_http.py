@@ -22,6 +22,10 @@ class HostNotFound(FetchFailed):
     """The name of the address leads nowhere now."""
 
 
+class TooLarge(FetchFailed):
+    """The answer has more bytes than the limits allow."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one fetch may reach and take: redirects, addresses of names and time included."""
@@ -152,10 +156,10 @@ async def _answer(response: httpx.Response, url: str, max_bytes: int) -> Answer:
 
 
 async def limited(chunks: AsyncIterable[bytes], url: str, max_bytes: int) -> bytes:
-    """All chunks as one; `FetchFailed` as soon as they are too many."""
+    """All chunks as one; `TooLarge` as soon as they are too many."""
     content = bytearray()
     async for chunk in chunks:
         content += chunk
         if len(content) > max_bytes:
-            raise FetchFailed(f"{url} is larger than {max_bytes} bytes")
+            raise TooLarge(f"{url} is larger than {max_bytes} bytes")
     return bytes(content)

@@ -69,10 +69,8 @@ def run(step: StepInput, reports: Reports) -> None:
             cpu.look()
             for line in lines:
                 samples.take(line)
-            for window in windows.due(time.time() + ahead):
-                reports.window(window.as_json())
-    for window in windows.due(None):
-        reports.window(window.as_json())
+            reports.windows(each.as_json() for each in windows.due(time.time() + ahead))
+    reports.windows(each.as_json() for each in windows.due(None))
     said = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread}
     said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": k6.interrupted}
     reports.summary(said | k6.summary())

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from steps.narration import Narration
 
 MAX_LINE_BYTES = 64 * 1024
 MAX_MESSAGE = 2000
+_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class StepFailed(Exception):
@@ -82,10 +83,10 @@ class StepInput:
 class Reports:
     """Appends reports to the file that the shim reads.
 
-    Each report is one line, written by one `write` and synced, so that a line is there whole or not at all and survives a crash
-    of the machine; standard output then says the same in plain words. Values that JSON or a database can't hold are made to fit:
-    NaN and infinities become null, numpy scalars plain numbers, NUL and lone surrogates a question mark. A line over 64 KiB is a
-    ValueError.
+    Each report is one line. One `write` writes it, or all that are due together, and is synced, so that a line is there whole or
+    not at all and survives a crash of the machine; standard output then says the same in plain words. Values that JSON or a
+    database can't hold are made to fit: NaN and infinities become null, numpy scalars plain numbers, NUL and lone surrogates a
+    question mark. A line over 64 KiB is a ValueError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -129,9 +130,9 @@ class Reports:
         """How the log is to call the scenarios of a load test, by what the script calls them."""
         self._narration.scenarios = names
 
-    def window(self, document: Mapping[str, Any]) -> None:
-        """The figures of one scenario in one window of a load test (`domain.metric_window`)."""
-        self._write({"window": document})
+    def windows(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """The figures of one scenario in one window of a load test each (`domain.metric_window`)."""
+        self._write(*({"window": document} for document in documents))
 
     def summary(self, document: Mapping[str, Any]) -> None:
         """What k6 said at the end of a load test."""
@@ -162,15 +163,22 @@ class Reports:
             line["progress"] = min(1.0, max(0.0, float(progress)))
         self._write(line)
 
-    def _write(self, report: Mapping[str, Any]) -> None:
-        document = plain(report) | {"time": datetime.now(UTC).isoformat()}
-        line = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-        if len(line) > MAX_LINE_BYTES:
-            raise ValueError(f"a report of {len(line)} bytes; {MAX_LINE_BYTES} are allowed")
-        if os.write(self._descriptor, line) != len(line):
+    def _write(self, *reports: Mapping[str, Any]) -> None:
+        if not reports:
+            return
+        time = datetime.now(UTC).isoformat()
+        documents = [plain(report) | {"time": time} for report in reports]
+        lines = [
+            json.dumps(each, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n" for each in documents
+        ]
+        if (longest := max(map(len, lines))) > MAX_LINE_BYTES:
+            raise ValueError(f"a report of {longest} bytes; {MAX_LINE_BYTES} are allowed")
+        written = b"".join(lines)
+        if os.write(self._descriptor, written) != len(written):
             raise OSError("a report was written in part only: is the disk full?")
         os.fsync(self._descriptor)
-        self._narration.tell(document)
+        for document in documents:
+            self._narration.tell(document)
 
 
 def plain(value: Any) -> Any:

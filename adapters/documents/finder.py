@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.documents.reading import MAX_BYTES, Unreadable, document_of, text_of
+from adapters.documents.references import bundled
 from adapters.documents.strategies import (
     Place,
     Strategy,
@@ -45,10 +46,11 @@ class _Lead:
 
 
 class DocumentFinder:
-    """Looks for documents over http(s), guarded."""
+    """Looks for documents over http(s), guarded; with `allows_references` for those that their references lead to as well."""
 
-    def __init__(self, *, allows_private: bool, max_seconds: float) -> None:
+    def __init__(self, *, allows_private: bool, max_seconds: float, allows_references: bool = False) -> None:
         self._allows_private = allows_private
+        self._allows_references = allows_references
         self._max_seconds = max_seconds
 
     async def find(self, url: str) -> FoundDocument:
@@ -69,7 +71,10 @@ class DocumentFinder:
             read, outcome = await asyncio.to_thread(_read, answer)
             tried[lead.place.url] = outcome
             if read is not None:
-                return await asyncio.to_thread(_found, read, answer, lead, tried)
+                found = await asyncio.to_thread(_found, read, answer, lead, tried)
+                if self._allows_references:
+                    found = await bundled(found, lead.place.url, allows_private=self._allows_private, deadline=deadline)
+                return found
             if lead.strategy == "direct" and is_meant_as_document(answer):
                 break
             await asyncio.to_thread(_follow, leads, lead, url, answer)

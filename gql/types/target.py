@@ -124,7 +124,12 @@ class TargetAnalysis:
     drift: Drift = strawberry.field(description="Against the analysis before; nothing for the first.")
     document_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="The document's text in UTF-8: the same one for all analyses of the target that found it.")
+    @strawberry.field(
+        description=(
+            "The document's text in UTF-8, with the other documents in it that were fetched for its references: the same one "
+            "for all analyses of the target that found it."
+        )
+    )
     async def document(self, info: Info) -> Artifact | None:
         artifact = await info.context.loaders.artifact_by_id.load(self.document_id)
         return None if artifact is None else Artifact.of(artifact)

@@ -111,11 +111,11 @@ async def test_the_document_of_an_analysis_is_an_artifact_of_its_target(plog: Pl
     text, later = json.dumps(API), json.dumps({**API, "tags": []})
     with serving({"/o.json": text, "/o.yaml": yaml.safe_dump(API)}) as site:
         target = await add(plog, site.address + "/o.json")
-        first, again = [await _document(plog, target) for _ in range(2)]
-        other = await _document(plog, await add(plog, site.address + "/o.json", project=await create(plog, "other")))
-        in_yaml = await _document(plog, await add(plog, site.address + "/o.yaml", project=await create(plog, "third")))
+        first, again = [await kept_document(plog, target) for _ in range(2)]
+        other = await kept_document(plog, await add(plog, site.address + "/o.json", project=await create(plog, "other")))
+        in_yaml = await kept_document(plog, await add(plog, site.address + "/o.yaml", project=await create(plog, "third")))
         site.pages["/o.json"] = later
-        changed = await _document(plog, target)
+        changed = await kept_document(plog, target)
     assert {**first, "downloadUrl": ""} == {**again, "downloadUrl": ""}
     assert (first["name"], first["mediaType"], first["ownerId"]) == ("target-1.json", "application/json", target["id"])
     assert first["sha256"] == other["sha256"] == hashlib.sha256(text.encode()).hexdigest() and first["id"] != other["id"]
@@ -130,7 +130,7 @@ async def test_the_document_of_an_analysis_is_an_artifact_of_its_target(plog: Pl
         assert {**node, "downloadUrl": ""} == {**document, "downloadUrl": ""}
 
 
-async def _document(plog: Plog, target: dict[str, Any]) -> dict[str, Any]:
+async def kept_document(plog: Plog, target: dict[str, Any]) -> dict[str, Any]:
     assert (await plog.answer(ANALYZE, id=target["id"]))["__typename"] == "TargetPayload"
     read = f"query ($id: ID!) {{ target(id: $id) {{ analysis {{ document {{ {DOCUMENT} }} }} }} }}"
     return dict((await plog.answer(read, id=target["id"]))["analysis"]["document"])

@@ -183,11 +183,11 @@ async def in_status(server: Server, run: LoadTestRun, status: RunStatus) -> None
 @pytest.mark.parametrize(
     ("silent", "left", "is_missed", "is_given_up"),
     [
-        (29, 100, False, False),
+        (20, 100, False, False),
         (31, 100, True, False),
         (3600, 1, True, False),
-        (3600, -29, True, False),
-        (29, -3600, False, False),
+        (3600, -20, True, False),
+        (20, -3600, False, False),
         (3600, -31, False, True),
     ],
 )

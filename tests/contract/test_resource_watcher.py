@@ -1,5 +1,6 @@
 """Reading what is under test while a load generator runs, once more when it has ended, and never after that."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -20,12 +21,17 @@ class Pods(PodReader, PodWatch):
 
     def __init__(self) -> None:
         self.reads = 0
+        self.is_slow = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     def watch(self, url: str) -> PodWatch:
         return self
 
     async def read(self) -> Sequence[PodReading]:
         self.reads += 1
+        self.is_slow.set()
+        await self.may_answer.wait()
         return [PodReading(pod="api", cpu_millicores=float(self.reads), memory_bytes=1, specs=PodSpecs())]
 
 
@@ -103,3 +109,24 @@ async def test_a_run_is_judged_where_its_last_reading_can_not_be_stored(house: H
     house.database.before_commit = 1
     await house.watcher.finish(house.run.id)
     assert await house.look() == {}
+
+
+async def test_who_judges_a_run_waits_for_a_last_reading_that_has_begun(house: House) -> None:
+    await house.look(101, 105)
+    house.runner.finish(house.run.key)
+    house.pods.may_answer.clear()
+    house.pods.is_slow.clear()
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(house.watcher.run_once(106))
+        await house.pods.is_slow.wait()
+        judging = group.create_task(house.watcher.finish(house.run.id))
+        done, _ = await asyncio.wait({judging}, timeout=0.2)
+        assert not done, "the verdict would come before the last reading"
+        house.pods.may_answer.set()
+        await asyncio.gather(reading, judging)
+    assert await house.look() == {100: 2.0, 105: 3.0} and house.pods.reads == 3
+
+
+async def test_nothing_is_read_of_a_run_that_was_judged_in_the_meantime(house: House) -> None:
+    await house.watcher.finish(house.run.id)
+    assert await house.look(105, 110) == {} and house.pods.reads == 0, "its runner still says that it is there"

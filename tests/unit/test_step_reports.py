@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.metric_window import MetricWindow
 from domain.validation import is_storable
 from steps.reports import MAX_LINE_BYTES, Reports, StepFailed, plain
 
@@ -89,6 +90,24 @@ def test_what_is_too_long_is_refused_and_nothing_written(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="bytes"):
         reports.note({"x": "y" * MAX_LINE_BYTES})
     assert (tmp_path / "r").read_bytes() == b""
+
+
+def test_windows_that_are_due_together_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, written = os.write, list[bytes]()
+
+    def remember(descriptor: int, data: bytes) -> int:
+        written.append(data)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", remember)
+    reports = Reports(tmp_path / "r")
+    reports.windows(MetricWindow(0, name, 1).as_json() for name in ("s1", "s2", ""))
+    reports.windows([])
+    assert [line["window"]["scenario"] for line in lines(tmp_path / "r")] == ["s1", "s2", ""]
+    assert len([each for each in written if b"window" in each]) == 1
+    with pytest.raises(ValueError, match="bytes"):
+        reports.windows(MetricWindow(5, name, 1).as_json() for name in ("s1", "s" * MAX_LINE_BYTES))
+    assert len(lines(tmp_path / "r")) == 3
 
 
 VALUES = st.recursive(

@@ -1,0 +1,104 @@
+"""Fetching the documents that a document's references lead to, with the same guard as itself."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import orjson
+
+from adapters.documents.reading import MAX_BYTES, Unreadable, read_document, text_of
+from domain.api_document import FoundDocument
+from domain.bundle import Bundle
+from domain.json_pointer import BUNDLE, DOCUMENTS
+from domain.uncollected import uncollected
+from outbound.guarded_http import Answer, FetchFailed, Limits, TooLarge, fetch
+
+MAX_DOCUMENTS = 200
+ACCEPT = "application/json, application/yaml, */*;q=0.8"
+
+
+async def bundled(found: FoundDocument, asked: str, *, allows_private: bool, deadline: float) -> FoundDocument:
+    """The document with all in it that its references to other documents lead to; as it is where it has none.
+
+    `asked` is the address that has led to it. `deadline` is of the monotonic clock. What can't be had is named in `problems`, and
+    its references say why they are not followed. `ValidationFailed` of `url` where it becomes too large.
+    """
+    document = cast(dict[str, Any], found.raw)
+    bundle = await asyncio.to_thread(_bundle, document, found, asked)
+    if not bundle.is_needed:
+        return found
+    problems = list(found.problems)
+    left, fetched = MAX_BYTES - len(found.content), 0
+    while (address := bundle.wanted) is not None:
+        seconds = deadline - time.monotonic()
+        if fetched == MAX_DOCUMENTS or left <= 0 or seconds <= 0:
+            await asyncio.to_thread(bundle.leave_all, _exhausted(fetched, left))
+            break
+        fetched += 1
+        try:
+            answer = await fetch(
+                address, Limits(allows_private=allows_private, max_bytes=left, max_seconds=seconds), accept=ACCEPT
+            )
+            size, twice = await asyncio.to_thread(_add, bundle, address, answer, left)
+            left -= size
+            problems += [f"{address:.300}: {each}" for each in twice]
+        except TooLarge:
+            left = 0
+            bundle.leave(address, _exhausted(fetched, left))
+        except Unreadable as error:
+            left -= len(answer.content)
+            bundle.leave(address, str(error))
+        except FetchFailed as error:
+            bundle.leave(address, str(error))
+    content, more = await asyncio.to_thread(_close, bundle, document)
+    return replace(found, content=content, media_type="application/json", problems=(*problems, *more))
+
+
+def _exhausted(fetched: int, left: int) -> str:
+    """Why no more is fetched."""
+    if fetched == MAX_DOCUMENTS:
+        return f"more than {MAX_DOCUMENTS} other documents are not fetched"
+    if left <= 0:
+        return f"the document and others that it leads to have more than {MAX_BYTES} bytes together"
+    return "the time for an analysis is over"
+
+
+@uncollected()
+def _bundle(document: dict[str, Any], found: FoundDocument, asked: str) -> Bundle:
+    return Bundle(document, (found.url, asked), MAX_BYTES)
+
+
+@uncollected()
+def _add(bundle: Bundle, address: str, answer: Answer, left: int) -> tuple[int, tuple[str, ...]]:
+    """Take an answer in; how many bytes it has, as it came or as JSON, and what is wrong with it.
+
+    `Unreadable` where it is no document, `TooLarge` where it has more than are left.
+    """
+    said = f"{address} answers {answer.status} {answer.reason}".rstrip()
+    if not 200 <= answer.status < 300:
+        raise Unreadable(said)
+    try:
+        document, problems = read_document(text_of(answer))
+        size = max(len(answer.content), _size(address, document))
+    except Unreadable as problem:
+        raise Unreadable(f"{said}, which {problem}") from None
+    if size > left:
+        raise TooLarge(said)
+    bundle.add(address, cast(dict[str, Any], document), answer.url)
+    return size, problems
+
+
+def _size(address: str, document: Mapping[str, Any]) -> int:
+    try:
+        return len(orjson.dumps({BUNDLE: {DOCUMENTS: {address: document}}}))
+    except TypeError as error:
+        raise Unreadable(f"is nested too deeply: {error}") from None
+
+
+@uncollected()
+def _close(bundle: Bundle, document: dict[str, Any]) -> tuple[bytes, tuple[str, ...]]:
+    """The whole document's text, and what of it leads nowhere."""
+    problems = bundle.close()
+    return orjson.dumps(document), problems
