@@ -166,10 +166,15 @@ class LoadTestRun:
         """The run, one version further, as it stays when all that it measured window by window is removed."""
         return replace(self, version=self.version + 1, windows_removed_at=at)
 
+    @property
+    def removal(self) -> WindowsRemoved | None:
+        """What tells that nothing is left to be shown, where that is so."""
+        return None if self.windows_removed_at is None else WindowsRemoved(self.id, self.windows_removed_at)
+
     def check_windows(self) -> None:
         """`WindowsRemoved` where nothing is left to be shown."""
-        if self.windows_removed_at is not None:
-            raise WindowsRemoved(self.id, self.windows_removed_at)
+        if self.removal is not None:
+            raise self.removal
 
     @property
     def names(self) -> dict[str, str]:

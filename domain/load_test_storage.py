@@ -21,7 +21,6 @@ from domain.query import (
     LoadTestRunQuery,
     Page,
     ProjectQuery,
-    ResourceUsageQuery,
     TargetQuery,
     WindowQuery,
 )
@@ -294,8 +293,11 @@ class LoadTestRunStore(Protocol):
         """Sums over all windows of a run."""
         ...
 
-    async def windows(self, query: WindowQuery) -> list[MetricWindow]:
-        """Windows of a run, by start and scenario; those that begin at one time are never parted."""
+    async def windows(self, queries: Sequence[WindowQuery]) -> list[list[MetricWindow]]:
+        """For each query the windows of its run, by start and scenario; those that begin at one time are never parted.
+
+        One statement for all queries that are as long.
+        """
         ...
 
 
@@ -306,8 +308,8 @@ class ResourceUsageStore(Protocol):
         """Store measurements; one of the same pod and window that is there already stays."""
         ...
 
-    async def find(self, query: ResourceUsageQuery) -> list[ResourceUsage]:
-        """Measurements of a run, by start and pod."""
+    async def find(self, queries: Sequence[WindowQuery]) -> list[list[ResourceUsage]]:
+        """For each query the measurements of its run, by start and pod; one statement for all queries that are as long."""
         ...
 
 

@@ -190,7 +190,8 @@ class LoadTestAnalysisQuery:
 class WindowQuery:
     """Which windows of a run: those that begin after a second since 1970, the first so many starts of them; all for None.
 
-    `changed_after` leaves only starts of which a report with a greater number has changed something.
+    `changed_after` leaves only starts of which a report with a greater number has changed something; of pods, the measurements
+    with a greater id.
     """
 
     run_id: int
@@ -205,19 +206,6 @@ class MetricsInclude(StrEnum):
     ALL = "ALL"
     K6_ONLY = "K6_ONLY"
     RESOURCES_ONLY = "RESOURCES_ONLY"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceUsageQuery:
-    """Which measurements of a run's pods: of windows that begin after a second since 1970, the first so many; all for None.
-
-    `changed_after` leaves only those with a greater id.
-    """
-
-    run_id: int
-    after: int | None = None
-    first: int | None = None
-    changed_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,10 @@ from domain.kit import Kit
 from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun, RunEvent
+from domain.metric_window import MetricWindow
 from domain.project import Project, ProjectDefinition
-from domain.query import EventQuery, HistoryQuery, Page
+from domain.query import EventQuery, HistoryQuery, Page, WindowQuery
+from domain.resource_usage import ResourceSeries
 from domain.secret import Secret
 from domain.stale_scenario import StaleScenario
 from domain.target import Target, TargetAnalysis, TargetDefinition
@@ -68,6 +70,23 @@ class Histories:
         )
 
 
+class OfRuns:
+    """What belongs to runs of load tests; `WindowsRemoved` where what they measured is gone."""
+
+    def __init__(self, services: Services) -> None:
+        self.windows: DataLoader[WindowQuery, list[MetricWindow]] = DataLoader(
+            load_fn=lambda queries: runs.windows_of_runs(services, queries)
+        )
+        self.resources: DataLoader[WindowQuery, list[ResourceSeries]] = DataLoader(
+            load_fn=lambda queries: runs.resources_of_runs(services, queries)
+        )
+        self.scripts: DataLoader[int, str | None] = DataLoader(load_fn=_found(lambda keys: runs.scripts_of_runs(services, keys)))
+        self.places: DataLoader[int, int | None] = DataLoader(load_fn=_found(lambda keys: runs.places_in_queue(services, keys)))
+        self.reports: DataLoader[int, list[RunArtifact]] = DataLoader(
+            load_fn=_grouped(lambda keys: artifacts.reports_of_runs(services, keys), lambda artifact: artifact.run_id)
+        )
+
+
 class Loaders:
     """Crossing from one aggregate to another without a statement for each: keys of one moment go in one read."""
 
@@ -105,16 +124,11 @@ class Loaders:
         self.last_run_by_load_test: DataLoader[int, LoadTestRun | None] = DataLoader(
             load_fn=_found(lambda keys: runs.last_runs(services, keys))
         )
-        self.script_by_run: DataLoader[int, str | None] = DataLoader(
-            load_fn=_found(lambda keys: runs.scripts_of_runs(services, keys))
-        )
-        self.place_by_run: DataLoader[int, int | None] = DataLoader(
-            load_fn=_found(lambda keys: runs.places_in_queue(services, keys))
-        )
         self.analysis_by_id: DataLoader[int, LoadTestAnalysis | None] = DataLoader(
             load_fn=_found(lambda keys: analyses.find_analyses(services, actor, keys))
         )
         self.histories = Histories(services)
+        self.of_runs = OfRuns(services)
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
             load_fn=lambda queries: kits.events_of_kits(services, queries)
         )
@@ -124,9 +138,6 @@ class Loaders:
         )
         self.artifacts_by_job: DataLoader[UUID, list[AttemptArtifact]] = DataLoader(
             load_fn=_grouped(lambda keys: jobs.artifacts_of_jobs(services, keys), lambda artifact: artifact.attempt.job_id)
-        )
-        self.reports_by_run: DataLoader[int, list[RunArtifact]] = DataLoader(
-            load_fn=_grouped(lambda keys: artifacts.reports_of_runs(services, keys), lambda artifact: artifact.run_id)
         )
         self.deck_requests_by_job: DataLoader[UUID, list[DeckRequest]] = DataLoader(
             load_fn=_grouped(lambda keys: jobs.deck_requests_of_jobs(services, keys), lambda request: request.job_id)

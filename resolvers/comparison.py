@@ -40,7 +40,8 @@ async def measured_run(work: UnitOfWork, run_id: int) -> MeasuredRun:
         reason = f"Run {run.id} is {run.status}: only a run that has ended can be compared, analysed or reported."
         raise IllegalTransition(f"Run {run.id}", run.status, "ended", reason)
     run.check_windows()
-    return MeasuredRun(run, await work.load_test_runs.windows(WindowQuery(run_id=run_id)))
+    (windows,) = await work.load_test_runs.windows([WindowQuery(run_id=run_id)])
+    return MeasuredRun(run, windows)
 
 
 async def trends(

@@ -17,7 +17,7 @@ from domain.load_test import LoadTest
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.metric_series import MetricSeries, series_of
 from domain.metric_window import MetricWindow
-from domain.query import LoadTestQuery, MetricsInclude, ResourceUsageQuery, WindowQuery
+from domain.query import LoadTestQuery, MetricsInclude, WindowQuery
 from domain.resource_usage import ResourceSeries, ResourceUsage, resource_series
 from domain.storage import UnitOfWork
 from domain.visibility import Visibility
@@ -116,9 +116,9 @@ async def _read(
     async with services.database.snapshot() as work:
         run = await read_run(work, run_id)
         if include is not MetricsInclude.RESOURCES_ONLY:
-            windows = await work.load_test_runs.windows(WindowQuery(run_id=run_id, changed_after=sequence))
+            (windows,) = await work.load_test_runs.windows([WindowQuery(run_id=run_id, changed_after=sequence)])
         if include is not MetricsInclude.K6_ONLY:
-            usages = await work.resource_usages.find(ResourceUsageQuery(run_id=run_id, changed_after=usage))
+            (usages,) = await work.resource_usages.find([WindowQuery(run_id=run_id, changed_after=usage)])
         return run, _News(windows, usages)
 
 

@@ -10,7 +10,7 @@ from domain.actor import Actor
 from domain.errors import ValidationFailed
 from domain.finding import Finding
 from domain.load_test_analysis import AnalysisKind, LoadTestAnalysis, analyse
-from domain.query import LoadTestAnalysisQuery, Page, ResourceUsageQuery
+from domain.query import LoadTestAnalysisQuery, Page, WindowQuery
 from domain.resource_peak import resource_columns
 from domain.wording import UNASKED, ChatFailed, Wording, WordingStatus, messages, worded
 from resolvers.authorisation import require_person
@@ -72,7 +72,7 @@ async def _analysis(
     async with services.database.snapshot() as work:
         measured = await measured_run(work, run_id)
         baseline = None if baseline_run_id is None else await measured_run(work, baseline_run_id)
-        usages = await work.resource_usages.find(ResourceUsageQuery(run_id=run_id))
+        (usages,) = await work.resource_usages.find([WindowQuery(run_id=run_id)])
     resources = list(resource_columns(usages, measured.run.window_seconds))
     conclusion = await asyncio.to_thread(analyse, kind, measured, baseline, resources)
     if conclusion.score is None:

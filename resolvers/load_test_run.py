@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from domain.actor import Actor
-from domain.errors import IllegalTransition, NotFound, ValidationFailed
+from domain.errors import IllegalTransition, NotFound, ValidationFailed, WindowsRemoved
 from domain.live import Notice, Topic
 from domain.load_test import LoadTest, check_startable
 from domain.load_test_run import LoadTestRun, RunEvent, RunStatus
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import MetricWindow
-from domain.query import HistoryQuery, LoadTestRunQuery, Page, ResourceUsageQuery, WindowQuery
-from domain.resource_usage import CARRY_SECONDS, ResourceSeries, resource_series
+from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
+from domain.resource_usage import CARRY_SECONDS, ResourceSeries, ResourceUsage, resource_series
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis
 from resolvers.authorisation import require_person
@@ -206,34 +206,39 @@ async def places_in_queue(services: Services, ids: Sequence[int]) -> dict[int, i
     return {each: waiting.index(each) + 1 for each in ids if each in waiting}
 
 
-async def figures_of_run(services: Services, run: LoadTestRun) -> Sequence[RunFigures]:
-    """The figures of a run that the caller was shown: those of its verdict, or what they are by now."""
-    if run.has_ended:
-        return run.figures
-    windows = await windows_of_run(services, WindowQuery(run_id=run.id))
+async def figures_of_run(run: LoadTestRun, windows: Sequence[MetricWindow]) -> Sequence[RunFigures]:
+    """What the figures of a run are by all of its windows so far."""
     return await asyncio.to_thread(figures_of, windows, run.window_seconds, run.names, run.k6_seconds)
 
 
-async def windows_of_run(services: Services, query: WindowQuery) -> list[MetricWindow]:
-    """Windows of a run that the caller was shown; `WindowsRemoved` where they are gone."""
+async def windows_of_runs(services: Services, queries: Sequence[WindowQuery]) -> list[list[MetricWindow] | WindowsRemoved]:
+    """Windows of runs that the caller was shown; `WindowsRemoved` in place of those that are gone."""
     async with services.database.snapshot() as work:
-        (await read_run(work, query.run_id)).check_windows()
-        return await work.load_test_runs.windows(query)
+        runs = await work.load_test_runs.get_many([query.run_id for query in queries])
+        found = await work.load_test_runs.windows(queries)
+    return [runs[query.run_id].removal or windows for query, windows in zip(queries, found, strict=True)]
 
 
-async def resources_of_run(services: Services, run: LoadTestRun, after: int | None, first: int) -> list[ResourceSeries]:
-    """What pods under test used in the next so many windows after `after`, of a run that the caller was shown.
-
-    `WindowsRemoved` where that is gone.
-    """
-    carried = max(CARRY_SECONDS // run.window_seconds, 1)
+async def resources_of_runs(services: Services, queries: Sequence[WindowQuery]) -> list[list[ResourceSeries] | WindowsRemoved]:
+    """What pods under test of runs that the caller was shown used; `WindowsRemoved` in place of what is gone."""
     async with services.database.snapshot() as work:
-        (await read_run(work, run.id)).check_windows()
-        found = await work.resource_usages.find(ResourceUsageQuery(run_id=run.id, after=after, first=first))
-        if not found:
-            return []
-        starts = range(found[0].start, found[-1].start + 1, run.window_seconds)
-        lookback = starts.start - (carried + 1) * run.window_seconds
-        earlier = await work.resource_usages.find(ResourceUsageQuery(run_id=run.id, after=lookback, first=carried))
-    before = {usage.pod: usage for usage in earlier if usage.start < starts.start}
-    return resource_series(found, run.window_seconds, starts, before)
+        runs = await work.load_test_runs.get_many([query.run_id for query in queries])
+        found = await work.resource_usages.find(queries)
+        seconds = [runs[query.run_id].window_seconds for query in queries]
+        earlier = await work.resource_usages.find([_before(*each) for each in zip(queries, found, seconds, strict=True)])
+    return [
+        runs[query.run_id].removal or (_series(*usages) if usages[0] else [])
+        for query, usages in zip(queries, zip(found, earlier, seconds, strict=True), strict=True)
+    ]
+
+
+def _before(query: WindowQuery, found: Sequence[ResourceUsage], seconds: int) -> WindowQuery:
+    """The windows before those found from which a figure may be carried forward, and themselves."""
+    carried = max(CARRY_SECONDS // seconds, 1)
+    after = found[0].start - (carried + 1) * seconds if found else query.after
+    return WindowQuery(run_id=query.run_id, after=after, first=carried)
+
+
+def _series(found: Sequence[ResourceUsage], earlier: Sequence[ResourceUsage], seconds: int) -> list[ResourceSeries]:
+    starts = range(found[0].start, found[-1].start + 1, seconds)
+    return resource_series(found, seconds, starts, {each.pod: each for each in earlier if each.start < starts.start})

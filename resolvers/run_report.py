@@ -8,7 +8,7 @@ from dataclasses import replace
 from domain.actor import Actor
 from domain.artifact import Artifact, RunArtifact, report_id, reports_folder
 from domain.errors import NotFound
-from domain.query import LoadTestAnalysisQuery, ResourceUsageQuery
+from domain.query import LoadTestAnalysisQuery, WindowQuery
 from domain.run_report import ReportFormat, run_report
 from domain.run_report_html import html_report
 from domain.run_report_markdown import markdown_report
@@ -52,7 +52,7 @@ async def report_run(
 async def _made(services: Services, subject: str, run_id: int, form: ReportFormat) -> tuple[RunArtifact, bytes]:
     async with services.database.snapshot() as work:
         measured = await measured_run(work, run_id)
-        usages = await work.resource_usages.find(ResourceUsageQuery(run_id=run_id))
+        (usages,) = await work.resource_usages.find([WindowQuery(run_id=run_id)])
         analyses = await work.load_test_analyses.page(LoadTestAnalysisQuery(run_id=run_id, first=1))
     analysis = next(iter(analyses.items), None)
 

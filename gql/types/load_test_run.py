@@ -1,5 +1,6 @@
 """Runs of load tests: from waiting for their turn to the verdict, with what they measured."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -197,13 +198,13 @@ class LoadTestRun(Node):
 
     @strawberry.field(description="The k6 script that it runs.")
     async def script(self, info: Info) -> str:
-        return str(await info.context.loaders.script_by_run.load(self.number))
+        return str(await info.context.loaders.of_runs.scripts.load(self.number))
 
     @strawberry.field(
         description="Its place, from 1, among the runs that wait; null where it does not wait.", directives=[Volatile()]
     )
     async def place_in_queue(self, info: Info) -> int | None:
-        return await info.context.loaders.place_by_run.load(self.number)
+        return await info.context.loaders.of_runs.places.load(self.number)
 
     @strawberry.field(
         description=(
@@ -221,7 +222,7 @@ class LoadTestRun(Node):
         query = WindowQuery(
             run_id=self.number, after=None if after is None else int(after.timestamp()), first=checked_first(first)
         )
-        found = await runs.windows_of_run(info.context.services, query)
+        found = await info.context.loaders.of_runs.windows.load(query)
         return [MetricSeries.of(each) for each in metric_series.series_of(found, self.window_seconds, self.domain_run.names)]
 
     @strawberry.field(
@@ -238,7 +239,8 @@ class LoadTestRun(Node):
         after: Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")] = None,
     ) -> list[PodSeries] | None:
         place = None if after is None else int(after.timestamp())
-        found = await runs.resources_of_run(info.context.services, self.domain_run, place, checked_first(first))
+        query = WindowQuery(run_id=self.number, after=place, first=checked_first(first))
+        found = await info.context.loaders.of_runs.resources.load(query)
         return [PodSeries.of(each) for each in found]
 
     @strawberry.field(
@@ -246,11 +248,15 @@ class LoadTestRun(Node):
         directives=[Volatile()],
     )
     async def figures(self, info: Info) -> list[RunFigures]:
-        return [RunFigures.of(each) for each in await runs.figures_of_run(info.context.services, self.domain_run)]
+        figures: Sequence[metric_series.RunFigures] = self.domain_run.figures
+        if not self.domain_run.has_ended:
+            windows = await info.context.loaders.of_runs.windows.load(WindowQuery(run_id=self.number))
+            figures = await runs.figures_of_run(self.domain_run, windows)
+        return [RunFigures.of(each) for each in figures]
 
     @strawberry.field(description="The reports of it that were written down, the oldest first.", directives=[Volatile()])
     async def reports(self, info: Info) -> list[Artifact]:
-        return [Artifact.of(each) for each in await info.context.loaders.reports_by_run.load(self.number)]
+        return [Artifact.of(each) for each in await info.context.loaders.of_runs.reports.load(self.number)]
 
     @strawberry.field(description="The OpenAPI document that the script was made from.")
     async def document(self, info: Info) -> Artifact | None:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Row, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.histogram import Histogram
@@ -22,6 +22,7 @@ from persistence import load_test_tables as tables
 from persistence import tables as shared
 from persistence.dialect import among, clock, has_named, insert_into
 from persistence.listing import from_place, histories
+from persistence.windowed import rows_of_windows
 
 RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
 RUNNER, LOAD_TEST = shared.runner, tables.load_test
@@ -202,21 +203,13 @@ class LoadTestRunRepository(LoadTestRunStore):
             iterations={row.scenario: int(row.iterations) for row in rows},
         )
 
-    async def windows(self, query: WindowQuery) -> list[MetricWindow]:
-        starts = select(WINDOW.c.start).where(WINDOW.c.run_id == query.run_id)
-        if query.after is not None:
-            starts = starts.where(WINDOW.c.start > query.after)
-        if query.changed_after is not None:
-            starts = starts.where(WINDOW.c.sequence > query.changed_after)
-        if query.first is not None:
-            starts = starts.group_by(WINDOW.c.start).order_by(WINDOW.c.start).limit(query.first)
-        selected = select(WINDOW).where(WINDOW.c.run_id == query.run_id, WINDOW.c.start.in_(starts))
-        found = await self._connection.execute(selected.order_by(WINDOW.c.start, WINDOW.c.scenario))
-        windows: list[MetricWindow] = []
+    async def windows(self, queries: Sequence[WindowQuery]) -> list[list[MetricWindow]]:
+        found: list[list[MetricWindow]] = [[] for _ in queries]
         # The JSON of a batch is parsed as it is fetched; a long run's all at once would hold up everybody else.
-        while rows := found.fetchmany(BATCH):
-            windows += await asyncio.to_thread(lambda rows: [_window(row) for row in rows], rows)
-        return windows
+        async for rows in rows_of_windows(self._connection, queries, WINDOW.c.scenario, _has_changed):
+            for place, window in await asyncio.to_thread(lambda rows: [(each.place, _window(each)) for each in rows], rows):
+                found[place].append(window)
+        return found
 
     async def _runs(self, query: Select[Any]) -> list[LoadTestRun]:
         return [_run(row) for row in await self._connection.execute(query)]
@@ -249,6 +242,13 @@ def _conditions(query: LoadTestRunQuery, dialect_name: str) -> list[ColumnElemen
     if query.scenario is not None:
         conditions.append(has_named(RUN.c.definition, "scenarios", query.scenario, dialect_name))
     return conditions
+
+
+def _has_changed(asked: CTE) -> ColumnElement[bool]:
+    """A report with a greater number has changed something of what begins at that time."""
+    other = WINDOW.alias()
+    starts = select(other.c.start).where(other.c.run_id == asked.c.run_id, other.c.sequence > asked.c.changed_after)
+    return WINDOW.c.start.in_(starts.correlate(asked))
 
 
 def _run(row: Row[Any]) -> LoadTestRun:

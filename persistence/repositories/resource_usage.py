@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import CTE, ColumnElement, Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.load_test_storage import ResourceUsageStore
-from domain.query import ResourceUsageQuery
+from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
 from persistence import load_test_tables as tables
 from persistence.dialect import insert_into
+from persistence.windowed import rows_of_windows
 
 USAGE = tables.resource_usage
 SPECS = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
@@ -31,19 +32,16 @@ class ResourceUsageRepository(ResourceUsageStore):
         ]
         await self._connection.execute(insert_into(self._connection, USAGE).on_conflict_do_nothing(), rows)
 
-    async def find(self, query: ResourceUsageQuery) -> list[ResourceUsage]:
-        selected = select(USAGE).where(USAGE.c.run_id == query.run_id)
-        if query.after is not None:
-            selected = selected.where(USAGE.c.start > query.after)
-        if query.changed_after is not None:
-            selected = selected.where(USAGE.c.id > query.changed_after)
-        if query.first is not None:
-            starts = select(USAGE.c.start).where(USAGE.c.run_id == query.run_id).distinct()
-            if query.after is not None:
-                starts = starts.where(USAGE.c.start > query.after)
-            selected = selected.where(USAGE.c.start.in_(starts.order_by(USAGE.c.start).limit(query.first)))
-        rows = await self._connection.execute(selected.order_by(USAGE.c.start, USAGE.c.pod))
-        return [_usage(row) for row in rows]
+    async def find(self, queries: Sequence[WindowQuery]) -> list[list[ResourceUsage]]:
+        found: list[list[ResourceUsage]] = [[] for _ in queries]
+        async for rows in rows_of_windows(self._connection, queries, USAGE.c.pod, _has_changed):
+            for row in rows:
+                found[row.place].append(_usage(row))
+        return found
+
+
+def _has_changed(asked: CTE) -> ColumnElement[bool]:
+    return USAGE.c.id > asked.c.changed_after
 
 
 def _usage(row: Row[Any]) -> ResourceUsage:

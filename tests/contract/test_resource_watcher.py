@@ -8,7 +8,7 @@ import pytest
 from controllers import resource_watcher
 from controllers.resource_watcher import ResourceWatcher
 from domain.load_test_run import LoadTestRun, RunStatus
-from domain.query import ResourceUsageQuery
+from domain.query import WindowQuery
 from domain.resource_usage import PodReader, PodReading, PodSpecs, PodWatch
 from persistence.unit_of_work import Database
 from resolvers.load_generator import launch_order
@@ -52,7 +52,7 @@ class House:
         for second in seconds:
             await self.watcher.run_once(second)
         async with self.database.snapshot() as work:
-            found = await work.resource_usages.find(ResourceUsageQuery(run_id=self.run.id))
+            (found,) = await work.resource_usages.find([WindowQuery(run_id=self.run.id)])
         return {each.start: each.cpu_millicores for each in found}
 
 

@@ -144,7 +144,8 @@ async def test_windows_are_read_whole_or_refused(database: Database) -> None:
     while not removing.done() or not seen:
         async with database.snapshot() as work:
             now = (await work.load_test_runs.get_many([run.id]))[run.id]
-            count = len(await work.load_test_runs.windows(WindowQuery(run_id=run.id)))
+            (windows,) = await work.load_test_runs.windows([WindowQuery(run_id=run.id)])
+            count = len(windows)
         if now.windows_removed_at is None:
             assert count == 2 * WINDOWS
         seen.add(count)

@@ -161,6 +161,7 @@ async def stored(server: PlogServer, run: int) -> list[MetricWindow]:
     database = Database(*open_engines(url))
     try:
         async with database.snapshot() as work:
-            return await work.load_test_runs.windows(WindowQuery(run_id=run))
+            (found,) = await work.load_test_runs.windows([WindowQuery(run_id=run)])
+            return found
     finally:
         await database.close()
