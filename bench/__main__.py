@@ -39,7 +39,7 @@ def main(
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "pg").mkdir()
-        server = PostgresServer(folder / "pg")
+        server = PostgresServer(folder / "pg", is_durable=True)
         try:
             server.create()
             found = asyncio.run(measure(server, folder, rounds, seconds, kits, events))
