@@ -58,6 +58,7 @@ class SchemaValues:
     def value(self, schema: Schema, place: str) -> Any:
         """A value that fits the schema at a place, which is any name of it; `NoValue` where none is found."""
         problem: str | None = None
+        self._check.trusted.clear()
         try:
             for self._try in range(TRIES):
                 self._left = MAX_VALUES
@@ -110,9 +111,11 @@ class SchemaValues:
             elif len(self.problems) < MAX_PROBLEMS:
                 self.problems.append(f"{place:.300}: {each!r:.100} of the document does not fit: {problem}")
 
-    def _problem(self, value: Any, rules: Json) -> str | None:
+    def _problem(self, value: Any, rules: Json, whole: Json | None = None) -> str | None:
+        """What of these rules, a part of the whole ones, the value breaks."""
+        rules = {**rules, "nullable": True} if value is None and "example" in rules else rules
         try:
-            return self._check.problem(value, {**rules, "nullable": True} if value is None and "example" in rules else rules)
+            return self._check.problem(value, rules, whole=whole)
         except NotFollowed as reason:
             return str(reason)
 
@@ -154,7 +157,7 @@ class SchemaValues:
                 if merged.get("type") == "null":
                     continue
                 made = self._make(merged, place, depth + 1)
-                problem = self._problem(made, whole) if key == "oneOf" else None
+                problem = self._problem(made, whole, rules) if key == "oneOf" else None
                 if problem is None:
                     return made
                 reason = NoValue(f"{place}: {problem}")
@@ -201,8 +204,7 @@ class SchemaValues:
         least, most = count(rules.get("minProperties"), 0), count(rules.get("maxProperties"), MAX_VALUES)
         if least > MAX_VALUES:
             raise NoValue(f"{place}: needs more than {MAX_VALUES} values")
-        unsent = {name for name in properties if self._is_read_only(properties[name])}
-        self._check.left_out |= unsent
+        unsent = {name for name in properties if self._check.is_read_only(properties[name])}
         required = {name: None for name in required if name not in unsent}
         optional = [name for name in properties if name not in required and name not in unsent]
         fills_optional = self._fills_optional and depth < ENOUGH_DEPTH
@@ -265,15 +267,6 @@ class SchemaValues:
             return resolve(self.document, schema)
         except Unresolvable:
             return None
-
-    def _is_read_only(self, schema: Any, depth: int = 5) -> bool:
-        rules = _mapping(schema)
-        parts = [*listed(rules.get("allOf"))]
-        if "$ref" in rules:
-            with suppress(Unresolvable):
-                parts = [value_at(self.document, str(rules["$ref"]))]
-            rules = rules if has_siblings(self.document) else {}
-        return rules.get("readOnly") is True or (depth > 0 and any(self._is_read_only(part, depth - 1) for part in parts))
 
     def _array(self, rules: dict[str, Any], place: str, depth: int, random: Random) -> list[Any]:
         items = rules.get("items", True)

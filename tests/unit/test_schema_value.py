@@ -67,6 +67,33 @@ def test_the_same_seed_and_place_give_the_same_value() -> None:
     assert len({make({"type": "integer"}, seed=seed) for seed in range(20)}) > 1
 
 
+READ_ONLY = {"type": "object", "required": ["id", "name"], "properties": {"id": {"readOnly": True}, "name": {"const": "a"}}}
+WRITABLE = {"required": ["id", "name"], "properties": {"id": {"const": 7}, "name": {"const": "b"}}, "example": {"name": "b"}}
+UNREADABLE = {"type": "string", "pattern": r"\p{L}"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (WRITABLE, {"id": 7, "name": "b"}),
+        (READ_ONLY | {"example": {"name": "a"}}, {"name": "a"}),
+        ({"required": ["inner"], "properties": {"inner": WRITABLE, "id": {"readOnly": True}}}, {"inner": {"id": 7, "name": "b"}}),
+        ({"oneOf": [{"required": ["id"]}], "properties": {"id": {"allOf": [{"readOnly": True}]}}, "type": "object"}, {}),
+        ({"allOf": [{"required": ["id"]}, {"properties": {"id": {"readOnly": True}}}]}, {}),
+        (UNREADABLE | {"enum": ["known"]}, None),
+    ],
+)
+def test_a_value_does_not_depend_on_what_was_made_before(schema: Any, expected: Any) -> None:
+    values = SchemaValues(DOCUMENT, seed=1)
+    for _ in range(2):
+        try:
+            assert values.value(schema, "body") == expected
+        except NoValue:
+            assert expected is None
+        for before in (READ_ONLY, UNREADABLE | {"example": "known"}):
+            assert values.value(before, "before")
+
+
 @pytest.mark.parametrize(
     ("schema", "expected"),
     [
