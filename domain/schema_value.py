@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -27,6 +28,7 @@ MAX_PROBLEMS = 100
 ENOUGH_DEPTH = 6  # from here on what is optional is left out
 MAX_DEPTH = 40
 LARGEST = 2**53 - 1  # what every JSON reader keeps exactly
+LONGEST = 2**64  # no format of integers goes further
 SMALLEST_STEP = 1e-6
 REFERENCE = "$plog-reference"  # in the rules of a schema the reference that has led to it
 Json = Mapping[str, Any]
@@ -347,40 +349,49 @@ def _length(value: Any) -> int:
 
 
 def _number(rules: Mapping[str, Any], place: str, random: Random, *, is_whole: bool) -> int | float:
-    """A multiple of the step within the bounds, small where they leave it open."""
+    """A multiple of the step within the bounds, small where they leave it open; whole numbers are exact."""
     given = rules.get("multipleOf")
     step: float = 1 if is_whole else 0.01
     if is_number(given) and SMALLEST_STEP <= given <= LARGEST and (not is_whole or given == int(given)):
         step = given
-    low, excludes_low = _bound(rules, "minimum", "exclusiveMinimum", max)
-    high, excludes_high = _bound(rules, "maximum", "exclusiveMaximum", min)
-    if low is None:
-        low = 1 if high is None else high - 99 * step
-    if high is None:
-        high = low + 99 * step
-    first = math.floor(low / step + 1e-9) + 1 if excludes_low else math.ceil(low / step - 1e-9)
-    last = math.ceil(high / step - 1e-9) - 1 if excludes_high else math.floor(high / step + 1e-9)
+    pace = Fraction(str(step))
+    low, high, excludes_low, excludes_high = _range(rules, pace, LONGEST if is_whole else LARGEST)
+    first = math.floor(low / pace) + 1 if excludes_low else math.ceil(low / pace)
+    last = math.ceil(high / pace) - 1 if excludes_high else math.floor(high / pace)
     if first > last:
         if is_whole or "multipleOf" in rules or low > high or (low == high and (excludes_low or excludes_high)):
-            raise NoValue(f"{place}: no number is from {low:g} to {high:g} in steps of {step:g}")
-        return (low + high) / 2
-    made = random.randint(first, last) * step
-    return int(made) if is_whole else round(made, 10)
+            raise NoValue(f"{place}: no number is from {float(low):g} to {float(high):g} in steps of {step:g}")
+        return float(low + high) / 2
+    made = random.randint(first, last) * pace
+    return int(made) if is_whole or isinstance(step, int) else round(float(made), 10)
+
+
+def _range(rules: Mapping[str, Any], pace: Fraction, greatest: int) -> tuple[Fraction, Fraction, bool, bool]:
+    """The least and the greatest number, and whether each is excluded itself: near to the one given where the other is not.
+
+    Beyond what every reader keeps exactly it goes only where the bounds leave nothing else.
+    """
+    low, excludes_low = _bound(rules, "minimum", "exclusiveMinimum", max, greatest)
+    high, excludes_high = _bound(rules, "maximum", "exclusiveMaximum", min, greatest)
+    if high is not None and (low is None or low + 99 * pace <= LARGEST):
+        high = min(high, Fraction(LARGEST))
+    if low is not None and (high is None or high - 99 * pace >= -LARGEST):
+        low = max(low, Fraction(-LARGEST))
+    if low is None:
+        low = Fraction(1) if high is None else high - 99 * pace
+    return low, low + 99 * pace if high is None else high, excludes_low, excludes_high
 
 
 def _bound(
-    rules: Mapping[str, Any], inclusive: str, exclusive: str, tighter: Callable[[float, float], float]
-) -> tuple[float | None, bool]:
+    rules: Mapping[str, Any], inclusive: str, exclusive: str, tighter: Callable[[Fraction, Fraction], Fraction], greatest: int
+) -> tuple[Fraction | None, bool]:
     """The bound of those names, and whether it is excluded itself; the exclusive one is a boolean beside the other in 3.0."""
-    limit, strict = rules.get(inclusive), rules.get(exclusive)
-    limit = _within_measure(limit) if is_number(limit) else None
-    if not is_number(strict):
-        return limit, strict is True
-    strict = _within_measure(strict)
+    limit, strict = (
+        Fraction(str(max(-greatest, min(greatest, each)))) if is_number(each) else None
+        for each in (rules.get(inclusive), rules.get(exclusive))
+    )
+    if strict is None:
+        return limit, rules.get(exclusive) is True
     if limit is None or tighter(limit, strict) == strict:
         return strict, True
     return limit, False
-
-
-def _within_measure(value: float) -> float:
-    return max(-LARGEST, min(LARGEST, value))
