@@ -4,7 +4,6 @@ Sources: JSON Schema 2020-12, and OpenAPI 3.0.4 where it differs. Libraries for 
 one pattern of a document for ever, and read no schema of OpenAPI 3.0.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -13,7 +12,7 @@ from typing import Any
 from domain.effort import Effort
 from domain.json_pointer import Unresolvable, value_at
 from domain.pattern_text import Unmatchable, matches
-from domain.schema_rules import is_number, listed
+from domain.schema_rules import canonical, is_number, listed
 
 MAX_DEPTH = 150
 NOT_FOLLOWED = (
@@ -70,6 +69,7 @@ class SchemaCheck:
 
     def __init__(self, document: Json, effort: Effort) -> None:
         self.trusted: set[str] = set()
+        self._texts: dict[int, tuple[Any, str]] = {}  # by identity, of values that are kept here so that none takes their place
         self._document = document
         self._has_siblings = has_siblings(document)
         self._effort = effort
@@ -133,11 +133,11 @@ class SchemaCheck:
                 raise NotFollowed(f"`{name}` can't be followed")
         if not _is_of_type(value, rules.get("type")):
             yield f"{value!r:.100} is not of type {rules['type']!r:.100}"
-        if "const" in rules and not same(value, rules["const"]):
+        if "const" in rules and not self._is_among(value, [rules["const"]]):
             yield f"{value!r:.100} is not its `const`"
         if isinstance(rules.get("enum"), list):
             self._effort.spend(len(rules["enum"]) // 10)
-            if not any(same(value, each) for each in rules["enum"]):
+            if not self._is_among(value, rules["enum"]):
                 yield f"{value!r:.100} is not in its `enum`"
         for kind, least, most in LENGTHS:
             if isinstance(value, kind) and not _number(rules.get(least), 0) <= len(value) <= _number(rules.get(most), len(value)):
@@ -151,6 +151,24 @@ class SchemaCheck:
         if isinstance(value, Mapping):
             yield from self._members(value, rules, depth, whole)
         yield from self._combined(value, rules, depth, whole)
+
+    def _is_among(self, value: Any, choices: Sequence[Any]) -> bool:
+        """Whether one of these values is the same JSON; lists and objects are compared by texts that are kept."""
+        if not isinstance(value, list | Mapping):
+            return any(_same(value, each) for each in choices)
+        text = self._text(value)
+        return any(isinstance(each, list | Mapping) and self._known_text(each) == text for each in choices)
+
+    def _known_text(self, choice: Any) -> str:
+        found = self._texts.get(id(choice))
+        if found is None:
+            found = self._texts[id(choice)] = choice, self._text(choice)
+        return found[1]
+
+    def _text(self, value: Any) -> str:
+        text = canonical(value)
+        self._effort.spend(len(text) // 100)
+        return text
 
     def _pattern(self, pattern: str, text: str) -> Iterator[str]:
         try:
@@ -169,7 +187,7 @@ class SchemaCheck:
             if problem is not None:
                 yield f"[{place}]: {problem}"
         if rules.get("uniqueItems") is True:
-            texts = [_canonical(each) for each in value]
+            texts = [canonical(each) for each in value]
             self._effort.spend(sum(map(len, texts)) // 100)
             if len(set(texts)) < len(texts):
                 yield "has the same item twice, which its `uniqueItems` forbids"
@@ -233,26 +251,9 @@ class SchemaCheck:
             yield "fits more than one of its `oneOf`"
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: true is not 1, and 1 is 1.0."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values that are no lists or objects are the same JSON: true is not 1, and 1 is 1.0."""
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
-
-
-def _canonical(value: Any) -> str:
-    """A text that two values share where they are the same JSON."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _is_of_type(value: Any, given: object) -> bool:

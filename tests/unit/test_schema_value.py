@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from domain.effort import Effort, Exhausted
 from domain.pattern_text import Unmatchable, matches, matching_text
 from domain.schema_check import SchemaCheck
+from domain.schema_rules import both, merging_cost
 from domain.schema_value import LARGEST, MAX_VALUES, NoValue, SchemaValues
 from domain.text_format import FORMATS
 
@@ -415,6 +416,33 @@ def test_many_different_items_are_told_apart_in_time() -> None:
     schema = {"type": "array", "uniqueItems": True}
     assert make(schema | {"example": items}) == items
     assert make(schema | {"example": [*items, items[0]]}) != [*items, items[0]]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("key", ["items", "allOf"])
+def test_long_members_of_an_enum_are_told_apart_in_time(key: str) -> None:
+    members = [[[0] * 1_000, number] for number in range(300)]
+    alike = [[[0] * 1_000, number] for number in range(299, 600)]
+    if key == "items":
+        check = SchemaCheck({}, Effort(200_000))
+        assert check.problem(alike[:1] * 2_000, {"items": {"enum": members}}) is None
+        with pytest.raises(Exhausted):
+            check.problem(alike[:1] * 10_000, {"items": {"enum": members}})
+    else:
+        merged = both({"enum": members}, {"enum": alike})
+        assert merged["enum"] == [[[0] * 1_000, 299]]
+        assert merging_cost({"enum": members}, {"enum": alike}) > 30_000
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"), [(1, 1.0, True), (1, True, False), ({"a": [0]}, {"a": [0.0]}, True), ([1], [True], False)]
+)
+def test_members_of_enums_are_the_same_as_json_has_it(one: Any, other: Any, is_same: bool) -> None:
+    for value, member in ((one, other), (other, one)):
+        check = SchemaCheck({}, Effort(1000))
+        assert (check.problem(value, {"enum": ["x", member]}) is None) is is_same
+        assert (check.problem(value, {"const": member}) is None) is is_same
+        assert bool(both({"enum": [value]}, {"enum": [member]})["enum"]) is is_same
 
 
 @pytest.mark.parametrize(
