@@ -16,7 +16,8 @@ from controllers.resource_watcher import ResourceWatcher
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import SecretUnavailable, ValidationFailed
 from domain.load_test import check_limits
-from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus, verdict
+from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus
+from domain.load_test_verdict import verdict
 from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
 from resolvers.load_generator import STOP_GRACE_SECONDS, TOKEN_LIFETIME, generator_token, launch_order

@@ -12,7 +12,8 @@ from domain.attempt import Cause, Ending
 from domain.errors import IllegalTransition
 from domain.executor import Executor, ExecutorKind, Stage
 from domain.load_test import LoadTestDefinition, Scenario
-from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus, verdict
+from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus
+from domain.load_test_verdict import verdict
 from domain.metric_series import figures_of
 from domain.metric_window import SET_UP, MetricWindow
 from domain.scenario_request import ScenarioRequest
