@@ -8,6 +8,7 @@ from domain.load_test_run import Counts, LoadTestRun, RunStatus, Threshold
 
 MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes, or of requests that were begun
 BUSY_SHARE = 0.9  # of the processors that k6 may use, over ten seconds
+LEAST_STEP = 1.0  # seconds by which a clock went back
 
 
 def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus, str]:
@@ -23,7 +24,7 @@ def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus
         return RunStatus.ABORTED, run.message or "Stopped before its end."
     if reason := next(filter(None, (doubt(run, counts) for doubt in DOUBTS)), None):
         return RunStatus.INVALID, reason
-    return _judged(run.thresholds, _unbegun(run, counts))
+    return _judged(run.thresholds, _unbegun(run, counts) + _clock_went_back(run))
 
 
 def _judged(thresholds: Sequence[Threshold], remark: str) -> tuple[RunStatus, str]:
@@ -43,6 +44,14 @@ def _unbegun(run: LoadTestRun, counts: Counts) -> str:
     return "".join(found)
 
 
+def _clock_went_back(run: LoadTestRun) -> str:
+    """A remark on windows that can't be right; corrections of less than a second are ordinary."""
+    back = run.said("clockBack") or 0
+    if back < LEAST_STEP:
+        return ""
+    return f" The clock of k6's machine went back by {back:.0f} s: windows overlap, or lie before the run's begin."
+
+
 def _without_summary(run: LoadTestRun, _counts: Counts) -> str | None:
     return "k6 came to no summary, so that its count of requests can't be compared." if run.k6_requests is None else None
 
@@ -51,7 +60,8 @@ def _counts_differ(run: LoadTestRun, counts: Counts) -> str | None:
     counted = run.k6_requests or 0
     if counted == counts.requests:
         return None
-    return f"{counts.requests} requests are stored, and k6 counted {counted}: {abs(counted - counts.requests)} off."
+    off = f"{counts.requests} requests are stored, and k6 counted {counted}: {abs(counted - counts.requests)} off."
+    return off + _clock_went_back(run)
 
 
 def _unread(run: LoadTestRun, _counts: Counts) -> str | None:
