@@ -16,7 +16,8 @@ from controllers.resource_watcher import ResourceWatcher
 from domain.attempt import AttemptKey, Cause, Ending
 from domain.errors import SecretUnavailable, ValidationFailed
 from domain.load_test import check_limits
-from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus, verdict
+from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus
+from domain.load_test_verdict import verdict
 from domain.metric_series import RunFigures
 from domain.ports import Runner
 from domain.query import WindowQuery

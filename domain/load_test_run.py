@@ -1,16 +1,15 @@
 """Runs of load tests: one start of a definition as it then was, from waiting for its turn to the verdict."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from domain.attempt import AttemptKey, Cause, Ending
+from domain.attempt import AttemptKey
 from domain.errors import IllegalTransition, WindowsRemoved
-from domain.executor import ARRIVAL_RATE
 from domain.load_test import LoadTestDefinition
 from domain.metric_series import RunFigures
 from domain.target import server_origin
@@ -51,8 +50,6 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
 }
 SPARE_SECONDS = 120.0  # beyond the script's own last second: k6's start, its summary
 MOST_TELLINGS = 3  # of a window, unless its samples come very late
-MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes, or of requests that were begun
-BUSY_SHARE = 0.9  # of the processors that k6 may use, over ten seconds
 GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: its figures would mix with those of the first
 
 
@@ -256,88 +253,6 @@ class Counts:
     failed: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     iterations: Mapping[str, int] = field(default_factory=dict)
-
-
-def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus, str]:
-    """How a run whose generator has ended is judged, and why, for people.
-
-    Of several the first of ERROR, ABORTED, INVALID, FAILED, PASSED applies: a run that broke says nothing, one that was stopped
-    has figures of a part of it, and figures that can't be trusted can't miss anything.
-    """
-    is_stopped = bool(run.summary.get("stopped", run.status is RunStatus.STOPPING))
-    if ending.cause not in (None, Cause.CANCELLED) or (ending.exit_code != 0 and not is_stopped):
-        return RunStatus.ERROR, ending.message or f"The load generator ended with exit code {ending.exit_code}."
-    if is_stopped:
-        return RunStatus.ABORTED, run.message or "Stopped before its end."
-    counted = run.k6_requests
-    if counted is None:
-        return RunStatus.INVALID, "k6 came to no summary, so that its count of requests can't be compared."
-    if counted != counts.requests:
-        return (
-            RunStatus.INVALID,
-            f"{counts.requests} requests are stored, and k6 counted {counted}: {abs(counted - counts.requests)} off.",
-        )
-    if run.summary.get("unread"):
-        return RunStatus.INVALID, f"{run.summary['unread']} of k6's samples could not be read."
-    if saturation := _saturation(run, counts):
-        return RunStatus.INVALID, f"The load generator was saturated: {saturation}"
-    if counts.requests == 0:
-        return RunStatus.INVALID, "No request was completed."
-    interrupted = int(run.said("interrupted") or 0) - sum(each.most_asleep for each in run.definition.scenarios)
-    if interrupted > MISSED_SHARE * (counts.requests + interrupted):
-        return (
-            RunStatus.INVALID,
-            f"{interrupted} iterations were interrupted at the end, in a request that had no answer yet, and {counts.requests} "
-            "requests were completed. Allow a longer gracefulStop, or a shorter timeout.",
-        )
-    if unknown := [each for each in run.thresholds if each.is_met is None]:
-        return RunStatus.INVALID, f"{len(unknown)} of {len(run.thresholds)} thresholds have nothing to judge: {_idle(unknown)}"
-    return _judged(run.thresholds, _unbegun(run, counts))
-
-
-def _judged(thresholds: Sequence[Threshold], remark: str) -> tuple[RunStatus, str]:
-    if missed := [each for each in thresholds if not each.is_met]:
-        return RunStatus.FAILED, f"{len(missed)} of {len(thresholds)} thresholds were missed.{remark}"
-    said = "All thresholds were met." if thresholds else "It ran to its end; nothing was judged."
-    return RunStatus.PASSED, said + remark
-
-
-def _idle(unknown: Sequence[Threshold]) -> str:
-    """Whose thresholds have nothing to judge."""
-    names = dict.fromkeys(each.scenario for each in unknown if each.scenario is not None)
-    return f"no request of {', '.join(map(repr, names))} was completed."
-
-
-def _unbegun(run: LoadTestRun, counts: Counts) -> str:
-    """A remark on iterations of a fixed number for which the time was too short; the API, not the generator, took it."""
-    found = [
-        f" {counts.dropped[key]} iterations of {scenario.name!r} did not begin within its maxDuration."
-        for key, scenario in zip(run.names, run.definition.scenarios, strict=True)
-        if counts.dropped.get(key) and scenario.executor.kind not in ARRIVAL_RATE
-    ]
-    return "".join(found)
-
-
-def _saturation(run: LoadTestRun, counts: Counts) -> str | None:
-    """Why the load was not the one that was asked for; None where it was, as far as that can be seen."""
-    at_rates = {
-        key: scenario
-        for key, scenario in zip(run.names, run.definition.scenarios, strict=True)
-        if scenario.executor.kind in ARRIVAL_RATE
-    }
-    if dropped := sum(counts.dropped.get(key, 0) for key in at_rates):
-        return f"{dropped} iterations had no virtual user and were dropped. Allow more VUs, or ask for less."
-    for key, scenario in at_rates.items():
-        planned = scenario.executor.planned_iterations or 0
-        done = counts.iterations.get(key, 0)
-        unfinished = run.said("interrupted")
-        unfinished = scenario.executor.most_vus if unfinished is None else unfinished
-        if planned - done - unfinished > MISSED_SHARE * planned:
-            return f"{done} of {planned} iterations of {scenario.name!r} were done; k6 did not begin the others in time."
-    busiest = run.said("cpuBusiest")
-    if busiest is not None and busiest >= BUSY_SHARE:
-        return f"k6 used {busiest:.0%} of the processors that it may use. Ask for less, or give it more."
-    return None
 
 
 def _thresholds(names: Mapping[str, str], metrics: Mapping[str, Any]) -> list[Threshold]:

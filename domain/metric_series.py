@@ -42,9 +42,10 @@ class RunFigures:
     """The figures of a whole run, of one scenario or of all (None), in the units of `MetricSeries`.
 
     `seconds` is how long k6 ran the script, set-up and login included, and `tps_mean` the requests in each of them: k6's own
-    rate, but for the requests of set-up and login. `tps_least` and `tps_most` are of full windows: without the first and the
-    last, which are cut off, and None where there are no others. `error_rate_least` and `error_rate_most` are of windows with
-    requests. VUs are as k6 counts them, once a second. What older versions did not say of a run that they judged is None.
+    rate, but for the requests of set-up and login. `tps_least` and `tps_most` are of full windows: those between the first and
+    the last with requests or iterations of the scenario, or of any, which its begin and end cut off; None without others.
+    `error_rate_least` and `error_rate_most` are of windows with requests. VUs are as k6 counts them, once a second. What older
+    versions did not say of a run that they judged is None.
     """
 
     scenario: str | None
@@ -108,9 +109,8 @@ def figures_of(
     found = _by_scenario(windows)
     counted = sum(each.vus_count for each in found[SET_UP])
     measured = float(counted) if duration is None else duration
-    inner = range(windows[0].start + seconds, windows[-1].start, seconds)
-    overall = _figures(None, list(_together(windows).values()), measured, inner)
-    parts = [_figures(name, found[key], measured, inner) for key, name in names.items()]
+    overall = _figures(None, list(_together(windows).values()), measured, seconds)
+    parts = [_figures(name, found[key], measured, seconds) for key, name in names.items()]
     return [replace(overall, **_vus(found[SET_UP])), *parts]
 
 
@@ -175,13 +175,19 @@ def _series(
     )
 
 
-def _figures(name: str | None, windows: Sequence[MetricWindow], duration: float, inner: range) -> RunFigures:
-    """The figures of windows of one scenario, or of all; `inner` are the starts of full windows."""
+def _full(windows: Iterable[MetricWindow], seconds: int) -> range:
+    """When full windows begin: those that neither begin nor end of the load cuts off."""
+    loaded = [each.start for each in windows if each.requests or each.iterations]
+    return range(min(loaded) + seconds, max(loaded), seconds) if loaded else range(0)
+
+
+def _figures(name: str | None, windows: Sequence[MetricWindow], duration: float, seconds: int) -> RunFigures:
+    """The figures of windows of one scenario, or of all."""
     times = Histogram.merged(each.times for each in windows)
     sums: dict[str, Any] = {each: sum(getattr(window, each) for window in windows) for each in SUMMED}
     count = times.count
     of_start = {each.start: each.requests for each in windows}
-    rates = [of_start.get(start, 0) / inner.step for start in inner]
+    rates = [of_start.get(start, 0) / seconds for start in _full(windows, seconds)]
     shares = [each.failed / each.requests for each in windows if each.requests]
     p50, p90, p95, p99 = times.percentiles(SHARES)
     return RunFigures(

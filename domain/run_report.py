@@ -127,8 +127,8 @@ def _time(at: datetime | None) -> str:
 
 
 LEAST_AND_MOST = (
-    "TPS of full windows, without the first and the last; error rates of windows with requests; VUs as k6 counts them once a"
-    " second, of all scenarios together."
+    "TPS of full windows, without the first and the last of the load; error rates of windows with requests; VUs as k6 counts"
+    " them once a second, of all scenarios together."
 )
 JUDGEMENTS = {True: "met", False: "MISSED", None: "not measured"}
 

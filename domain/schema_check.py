@@ -4,15 +4,15 @@ Sources: JSON Schema 2020-12, and OpenAPI 3.0.4 where it differs. Libraries for 
 one pattern of a document for ever, and read no schema of OpenAPI 3.0.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 from domain.effort import Effort
 from domain.json_pointer import Unresolvable, value_at
 from domain.pattern_text import Unmatchable, matches
-from domain.schema_rules import is_number, listed
+from domain.schema_rules import canonical, is_number, listed
 
 MAX_DEPTH = 150
 NOT_FOLLOWED = (
@@ -63,19 +63,23 @@ def pointer_of(target: object) -> str:
 class SchemaCheck:
     """Checks values against the schemas of one document.
 
-    `trusted` are texts that the document itself gives: they are taken to match a pattern that can't be followed. `left_out` are
-    names of properties that are read only, so that requests have none although they are required.
+    `trusted` are texts that the document itself gives: they are taken to match a pattern that can't be followed. Properties that
+    are read only need not be there although they are required: requests have none.
     """
 
     def __init__(self, document: Json, effort: Effort) -> None:
         self.trusted: set[str] = set()
-        self.left_out: set[str] = set()
+        self._texts: dict[int, tuple[Any, str]] = {}  # by identity, of values that are kept here so that none takes their place
         self._document = document
         self._has_siblings = has_siblings(document)
         self._effort = effort
 
-    def problem(self, value: Any, schema: Any, depth: int = 0) -> str | None:
-        """What of the schema the value breaks; None where it fits. Raises `NotFollowed` where that can't be told."""
+    def problem(self, value: Any, schema: Any, depth: int = 0, whole: Any = None) -> str | None:
+        """What of the schema the value breaks; None where it fits. Raises `NotFollowed` where that can't be told.
+
+        `whole` is the schema of the value of which this one is a part, and says what is read only; the schema itself for None.
+        """
+        whole = schema if whole is None else whole
         self._effort.spend()
         if depth > MAX_DEPTH:
             raise NotFollowed("its schema leads back to itself without end")
@@ -85,29 +89,55 @@ class SchemaCheck:
             return None
         if isinstance(schema.get("$ref"), str):
             try:
-                found = self.problem(value, value_at(self._document, schema["$ref"]), depth + 1)
+                found = self.problem(value, value_at(self._document, schema["$ref"]), depth + 1, whole)
             except Unresolvable as problem:
                 raise NotFollowed(str(problem)) from None
             if found is not None or not self._has_siblings:
                 return found
         if value is None and schema.get("nullable") is True:
             return None
-        return next(self._broken(value, schema, depth), None)
+        return next(self._broken(value, schema, depth, whole), None)
 
     def _fits(self, value: Any, schema: Any, depth: int) -> bool:
         return self.problem(value, schema, depth + 1) is None
 
-    def _broken(self, value: Any, rules: Json, depth: int) -> Iterator[str]:
+    def is_read_only(self, schema: Any) -> bool:
+        """Whether a property of that schema is for answers only."""
+        return any(part.get("readOnly") is True for part in self._parts(schema, "allOf"))
+
+    def _parts(self, schema: Any, *keys: str) -> Iterator[Json]:
+        """The schema, what it refers to, and what it has in lists under these keys; each once."""
+        left, seen = [schema], set()
+        while left:
+            part = left.pop()
+            self._effort.spend()
+            if not isinstance(part, Mapping) or id(part) in seen:
+                continue
+            seen.add(id(part))
+            if isinstance(part.get("$ref"), str):
+                with suppress(Unresolvable):
+                    left.append(value_at(self._document, part["$ref"]))
+                if not self._has_siblings:
+                    continue
+            left += [each for key in keys for each in listed(part.get(key))]
+            yield part
+
+    def _may_lack(self, name: str, whole: Any) -> bool:
+        """Whether a value of that schema has no property of that name in a request."""
+        parts = self._parts(whole, "allOf", "oneOf", "anyOf")
+        return any(self.is_read_only(_mapping(part.get("properties")).get(name)) for part in parts)
+
+    def _broken(self, value: Any, rules: Json, depth: int, whole: Any) -> Iterator[str]:
         for name in NOT_FOLLOWED:
             if rules.get(name, True) is not True:
                 raise NotFollowed(f"`{name}` can't be followed")
         if not _is_of_type(value, rules.get("type")):
             yield f"{value!r:.100} is not of type {rules['type']!r:.100}"
-        if "const" in rules and not same(value, rules["const"]):
+        if "const" in rules and not self._is_among(value, [rules["const"]]):
             yield f"{value!r:.100} is not its `const`"
         if isinstance(rules.get("enum"), list):
             self._effort.spend(len(rules["enum"]) // 10)
-            if not any(same(value, each) for each in rules["enum"]):
+            if not self._is_among(value, rules["enum"]):
                 yield f"{value!r:.100} is not in its `enum`"
         for kind, least, most in LENGTHS:
             if isinstance(value, kind) and not _number(rules.get(least), 0) <= len(value) <= _number(rules.get(most), len(value)):
@@ -119,8 +149,26 @@ class SchemaCheck:
         if isinstance(value, list):
             yield from self._items(value, rules, depth)
         if isinstance(value, Mapping):
-            yield from self._members(value, rules, depth)
-        yield from self._combined(value, rules, depth)
+            yield from self._members(value, rules, depth, whole)
+        yield from self._combined(value, rules, depth, whole)
+
+    def _is_among(self, value: Any, choices: Sequence[Any]) -> bool:
+        """Whether one of these values is the same JSON; lists and objects are compared by texts that are kept."""
+        if not isinstance(value, list | Mapping):
+            return any(_same(value, each) for each in choices)
+        text = self._text(value)
+        return any(isinstance(each, list | Mapping) and self._known_text(each) == text for each in choices)
+
+    def _known_text(self, choice: Any) -> str:
+        found = self._texts.get(id(choice))
+        if found is None:
+            found = self._texts[id(choice)] = choice, self._text(choice)
+        return found[1]
+
+    def _text(self, value: Any) -> str:
+        text = canonical(value)
+        self._effort.spend(len(text) // 100)
+        return text
 
     def _pattern(self, pattern: str, text: str) -> Iterator[str]:
         try:
@@ -139,7 +187,7 @@ class SchemaCheck:
             if problem is not None:
                 yield f"[{place}]: {problem}"
         if rules.get("uniqueItems") is True:
-            texts = [_canonical(each) for each in value]
+            texts = [canonical(each) for each in value]
             self._effort.spend(sum(map(len, texts)) // 100)
             if len(set(texts)) < len(texts):
                 yield "has the same item twice, which its `uniqueItems` forbids"
@@ -148,15 +196,15 @@ class SchemaCheck:
             if not _number(rules.get("minContains"), 1) <= count <= _number(rules.get("maxContains"), count):
                 yield f"{count} of its items fit its `contains`"
 
-    def _members(self, value: Json, rules: Json, depth: int) -> Iterator[str]:
-        wanted = [name for name in _names(rules.get("required")) if name not in self.left_out]
+    def _members(self, value: Json, rules: Json, depth: int, whole: Any) -> Iterator[str]:
+        wanted = _names(rules.get("required"))
         for name, names in _mapping(rules.get("dependentRequired")).items():
             wanted += _names(names) if name in value else []
-        missing = next((name for name in wanted if name not in value), None)
+        missing = next((name for name in wanted if name not in value and not self._may_lack(name, whole)), None)
         if missing is not None:
             yield f"has no {missing!r:.100}"
         for name, schema in _mapping(rules.get("dependentSchemas")).items():
-            problem = self.problem(value, schema, depth + 1) if name in value else None
+            problem = self.problem(value, schema, depth + 1, whole) if name in value else None
             if problem is not None:
                 yield problem
         properties, patterns = _mapping(rules.get("properties")), _mapping(rules.get("patternProperties"))
@@ -171,58 +219,41 @@ class SchemaCheck:
                 if problem is not None:
                     yield f".{name[:100]}: {problem}"
 
-    def _combined(self, value: Any, rules: Json, depth: int) -> Iterator[str]:
+    def _combined(self, value: Any, rules: Json, depth: int, whole: Any) -> Iterator[str]:
         for part in listed(rules.get("allOf")):
-            problem = self.problem(value, part, depth + 1)
+            problem = self.problem(value, part, depth + 1, whole)
             if problem is not None:
                 yield problem
         if alternatives := listed(rules.get("anyOf")):
-            problems = [self.problem(value, each, depth + 1) for each in alternatives]
+            problems = [self.problem(value, each, depth + 1, whole) for each in alternatives]
             if None not in problems:
                 yield f"fits none of its `anyOf`: {problems[0]}"
         if alternatives := listed(rules.get("oneOf")):
-            yield from self._one_of(value, rules.get("discriminator"), alternatives, depth)
+            yield from self._one_of(value, rules.get("discriminator"), alternatives, depth, whole)
         if "not" in rules and self._fits(value, rules["not"], depth):
             yield f"{value!r:.100} fits what its `not` forbids"
         if "if" in rules:
             branch = "then" if self._fits(value, rules["if"], depth) else "else"
-            problem = self.problem(value, rules.get(branch, True), depth + 1)
+            problem = self.problem(value, rules.get(branch, True), depth + 1, whole)
             if problem is not None:
                 yield f"`{branch}`: {problem}"
 
-    def _one_of(self, value: Any, discriminator: Any, alternatives: Sequence[Any], depth: int) -> Iterator[str]:
+    def _one_of(self, value: Any, discriminator: Any, alternatives: Sequence[Any], depth: int, whole: Any) -> Iterator[str]:
         """One alternative has to fit alone, but a discriminator says which one, whatever others fit besides."""
         name = _mapping(discriminator).get("propertyName")
         if isinstance(value, Mapping) and isinstance(name, str):
             chosen = alternative(discriminator, value.get(name), alternatives)
             alternatives = alternatives if chosen is None else [chosen]
-        problems = [self.problem(value, each, depth + 1) for each in alternatives]
+        problems = [self.problem(value, each, depth + 1, whole) for each in alternatives]
         if None not in problems:
             yield f"fits none of its `oneOf`: {problems[0]}"
         if problems.count(None) > 1:
             yield "fits more than one of its `oneOf`"
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: true is not 1, and 1 is 1.0."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values that are no lists or objects are the same JSON: true is not 1, and 1 is 1.0."""
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
-
-
-def _canonical(value: Any) -> str:
-    """A text that two values share where they are the same JSON."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _is_of_type(value: Any, given: object) -> bool:

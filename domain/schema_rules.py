@@ -1,5 +1,6 @@
 """Several JSON Schemas that have to hold together, as one: what they say is merged where that can be done."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
@@ -15,7 +16,14 @@ KEPT = ("oneOf", "anyOf", "pattern")  # one of each is followed at a time: other
 def merging_cost(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
     """What putting both in one counts as, in values: little, but for lists and objects as nobody writes them by hand."""
     sizes = [len(each) for each in (*one.values(), *other.values()) if isinstance(each, Mapping | list)]
-    return sum(sizes) // 20 + len(listed(one.get("enum"))) * len(listed(other.get("enum"))) // 1000
+    enums = [*listed(one["enum"]), *listed(other["enum"])] if "enum" in one and "enum" in other else []
+    return (sum(sizes) + sum(map(_size, enums))) // 20
+
+
+def _size(value: Any) -> int:
+    """How many values a value has in it."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_size, inner))
 
 
 def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,7 +40,8 @@ def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         elif key == "required":
             found[key] = [*listed(mine), *listed(theirs)]
         elif key == "enum":
-            found[key] = [each for each in listed(mine) if each in listed(theirs)]
+            texts = {canonical(each) for each in listed(theirs)}
+            found[key] = [each for each in listed(mine) if canonical(each) in texts]
         elif key == "type":
             found[key] = _type_of_both(mine, theirs)
         elif key in (*GREATEST, *LEAST) and is_number(mine) and is_number(theirs):
@@ -50,6 +59,19 @@ def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
                 found["properties"] = {name: known[name] for name in known if isinstance(names, Mapping) and name in names}
     found.pop("allOf", None)
     return {**found, "allOf": left} if left else found
+
+
+def canonical(value: Any) -> str:
+    """A text that two values share where they are the same JSON."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _all_of(one: Any, other: Any) -> Any:

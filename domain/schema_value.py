@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -27,6 +28,7 @@ MAX_PROBLEMS = 100
 ENOUGH_DEPTH = 6  # from here on what is optional is left out
 MAX_DEPTH = 40
 LARGEST = 2**53 - 1  # what every JSON reader keeps exactly
+LONGEST = 2**64  # no format of integers goes further
 SMALLEST_STEP = 1e-6
 REFERENCE = "$plog-reference"  # in the rules of a schema the reference that has led to it
 Json = Mapping[str, Any]
@@ -58,6 +60,7 @@ class SchemaValues:
     def value(self, schema: Schema, place: str) -> Any:
         """A value that fits the schema at a place, which is any name of it; `NoValue` where none is found."""
         problem: str | None = None
+        self._check.trusted.clear()
         try:
             for self._try in range(TRIES):
                 self._left = MAX_VALUES
@@ -110,9 +113,11 @@ class SchemaValues:
             elif len(self.problems) < MAX_PROBLEMS:
                 self.problems.append(f"{place:.300}: {each!r:.100} of the document does not fit: {problem}")
 
-    def _problem(self, value: Any, rules: Json) -> str | None:
+    def _problem(self, value: Any, rules: Json, whole: Json | None = None) -> str | None:
+        """What of these rules, a part of the whole ones, the value breaks."""
+        rules = {**rules, "nullable": True} if value is None and "example" in rules else rules
         try:
-            return self._check.problem(value, {**rules, "nullable": True} if value is None and "example" in rules else rules)
+            return self._check.problem(value, rules, whole=whole)
         except NotFollowed as reason:
             return str(reason)
 
@@ -154,7 +159,7 @@ class SchemaValues:
                 if merged.get("type") == "null":
                     continue
                 made = self._make(merged, place, depth + 1)
-                problem = self._problem(made, whole) if key == "oneOf" else None
+                problem = self._problem(made, whole, rules) if key == "oneOf" else None
                 if problem is None:
                     return made
                 reason = NoValue(f"{place}: {problem}")
@@ -201,8 +206,7 @@ class SchemaValues:
         least, most = count(rules.get("minProperties"), 0), count(rules.get("maxProperties"), MAX_VALUES)
         if least > MAX_VALUES:
             raise NoValue(f"{place}: needs more than {MAX_VALUES} values")
-        unsent = {name for name in properties if self._is_read_only(properties[name])}
-        self._check.left_out |= unsent
+        unsent = {name for name in properties if self._check.is_read_only(properties[name])}
         required = {name: None for name in required if name not in unsent}
         optional = [name for name in properties if name not in required and name not in unsent]
         fills_optional = self._fills_optional and depth < ENOUGH_DEPTH
@@ -265,15 +269,6 @@ class SchemaValues:
             return resolve(self.document, schema)
         except Unresolvable:
             return None
-
-    def _is_read_only(self, schema: Any, depth: int = 5) -> bool:
-        rules = _mapping(schema)
-        parts = [*listed(rules.get("allOf"))]
-        if "$ref" in rules:
-            with suppress(Unresolvable):
-                parts = [value_at(self.document, str(rules["$ref"]))]
-            rules = rules if has_siblings(self.document) else {}
-        return rules.get("readOnly") is True or (depth > 0 and any(self._is_read_only(part, depth - 1) for part in parts))
 
     def _array(self, rules: dict[str, Any], place: str, depth: int, random: Random) -> list[Any]:
         items = rules.get("items", True)
@@ -354,40 +349,49 @@ def _length(value: Any) -> int:
 
 
 def _number(rules: Mapping[str, Any], place: str, random: Random, *, is_whole: bool) -> int | float:
-    """A multiple of the step within the bounds, small where they leave it open."""
+    """A multiple of the step within the bounds, small where they leave it open; whole numbers are exact."""
     given = rules.get("multipleOf")
     step: float = 1 if is_whole else 0.01
     if is_number(given) and SMALLEST_STEP <= given <= LARGEST and (not is_whole or given == int(given)):
         step = given
-    low, excludes_low = _bound(rules, "minimum", "exclusiveMinimum", max)
-    high, excludes_high = _bound(rules, "maximum", "exclusiveMaximum", min)
-    if low is None:
-        low = 1 if high is None else high - 99 * step
-    if high is None:
-        high = low + 99 * step
-    first = math.floor(low / step + 1e-9) + 1 if excludes_low else math.ceil(low / step - 1e-9)
-    last = math.ceil(high / step - 1e-9) - 1 if excludes_high else math.floor(high / step + 1e-9)
+    pace = Fraction(str(step))
+    low, high, excludes_low, excludes_high = _range(rules, pace, LONGEST if is_whole else LARGEST)
+    first = math.floor(low / pace) + 1 if excludes_low else math.ceil(low / pace)
+    last = math.ceil(high / pace) - 1 if excludes_high else math.floor(high / pace)
     if first > last:
         if is_whole or "multipleOf" in rules or low > high or (low == high and (excludes_low or excludes_high)):
-            raise NoValue(f"{place}: no number is from {low:g} to {high:g} in steps of {step:g}")
-        return (low + high) / 2
-    made = random.randint(first, last) * step
-    return int(made) if is_whole else round(made, 10)
+            raise NoValue(f"{place}: no number is from {float(low):g} to {float(high):g} in steps of {step:g}")
+        return float(low + high) / 2
+    made = random.randint(first, last) * pace
+    return int(made) if is_whole or isinstance(step, int) else round(float(made), 10)
+
+
+def _range(rules: Mapping[str, Any], pace: Fraction, greatest: int) -> tuple[Fraction, Fraction, bool, bool]:
+    """The least and the greatest number, and whether each is excluded itself: near to the one given where the other is not.
+
+    Beyond what every reader keeps exactly it goes only where the bounds leave nothing else.
+    """
+    low, excludes_low = _bound(rules, "minimum", "exclusiveMinimum", max, greatest)
+    high, excludes_high = _bound(rules, "maximum", "exclusiveMaximum", min, greatest)
+    if high is not None and (low is None or low + 99 * pace <= LARGEST):
+        high = min(high, Fraction(LARGEST))
+    if low is not None and (high is None or high - 99 * pace >= -LARGEST):
+        low = max(low, Fraction(-LARGEST))
+    if low is None:
+        low = Fraction(1) if high is None else high - 99 * pace
+    return low, low + 99 * pace if high is None else high, excludes_low, excludes_high
 
 
 def _bound(
-    rules: Mapping[str, Any], inclusive: str, exclusive: str, tighter: Callable[[float, float], float]
-) -> tuple[float | None, bool]:
+    rules: Mapping[str, Any], inclusive: str, exclusive: str, tighter: Callable[[Fraction, Fraction], Fraction], greatest: int
+) -> tuple[Fraction | None, bool]:
     """The bound of those names, and whether it is excluded itself; the exclusive one is a boolean beside the other in 3.0."""
-    limit, strict = rules.get(inclusive), rules.get(exclusive)
-    limit = _within_measure(limit) if is_number(limit) else None
-    if not is_number(strict):
-        return limit, strict is True
-    strict = _within_measure(strict)
+    limit, strict = (
+        Fraction(str(max(-greatest, min(greatest, each)))) if is_number(each) else None
+        for each in (rules.get(inclusive), rules.get(exclusive))
+    )
+    if strict is None:
+        return limit, rules.get(exclusive) is True
     if limit is None or tighter(limit, strict) == strict:
         return strict, True
     return limit, False
-
-
-def _within_measure(value: float) -> float:
-    return max(-LARGEST, min(LARGEST, value))

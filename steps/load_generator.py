@@ -32,6 +32,7 @@ from domain.k6_output import PASSWORD
 from domain.k6_script import SYSTEM_TAGS, TAGS_VU
 from domain.metric_window import WindowsByTime, WindowSums
 from domain.secret import VARIABLE
+from steps.clock_steps import ClockSteps
 from steps.k6_cpu import K6Cpu
 from steps.k6_samples import K6Samples
 from steps.redaction import Redaction
@@ -64,15 +65,18 @@ def run(step: StepInput, reports: Reports) -> None:
     if output is not None:
         environment |= _influxdb_environment(output)
     with K6(script, step.output_folder / SUMMARY_FILE, redaction, environment, output) as k6:
-        samples, cpu = K6Samples(sums, ahead), K6Cpu(k6.pid)
+        samples, cpu, clock = K6Samples(sums, ahead), K6Cpu(k6.pid), ClockSteps()
         for lines in k6.samples():
             cpu.look()
+            clock.look()
             for line in lines:
                 samples.take(line)
+            # By the clock that can be set, as k6 stamps its samples by it: by a steady one all that is stamped after a step back
+            # would be late and told again with each sample, and what is stamped after a step forward would wait for the end.
             reports.windows(each.as_json() for each in windows.due(time.time() + ahead))
     reports.windows(each.as_json() for each in windows.due(None))
     said = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread}
-    said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": k6.interrupted}
+    said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": k6.interrupted, "clockBack": clock.back}
     reports.summary(said | k6.summary())
     if k6.exit_code not in (0, MISSED_THRESHOLDS) and not k6.is_stopped:
         raise StepFailed(k6.failed_login or f"k6 ended with {shown(k6.exit_code)}; its log says why.")

@@ -96,7 +96,10 @@ class RunFigures:
     error_rate_least: float | None = strawberry.field(description="The least error rate of a window with requests.")
     error_rate_most: float | None = strawberry.field(description="The greatest error rate of a window with requests.")
     tps_least: float | None = strawberry.field(
-        description="The least TPS of a window; the first and last, which are cut off, apart, and null without others."
+        description=(
+            "The least TPS of a full window: of those between the first and the last with requests or iterations of the scenario "
+            "(null: of any), which the load's begin and end cut off. Null without others."
+        )
     )
     tps_mean: float | None = strawberry.field(description="The completed requests in each of the `seconds`; null without any.")
     tps_most: float | None = strawberry.field(description="The greatest TPS of the windows of `tpsLeast`.")

@@ -55,6 +55,7 @@ def test_the_figures_are_those_of_k6(tmp_path: Path, address: str) -> None:
     assert whole.greatest == pytest.approx(metrics["http_req_duration"]["max"], rel=1e-6)
     assert whole.mean == pytest.approx(metrics["http_req_duration"]["avg"], rel=1e-6)
     assert 3 in {window.vus for (_, name), window in windows.items() if name == ""}
+    assert generator.summary["clockBack"] < 1
     assert generator.summary["exitCode"] == 0 and generator.summary["unread"] == 0 and generator.summary["k6"]
     starts = sorted({window.start for window in scenario})
     assert 3 <= len(starts) <= 5 and starts == list(range(starts[0], starts[-1] + 1))

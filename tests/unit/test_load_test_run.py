@@ -12,7 +12,8 @@ from domain.attempt import Cause, Ending
 from domain.errors import IllegalTransition
 from domain.executor import Executor, ExecutorKind, Stage
 from domain.load_test import LoadTestDefinition, Scenario
-from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus, verdict
+from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus
+from domain.load_test_verdict import verdict
 from domain.metric_series import figures_of
 from domain.metric_window import SET_UP, MetricWindow
 from domain.scenario_request import ScenarioRequest
@@ -140,6 +141,20 @@ def test_an_arrival_rate_that_was_not_reached_makes_a_run_invalid(kind: Executor
     subject = replace(run(metrics=metrics()), definition=replace(DEFINITION, scenarios=(scenario,)))
     found, message = verdict(subject, DONE, Counts(requests=10, iterations={"s1": done}))
     assert found is expected and (f"{done} of 10" in message) is (expected is RunStatus.INVALID)
+
+
+@pytest.mark.parametrize(
+    ("requests", "back", "expected"),
+    [
+        (10, 0.9, "It ran to its end; nothing was judged."),
+        (9, 0.9, "9 requests are stored, and k6 counted 10: 1 off."),
+        (10, 30.2, "It ran to its end; nothing was judged. The clock of k6's machine went back by 30 s: "),
+        (9, 30.2, "9 requests are stored, and k6 counted 10: 1 off. The clock of k6's machine went back by 30 s: "),
+    ],
+)
+def test_a_clock_that_went_back_is_told(requests: int, back: float, expected: str) -> None:
+    _, message = verdict(run(metrics=metrics(), clockBack=back), DONE, Counts(requests=requests))
+    assert message.startswith(expected) and message.endswith(("judged.", "off.", "begin."))
 
 
 def test_figures_stand_beside_those_of_k6() -> None:

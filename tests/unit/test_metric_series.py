@@ -60,6 +60,18 @@ def test_the_mean_is_over_the_time_that_k6_ran_and_not_over_whole_windows() -> N
     assert (overall.least_vus, overall.mean_vus, overall.most_vus) == (None, None, None), "k6 counted none in so short a time"
 
 
+def test_full_windows_are_those_between_begin_and_end_of_the_load() -> None:
+    login, tail = [window(start, SET_UP, 1.0, vus=(1,)) for start in (0, 5)], window(40, SET_UP, vus=(1,))
+    browse = [window(start, "s1", *[1.0] * count) for start, count in ((5, 20), (10, 50), (15, 60), (20, 50), (25, 50), (30, 7))]
+    buy = [window(start, "s2", *[1.0] * count) for start, count in ((15, 1), (20, 10), (25, 1))]
+    asleep = window(35, "s1", iterations=2)
+    windows = sorted([*login, *browse, *buy, asleep, tail], key=lambda each: each.start)
+    overall, first, second = figures_of(windows, 5, NAMES)
+    assert (overall.tps_least, overall.tps_most) == (1.4, 12.2), "what ends a pause belongs to the load, gauges do not"
+    assert (first.tps_least, first.tps_most) == (1.4, 12.0)
+    assert (second.tps_least, second.tps_most) == (2.0, 2.0), "a scenario begins and ends by itself"
+
+
 def test_nothing_has_no_figures() -> None:
     assert series_of([], 5, NAMES) == [] == figures_of([], 5, NAMES)
     alone = figures_of([window(10, SET_UP, vus=(1,))], 5, NAMES)

@@ -1,8 +1,10 @@
 """Windows of a load test: nothing is lost, whatever comes late, and what is told twice tells the same."""
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,9 +13,11 @@ from domain.metric_window import SET_UP, MetricWindow, WindowsByTime, WindowSums
 SAMPLE = st.tuples(st.integers(0, 60), st.sampled_from(["", "s1", "s2"]), st.floats(0, 1e5))
 
 
-@given(st.lists(st.lists(SAMPLE, max_size=20), max_size=10), st.integers(1, 60))
-def test_the_last_revisions_hold_every_sample(batches: Sequence[Sequence[tuple[int, str, float]]], seconds: int) -> None:
-    sums = WindowSums(seconds)
+@given(st.lists(st.lists(SAMPLE, max_size=20), max_size=10), st.integers(1, 60), st.sampled_from([0.0, 5.0, 300.0]))
+def test_the_last_revisions_hold_every_sample(
+    batches: Sequence[Sequence[tuple[int, str, float]]], seconds: int, keep_seconds: float
+) -> None:
+    sums = WindowSums(seconds, keep_seconds=keep_seconds)
     told: dict[tuple[int, str], MetricWindow] = {}
     revisions: dict[tuple[int, str], list[int]] = {}
     for now, batch in enumerate(batches):
@@ -32,6 +36,7 @@ def test_the_last_revisions_hold_every_sample(batches: Sequence[Sequence[tuple[i
         assert start % seconds == 0
         mine = [time for second, each, time in samples if each == scenario and start <= second < start + seconds]
         assert window.requests == len(mine)
+        assert window.times.total == pytest.approx(sum(mine)) and window.times.greatest == max(mine)
     assert all(found == list(range(1, len(found) + 1)) for found in revisions.values())
     assert list(sums.due(None)) == []
 
@@ -46,6 +51,24 @@ def test_a_window_is_told_when_it_is_over_and_again_for_what_came_late() -> None
     sums.window(14, "s1").times.add(2.0)
     (again,) = sums.due(20.0)
     assert (again.start, again.revision, again.requests) == (10, 2, 2)
+
+
+def test_windows_of_hours_take_little_memory() -> None:
+    sums = WindowSums(1, keep_seconds=50.0)
+    times = [1.02**number for number in range(200)]
+    tracemalloc.start()
+    for start in range(300):
+        for scenario in ("s1", "s2"):
+            window = sums.window(start, scenario)
+            for time in times:
+                window.times.add(time)
+        assert [each.revision for each in sums.due(start + 2.0)] == [1, 1]
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 3_000_000, "two histograms of 200 ranges take about 20 kB"
+    sums.window(3, "s1").times.add(0.5)
+    (late,) = sums.due(301.0)
+    assert (late.start, late.revision, late.requests, late.times.least) == (3, 2, 201, 0.5)
 
 
 def test_what_is_counted_of_the_whole_test_is_told_after_the_scenarios() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from domain.effort import Effort, Exhausted
 from domain.pattern_text import Unmatchable, matches, matching_text
 from domain.schema_check import SchemaCheck
+from domain.schema_rules import both, merging_cost
 from domain.schema_value import LARGEST, MAX_VALUES, NoValue, SchemaValues
 from domain.text_format import FORMATS
 
@@ -65,6 +66,33 @@ def test_the_same_seed_and_place_give_the_same_value() -> None:
     values.value({"type": "number"}, "something before")
     assert values.value(ref("Pet"), "body") == make(ref("Pet"))
     assert len({make({"type": "integer"}, seed=seed) for seed in range(20)}) > 1
+
+
+READ_ONLY = {"type": "object", "required": ["id", "name"], "properties": {"id": {"readOnly": True}, "name": {"const": "a"}}}
+WRITABLE = {"required": ["id", "name"], "properties": {"id": {"const": 7}, "name": {"const": "b"}}, "example": {"name": "b"}}
+UNREADABLE = {"type": "string", "pattern": r"\p{L}"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (WRITABLE, {"id": 7, "name": "b"}),
+        (READ_ONLY | {"example": {"name": "a"}}, {"name": "a"}),
+        ({"required": ["inner"], "properties": {"inner": WRITABLE, "id": {"readOnly": True}}}, {"inner": {"id": 7, "name": "b"}}),
+        ({"oneOf": [{"required": ["id"]}], "properties": {"id": {"allOf": [{"readOnly": True}]}}, "type": "object"}, {}),
+        ({"allOf": [{"required": ["id"]}, {"properties": {"id": {"readOnly": True}}}]}, {}),
+        (UNREADABLE | {"enum": ["known"]}, None),
+    ],
+)
+def test_a_value_does_not_depend_on_what_was_made_before(schema: Any, expected: Any) -> None:
+    values = SchemaValues(DOCUMENT, seed=1)
+    for _ in range(2):
+        try:
+            assert values.value(schema, "body") == expected
+        except NoValue:
+            assert expected is None
+        for before in (READ_ONLY, UNREADABLE | {"example": "known"}):
+            assert values.value(before, "before")
 
 
 @pytest.mark.parametrize(
@@ -306,13 +334,35 @@ def test_numbers_are_within_their_bounds(low: int, width: int, step: float | Non
     assert "multipleOf" not in schema or (made / schema["multipleOf"]).is_integer()
 
 
-@pytest.mark.parametrize("bound", [1e300, -1e300, 2**63, 10**400])
+@pytest.mark.parametrize("bound", [1e300, -1e300, 10**400])
 def test_bounds_beyond_all_measure(bound: float) -> None:
     for key in ("minimum", "maximum"):
         try:
             assert abs(make({"type": "integer", key: bound})) <= LARGEST + 100
         except NoValue as problem:
             assert "no number" in str(problem) or "that fits" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("rules", "least", "most"),
+    [
+        ({"minimum": 2**62}, 2**62, 2**62 + 99),
+        ({"maximum": -(2**62) - 1}, -(2**62) - 100, -(2**62) - 1),
+        ({"minimum": 2**63 - 1, "maximum": 2**63 - 1}, 2**63 - 1, 2**63 - 1),
+        ({"minimum": 2**63 - 2, "exclusiveMinimum": True, "maximum": 2**63 - 1}, 2**63 - 1, 2**63 - 1),
+        ({"exclusiveMinimum": LARGEST, "maximum": 2**60}, 2**53, 2**60),
+        ({"minimum": 10**18 + 1, "maximum": 10**18 + 2000, "multipleOf": 1000}, 10**18 + 1000, 10**18 + 2000),
+        ({"minimum": 1e18, "maximum": 1e18}, 10**18, 10**18),
+        ({"minimum": 0, "maximum": 2**63 - 1}, 0, LARGEST),
+        ({"minimum": -(2**63), "maximum": 2**63 - 1}, -LARGEST, LARGEST),
+        ({"minimum": -(2**63)}, -LARGEST, -LARGEST + 99),
+        ({"maximum": 2**63 - 1}, LARGEST - 99, LARGEST),
+    ],
+)
+def test_long_integers_are_exact_and_only_made_where_shorter_ones_do_not_fit(rules: Any, least: int, most: int) -> None:
+    for seed in range(5):
+        made = make({"type": "integer"} | rules, seed=seed)
+        assert isinstance(made, int) and least <= made <= most and made % rules.get("multipleOf", 1) == 0
 
 
 TYPES = ["object", "array", "string", "integer", "number"]
@@ -366,6 +416,33 @@ def test_many_different_items_are_told_apart_in_time() -> None:
     schema = {"type": "array", "uniqueItems": True}
     assert make(schema | {"example": items}) == items
     assert make(schema | {"example": [*items, items[0]]}) != [*items, items[0]]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("key", ["items", "allOf"])
+def test_long_members_of_an_enum_are_told_apart_in_time(key: str) -> None:
+    members = [[[0] * 1_000, number] for number in range(300)]
+    alike = [[[0] * 1_000, number] for number in range(299, 600)]
+    if key == "items":
+        check = SchemaCheck({}, Effort(200_000))
+        assert check.problem(alike[:1] * 2_000, {"items": {"enum": members}}) is None
+        with pytest.raises(Exhausted):
+            check.problem(alike[:1] * 10_000, {"items": {"enum": members}})
+    else:
+        merged = both({"enum": members}, {"enum": alike})
+        assert merged["enum"] == [[[0] * 1_000, 299]]
+        assert merging_cost({"enum": members}, {"enum": alike}) > 30_000
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"), [(1, 1.0, True), (1, True, False), ({"a": [0]}, {"a": [0.0]}, True), ([1], [True], False)]
+)
+def test_members_of_enums_are_the_same_as_json_has_it(one: Any, other: Any, is_same: bool) -> None:
+    for value, member in ((one, other), (other, one)):
+        check = SchemaCheck({}, Effort(1000))
+        assert (check.problem(value, {"enum": ["x", member]}) is None) is is_same
+        assert (check.problem(value, {"const": member}) is None) is is_same
+        assert bool(both({"enum": [value]}, {"enum": [member]})["enum"]) is is_same
 
 
 @pytest.mark.parametrize(
