@@ -27,7 +27,7 @@ from persistence.windowed import rows_of_windows
 RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
 RUNNER, LOAD_TEST = shared.runner, tables.load_test
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
-SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "origin", "cleared_at")]
+SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "cleared_at")]
 TIMES = ("updated_at", "started_at", "ended_at", "deadline", "warned_at", "unheard_since", "windows_removed_at")
 CHANGING = ("status", "version", "message", *TIMES)
 OF_VUS = ("vus", "vus_least", "vus_total", "vus_count", "max_vus")
@@ -76,7 +76,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         values = {
             column.name: getattr(run, column.name) for column in SHOWN if column.name not in ("id", "definition", "figures")
         }
-        values |= {"definition": run.definition.as_json(), "script": script, "origin": run.origin}
+        values |= {"definition": run.definition.as_json(), "script": script}
         number = (await self._connection.execute(RUN.insert().values(values).returning(RUN.c.id))).scalar_one()
         run = replace(run, id=number)
         await self._record(run, run.actor, at, "")

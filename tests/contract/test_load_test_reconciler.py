@@ -322,6 +322,18 @@ async def test_targets_at_one_server_are_one_under_load(database: Database, firs
     assert set(server.runner.launches) == {run.key for run in runs[: 1 if is_same else 2]}
 
 
+async def test_runs_under_way_count_by_the_name_that_was_stored_of_their_server(database: Database) -> None:
+    """An earlier version of PLOG called it otherwise."""
+    server = Server(database, capacity=2)
+    first, second = await at_servers(database, "http://x.test", "http://x.test")
+    async with database.transaction() as work:
+        connection: Any = work.connection
+        await connection.execute(load_test_run.update().values(origin="http://earlier.test:80"))
+    await server.rounds(2)
+    assert server.runner.launches == [first.key]
+    assert {(await server.read(run)).origin for run in (first, second)} == {"http://earlier.test:80"}
+
+
 @pytest.mark.parametrize("runs_at_once", [1, 2])
 async def test_several_servers_keep_the_limit_of_what_they_load_and_the_order(database: Database, runs_at_once: int) -> None:
     """All of them look at the same moment, again and again; ones that end make room."""
