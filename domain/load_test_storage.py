@@ -229,7 +229,10 @@ class LoadTestRunStore(Protocol):
     async def change(
         self, run: LoadTestRun, status: RunStatus, actor: str, message: str = "", figures: Sequence[RunFigures] = ()
     ) -> LoadTestRun | None:
-        """Take a run to a status, with its figures where that is a verdict; None where it has changed since it was read."""
+        """Take a run to a status, with its figures where that is a verdict; None where it has changed since it was read.
+
+        A verdict is also refused where reports were taken in since: it, and the figures, would be of less than is stored.
+        """
         ...
 
     async def warn(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:

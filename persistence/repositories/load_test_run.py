@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.histogram import Histogram
 from domain.load_test import stored_definition
-from domain.load_test_run import UNDER_WAY, Counts, LoadTestRun, RunEvent, RunStatus
+from domain.load_test_run import UNDER_WAY, VERDICTS, Counts, LoadTestRun, RunEvent, RunStatus
 from domain.load_test_storage import LoadTestRunStore
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
@@ -134,9 +134,11 @@ class LoadTestRunRepository(LoadTestRunStore):
         return await self._store(changed, actor, at, changed.message, **more)
 
     async def _store(self, changed: LoadTestRun, actor: str, at: datetime, message: str, **more: Any) -> LoadTestRun | None:
-        """Store a run one version further; None where it is not at the version before any more."""
+        """Store a run one version further; None where it has changed since it was read, or a verdict does not know all."""
         values: dict[str, Any] = {name: getattr(changed, name) for name in CHANGING} | more
         is_same = (RUN.c.id == changed.id) & (RUN.c.version == changed.version - 1)
+        if changed.status in VERDICTS:
+            is_same &= RUN.c.last_sequence == changed.last_sequence
         if (await self._connection.execute(RUN.update().where(is_same).values(values))).rowcount == 0:
             return None
         await self._record(changed, actor, at, message)

@@ -42,6 +42,7 @@ async def measured(database: Database, run: LoadTestRun, *, is_over: bool = True
     ]
     async with database.transaction() as work:
         assert await work.load_test_runs.take_in(run, len(windows), windows, {"k6": "1"})
+        run = (await work.load_test_runs.get_many([run.id]))[run.id]
         await work.resource_usages.add(run.id, usages)
         await work.logs.add(run.key, LogChunk(0, b"one line\n"), run.created_at)
         for status in (RunStatus.STARTING, RunStatus.RUNNING, *((RunStatus.PASSED,) if is_over else ())):
