@@ -243,8 +243,11 @@ class LoadTestRunStore(Protocol):
         """Record since when the run's server is missed, None: not any more; None where it has changed since it was read."""
         ...
 
-    async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
-        """Runs that ended before then and still have something of what they measured, the first to end first."""
+    async def to_clear(self, ended_before: datetime, limit: int, after: LoadTestRun | None = None) -> list[LoadTestRun]:
+        """Runs that ended before then and still have something of what they measured, the first to end first.
+
+        They are those behind `after` in this order, a run that was listed here earlier.
+        """
         ...
 
     async def remove_windows(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:

@@ -109,9 +109,10 @@ class LoadTestRunRepository(LoadTestRunStore):
         message = "The server that runs it is heard of again." if since is None else changed.told
         return await self._store(changed, actor, await clock(self._connection), message)
 
-    async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
+    async def to_clear(self, ended_before: datetime, limit: int, after: LoadTestRun | None = None) -> list[LoadTestRun]:
         query = select(*SHOWN).where(RUN.c.cleared_at.is_(None), RUN.c.ended_at < ended_before)
-        return await self._runs(query.order_by(RUN.c.ended_at).limit(limit))
+        place = None if after is None else (after.ended_at, after.id)
+        return await self._runs(from_place(query, [(RUN.c.ended_at, False), (RUN.c.id, False)], place).limit(limit))
 
     async def remove_windows(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
         at = await clock(self._connection)
