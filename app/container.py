@@ -43,6 +43,7 @@ from domain.ports import Samples
 from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
 from outbound.guarded_http import ResolvingGuard
+from outbound.names import NameLookup
 from persistence.engine import Engines, open_engines
 from persistence.migrate import DatabaseOutdated, check_revision, upgrade
 from persistence.unit_of_work import Database
@@ -222,6 +223,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         database = await stack.enter_async_context(open_database(settings))
         bus = _open_bus(settings)
         await stack.enter_async_context(bus)
+        names = stack.enter_context(NameLookup())
         tokens = SignedAttemptTokens(keys.derive("attempt tokens"))
         signed_urls = SignedUrls(keys.derive("signed urls"))
         intake = ReportIntake(database, bus, artifacts)
@@ -230,8 +232,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             database=database,
             bus=bus,
             artifacts=artifacts,
-            documents=_documents(settings),
-            address_guard=ResolvingGuard(allows_private=settings.targets.allow_private_addresses),
+            documents=_documents(settings, names),
+            address_guard=ResolvingGuard(names, allows_private=settings.targets.allow_private_addresses),
             samples=await _open_samples(settings, stack),
             attempt_tokens=tokens,
             url_signer=signed_urls,
@@ -267,8 +269,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         )
 
 
-def _documents(settings: Settings) -> DocumentFinder:
+def _documents(settings: Settings, names: NameLookup) -> DocumentFinder:
     return DocumentFinder(
+        names,
         allows_private=settings.targets.allow_private_addresses,
         max_seconds=settings.targets.analysis_seconds,
         allows_references=settings.targets.allow_remote_references,

@@ -5,7 +5,7 @@ Events, audit and results are never touched.
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from controllers.reconciler import guarded
 from domain.errors import Unavailable
@@ -17,7 +17,8 @@ from resolvers.services import Services
 log = logging.getLogger(__name__)
 KEY_LIFETIME = timedelta(days=7)
 ACTOR = "housekeeping"
-RUNS_A_ROUND = 100
+RUNS_AT_ONCE = 100
+RUNS_A_ROUND = 1000
 WINDOWS_AT_ONCE = 500
 
 
@@ -31,6 +32,7 @@ class Housekeeping:
         self._services = services
         self._interval_seconds = interval_seconds
         self._keep_runs = keep_runs
+        self._last: LoadTestRun | None = None
 
     async def run(self) -> None:
         """Tidy up once an interval until cancelled."""
@@ -55,10 +57,21 @@ class Housekeeping:
         if dropped:
             log.info("dropped %d idempotency keys", dropped)
         if self._keep_runs:
+            await self._clear_old(now - self._keep_runs)
+
+    async def _clear_old(self, ended_before: datetime) -> None:
+        """Clear the runs that ended before then, the oldest first, a thousand in a round; the next round goes on behind the last.
+
+        One that can't be cleared is logged and passed over until a round begins anew, so that it keeps no younger one waiting.
+        """
+        for _ in range(RUNS_A_ROUND // RUNS_AT_ONCE):
             async with self._services.database.snapshot() as work:
-                runs = await work.load_test_runs.to_clear(now - self._keep_runs, RUNS_A_ROUND)
+                runs = await work.load_test_runs.to_clear(ended_before, RUNS_AT_ONCE, self._last)
             for run in runs:
                 await guarded(run.key, self._clear(run))
+            self._last = runs[-1] if len(runs) == RUNS_AT_ONCE else None
+            if self._last is None:
+                return
 
     async def _clear(self, run: LoadTestRun) -> None:
         """Remove what a run measured, after it says so itself: nobody takes a part for the whole.

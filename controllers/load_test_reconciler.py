@@ -154,7 +154,11 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
         await self._change(run, status, message)
 
     async def _change(self, run: LoadTestRun, status: RunStatus, message: str = "") -> None:
-        """Take the run to a status; where somebody else was faster, the next round sees what is to be done then."""
+        """Take the run to a status; where somebody else was faster, the next round sees what is to be done then.
+
+        Counts and figures for a verdict are read before the transaction that writes it, as a long run's windows take seconds and
+        one writer at a time may hold SQLite. It is written only while no report was taken in since the run was read.
+        """
         if status in VERDICTS:
             await self._resources.finish(run.id)
         figures = await self._figures(run) if status in VERDICTS else ()

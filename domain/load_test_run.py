@@ -12,7 +12,6 @@ from domain.attempt import AttemptKey
 from domain.errors import IllegalTransition, WindowsRemoved
 from domain.load_test import LoadTestDefinition
 from domain.metric_series import RunFigures
-from domain.target import server_origin
 
 
 class RunStatus(StrEnum):
@@ -76,7 +75,8 @@ class K6Figure:
 class LoadTestRun:
     """The current state of one run.
 
-    `definition` and `document_sha256` are frozen at the start, and so is its script, which is read by itself. `last_sequence` is
+    `definition` and `document_sha256` are frozen at the start, and so are its script, which is read by itself, and `origin`, the
+    server that it puts under load, alike for all of that server's addresses (`domain.target.server_origin`). `last_sequence` is
     the number of the last report of its generator that was taken in. `deadline` is when its generator, if it still runs, is ended
     for having taken too long, `warned_at` when it was told that this is near. `unheard_since` is when its server was last heard
     of, where that is away; its load may go on meanwhile. `message` says why it ended as it did. `summary` is
@@ -91,6 +91,7 @@ class LoadTestRun:
     target_id: int
     project_id: int
     definition: LoadTestDefinition
+    origin: str
     document_sha256: str
     window_seconds: int
     actor: str
@@ -113,11 +114,6 @@ class LoadTestRun:
     def key(self) -> AttemptKey:
         """The name of its generator outside the database: run folder, token, log."""
         return AttemptKey(self.uuid, GENERATOR_ATTEMPT)
-
-    @property
-    def origin(self) -> str:
-        """The server that it puts under load, alike for all of its addresses (`domain.target.server_origin`)."""
-        return server_origin(self.definition.server)
 
     @property
     def time_limit(self) -> float:

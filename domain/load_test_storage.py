@@ -229,7 +229,10 @@ class LoadTestRunStore(Protocol):
     async def change(
         self, run: LoadTestRun, status: RunStatus, actor: str, message: str = "", figures: Sequence[RunFigures] = ()
     ) -> LoadTestRun | None:
-        """Take a run to a status, with its figures where that is a verdict; None where it has changed since it was read."""
+        """Take a run to a status, with its figures where that is a verdict; None where it has changed since it was read.
+
+        A verdict is also refused where reports were taken in since: it, and the figures, would be of less than is stored.
+        """
         ...
 
     async def warn(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
@@ -240,8 +243,11 @@ class LoadTestRunStore(Protocol):
         """Record since when the run's server is missed, None: not any more; None where it has changed since it was read."""
         ...
 
-    async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
-        """Runs that ended before then and still have something of what they measured, the first to end first."""
+    async def to_clear(self, ended_before: datetime, limit: int, after: LoadTestRun | None = None) -> list[LoadTestRun]:
+        """Runs that ended before then and still have something of what they measured, the first to end first.
+
+        They are those behind `after` in this order, a run that was listed here earlier.
+        """
         ...
 
     async def remove_windows(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:

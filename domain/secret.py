@@ -68,7 +68,8 @@ def refusal(secret: Secret | None, origins: Iterable[str]) -> str | None:
     """Why the secret can't be sent to these servers, to go on after its name; None where it can."""
     if secret is None:
         return "does not exist: it was deleted or never set"
-    elsewhere = sorted(each for each in origins if each != secret.origin)
+    here = shown_origin(secret.origin)  # which was stored when international names were not spelled alike
+    elsewhere = sorted(each for each in origins if each != here)
     return f"is for {secret.origin} alone, and would be sent to {elsewhere[0]}" if elsewhere else None
 
 

@@ -8,12 +8,15 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import idna
+
 from domain.api_document import ApiDocument, Drift, NamedAddress, TriedAddress
 from domain.artifact import TargetArtifact, document_id
 from domain.validation import Problems
 
 MAX_NAME = 200
 MAX_URL = 2000
+MAX_HOST = 253  # characters, as in the system of names (RFC 1035)
 DEFAULT_PORTS = {"http": 80, "https": 443}
 BLANK = frozenset(map(chr, (*range(33), 127)))
 PATH = re.compile(r"(?:[\w\-.~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*", re.ASCII)
@@ -103,7 +106,10 @@ def target_definition(given: Mapping[str, Any]) -> TargetDefinition:
 
 
 def origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an http address (RFC 6454); None for anything else, also with a user or a blank in it."""
+    """Scheme, host and port of an http address (RFC 6454); None for anything else, also with a user or a blank in it.
+
+    The host is in lower case, an international name as the system of names knows it (`xn--`, RFC 5891).
+    """
     if not BLANK.isdisjoint(url):  # which `urlsplit` takes out, and who calls the address does not
         return None
     try:
@@ -113,7 +119,20 @@ def origin(url: str) -> tuple[str, str, int] | None:
         return None
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
         return None
-    return parts.scheme, parts.hostname.lower(), port or DEFAULT_PORTS[parts.scheme]
+    host = _looked_up(parts.hostname.lower())
+    return None if host is None else (parts.scheme, host, port or DEFAULT_PORTS[parts.scheme])
+
+
+def _looked_up(host: str) -> str | None:
+    """What is asked for to find the host; None where no name can be so. As httpx does it, which fetches documents."""
+    if host.isascii():
+        return host
+    if len(host) > MAX_HOST:
+        return None
+    try:
+        return idna.encode(host).decode("ascii")
+    except UnicodeError:
+        return None
 
 
 def is_base_address(url: str) -> bool:

@@ -1,13 +1,13 @@
 """Reaching http(s) addresses that users type, without being sent where the user must not reach."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 
 import httpx
 
 from domain.remote_address import address_problem, refused_networks
+from outbound.names import NameLookup
 
 MAX_REDIRECTS = 5
 IDLE_SECONDS = 30.0
@@ -47,7 +47,7 @@ class Answer:
     content: bytes
 
 
-async def fetch(url: str, limits: Limits, *, accept: str = "*/*") -> Answer:
+async def fetch(url: str, limits: Limits, names: NameLookup, *, accept: str = "*/*") -> Answer:
     """The answer to GET of `url`, whatever its status; `FetchFailed` where there is none.
 
     Redirects are followed here, each checked as the first address was. A connection goes to the very address that was checked, so
@@ -56,17 +56,17 @@ async def fetch(url: str, limits: Limits, *, accept: str = "*/*") -> Answer:
     """
     try:
         async with asyncio.timeout(limits.max_seconds):  # of everything, as a server may send a byte now and then for days
-            return await _fetch(url, limits, accept)
+            return await _fetch(url, limits, names, accept)
     except TimeoutError:
         raise FetchFailed(f"{url} was not complete after {limits.max_seconds:g} s") from None
 
 
-async def _fetch(url: str, limits: Limits, accept: str) -> Answer:
+async def _fetch(url: str, limits: Limits, names: NameLookup, accept: str) -> Answer:
     # No proxy from the environment: it would resolve the name again, and elsewhere.
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=IDLE_SECONDS) as client:
         for _ in range(MAX_REDIRECTS + 1):
             target = _target(url)
-            addresses = await _checked_addresses(target, allows_private=limits.allows_private)
+            addresses = await _checked_addresses(target, names, allows_private=limits.allows_private)
             try:
                 response = await _send(client, target, addresses, accept)
                 try:
@@ -93,14 +93,13 @@ def _target(url: str) -> httpx.URL:
     return target
 
 
-async def _checked_addresses(target: httpx.URL, *, allows_private: bool) -> list[str]:
+async def _checked_addresses(target: httpx.URL, names: NameLookup, *, allows_private: bool) -> list[str]:
     """All addresses of the host; one that must not be reached refuses them all."""
     port = target.port or (443 if target.scheme == "https" else 80)
     try:
-        found = await asyncio.to_thread(socket.getaddrinfo, target.host, port, type=socket.SOCK_STREAM)
+        addresses = await names.addresses(target.host, port)
     except (OSError, UnicodeError) as error:
         raise HostNotFound(f"the host {target.host!r} can't be found: {error}") from error
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if problem := address_problem(address, allows_private=allows_private):
             raise FetchFailed(f"{target.host} ({address}) {problem}")
@@ -110,7 +109,8 @@ async def _checked_addresses(target: httpx.URL, *, allows_private: bool) -> list
 class ResolvingGuard:
     """Judges addresses by looking their hosts up (`domain.ports.AddressGuard`)."""
 
-    def __init__(self, *, allows_private: bool) -> None:
+    def __init__(self, names: NameLookup, *, allows_private: bool) -> None:
+        self._names = names
         self._allows_private = allows_private
 
     @property
@@ -122,7 +122,7 @@ class ResolvingGuard:
         """See `domain.ports.AddressGuard.problem`."""
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                await _checked_addresses(_target(url), allows_private=self._allows_private)
+                await _checked_addresses(_target(url), self._names, allows_private=self._allows_private)
         except (HostNotFound, TimeoutError):
             return None
         except FetchFailed as refusal:

@@ -16,7 +16,7 @@ from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
 from domain.resource_usage import CARRY_SECONDS, ResourceSeries, ResourceUsage, resource_series
 from domain.storage import UnitOfWork
-from domain.target import Target, TargetAnalysis
+from domain.target import Target, TargetAnalysis, server_origin
 from resolvers.authorisation import require_person
 from resolvers.load_test import load_plan, read_load_test, refuse_addresses
 from resolvers.secret import values_of_secrets
@@ -87,6 +87,7 @@ def _queued(services: Services, load_test: LoadTest, analysis: TargetAnalysis, s
         target_id=load_test.target_id,
         project_id=load_test.project_id,
         definition=load_test.definition,
+        origin=server_origin(load_test.definition.server),
         document_sha256=analysis.sha256,
         window_seconds=services.window_seconds,
         actor=subject,

@@ -14,6 +14,7 @@ from domain.deck import bucket_of
 from domain.deck_archive import MAX_TOTAL_BYTES
 from outbound import guarded_http
 from outbound.guarded_http import FetchFailed, Limits, limited
+from outbound.names import NameLookup
 from steps.reports import StepFailed
 
 MAX_SECONDS = 300.0
@@ -36,7 +37,8 @@ def fetch(url: str, *, allows_private: bool, buckets: Mapping[str, Mapping[str, 
 
 async def _fetch_http(url: str, *, allows_private: bool) -> tuple[str, bytes]:
     limits = Limits(allows_private=allows_private, max_bytes=MAX_TOTAL_BYTES, max_seconds=MAX_SECONDS)
-    answer = await guarded_http.fetch(url, limits)
+    with NameLookup() as names:
+        answer = await guarded_http.fetch(url, limits, names)
     if answer.status != OK:
         raise StepFailed(f"{answer.url} answers {answer.status} {answer.reason}")
     if answer.encoding != "identity":

@@ -16,7 +16,7 @@ from domain.project import ProjectDefinition
 from domain.projection import empty_kit
 from domain.scenario_request import ScenarioRequest
 from domain.storage import Database, UnitOfWork
-from domain.target import TargetDefinition
+from domain.target import TargetDefinition, server_origin
 
 DEFINITION: Mapping[str, Any] = {"template": "builtin", "deck": {"kind": "TABLE"}, "design": {}, "ml": {}, "optimize": {}}
 
@@ -79,6 +79,7 @@ def queued_run(load_test: LoadTest) -> LoadTestRun:
         target_id=load_test.target_id,
         project_id=load_test.project_id,
         definition=load_test.definition,
+        origin=server_origin(load_test.definition.server),
         document_sha256="",
         window_seconds=5,
         actor="ada",

@@ -21,6 +21,7 @@ from domain.runner import EndReason, LaunchFailed, LaunchOrder, LogChunk, Observ
 from domain.step_template import builtin_template
 from domain.storage import Database, UnitOfWork
 from outbound.guarded_http import ResolvingGuard
+from outbound.names import NameLookup
 from resolvers.report_intake import ReportIntake
 from resolvers.services import Services, StepSettings
 
@@ -239,8 +240,8 @@ def fake_services(database: Database, **values: object) -> Services:
         database=database,
         bus=bus,
         artifacts=artifacts,
-        documents=DocumentFinder(allows_private=True, max_seconds=10),
-        address_guard=ResolvingGuard(allows_private=True),
+        documents=DocumentFinder(NameLookup(), allows_private=True, max_seconds=10),
+        address_guard=ResolvingGuard(NameLookup(), allows_private=True),
         samples=EmbeddedSamples(),
         attempt_tokens=signer,
         url_signer=signer,

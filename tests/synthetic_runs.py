@@ -51,6 +51,7 @@ def load_test_run(*scenarios: Scenario, number: int = 1, **changes: object) -> L
         target_id=1,
         project_id=1,
         definition=LoadTestDefinition(title="t", server="http://x.test", scenarios=scenarios or (scenario(constant(300)),)),
+        origin="http://x.test:80",
         document_sha256="",
         window_seconds=SECONDS,
         actor="ada",

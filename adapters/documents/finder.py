@@ -23,6 +23,7 @@ from adapters.documents.strategies import (
 from domain.api_document import FoundDocument, NamedAddress, TriedAddress
 from domain.errors import ValidationFailed
 from outbound.guarded_http import Answer, FetchFailed, Limits, fetch
+from outbound.names import NameLookup
 
 MAX_FETCHES = 60
 MAX_SHOWN = 20
@@ -48,7 +49,8 @@ class _Lead:
 class DocumentFinder:
     """Looks for documents over http(s), guarded; with `allows_references` for those that their references lead to as well."""
 
-    def __init__(self, *, allows_private: bool, max_seconds: float, allows_references: bool = False) -> None:
+    def __init__(self, names: NameLookup, *, allows_private: bool, max_seconds: float, allows_references: bool = False) -> None:
+        self._names = names
         self._allows_private = allows_private
         self._allows_references = allows_references
         self._max_seconds = max_seconds
@@ -64,7 +66,7 @@ class DocumentFinder:
                 continue
             limits = Limits(allows_private=self._allows_private, max_bytes=MAX_BYTES, max_seconds=left)
             try:
-                answer = await fetch(lead.place.url, limits, accept=ACCEPT)
+                answer = await fetch(lead.place.url, limits, self._names, accept=ACCEPT)
             except FetchFailed as error:
                 tried[lead.place.url] = f"was not fetched: {error}"
                 continue
@@ -73,7 +75,9 @@ class DocumentFinder:
             if read is not None:
                 found = await asyncio.to_thread(_found, read, answer, lead, tried)
                 if self._allows_references:
-                    found = await bundled(found, lead.place.url, allows_private=self._allows_private, deadline=deadline)
+                    found = await bundled(
+                        found, lead.place.url, self._names, allows_private=self._allows_private, deadline=deadline
+                    )
                 return found
             if lead.strategy == "direct" and is_meant_as_document(answer):
                 break

@@ -14,12 +14,13 @@ from domain.bundle import Bundle
 from domain.json_pointer import BUNDLE, DOCUMENTS
 from domain.uncollected import uncollected
 from outbound.guarded_http import Answer, FetchFailed, Limits, TooLarge, fetch
+from outbound.names import NameLookup
 
 MAX_DOCUMENTS = 200
 ACCEPT = "application/json, application/yaml, */*;q=0.8"
 
 
-async def bundled(found: FoundDocument, asked: str, *, allows_private: bool, deadline: float) -> FoundDocument:
+async def bundled(found: FoundDocument, asked: str, names: NameLookup, *, allows_private: bool, deadline: float) -> FoundDocument:
     """The document with all in it that its references to other documents lead to; as it is where it has none.
 
     `asked` is the address that has led to it. `deadline` is of the monotonic clock. What can't be had is named in `problems`, and
@@ -38,9 +39,8 @@ async def bundled(found: FoundDocument, asked: str, *, allows_private: bool, dea
             break
         fetched += 1
         try:
-            answer = await fetch(
-                address, Limits(allows_private=allows_private, max_bytes=left, max_seconds=seconds), accept=ACCEPT
-            )
+            limits = Limits(allows_private=allows_private, max_bytes=left, max_seconds=seconds)
+            answer = await fetch(address, limits, names, accept=ACCEPT)
             size, twice = await asyncio.to_thread(_add, bundle, address, answer, left)
             left -= size
             problems += [f"{address:.300}: {each}" for each in twice]

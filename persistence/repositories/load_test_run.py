@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.histogram import Histogram
 from domain.load_test import stored_definition
-from domain.load_test_run import UNDER_WAY, Counts, LoadTestRun, RunEvent, RunStatus
+from domain.load_test_run import UNDER_WAY, VERDICTS, Counts, LoadTestRun, RunEvent, RunStatus
 from domain.load_test_storage import LoadTestRunStore
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
@@ -27,7 +27,7 @@ from persistence.windowed import rows_of_windows
 RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
 RUNNER, LOAD_TEST = shared.runner, tables.load_test
 FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
-SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "origin", "cleared_at")]
+SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "cleared_at")]
 TIMES = ("updated_at", "started_at", "ended_at", "deadline", "warned_at", "unheard_since", "windows_removed_at")
 CHANGING = ("status", "version", "message", *TIMES)
 OF_VUS = ("vus", "vus_least", "vus_total", "vus_count", "max_vus")
@@ -76,7 +76,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         values = {
             column.name: getattr(run, column.name) for column in SHOWN if column.name not in ("id", "definition", "figures")
         }
-        values |= {"definition": run.definition.as_json(), "script": script, "origin": run.origin}
+        values |= {"definition": run.definition.as_json(), "script": script}
         number = (await self._connection.execute(RUN.insert().values(values).returning(RUN.c.id))).scalar_one()
         run = replace(run, id=number)
         await self._record(run, run.actor, at, "")
@@ -109,9 +109,10 @@ class LoadTestRunRepository(LoadTestRunStore):
         message = "The server that runs it is heard of again." if since is None else changed.told
         return await self._store(changed, actor, await clock(self._connection), message)
 
-    async def to_clear(self, ended_before: datetime, limit: int) -> list[LoadTestRun]:
+    async def to_clear(self, ended_before: datetime, limit: int, after: LoadTestRun | None = None) -> list[LoadTestRun]:
         query = select(*SHOWN).where(RUN.c.cleared_at.is_(None), RUN.c.ended_at < ended_before)
-        return await self._runs(query.order_by(RUN.c.ended_at).limit(limit))
+        place = None if after is None else (after.ended_at, after.id)
+        return await self._runs(from_place(query, [(RUN.c.ended_at, False), (RUN.c.id, False)], place).limit(limit))
 
     async def remove_windows(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
         at = await clock(self._connection)
@@ -134,9 +135,11 @@ class LoadTestRunRepository(LoadTestRunStore):
         return await self._store(changed, actor, at, changed.message, **more)
 
     async def _store(self, changed: LoadTestRun, actor: str, at: datetime, message: str, **more: Any) -> LoadTestRun | None:
-        """Store a run one version further; None where it is not at the version before any more."""
+        """Store a run one version further; None where it has changed since it was read, or a verdict does not know all."""
         values: dict[str, Any] = {name: getattr(changed, name) for name in CHANGING} | more
         is_same = (RUN.c.id == changed.id) & (RUN.c.version == changed.version - 1)
+        if changed.status in VERDICTS:
+            is_same &= RUN.c.last_sequence == changed.last_sequence
         if (await self._connection.execute(RUN.update().where(is_same).values(values))).rowcount == 0:
             return None
         await self._record(changed, actor, at, message)

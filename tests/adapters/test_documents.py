@@ -20,6 +20,7 @@ from domain.errors import ValidationFailed
 from domain.openapi import read_openapi
 from domain.schema_value import SchemaValues
 from outbound.guarded_http import Answer
+from outbound.names import NameLookup
 from tests.sites import Site, serving
 
 API: dict[str, Any] = {"openapi": "3.1.0", "info": {"title": "Größe 尺寸", "version": "1"}, "paths": {"/größe": {"get": {}}}}
@@ -59,7 +60,7 @@ TWO = """url: "", urls: [ { url: "/one.json", name: "One" }, { "name": "Two", "u
 
 
 def find(site: Site, path: str) -> FoundDocument:
-    return asyncio.run(DocumentFinder(allows_private=True, max_seconds=10.0).find(site.address + path))
+    return asyncio.run(DocumentFinder(NameLookup(), allows_private=True, max_seconds=10.0).find(site.address + path))
 
 
 def refusal(site: Site, path: str) -> str:

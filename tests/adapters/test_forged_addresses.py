@@ -11,6 +11,7 @@ import pytest
 from adapters.documents.finder import DocumentFinder
 from adapters.documents.reading import MAX_BYTES
 from domain.errors import ValidationFailed
+from outbound.names import NameLookup
 from tests.sites import Site, serving
 
 NAMES = {  # what these names resolve to, lookup by lookup; the last answer stays
@@ -102,7 +103,7 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.usefixtures("looked_up")
 def test_attempts_are_refused_with_their_reason(attempt: str, site: Site) -> None:
     address, allows_private, reason = ATTEMPTS[attempt]
-    finder = DocumentFinder(allows_private=allows_private, max_seconds=10)
+    finder = DocumentFinder(NameLookup(), allows_private=allows_private, max_seconds=10)
     with pytest.raises(ValidationFailed) as caught:
         asyncio.run(finder.find(address.format(site=site.address)))
     (problem,) = caught.value.problems
@@ -113,7 +114,9 @@ def test_attempts_are_refused_with_their_reason(attempt: str, site: Site) -> Non
 def test_a_name_that_changes_after_the_check_leads_to_the_address_that_was_checked(looked_up: list[str]) -> None:
     with serving({"/o.json": b'{"openapi": "3.0.0", "info": {}, "paths": {}}'}) as site:
         port = site.address.rpartition(":")[2]
-        found = asyncio.run(DocumentFinder(allows_private=True, max_seconds=10).find(f"http://changing.test:{port}/o.json"))
+        found = asyncio.run(
+            DocumentFinder(NameLookup(), allows_private=True, max_seconds=10).find(f"http://changing.test:{port}/o.json")
+        )
     assert (site.asked, looked_up, found.strategy) == (["/o.json"], ["changing.test"], "direct")
     with pytest.raises(ValidationFailed, match="metadata address"):
-        asyncio.run(DocumentFinder(allows_private=True, max_seconds=10).find("http://changing.test/o.json"))
+        asyncio.run(DocumentFinder(NameLookup(), allows_private=True, max_seconds=10).find("http://changing.test/o.json"))

@@ -19,6 +19,7 @@ from domain.json_pointer import resolve
 from domain.openapi import read_openapi
 from domain.remote_address import address_problem
 from outbound import guarded_http
+from outbound.names import NameLookup
 from tests.adapters.test_documents import FASTAPI, PAGE
 from tests.adapters.test_forged_addresses import ATTEMPTS, PAGES, looked_up
 from tests.sites import Site, serving
@@ -35,7 +36,7 @@ def document(*targets: str) -> dict[str, Any]:
 
 
 def find(url: str, *, is_allowed: bool = True, allows_private: bool = True, seconds: float = 10) -> FoundDocument:
-    finder = DocumentFinder(allows_private=allows_private, max_seconds=seconds, allows_references=is_allowed)
+    finder = DocumentFinder(NameLookup(), allows_private=allows_private, max_seconds=seconds, allows_references=is_allowed)
     found = asyncio.run(finder.find(url))
     assert json.loads(json.dumps(finder.read(found.content))) == found.raw, "what is kept says all that was read"
     return found

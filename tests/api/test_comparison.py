@@ -34,9 +34,11 @@ async def ended(
     made = (await plog.answer(START, id=test["id"]))["run"]
     database = plog.container.services.database
     async with database.transaction() as work:
-        run: LoadTestRun | None = (await work.load_test_runs.get_many([made["number"]]))[made["number"]]
+        number = made["number"]
+        queued = (await work.load_test_runs.get_many([number]))[number]
+        assert await work.load_test_runs.take_in(queued, len(parts), parts, None)
+        run: LoadTestRun | None = (await work.load_test_runs.get_many([number]))[number]
         assert run is not None
-        assert await work.load_test_runs.take_in(run, len(parts), parts, None)
         for step in (RunStatus.STARTING, RunStatus.RUNNING, status):
             seconds = len({each.start for each in parts}) * run.window_seconds
             figures = figures_of(sorted(parts, key=lambda each: each.start), run.window_seconds, run.names, seconds)

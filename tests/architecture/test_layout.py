@@ -17,7 +17,7 @@ LEAST_WORDS_IN_A_DOCSTRING = 4
 # Data tables and manifests may stand here, as "file" or "file:function"; the list only shrinks.
 LONG_ON_PURPOSE: frozenset[str] = frozenset()
 NAMES_THAT_SAY_NOTHING = {"util", "utils", "helper", "helpers", "manager", "managers", "common"}
-OPEN_TO_DOMAIN = {*sys.stdlib_module_names, "domain", "numpy", "scipy", "pyDOE3"}
+OPEN_TO_DOMAIN = {*sys.stdlib_module_names, "domain", "numpy", "scipy", "pyDOE3", "idna"}
 
 Check = Callable[[Source], Iterator[str]]
 

@@ -1,6 +1,7 @@
 """The loop that makes load tests run: launches, stops, interrupts, runners that fall silent, several servers, crashes."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -296,6 +297,32 @@ async def test_wherever_a_server_is_killed_a_run_that_was_missed_comes_to_the_sa
     assert burns > 3
 
 
+async def test_reports_that_arrive_while_a_run_is_judged_are_in_its_verdict_or_are_too_late(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was stopped and whose reports were given up: one of them comes between the counts and the verdict."""
+    server = Server(database, reports_patience_seconds=0.0)
+    (run,) = await queued(database)
+    await server.rounds()
+    await server.change(run, RunStatus.STOPPING, "Stopped by ada.")
+    await server.take_in(run, stopped=True)
+    server.runner.finish(run.key, reports=3)
+    late = [replace(TEN_REQUESTS, start=5)]
+
+    async def finish(_: ResourceWatcher, run_id: int) -> None:
+        async with server.store.transaction() as work:
+            while late:
+                assert await work.load_test_runs.take_in(await server.read(run), 2, [late.pop()], None)
+
+    monkeypatch.setattr(ResourceWatcher, "finish", finish)
+    await server.rounds()
+    assert (await server.read(run)).status is RunStatus.STOPPING, "what was counted is not what is there"
+    await server.rounds()
+    found = await server.read(run)
+    assert (found.status, found.figures[0].requests) == (RunStatus.ABORTED, 20)
+    assert found.message == "Stopped by ada. 1 reports of its load generator could not be taken in: figures are missing."
+
+
 async def at_servers(database: Database, *servers: str) -> list[LoadTestRun]:
     """Runs that wait, in this order, each of a load test of its own target in its own project."""
     runs = []
@@ -320,6 +347,18 @@ async def test_targets_at_one_server_are_one_under_load(database: Database, firs
     runs = await at_servers(database, first, second)
     await server.rounds(2)
     assert set(server.runner.launches) == {run.key for run in runs[: 1 if is_same else 2]}
+
+
+async def test_runs_under_way_count_by_the_name_that_was_stored_of_their_server(database: Database) -> None:
+    """An earlier version of PLOG called it otherwise."""
+    server = Server(database, capacity=2)
+    first, second = await at_servers(database, "http://x.test", "http://x.test")
+    async with database.transaction() as work:
+        connection: Any = work.connection
+        await connection.execute(load_test_run.update().values(origin="http://earlier.test:80"))
+    await server.rounds(2)
+    assert server.runner.launches == [first.key]
+    assert {(await server.read(run)).origin for run in (first, second)} == {"http://earlier.test:80"}
 
 
 @pytest.mark.parametrize("runs_at_once", [1, 2])

@@ -1,6 +1,7 @@
 """What runs of load tests measured is removed some time after their end, wherever that is left off; the rest of them stays."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,6 +43,7 @@ async def measured(database: Database, run: LoadTestRun, *, is_over: bool = True
     ]
     async with database.transaction() as work:
         assert await work.load_test_runs.take_in(run, len(windows), windows, {"k6": "1"})
+        run = (await work.load_test_runs.get_many([run.id]))[run.id]
         await work.resource_usages.add(run.id, usages)
         await work.logs.add(run.key, LogChunk(0, b"one line\n"), run.created_at)
         for status in (RunStatus.STARTING, RunStatus.RUNNING, *((RunStatus.PASSED,) if is_over else ())):
@@ -133,6 +135,40 @@ async def test_several_servers_remove_it_at_once(database: Database) -> None:
         await asyncio.gather(*(each.run_once() for each in rounds))
     assert [await left_of(database, run) for run in runs] == [(0, 0, 0)] * 5 and await uncleared(database) == []
     assert [(await read(database, run)).version for run in runs] == [run.version + 1 for run in runs]
+
+
+class StuckArtifacts(FakeArtifacts):
+    """Has folders that can't be removed."""
+
+    def __init__(self, stuck: Collection[str]) -> None:
+        super().__init__()
+        self.stuck = stuck
+
+    async def remove(self, folder: str) -> None:
+        if folder in self.stuck:
+            raise PermissionError(folder)
+        await super().remove(folder)
+
+
+async def test_runs_that_cannot_be_removed_hold_up_no_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Five of seven are stuck. A round looks at four, by two; the next goes on behind them, and the third begins anew."""
+    monkeypatch.setattr(housekeeping, "RUNS_AT_ONCE", 2)
+    monkeypatch.setattr(housekeeping, "RUNS_A_ROUND", 4)
+    (test,) = await store_load_tests(database, 1)
+    runs = [await measured(database, await store_run(database, test)) for _ in range(7)]
+    artifacts = StuckArtifacts({reports_folder(run.id) for run in (*runs[:3], *runs[4:6])})
+    tidying = Housekeeping(fake_services(database, artifacts=artifacts), 60, AT_ONCE)
+    await tidying.run_once()
+    assert await uncleared(database) == [run.id for run in (*runs[:3], *runs[4:])]
+    assert all(str(run.key) in caplog.text for run in runs[:3])
+    await tidying.run_once()
+    assert await uncleared(database) == [run.id for run in (*runs[:3], *runs[4:6])]
+    artifacts.stuck = ()
+    for _ in range(2):
+        await tidying.run_once()
+    assert await uncleared(database) == []
 
 
 async def test_windows_are_read_whole_or_refused(database: Database) -> None:

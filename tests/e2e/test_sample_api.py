@@ -17,6 +17,7 @@ import pytest
 from adapters.documents.finder import DocumentFinder
 from app.sample_api import LONGEST_LINE
 from domain.openapi import read_openapi
+from outbound.names import NameLookup
 from tests.e2e.server import PLOG
 
 
@@ -34,7 +35,7 @@ def sample_api(*options: str, **streams: Any) -> Iterator[tuple[str, subprocess.
 
 async def test_its_page_leads_to_a_document_and_its_endpoints_answer() -> None:
     with sample_api("--service-ms", "0") as (address, _):
-        finder = DocumentFinder(allows_private=True, max_seconds=10)
+        finder = DocumentFinder(NameLookup(), allows_private=True, max_seconds=10)
         found = await finder.find(f"{address}/docs")
         api = read_openapi(finder.read(found.content), found.url)
         assert api.title == "Sample book shop" and not api.problems

@@ -51,6 +51,7 @@ def run(status: RunStatus = R, **summary: Any) -> LoadTestRun:
         target_id=1,
         project_id=1,
         definition=DEFINITION,
+        origin="http://x.test:80",
         document_sha256="",
         window_seconds=5,
         actor="ada",

@@ -1,8 +1,17 @@
 """Targets: which addresses are those of one server."""
 
-import pytest
+from contextlib import suppress
+from datetime import UTC, datetime
 
-from domain.target import server_origin
+import idna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import ValidationFailed
+from domain.load_test import is_there
+from domain.secret import Secret, refusal
+from domain.target import Target, TargetDefinition, is_base_address, origin, server_origin, shown_origin, target_definition
 
 
 @pytest.mark.parametrize(
@@ -24,9 +33,55 @@ from domain.target import server_origin
         ("http://0.0.0.0:9000", "http://localhost:9000"),
         ("http://127.0.0.1:9001", "http://localhost:9001"),
         ("http://localhost.x.test", "http://localhost.x.test:80"),
+        ("http://müller.example", "http://xn--mller-kva.example:80"),
+        ("http://MÜLLER.example/", "http://xn--mller-kva.example:80"),
+        ("http://xn--mller-kva.example", "http://xn--mller-kva.example:80"),
+        ("http://XN--MLLER-KVA.example.", "http://xn--mller-kva.example:80"),
+        ("http://faß.example", "http://xn--fa-hia.example:80"),
+        ("http://例え。テスト:81", "http://xn--r8jz45g.xn--zckzah:81"),
+        ("http://127。0。0。1", "http://localhost:80"),
+        ("http://x_y.test", "http://x_y.test:80"),
         ("ftp://x.test", ""),
         ("no address", ""),
     ],
 )
 def test_the_server_of_an_address(url: str, expected: str) -> None:
     assert server_origin(url) == expected
+
+
+NO_HOSTS = ("ü..example", f"{'ü' * 64}.example", f"{'ü.' * 200}example", "ü ü.example", "☃.example", "\u0308u.example", "-ü.test")
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_a_name_that_no_server_can_have_is_refused(host: str) -> None:
+    assert origin(f"http://{host}") is None and not is_base_address(f"http://{host}")
+    with pytest.raises(ValidationFailed, match="must be an http or https address without a user"):
+        target_definition({"name": "t", "url": f"http://{host}"})
+
+
+@given(st.text(st.characters(min_codepoint=0x20), min_size=1, max_size=70), st.sampled_from(["", ".example"]))
+def test_names_have_one_spelling(label: str, rest: str) -> None:
+    url = f"http://{label}{rest}"
+    shown = shown_origin(url)
+    assert shown_origin(shown) == shown and server_origin(shown) == server_origin(url)
+    if origin(url) is not None:
+        assert not label.isalpha() or shown.isascii()
+    with suppress(UnicodeError):
+        if label.isalpha():
+            spelled = idna.encode(f"{label}{rest}".lower()).decode()
+            assert origin(f"http://{spelled}") == origin(url)
+
+
+def test_a_document_may_spell_the_host_of_its_target_otherwise() -> None:
+    at = datetime.now(UTC)
+    definition = TargetDefinition(name="t", url="http://müller.example")
+    target = Target(id=1, project_id=1, definition=definition, version=1, created_at=at, updated_at=at)
+    assert is_there("http://xn--mller-kva.example/api", target) and not is_there("http://muller.example/api", target)
+
+
+def test_secrets_are_for_a_server_however_its_name_is_spelled() -> None:
+    for stored in ("http://müller.example:80", "http://xn--mller-kva.example:80"):
+        secret = Secret(target_id=1, name="s", origin=stored, key_id="k", actor="ada", updated_at=datetime.now(UTC))
+        assert refusal(secret, [shown_origin("http://müller.example/api")]) is None
+        assert refusal(secret, [shown_origin("http://xn--mller-kva.example")]) is None
+        assert refusal(secret, [shown_origin("http://muller.example")]) is not None

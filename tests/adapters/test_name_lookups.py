@@ -1,0 +1,58 @@
+"""Names that are looked up slowly hold up nothing but other names."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from outbound.guarded_http import ResolvingGuard
+from outbound.names import LOOKUPS_AT_ONCE, NameLookup
+from tests.waiting import eventually
+
+PATIENCE = 10.0
+
+
+class Resolver:
+    """A server of names that answers when it is let."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.may_answer = threading.Event()
+
+    def getaddrinfo(self, host: str, port: int, **_: Any) -> list[Any]:
+        self.asked.append(host)
+        assert self.may_answer.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", port))]
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
+    found = Resolver()
+    monkeypatch.setattr(socket, "getaddrinfo", found.getaddrinfo)
+    yield found
+    found.may_answer.set()
+
+
+async def test_work_in_other_threads_goes_on_while_names_hang(resolver: Resolver) -> None:
+    with NameLookup() as names:
+        guard = ResolvingGuard(names, allows_private=False)
+        judged = [asyncio.create_task(guard.problem(f"http://slow{number}.test")) for number in range(40)]
+        await eventually(lambda: resolver.asked)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), PATIENCE) == "done"
+        assert len(resolver.asked) <= LOOKUPS_AT_ONCE
+        resolver.may_answer.set()
+        assert all("10.0.0.1" in (problem or "") for problem in await asyncio.gather(*judged))
+
+
+async def test_at_the_end_nothing_is_waited_for_and_nothing_more_is_looked_up(resolver: Resolver) -> None:
+    with NameLookup() as names:
+        waiting = [asyncio.create_task(names.addresses(f"slow{number}.test", 80)) for number in range(LOOKUPS_AT_ONCE + 5)]
+        await eventually(lambda: len(resolver.asked) == LOOKUPS_AT_ONCE)
+    resolver.may_answer.set()
+    ended = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), PATIENCE)
+    assert ended[:LOOKUPS_AT_ONCE] == [["10.0.0.1"]] * LOOKUPS_AT_ONCE
+    assert all(isinstance(each, asyncio.CancelledError) for each in ended[LOOKUPS_AT_ONCE:])
+    assert len(resolver.asked) == LOOKUPS_AT_ONCE
