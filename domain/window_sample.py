@@ -50,9 +50,8 @@ class WindowSample:
 
     @property
     def inner(self) -> "WindowSample":
-        """Those between the first and the last with a request, which the load's begin and end cut off; set-up is outside."""
-        sent = np.flatnonzero(self.requests)
-        return self.only(slice(sent[0] + 1, sent[-1]) if sent.size else slice(0))
+        """Without the first and the last window, which the run's start and end cut off."""
+        return self.only(slice(1, -1))
 
 
 @dataclass(frozen=True, slots=True)
