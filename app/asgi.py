@@ -131,7 +131,7 @@ def _graphql(container: Container, graphiql: GraphiQL | None) -> GraphQLEndpoint
         return Context(actor, container.services, container.live, container.live_load_tests, Kit.of, LoadTestRun.of, results)
 
     return create_graphql_app(
-        build_schema(Limits(introspection=settings.introspection, cost=settings.max_cost), extensions=[OperationLog]),
+        build_schema(Limits(introspection=settings.introspection, cost=settings.max_cost), OperationLog),
         authenticate=authenticate,
         make_context=make_context,
         settings=TransportSettings(

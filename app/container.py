@@ -25,9 +25,7 @@ from adapters.identity.local_issuer import LocalIssuer
 from adapters.identity.verifier import VerifierByType
 from adapters.processes.listening import ListeningProcesses
 from adapters.processes.runner import ProcessRunner
-from adapters.samples.bucket import BucketRefused, InfluxBucket
 from adapters.samples.embedded import EmbeddedSamples
-from adapters.samples.influx import InfluxSamples
 from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
 from app.identity import open_local_issuer, open_verifier, read_keys
@@ -163,6 +161,10 @@ async def _open_samples(settings: Settings, stack: AsyncExitStack) -> Samples:
     given = settings.influxdb
     if not given.url:
         return EmbeddedSamples()
+    # Who has no InfluxDB does not wait for its client at each start.
+    from adapters.samples.bucket import BucketRefused, InfluxBucket  # noqa: PLC0415
+    from adapters.samples.influx import InfluxSamples  # noqa: PLC0415
+
     bucket = await stack.enter_async_context(InfluxBucket(given.url, given.org, given.bucket, given.token.get_secret_value()))
     samples = InfluxSamples(bucket, is_fed_by_k6=given.feed is InfluxdbFeed.K6)
     try:

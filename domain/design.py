@@ -10,11 +10,11 @@ import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib import import_module
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-import pyDOE3
 
 from domain.design_space import DesignSpace, Points, parse_space
 from domain.sampling import MAX_CANDIDATES, Sample, TooFewPoints, sample_hypercube, sample_sobol
@@ -171,10 +171,15 @@ def _too_few(design: Design, met: int) -> InfeasibleDesign:
     return InfeasibleDesign("constraints", f"none of {MAX_CANDIDATES} points spread over the space meets the constraints")
 
 
+def _pydoe() -> Any:
+    """pyDOE3, when it is needed first: it brings `scipy.stats` along, for which each start of PLOG would wait half a second."""
+    return import_module("pyDOE3")
+
+
 def _full_factorial(design: Design) -> Points:
     levels = [np.asarray(variable.levels or (variable.low, variable.high)) for variable in design.space.variables]
     _check_count(math.prod(len(values) for values in levels))
-    chosen = pyDOE3.fullfact([len(values) for values in levels]).astype(np.intp)
+    chosen = _pydoe().fullfact([len(values) for values in levels]).astype(np.intp)
     return np.stack([values[chosen[:, index]] for index, values in enumerate(levels)], axis=1)
 
 
@@ -189,7 +194,7 @@ def _fractional_factorial(design: Design) -> Points:
         raise InfeasibleDesign("generator", f"must be {len(variables)} words of letters, one per variable, such as 'a b ab'")
     _check_count(2 ** sum(len(word.strip("+-")) == 1 for word in words))
     try:
-        signs = pyDOE3.fracfact(generator)
+        signs = _pydoe().fracfact(generator)
     except (ValueError, IndexError) as error:
         raise InfeasibleDesign("generator", f"is no valid generator: {error}") from error
     low, high = (np.asarray([(v.levels or (v.low, v.high))[end] for v in variables]) for end in (0, -1))
@@ -236,7 +241,7 @@ def _central_composite(design: Design) -> Points:
         raise InfeasibleDesign("variables", "must be two or more for a central composite design")
     _check_count(2 ** len(variables) + 2 * len(variables) + 1)
     # Inscribed, so that no point lies outside the ranges; one centre point, since a simulation repeats itself exactly.
-    coded = pyDOE3.ccdesign(len(variables), center=(0, 1), alpha="rotatable", face="inscribed")
+    coded = _pydoe().ccdesign(len(variables), center=(0, 1), alpha="rotatable", face="inscribed")
     return design.space.spread((np.asarray(coded) + 1) / 2)
 
 

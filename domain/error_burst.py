@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from domain.long_run import Values
 
@@ -102,11 +102,12 @@ def _ratios(failed: NDArray[np.float64], share: Values, lengths: list[int], scat
 
     `share` is that of each window in all requests.
     """
-    total = failed.sum(axis=-1, keepdims=True)
+    total, xlogy = failed.sum(axis=-1, keepdims=True), scipy.special.xlogy
     found = []
     for length, excess in zip(lengths, scatter, strict=True):
         inside, part = _sums(failed, length), np.clip(_sums(share, length), 1e-12, 1.0 - 1e-12)
-        ratio = xlogy(inside, inside / (part * total)) + xlogy(total - inside, (total - inside) / ((1.0 - part) * total))
+        outside = total - inside
+        ratio = xlogy(inside, inside / (part * total)) + xlogy(outside, outside / ((1.0 - part) * total))
         found.append(np.where(inside > part * total, ratio / excess, 0.0))
     return found
 

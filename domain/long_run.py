@@ -8,8 +8,8 @@ divided by its error follows Student's t with as many degrees of freedom as ther
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 Values = NDArray[np.float64]
 LEAST_WINDOWS = 8  # with fewer there is not one transform that is free of the trend and of single windows
@@ -29,13 +29,13 @@ class Spread:
 
     def half_width(self, confidence: float) -> float:
         """How far the two-sided interval of that confidence (0 to 1) reaches to either side."""
-        return float(stdtrit(self.freedom, 0.5 + confidence / 2)) * self.error
+        return float(scipy.special.stdtrit(self.freedom, 0.5 + confidence / 2)) * self.error
 
     def p_value(self, distance: float) -> float:
         """How likely an estimate is so far off, to either side, by chance alone."""
         if self.variance == 0.0:
             return 0.0 if distance > 0.0 else 1.0
-        return float(2.0 * stdtr(self.freedom, -distance / self.error))
+        return float(2.0 * scipy.special.stdtr(self.freedom, -distance / self.error))
 
     def __add__(self, other: "Spread") -> "Spread":
         """That of the difference of two independent estimates; degrees of freedom by Welch and Satterthwaite."""

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # which imports a part of itself when that is first used
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from domain.design_space import DesignSpace, Points
 
@@ -46,7 +46,7 @@ def sample_hypercube(space: DesignSpace, count: int, seed: int) -> Sample:
     size, attempt, met, tried = count, 0, 0, 0
     while True:
         stream = np.random.default_rng([seed, attempt])
-        points = _feasible(space, qmc.LatinHypercube(dimensions, rng=stream).random(size))
+        points = _feasible(space, scipy.stats.qmc.LatinHypercube(dimensions, rng=stream).random(size))
         surplus = len(points) - count
         if surplus >= 0 and (best is None or surplus < best.left_out):
             best = Sample(points[:count], size, left_out=surplus)
@@ -68,7 +68,7 @@ def sample_sobol(space: DesignSpace, count: int, seed: int) -> Sample:
     size = count
     while True:
         # A Sobol sequence is balanced over powers of two only, and its beginning does not depend on its length.
-        units = qmc.Sobol(len(space.names), rng=seed).random_base2(math.ceil(math.log2(size)))
+        units = scipy.stats.qmc.Sobol(len(space.names), rng=seed).random_base2(math.ceil(math.log2(size)))
         points = space.spread(units)
         is_new = space.satisfied(points) & _first_seen(space, points)
         places = np.flatnonzero(is_new)[:count]

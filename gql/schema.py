@@ -1,7 +1,7 @@
 """The schema: every operation there is, gathered from one module a noun."""
 
-from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 
 import strawberry
 from strawberry.extensions import SchemaExtension
@@ -77,7 +77,8 @@ class Subscription(KitSubscription, LoadTestSubscription, LoadTestRunSubscriptio
     """Every subscription."""
 
 
-def build_schema(limits: Limits, extensions: Iterable[type[SchemaExtension]] = ()) -> Schema:
-    """The schema with these limits for each operation; `extensions` go with each one, as the outermost."""
+@cache
+def build_schema(limits: Limits, *extensions: type[SchemaExtension]) -> Schema:
+    """The schema with these limits for each operation, made once; `extensions` go with each one, as the outermost."""
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     return Schema(Query, Mutation, Subscription, limits=limits, extensions=extensions, config=config)

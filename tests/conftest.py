@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from persistence.engine import open_engines
-from persistence.migrate import upgrade
 from tests.endurance import FIGURES, Tell
+from tests.migrated import migrate, migrated_sqlite
 from tests.services import APP_ROLE, InfluxServer, PostgresServer, RedisServer
 
 settings.register_profile("plog", deadline=None)  # a busy machine is not a failure; `timeout` ends what hangs
@@ -80,7 +79,7 @@ def postgres_app_url(postgres_server: PostgresServer, postgres_database: str) ->
 def migrated_template(postgres_server: PostgresServer) -> str:
     """The name of a migrated database: copying it takes a tenth of migrating another."""
     name = postgres_server.create_database()
-    asyncio.run(_migrate(postgres_server.url(name)))
+    asyncio.run(migrate(postgres_server.url(name)))
     return name
 
 
@@ -96,15 +95,8 @@ def migrated_postgres_url(postgres_server: PostgresServer, migrated_template: st
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite database, to be copied."""
     path = tmp_path_factory.mktemp("migrated") / "plog.db"
-    asyncio.run(_migrate(f"sqlite+aiosqlite:///{path}"))
+    path.write_bytes(migrated_sqlite())
     return path
-
-
-async def _migrate(url: str) -> None:
-    writer, reader = open_engines(url)
-    await upgrade(writer, app_role=APP_ROLE)
-    await writer.dispose()
-    await reader.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey
 from domain.change import Change
 from resolvers.change import change_kit
+from tests.migrated import migrated_sqlite
 from tests.waiting import eventually
 
 HOST = "127.0.0.1"
@@ -152,6 +153,13 @@ class Plog:
         return kit
 
 
+def _furnish(home: Path) -> None:
+    """Put a migrated database into a new home: else it would be migrated there, step by step."""
+    if not home.exists():
+        home.mkdir()
+        (home / "plog.db").write_bytes(migrated_sqlite())
+
+
 @asynccontextmanager
 async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> AsyncIterator[Plog]:
     """Serve until the block ends, with `environment` as settings by their names in `Settings`."""
@@ -159,6 +167,7 @@ async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> A
         listener = stack.enter_context(socket.create_server((HOST, 0)))
         port = listener.getsockname()[1]
         nothing_runs = {"runner": {"capacity": 0}, "load_tests": {"capacity": 0}}
+        _furnish(home)
         chosen: dict[str, Any] = {"home": home, "port": port, **nothing_runs, **(environment or {})}
         container = await stack.enter_async_context(open_container(Settings(**chosen)))
         await stack.enter_async_context(running(container))
@@ -169,7 +178,7 @@ async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> A
         try:
             await eventually(lambda: server.started)
             url = f"http://{HOST}:{port}"
-            http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))
+            http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30, verify=False))
             yield Plog(container, url, http)
             await http.aclose()
         finally:
