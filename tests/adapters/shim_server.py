@@ -45,6 +45,7 @@ class State:
 
     reports: list[dict[str, Any]] = field(default_factory=list)
     calls: int = 0
+    faulty: int = 0  # answers with `report_status`
     repeats: int = 0
     gaps: int = 0
     uploads: dict[str, bytearray] = field(default_factory=dict)
@@ -234,6 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return True
         if faults.report_status is not None and self.command == "POST":
+            self.server_owner.state.faulty += 1
             self._json(faults.report_status, {})
             return True
         if faults.upload_refusal is not None and self.command == "PUT":
