@@ -104,20 +104,6 @@ class Executor:
         return max(self.vus, self.max_vus) if self.kind in ARRIVAL_RATE else self.vus
 
     @property
-    def least_grace(self) -> float:
-        """How long, at least, an iteration may go on where no more are to begin."""
-        is_ramping = self.kind is ExecutorKind.RAMPING_VUS
-        return min(self.graceful_stop, self.graceful_ramp_down) if is_ramping else self.graceful_stop
-
-    @property
-    def most_interrupted(self) -> int:
-        """How many iterations can be interrupted at most: one of each virtual user, whenever it is taken away."""
-        if self.kind is not ExecutorKind.RAMPING_VUS:
-            return self.most_vus
-        levels = [self.start, *(stage.target for stage in self.stages), 0]
-        return sum(max(before - after, 0) for before, after in pairwise(levels))
-
-    @property
     def most_rate(self) -> float:
         """The most iterations a second that it starts at a time; 0 where that is up to its virtual users."""
         return max(level for _, level in self.profile()) if self.kind in ARRIVAL_RATE else 0.0

@@ -26,6 +26,7 @@ SYSTEM_TAGS = (  # without `url`, which holds secrets and has no end of values; 
     "expected_response",
 )
 TAGS_VU = "PLOG_TAGS_VU"  # the variable with which k6 tags each sample with its virtual user
+PAUSES = "plog_pauses"  # k6's name for how many iterations have come to their pause
 GOOD_STATUSES = (200, 399)
 OF_ANSWERS = (ReferenceKind.VALUE, ReferenceKind.JSON)
 PROGRAM = """\
@@ -33,11 +34,14 @@ PROGRAM = """\
 import http from "k6/http";
 import exec from "k6/execution";
 import encoding from "k6/encoding";
+import { Counter } from "k6/metrics";
 import { check, sleep } from "k6";
 
 const PLAN = %(plan)s;
 
 export const options = PLAN.options;
+
+const pauses = new Counter("%(pauses)s"); // that began: the iterations of those that did not end are interrupted by no request
 
 const CHECKS = {
   BODY_CONTAINS: (answer, { text }) => (answer.body || "").includes(text),
@@ -117,6 +121,7 @@ export function run(login) {
   }
   const [shortest, longest] = scenario.thinkTime;
   if (longest > 0) {
+    pauses.add(1);
     sleep(shortest + Math.random() * (longest - shortest));
   }
 }
@@ -305,7 +310,7 @@ def write_script(
     if login is not None:
         headers = [[name, _text(text)] for name, text in login.headers]
         plan["login"] = {"url": login.url, "headers": headers, "body": _text(login.body)}
-    return PROGRAM % {"plan": _literal(plan), "tags_vu": TAGS_VU}
+    return PROGRAM % {"plan": _literal(plan), "tags_vu": TAGS_VU, "pauses": PAUSES}
 
 
 def _thresholds(named: Any, target_tps: float | None) -> dict[str, list[str]]:

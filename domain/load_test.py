@@ -52,11 +52,6 @@ class Scenario:
         iterations = self.executor.planned_iterations
         return None if iterations is None else iterations * len(self.requests)
 
-    @property
-    def most_asleep(self) -> int:
-        """How many iterations its end may interrupt in their pause, at most: none where that is over within the time to end."""
-        return self.executor.most_interrupted if 0 < self.think_time[1] >= self.executor.least_grace else 0
-
     def as_json(self) -> dict[str, Any]:
         """The document from which the same scenario is read."""
         return {

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain.attempt import AttemptKey
 from domain.errors import IllegalTransition, WindowsRemoved
+from domain.k6_script import PAUSES
 from domain.load_test import LoadTestDefinition
 from domain.metric_series import RunFigures
 
@@ -184,6 +185,12 @@ class LoadTestRun:
         """How many requests k6 counted in all, set-up included; None where it came to no summary."""
         metrics = self.summary.get("metrics")
         return metrics.get("http_reqs", {}).get("count", 0) if metrics else None
+
+    @property
+    def k6_pauses(self) -> int:
+        """How many iterations came to their pause."""
+        found: int = (self.summary.get("metrics") or {}).get(PAUSES, {}).get("count", 0)
+        return found
 
     @property
     def k6_seconds(self) -> float | None:

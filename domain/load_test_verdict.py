@@ -17,6 +17,11 @@ def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus
     Of several the first of ERROR, ABORTED, INVALID, FAILED, PASSED applies: a run that broke says nothing, one that was stopped
     has figures of a part of it, and figures that can't be trusted can't miss anything.
     """
+    status, message = _judgement(run, ending, counts)
+    return status, message + _clock_went_back(run)
+
+
+def _judgement(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus, str]:
     is_stopped = bool(run.summary.get("stopped", run.status is RunStatus.STOPPING))
     if ending.cause not in (None, Cause.CANCELLED) or (ending.exit_code != 0 and not is_stopped):
         return RunStatus.ERROR, ending.message or f"The load generator ended with exit code {ending.exit_code}."
@@ -24,7 +29,7 @@ def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus
         return RunStatus.ABORTED, run.message or "Stopped before its end."
     if reason := next(filter(None, (doubt(run, counts) for doubt in DOUBTS)), None):
         return RunStatus.INVALID, reason
-    return _judged(run.thresholds, _unbegun(run, counts) + _clock_went_back(run))
+    return _judged(run.thresholds, _unbegun(run, counts))
 
 
 def _judged(thresholds: Sequence[Threshold], remark: str) -> tuple[RunStatus, str]:
@@ -60,8 +65,7 @@ def _counts_differ(run: LoadTestRun, counts: Counts) -> str | None:
     counted = run.k6_requests or 0
     if counted == counts.requests:
         return None
-    off = f"{counts.requests} requests are stored, and k6 counted {counted}: {abs(counted - counts.requests)} off."
-    return off + _clock_went_back(run)
+    return f"{counts.requests} requests are stored, and k6 counted {counted}: {abs(counted - counts.requests)} off."
 
 
 def _unread(run: LoadTestRun, _counts: Counts) -> str | None:
@@ -99,8 +103,14 @@ def _without_requests(_run: LoadTestRun, counts: Counts) -> str | None:
     return "No request was completed." if counts.requests == 0 else None
 
 
+def _asleep(run: LoadTestRun, counts: Counts) -> int:
+    """How many iterations the end interrupted in their pause: they waited for no answer any more."""
+    thinking = [key for key, each in zip(run.names, run.definition.scenarios, strict=True) if each.think_time[1] > 0]
+    return max(run.k6_pauses - sum(counts.iterations.get(key, 0) for key in thinking), 0)
+
+
 def _interrupted(run: LoadTestRun, counts: Counts) -> str | None:
-    interrupted = int(run.said("interrupted") or 0) - sum(each.most_asleep for each in run.definition.scenarios)
+    interrupted = int(run.said("interrupted") or 0) - _asleep(run, counts)
     if interrupted <= MISSED_SHARE * (counts.requests + interrupted):
         return None
     return (

@@ -176,8 +176,8 @@ def _series(
 
 
 def _full(windows: Iterable[MetricWindow], seconds: int) -> range:
-    """When full windows begin: those that neither begin nor end of the load cuts off."""
-    loaded = [each.start for each in windows if each.requests or each.iterations]
+    """When full windows begin: those between the first and the last with an answer, which begin and end of the load cut off."""
+    loaded = [each.start for each in windows if each.requests]
     return range(min(loaded) + seconds, max(loaded), seconds) if loaded else range(0)
 
 

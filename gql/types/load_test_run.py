@@ -97,7 +97,7 @@ class RunFigures:
     error_rate_most: float | None = strawberry.field(description="The greatest error rate of a window with requests.")
     tps_least: float | None = strawberry.field(
         description=(
-            "The least TPS of a full window: of those between the first and the last with requests or iterations of the scenario "
+            "The least TPS of a full window: of those between the first and the last with answers for the scenario "
             "(null: of any), which the load's begin and end cut off. Null without others."
         )
     )

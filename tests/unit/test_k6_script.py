@@ -43,7 +43,7 @@ HOSTILE = [
 PACKAGE = {
     "package.json": """{"name": "k6", "type": "module",
         "exports": {".": "./k6.js", "./http": "./http.js", "./execution": "./execution.js",
-                    "./encoding": "./encoding.js"}}""",
+                    "./encoding": "./encoding.js", "./metrics": "./metrics.js"}}""",
     "k6.js": """export const check = (answer, tests) =>
           Object.entries(tests).forEach(([name, test]) => globalThis.checked.push([name, test(answer)]));
         export const sleep = () => {};""",
@@ -53,6 +53,7 @@ PACKAGE = {
         };
         export default { request, expectedStatuses: (...given) => given };""",
     "encoding.js": "export default { b64encode: (text) => Buffer.from(text).toString('base64') };",
+    "metrics.js": "export class Counter { add() {} }",
     "execution.js": "export default { get scenario() { return { name: globalThis.scenario }; } };",
 }
 READER = """const found = [];
