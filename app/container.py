@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 
 import httpx
@@ -29,13 +30,12 @@ from adapters.samples.embedded import EmbeddedSamples
 from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
 from app.identity import open_local_issuer, open_verifier, read_keys
-from app.settings import InfluxdbFeed, Settings, WrongSetting, process_environment
+from app.settings import Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, JobReconcilerSettings
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
 from controllers.resource_watcher import ResourceWatcher
-from domain.errors import Unavailable
 from domain.executor import LoadLimits
 from domain.ports import Samples
 from domain.runner import Limits
@@ -158,21 +158,10 @@ def _open_bus(settings: Settings) -> MemoryBus | RedisBus:
 
 
 async def _open_samples(settings: Settings, stack: AsyncExitStack) -> Samples:
-    given = settings.influxdb
-    if not given.url:
+    if not settings.influxdb.url:
         return EmbeddedSamples()
-    # Who has no InfluxDB does not wait for its client at each start.
-    from adapters.samples.bucket import BucketRefused, InfluxBucket  # noqa: PLC0415
-    from adapters.samples.influx import InfluxSamples  # noqa: PLC0415
-
-    bucket = await stack.enter_async_context(InfluxBucket(given.url, given.org, given.bucket, given.token.get_secret_value()))
-    samples = InfluxSamples(bucket, is_fed_by_k6=given.feed is InfluxdbFeed.K6)
-    try:
-        await samples.check()
-    except BucketRefused as error:
-        raise WrongSetting(f"PLOG_INFLUXDB__{error.setting} is wrong: {error}.") from None
-    except Unavailable as error:
-        log.warning("%s Load tests run all the same, and their figures wait until it does.", error.message)
+    # Imported here, as who has no InfluxDB need not wait for its client at each start.
+    samples: Samples = await import_module("app.influxdb").open_samples(settings.influxdb, stack)
     return samples
 
 
