@@ -152,13 +152,18 @@ class Bundle:
             raise ValidationFailed.of("url", f"more than {MAX_LINKS} references lead out of the document")
         if is_local:
             return
-        address = _split(link.base, written)[0] or written
-        if address not in self._noted:
-            self._spend(len(address))
-            self._noted.add(address)
-            self._waiting.append(address)
-            if len(address) > MAX_URL:
-                self.leave(address, f"it has more than {MAX_URL} characters")
+        address = _split(link.base, written)[0]
+        name = address or written
+        if name in self._noted:
+            return
+        self._spend(len(name))
+        self._noted.add(name)
+        if not address:
+            self.leave(name, "it is no address")
+        elif len(address) > MAX_URL:
+            self.leave(name, f"it has more than {MAX_URL} characters")
+        else:
+            self._waiting.append(name)
 
     def _led(self, link: _Link, written: str) -> tuple[str, str]:
         """What a reference becomes, and why it is not followed or nothing."""

@@ -101,7 +101,8 @@ def test_a_document_that_redirects_lead_to_is_there_once() -> None:
         ("gone.json#/a", "answers 404"),
         ("other.json#/b", "there '#/b' leads nowhere"),
         ("other.json#b", "there '#b' is no path in the document"),
-        ("//[bad#/a", "answers 404"),
+        ("//[bad#/a", "it is no address"),
+        ("http://x[.evil.example/y.json", "it is no address"),
         ("/" + "x" * 2000, "it has more than 2000 characters"),
     ],
 )
@@ -112,6 +113,12 @@ def test_what_is_not_followed_is_named_with_its_reason_also_when_it_is_read_agai
     with pytest.raises(Unresolvable, match="leads out of the document and is not followed: ") as caught:
         resolve(document, document["x"])
     assert str(caught.value).endswith(reason)
+
+
+def test_what_is_no_address_is_never_wanted() -> None:
+    document: dict[str, Any] = {"x": {"$ref": "http://x[.evil.example/y.json#/a"}, "y": {"$ref": "http://x[.evil.example/y.json"}}
+    wanted, problems = bundled(document, {"http://x[.evil.example/y.json": {"a": 1}})
+    assert wanted == [] and len(problems) == 2
 
 
 def test_without_a_bundle_the_refusal_names_the_setting() -> None:
