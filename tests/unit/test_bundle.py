@@ -14,7 +14,8 @@ from domain.bundle import Bundle
 from domain.errors import ValidationFailed
 from domain.json_pointer import REFUSED, Unresolvable, resolve
 from domain.openapi import read_openapi
-from domain.schema_value import SchemaValues
+from domain.schema_value import NoValue, SchemaValues
+from domain.xml_body import write_xml
 
 HOME = "http://api.test/v1/openapi.json"
 PLENTY = 1_000_000
@@ -169,6 +170,25 @@ def test_a_discriminator_of_another_document_chooses_there(name: str) -> None:
     place = "#/x-plog-bundle/documents/http:~1~1api.test~1v1~1animals.json/components/schemas/Dog"
     assert resolve(document, document["x"])["discriminator"]["mapping"] == {"d": place}
     assert SchemaValues({**document, "dog": dog}).value({"$ref": place}, "body") == {"kind": "d"}
+
+
+def test_a_whole_file_names_no_schema_and_a_schema_in_it_does() -> None:
+    cat = {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}, "lives": {"const": 9}}}
+    discriminator = {"propertyName": "kind"}
+    document: dict[str, Any] = {
+        "openapi": "3.0.3",
+        "whole": {"oneOf": [{"$ref": "Cat.yaml"}], "discriminator": discriminator},
+        "part": {"oneOf": [{"$ref": "all.yaml#/components/schemas/Cat"}], "discriminator": discriminator},
+    }
+    bundled(
+        document, {"http://api.test/v1/Cat.yaml": cat, "http://api.test/v1/all.yaml": {"components": {"schemas": {"Cat": cat}}}}
+    )
+    values = SchemaValues(document)
+    assert "Cat" not in values.value(document["whole"], "body")["kind"]
+    assert values.value(document["part"], "body")["kind"] == "Cat"
+    with pytest.raises(NoValue, match="gives its root element no name"):
+        write_xml({"kind": "a"}, document["whole"]["oneOf"][0], document)
+    assert write_xml({"kind": "a"}, document["part"]["oneOf"][0], document) == "<Cat><kind>a</kind></Cat>"
 
 
 def test_many_references_and_long_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
