@@ -49,6 +49,7 @@ class Bundle:
 
     def __init__(self, document: dict[str, Any], urls: Iterable[str], most: int) -> None:
         self._document = document
+        self._is_swagger_2 = "swagger" in document  # which knows examples by media type, with no object around each
         self._left = most
         self._documents: dict[str, Any] = {}
         # By address where its document stands: redirects may lead from several to the same one.
@@ -130,7 +131,7 @@ class Bundle:
             if not is_named and isinstance(discriminator := value.get("discriminator"), dict):
                 self._note_mapping(discriminator.get("mapping"), source, base)
             for key, each in value.items():
-                if is_named or not (key in DATA or (key == "examples" and isinstance(each, list))):
+                if is_named or not (key in DATA or (key == "examples" and (self._is_swagger_2 or isinstance(each, list)))):
                     waiting.append((each, not is_named and key in NAMED))
 
     def _note_mapping(self, mapping: object, source: str, base: str) -> None:

@@ -66,7 +66,7 @@ def keys_of(pointer: str) -> list[str]:
 
 
 def name_of(reference: str) -> str:
-    """What a reference within the document calls its target: the last key on the way there; none where that is a whole document."""
+    """What a reference within the document calls its target: the last key on the way; none where that is a whole document."""
     keys = keys_of(unquote(reference[1:])) if reference.startswith("#") else []
     is_whole = not keys or (keys[0] == BUNDLE and len(keys) == len((BUNDLE, DOCUMENTS, "address")))
     return "" if is_whole else keys[-1]
