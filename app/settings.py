@@ -193,7 +193,7 @@ class RunnerSettings(Group):
         50, gt=0, le=2000, description="How much of an attempt's output is kept, in MB (10^6 bytes); the rest is dropped."
     )
     max_reports: int = Field(
-        100_000, ge=1, le=10_000_000, description="Reports that an attempt may write; one that writes more is ended."
+        100_000, ge=1, le=10_000_000, description="Reports after which an attempt is ended; more for load tests (docs/steps.md)."
     )
     lost_after_seconds: float = Field(30, ge=1, le=3600, description="Silence after which a runner counts as lost.")
 

@@ -44,16 +44,19 @@ class Bundle:
 
     The document and those added are changed in place. `urls` are those at which the document is, the first one what its
     references are relative to. References may add `most` characters in all; `ValidationFailed` of `url` where they would add
-    more.
+    more. `unlisted` is how many references lead nowhere besides those that `close` names.
     """
 
     def __init__(self, document: dict[str, Any], urls: Iterable[str], most: int) -> None:
         self._document = document
+        self._is_swagger_2 = "swagger" in document  # which knows examples by media type, with no object around each
         self._left = most
         self._documents: dict[str, Any] = {}
         # By address where its document stands: redirects may lead from several to the same one.
         self._places = {url.partition("#")[0]: OWN for url in urls}
         self._unfollowed: dict[str, str] = {}
+        self._said: dict[str, str] = {}
+        self.unlisted = 0
         self._noted: set[str] = set()
         self._waiting: deque[str] = deque()
         self._links: list[_Link] = []
@@ -80,10 +83,15 @@ class Bundle:
             self._documents[address] = document
             self._scan(document, address, final)
 
-    def leave(self, address: str, reason: str) -> None:
-        """Go without the document of a wanted address."""
+    def leave(self, address: str, reason: str, said: str = "") -> None:
+        """Go without the document of a wanted address.
+
+        The reason is kept in the document, so it should be the same whenever the cause is; `said` is what `close` says instead.
+        """
         self._spend(len(reason))
         self._unfollowed[address] = reason
+        if said:
+            self._said[address] = said
 
     def leave_all(self, reason: str) -> None:
         """Go without all that is wanted; hundreds of thousands take seconds."""
@@ -99,10 +107,12 @@ class Bundle:
             key = (link.source, written, "name" if link.is_name else "")
             if key not in known:
                 known[key] = self._led(link, written)
-            link.holder[link.key], reason = known[key]
+                if (reason := known[key][1]) and len(problems) < MAX_PROBLEMS:
+                    problems[f"The reference {written!r:.300} of {link.base:.300} is not followed: {reason:.300}."] = None
+                elif reason:
+                    self.unlisted += 1
+            link.holder[link.key] = known[key][0]
             self._spend(len(link.holder[link.key]) - len(written))
-            if reason and len(problems) < MAX_PROBLEMS:
-                problems[f"The reference {written!r:.300} of {link.base:.300} is not followed: {reason:.300}."] = None
         before = self._document.get(BUNDLE)
         kept = before if isinstance(before, Mapping) else {}
         for name, found in ((DOCUMENTS, self._documents), (UNFOLLOWED, self._unfollowed)):
@@ -130,7 +140,7 @@ class Bundle:
             if not is_named and isinstance(discriminator := value.get("discriminator"), dict):
                 self._note_mapping(discriminator.get("mapping"), source, base)
             for key, each in value.items():
-                if is_named or not (key in DATA or (key == "examples" and isinstance(each, list))):
+                if is_named or not (key in DATA or (key == "examples" and (self._is_swagger_2 or isinstance(each, list)))):
                     waiting.append((each, not is_named and key in NAMED))
 
     def _note_mapping(self, mapping: object, source: str, base: str) -> None:
@@ -152,13 +162,18 @@ class Bundle:
             raise ValidationFailed.of("url", f"more than {MAX_LINKS} references lead out of the document")
         if is_local:
             return
-        address = _split(link.base, written)[0] or written
-        if address not in self._noted:
-            self._spend(len(address))
-            self._noted.add(address)
-            self._waiting.append(address)
-            if len(address) > MAX_URL:
-                self.leave(address, f"it has more than {MAX_URL} characters")
+        address = _split(link.base, written)[0]
+        name = address or written
+        if name in self._noted:
+            return
+        self._spend(len(name))
+        self._noted.add(name)
+        if not address:
+            self.leave(name, "it is no address")
+        elif len(address) > MAX_URL:
+            self.leave(name, f"it has more than {MAX_URL} characters")
+        else:
+            self._waiting.append(name)
 
     def _led(self, link: _Link, written: str) -> tuple[str, str]:
         """What a reference becomes, and why it is not followed or nothing."""
@@ -170,7 +185,7 @@ class Bundle:
         if not address:
             return written, self._unfollowed[written]
         if address in self._unfollowed:
-            return f"{address}#{fragment}", self._unfollowed[address]
+            return f"{address}#{fragment}", self._said.get(address, self._unfollowed[address])
         place = self._places[address]
         if place == OWN:
             return f"#{fragment}", ""

@@ -11,6 +11,11 @@ class Effort:
     def __init__(self, steps: int) -> None:
         self._left = steps
 
+    @property
+    def left(self) -> int:
+        """The steps that may still be taken."""
+        return max(0, self._left)
+
     def spend(self, steps: int = 1) -> None:
         """Count so many steps; `Exhausted` where they are more than are left, now and from then on."""
         self._left -= steps

@@ -63,3 +63,10 @@ def _reason(document: Any, reference: str) -> str:
 def keys_of(pointer: str) -> list[str]:
     """The keys and places on the way of a JSON Pointer; none for the empty one, which is the whole document."""
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+def name_of(reference: str) -> str:
+    """What a reference within the document calls its target: the last key on the way; none where that is a whole document."""
+    keys = keys_of(unquote(reference[1:])) if reference.startswith("#") else []
+    is_whole = not keys or (keys[0] == BUNDLE and len(keys) == len((BUNDLE, DOCUMENTS, "address")))
+    return "" if is_whole else keys[-1]

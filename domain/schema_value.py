@@ -14,7 +14,7 @@ from typing import Any
 
 from domain.effort import Effort, Exhausted
 from domain.endpoint import Schema
-from domain.json_pointer import Unresolvable, resolve, value_at
+from domain.json_pointer import Unresolvable, name_of, resolve, value_at
 from domain.pattern_text import Unmatchable, WrongLength, matches, matching_text
 from domain.schema_check import NotFollowed, SchemaCheck, has_siblings, pointer_of
 from domain.schema_rules import both, count, is_number, listed, merging_cost, type_of
@@ -262,7 +262,8 @@ class SchemaValues:
         own = _mapping(rules.get("properties")).get(name, True)
         if known is None and not {"const", "enum"}.isdisjoint(_mapping(self._followed(own))):
             return {}
-        return {name: {"allOf": [own, {"const": known or reference.rpartition("/")[2]}]}}
+        value = known or name_of(reference)
+        return {name: {"allOf": [own, {"const": value}]}} if value else {}
 
     def _followed(self, schema: Any) -> Any:
         try:

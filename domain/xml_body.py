@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from domain.endpoint import Schema
-from domain.json_pointer import Unresolvable, resolve
+from domain.json_pointer import Unresolvable, name_of, resolve
 from domain.request import plain
 from domain.schema_rules import listed
 from domain.schema_value import NoValue
@@ -23,7 +23,7 @@ def write_xml(value: Any, schema: Schema, document: Json) -> str:
     """The value as one XML element; `NoValue` where the document names no element, or XML can't have what is in it."""
     rules = _rules(schema, document)
     reference = schema.get("$ref") if isinstance(schema, Mapping) else None
-    name = _xml(rules).get("name") or (reference.rpartition("/")[2] if isinstance(reference, str) else "")
+    name = _xml(rules).get("name") or (name_of(reference) if isinstance(reference, str) else "")
     if not name:
         raise NoValue("the document gives its root element no name")
     root = Element("root")

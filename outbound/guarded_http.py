@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,10 +18,25 @@ LOOKUP_SECONDS = 10.0  # for a name alone
 
 
 class FetchFailed(Exception):
-    """The address can't or must not be fetched; the message says why, naming the address."""
+    """The address can't or must not be fetched; the message says why, naming the address.
+
+    `fact` is the message without what may be another one next time, as what was measured.
+    """
+
+    def __init__(self, message: str, fact: str = "") -> None:
+        super().__init__(message)
+        self.fact = fact or message
 
 
-class HostNotFound(FetchFailed):
+class Unreachable(FetchFailed):
+    """A host gives no answer now, neither to this nor to other requests; `origin` is its own, where redirects may have led."""
+
+    def __init__(self, message: str, fact: str, url: str) -> None:
+        super().__init__(message, fact)
+        self.origin = origin_of(url)
+
+
+class HostNotFound(Unreachable):
     """The name of the address leads nowhere now."""
 
 
@@ -56,11 +72,22 @@ async def fetch(url: str, limits: Limits, names: NameLookup, *, accept: str = "*
     that a name can't change its mind in between. Content is asked for as it is; one that comes compressed all the same is not
     unpacked.
     """
+    way = [url]
     try:
         async with asyncio.timeout(limits.max_seconds):  # of everything, as a server may send a byte now and then for days
-            return await _fetch(url, limits, names, accept)
+            return await _fetch(way, limits, names, accept)
     except TimeoutError:
-        raise FetchFailed(f"{url} was not complete after {limits.max_seconds:g} s") from None
+        said = f"{url} was not complete"
+        raise Unreachable(f"{said} after {limits.max_seconds:g} s", f"{said} in time", way[-1]) from None
+
+
+def origin_of(url: str) -> str:
+    """What addresses of the same server begin with; empty where it can't be told."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 @cache
@@ -69,10 +96,12 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-async def _fetch(url: str, limits: Limits, names: NameLookup, accept: str) -> Answer:
+async def _fetch(way: list[str], limits: Limits, names: NameLookup, accept: str) -> Answer:
+    """The answer at the end of the way, to which the targets of redirects are added."""
     # No proxy from the environment: it would resolve the name again, and elsewhere.
     async with httpx.AsyncClient(verify=_tls(), trust_env=False, follow_redirects=False, timeout=IDLE_SECONDS) as client:
         for _ in range(MAX_REDIRECTS + 1):
+            url = way[-1]
             target = _target(url)
             addresses = await _checked_addresses(target, names, allows_private=limits.allows_private)
             try:
@@ -80,12 +109,15 @@ async def _fetch(url: str, limits: Limits, names: NameLookup, accept: str) -> An
                 try:
                     if not response.has_redirect_location:
                         return await _answer(response, url, limits.max_bytes)
-                    url = str(target.join(response.headers["location"]))
+                    way.append(str(target.join(response.headers["location"])))
                 finally:
                     await response.aclose()
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-                raise FetchFailed(f"{url} can't be fetched: {error or type(error).__name__}") from error
-    raise FetchFailed(f"{url} redirects more than {MAX_REDIRECTS} times")
+                said, kind = f"{url} can't be fetched", type(error).__name__
+                if isinstance(error, httpx.ConnectError | httpx.TimeoutException):
+                    raise Unreachable(f"{said}: {error or kind}", f"{said}: {kind}", url) from error
+                raise FetchFailed(f"{said}: {error or kind}", f"{said}: {kind}") from error
+    raise FetchFailed(f"{way[-1]} redirects more than {MAX_REDIRECTS} times")
 
 
 def _target(url: str) -> httpx.URL:
@@ -107,10 +139,11 @@ async def _checked_addresses(target: httpx.URL, names: NameLookup, *, allows_pri
     try:
         addresses = await names.addresses(target.host, port)
     except (OSError, UnicodeError) as error:
-        raise HostNotFound(f"the host {target.host!r} can't be found: {error}") from error
+        said = f"the host {target.host!r} can't be found"
+        raise HostNotFound(f"{said}: {error}", said, str(target)) from error
     for address in addresses:
         if problem := address_problem(address, allows_private=allows_private):
-            raise FetchFailed(f"{target.host} ({address}) {problem}")
+            raise FetchFailed(f"{target.host} ({address}) {problem}", f"{target.host} {problem}")
     return addresses
 
 

@@ -29,6 +29,7 @@ from resolvers.services import Services
 from resolvers.target import NO_DRIFT, add_target, analysis_of, analyze_target
 
 LOOKED_AT = 500  # endpoints of a document, its first ones
+SHARES = 10  # of the steps that are left, one is for the next endpoint: the rest is for others
 
 
 async def quick_start(
@@ -114,7 +115,7 @@ async def _document(services: Services, wanted: TargetDefinition, found: FoundDo
     target = Target(id=0, project_id=0, definition=wanted, version=1, created_at=now, updated_at=now)
     api = await asyncio.to_thread(read_openapi, found.raw, found.url)
     target = replace(target, analysis=analysis_of(target, "", found, "", api, len(api.endpoints), NO_DRIFT))
-    effort = Effort(MAX_STEPS)  # for all endpoints together: each by itself might take seconds
+    left = MAX_STEPS  # for all endpoints together: each by itself might take seconds
     safe = (each for each in api.endpoints if each.is_safe and not each.is_deprecated)
 
     def checked(*endpoints: Endpoint) -> LoadTestDefinition:
@@ -122,11 +123,16 @@ async def _document(services: Services, wanted: TargetDefinition, found: FoundDo
         return checked_definition(given, target, {each.key: each for each in endpoints})
 
     def can_be_called(endpoint: Endpoint) -> bool:
+        nonlocal left
         definition = checked(endpoint)
+        share = left // SHARES
+        effort = Effort(share)
         try:
             plan_load(definition, {endpoint.key: endpoint}, found.raw, effort)
         except ValidationFailed:
             return False
+        finally:
+            left -= share - effort.left
         return True
 
     chosen = await asyncio.to_thread(choose_endpoints, islice(safe, LOOKED_AT), can_be_called)

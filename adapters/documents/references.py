@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,13 +10,16 @@ import orjson
 
 from adapters.documents.reading import MAX_BYTES, Unreadable, read_document, text_of
 from domain.api_document import FoundDocument
-from domain.bundle import Bundle
+from domain.bundle import MAX_PROBLEMS, Bundle
 from domain.json_pointer import BUNDLE, DOCUMENTS
 from domain.uncollected import uncollected
-from outbound.guarded_http import Answer, FetchFailed, Limits, TooLarge, fetch
+from outbound.guarded_http import Answer, FetchFailed, Limits, TooLarge, Unreachable, fetch, origin_of
 from outbound.names import NameLookup
 
 MAX_DOCUMENTS = 200
+MAX_TOO_LARGE = 5  # each of which may have cost as much as all others together
+MAX_SECONDS = 10.0  # for one of them
+MAX_REASON = 300  # characters, where it is told of many addresses
 ACCEPT = "application/json, application/yaml, */*;q=0.8"
 
 
@@ -31,11 +34,12 @@ async def bundled(found: FoundDocument, asked: str, names: NameLookup, *, allows
     if not bundle.is_needed:
         return found
     problems = list(found.problems)
-    left, fetched = MAX_BYTES - len(found.content), 0
-    while (address := bundle.wanted) is not None:
-        seconds = deadline - time.monotonic()
-        if fetched == MAX_DOCUMENTS or left <= 0 or seconds <= 0:
-            await asyncio.to_thread(bundle.leave_all, _exhausted(fetched, left))
+    left, fetched, too_large = MAX_BYTES - len(found.content), 0, 0
+    silent: dict[str, Unreachable] = {}
+    while (address := await asyncio.to_thread(_wanted, bundle, silent)) is not None:
+        seconds = min(deadline - time.monotonic(), MAX_SECONDS)
+        if reason := _exhausted(fetched, too_large, left, seconds):
+            await asyncio.to_thread(bundle.leave_all, reason)
             break
         fetched += 1
         try:
@@ -45,24 +49,46 @@ async def bundled(found: FoundDocument, asked: str, names: NameLookup, *, allows
             left -= size
             problems += [f"{address:.300}: {each}" for each in twice]
         except TooLarge:
-            left = 0
-            bundle.leave(address, _exhausted(fetched, left))
+            too_large += 1  # what is left is for those that are smaller
+            bundle.leave(address, _too_many_bytes())
         except Unreadable as error:
             left -= len(answer.content)
             bundle.leave(address, str(error))
         except FetchFailed as error:
-            bundle.leave(address, str(error))
+            if isinstance(error, Unreachable):
+                silent[error.origin] = error
+            bundle.leave(address, error.fact, str(error))
     content, more = await asyncio.to_thread(_close, bundle, document)
-    return replace(found, content=content, media_type="application/json", problems=(*problems, *more))
+    listed = _listed([*problems, *more], bundle.unlisted)
+    return replace(found, content=content, media_type="application/json", problems=listed)
 
 
-def _exhausted(fetched: int, left: int) -> str:
-    """Why no more is fetched."""
+def _wanted(bundle: Bundle, silent: Mapping[str, Unreachable]) -> str | None:
+    """The next address to be fetched; those of servers that gave no answer are left."""
+    while (address := bundle.wanted) is not None and (error := silent.get(origin_of(address))) is not None:
+        bundle.leave(address, error.fact[:MAX_REASON], str(error)[:MAX_REASON])
+    return address
+
+
+def _exhausted(fetched: int, too_large: int, left: int, seconds: float) -> str:
+    """Why no more is fetched; empty where more may be."""
     if fetched == MAX_DOCUMENTS:
         return f"more than {MAX_DOCUMENTS} other documents are not fetched"
     if left <= 0:
-        return f"the document and others that it leads to have more than {MAX_BYTES} bytes together"
-    return "the time for an analysis is over"
+        return _too_many_bytes()
+    if too_large == MAX_TOO_LARGE:
+        return f"no more is fetched after {MAX_TOO_LARGE} other documents that were too large"
+    return "the time for an analysis is over" if seconds <= 0 else ""
+
+
+def _too_many_bytes() -> str:
+    return f"the document and others that it leads to have more than {MAX_BYTES} bytes together"
+
+
+def _listed(problems: Sequence[str], unlisted: int) -> tuple[str, ...]:
+    """The first problems, and how many more there are."""
+    rest = unlisted + max(0, len(problems) - MAX_PROBLEMS)
+    return (*problems[:MAX_PROBLEMS], *([f"{rest} more problems are not listed."] if rest else []))
 
 
 @uncollected()

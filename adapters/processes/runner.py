@@ -36,7 +36,7 @@ class ProcessRunner:
         request_timeout_seconds: how long a shim waits for one network operation before it tries again.
         use_control_groups: hold memory limits by control groups where the platform hands them over; else they are watched.
         log_bytes: how much of an attempt's output is kept; a last line says so where there was more.
-        max_reports: how many reports an attempt may write; one that writes more is ended.
+        max_reports: how many reports an attempt may write whose order allows no more; one that writes more is ended.
     """
 
     def __init__(

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -56,3 +58,42 @@ async def test_at_the_end_nothing_is_waited_for_and_nothing_more_is_looked_up(re
     assert ended[:LOOKUPS_AT_ONCE] == [["10.0.0.1"]] * LOOKUPS_AT_ONCE
     assert all(isinstance(each, asyncio.CancelledError) for each in ended[LOOKUPS_AT_ONCE:])
     assert len(resolver.asked) == LOOKUPS_AT_ONCE
+
+
+HANGING = """
+import asyncio, socket, threading
+from outbound.names import NameLookup
+
+asked = threading.Event()
+
+def getaddrinfo(*_, **__):
+    asked.set()
+    threading.Event().wait()
+
+async def main():
+    with NameLookup() as names:
+        waiting = asyncio.create_task(names.addresses("slow.test", 80))
+        await asyncio.to_thread(asked.wait)
+        waiting.cancel()
+
+socket.getaddrinfo = getaddrinfo
+asyncio.run(main())
+print("ended")
+"""
+
+
+def test_a_process_ends_while_a_name_hangs() -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGING], timeout=30, capture_output=True, text=True, check=True)
+    assert ended.stdout == "ended\n"
+
+
+async def test_threads_are_used_again_and_end_with_their_lookup(resolver: Resolver) -> None:
+    resolver.may_answer.set()
+    before = set(threading.enumerate())
+    names = NameLookup()
+    for number in range(3):
+        assert await names.addresses(f"quick{number}.test", 80) == ["10.0.0.1"]
+    (own,) = set(threading.enumerate()) - before
+    assert own.daemon
+    del names
+    await eventually(lambda: not own.is_alive())

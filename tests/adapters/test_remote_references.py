@@ -211,7 +211,8 @@ def test_a_flood_of_references_ends_with_the_first_ones(monkeypatch: pytest.Monk
     with serving({"/0": "{}"}) as site:
         site.pages["/o.json"] = json.dumps({**document(), "x-all": [{"$ref": f"/{n}"} for n in range(100_000)][::-1]})
         found = find(site.address + "/o.json", seconds=50)
-        assert site.asked == ["/o.json", "/0"] and len(found.problems) == MAX_PROBLEMS
+        assert site.asked == ["/o.json", "/0"] and len(found.problems) == MAX_PROBLEMS + 1
+    assert found.problems[-1] == f"{99_999 - MAX_PROBLEMS} more problems are not listed."
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -221,9 +222,80 @@ def test_their_bytes_are_limited_together(monkeypatch: pytest.MonkeyPatch, is_pa
     with serving({"*": gzip.compress(text.encode()) if is_packed else text}) as site:
         site.pages["/o.json"] = json.dumps(document(*[f"{n}.json" for n in range(5)]))
         found = find(site.address + "/o.json")
-        assert len(site.asked) == 4, "the document, two others, and the one that is too much"
+        assert len(site.asked) == 6, "each of them may be small enough"
     assert len(found.problems) == 3 and all("more than 5000 bytes together" in each for each in found.problems)
     assert len(found.content) < 5000 + 1000
+
+
+def test_one_that_is_too_large_takes_no_others_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "MAX_BYTES", 5000)
+    with serving({"/pet.json": json.dumps(PET)}) as site, serving({"*": " " * 6000}) as large:
+        targets = [f"{large.address}/{n}.json" for n in range(references.MAX_TOO_LARGE - 1)]
+        site.pages["/o.json"] = json.dumps(document("pet.json", *targets))
+        found = find(site.address + "/o.json")
+        assert resolve(found.raw, found.raw["paths"]["/0"]["post"]["requestBody"]["content"]["application/json"]["schema"]) == PET
+        assert len(found.problems) == len(large.asked) == len(targets)
+
+
+def test_many_that_are_too_large_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "MAX_BYTES", 5000)
+    with serving({"*": " " * 6000}) as site:
+        site.pages["/o.json"] = json.dumps(document(*[f"{n}.json" for n in range(references.MAX_TOO_LARGE + 3)]))
+        found = find(site.address + "/o.json")
+        assert len(site.asked) == 1 + references.MAX_TOO_LARGE
+    assert len(found.problems) == references.MAX_TOO_LARGE + 3
+
+
+def test_a_site_that_is_silent_is_asked_once_and_takes_no_others_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "MAX_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent, serving({"/z.json": json.dumps(PET)}) as site:
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        site.pages |= {
+            "/b.json": json.dumps({"$ref": f"{host}/late.json"}),
+            "/o.json": json.dumps(document("z.json", "b.json", f"{host}/b.json", f"{host}/a.json")),
+        }
+        found = find(site.address + "/o.json")
+        assert set(site.asked) == {"/o.json", "/b.json", "/z.json"}
+        silent.accept()[0].close()
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert len(found.problems) == 3 and all("was not complete after 0.3 s" in each for each in found.problems)
+
+
+@pytest.mark.usefixtures("looked_up")
+def test_a_site_that_refuses_connections_is_asked_once_also_behind_a_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = list[str]()
+
+    async def counted(url: str, *more: Any, **options: Any) -> Any:
+        tried.append(url)
+        return await guarded_http.fetch(url, *more, **options)
+
+    monkeypatch.setattr(references, "fetch", counted)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        dead = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with serving({"/away.json": (302, {"Location": f"{dead}/c.json"}, b""), "/pet.json": json.dumps(PET)}) as site:
+        site.pages["/o.json"] = json.dumps(document(f"{dead}/b.json", f"{dead}/a.json", "pet.json", "away.json"))
+        found = find(site.address + "/o.json")
+        assert site.asked == ["/o.json", "/away.json", "/pet.json"]
+        assert tried == [f"{site.address}/away.json", f"{site.address}/pet.json"]
+    assert len(found.problems) == 3 and all("connection attempts failed" in each for each in found.problems)
+
+
+def test_what_is_kept_holds_no_measured_figures() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, serving({}) as site:
+        site.pages["/o.json"] = json.dumps(document(f"http://127.0.0.1:{silent.getsockname()[1]}/a.json"))
+        first, second = (find(site.address + "/o.json", seconds=seconds) for seconds in (0.3, 0.4))
+    assert first.content == second.content
+    assert "was not complete after 0." in first.problems[0] and "was not complete after 0." in second.problems[0]
+
+
+def test_the_problems_of_all_are_limited_and_the_rest_is_counted() -> None:
+    twice = "{" + ",".join(f'"{n}": 1, "{n}": 2' for n in range(20)) + "}"
+    with serving({"*": twice}) as site:
+        site.pages["/o.json"] = json.dumps(document(*[f"{n}.json" for n in range(6)], *["no.json#/x"] * 2))
+        problems = find(site.address + "/o.json").problems
+    assert len(problems) == MAX_PROBLEMS + 1 and problems[-1] == "41 more problems are not listed."
 
 
 def test_aliases_that_make_much_of_little_count_as_what_they_become(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,8 +316,8 @@ def test_references_that_make_a_document_large_are_refused_whole(monkeypatch: py
 
 def test_their_time_is_that_of_the_document() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, serving({}) as site:
-        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        site.pages["/o.json"] = json.dumps(document(f"{host}/a.json", f"{host}/b.json"))
+        port = silent.getsockname()[1]
+        site.pages["/o.json"] = json.dumps(document(f"http://127.0.0.1:{port}/a.json", f"http://localhost:{port}/b.json"))
         found = find(site.address + "/o.json", seconds=0.5)
     assert "was not complete after 0." in found.problems[0] and "the time for an analysis is over" in found.problems[1]
 

@@ -111,8 +111,8 @@ async def test_long_addresses_are_told_apart(plog: Plog) -> None:
     assert [each["loadTestVersion"] for each in runs] == [1] * 4 and len({each["title"] for each in runs}) == 2
 
 
-@pytest.mark.timeout(40)
-async def test_many_endpoints_whose_values_take_long_share_the_time(plog: Plog) -> None:
+def taking_long(paths: dict[str, Any], slow_paths: int) -> dict[str, Any]:
+    """An API with endpoints whose values take long before those of the paths."""
     slow = {"type": "string", "pattern": "^(a|aa|aaa|a*)*$", "example": "a" * 900_000}
     wanted = {
         "name": "q",
@@ -120,8 +120,21 @@ async def test_many_endpoints_whose_values_take_long_share_the_time(plog: Plog) 
         "required": True,
         "schema": {"type": "array", "items": {"$ref": "#/components/schemas/S"}},
     }
-    paths = {f"/slow/{number}": {"get": {"parameters": [wanted]}} for number in range(40)}
-    api = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": paths, "components": {"schemas": {"S": slow}}}
-    with serving({"/openapi.json": json.dumps(api)}) as site:
+    paths = {f"/slow/{number}": {"get": {"parameters": [wanted]}} for number in range(slow_paths)} | paths
+    info = {"title": "t", "version": "1"}
+    return {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": {"S": slow}}}
+
+
+@pytest.mark.timeout(40)
+async def test_many_endpoints_whose_values_take_long_share_the_time(plog: Plog) -> None:
+    with serving({"/openapi.json": json.dumps(taking_long({}, 40))}) as site:
         refused = await plog.answer(QUICK_START, url=site.address + "/openapi.json")
     assert "no endpoint" in refused["message"]
+
+
+@pytest.mark.timeout(40)
+async def test_endpoints_whose_values_take_long_leave_time_for_others(plog: Plog) -> None:
+    wanted = {"name": "q", "in": "query", "required": True, "schema": {"type": "integer"}}
+    with serving({"/openapi.json": json.dumps(taking_long({"/light": {"get": {"parameters": [wanted]}}}, 5))}) as site:
+        run = (await plog.answer(QUICK_START, url=site.address + "/openapi.json"))["run"]
+    assert endpoints(run) == ["GET /light"]

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain import bundle as bundle_module
@@ -14,7 +14,8 @@ from domain.bundle import Bundle
 from domain.errors import ValidationFailed
 from domain.json_pointer import REFUSED, Unresolvable, resolve
 from domain.openapi import read_openapi
-from domain.schema_value import SchemaValues
+from domain.schema_value import NoValue, SchemaValues
+from domain.xml_body import write_xml
 
 HOME = "http://api.test/v1/openapi.json"
 PLENTY = 1_000_000
@@ -101,7 +102,8 @@ def test_a_document_that_redirects_lead_to_is_there_once() -> None:
         ("gone.json#/a", "answers 404"),
         ("other.json#/b", "there '#/b' leads nowhere"),
         ("other.json#b", "there '#b' is no path in the document"),
-        ("//[bad#/a", "answers 404"),
+        ("//[bad#/a", "it is no address"),
+        ("http://x[.evil.example/y.json", "it is no address"),
         ("/" + "x" * 2000, "it has more than 2000 characters"),
     ],
 )
@@ -112,6 +114,12 @@ def test_what_is_not_followed_is_named_with_its_reason_also_when_it_is_read_agai
     with pytest.raises(Unresolvable, match="leads out of the document and is not followed: ") as caught:
         resolve(document, document["x"])
     assert str(caught.value).endswith(reason)
+
+
+def test_what_is_no_address_is_never_wanted() -> None:
+    document: dict[str, Any] = {"x": {"$ref": "http://x[.evil.example/y.json#/a"}, "y": {"$ref": "http://x[.evil.example/y.json"}}
+    wanted, problems = bundled(document, {"http://x[.evil.example/y.json": {"a": 1}})
+    assert wanted == [] and len(problems) == 2
 
 
 def test_without_a_bundle_the_refusal_names_the_setting() -> None:
@@ -164,6 +172,35 @@ def test_a_discriminator_of_another_document_chooses_there(name: str) -> None:
     assert SchemaValues({**document, "dog": dog}).value({"$ref": place}, "body") == {"kind": "d"}
 
 
+def test_a_whole_file_names_no_schema_and_a_schema_in_it_does() -> None:
+    cat = {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}, "lives": {"const": 9}}}
+    discriminator = {"propertyName": "kind"}
+    document: dict[str, Any] = {
+        "openapi": "3.0.3",
+        "whole": {"oneOf": [{"$ref": "Cat.yaml"}], "discriminator": discriminator},
+        "part": {"oneOf": [{"$ref": "all.yaml#/components/schemas/Cat"}], "discriminator": discriminator},
+    }
+    bundled(
+        document, {"http://api.test/v1/Cat.yaml": cat, "http://api.test/v1/all.yaml": {"components": {"schemas": {"Cat": cat}}}}
+    )
+    values = SchemaValues(document)
+    assert "Cat" not in values.value(document["whole"], "body")["kind"]
+    assert values.value(document["part"], "body")["kind"] == "Cat"
+    with pytest.raises(NoValue, match="gives its root element no name"):
+        write_xml({"kind": "a"}, document["whole"]["oneOf"][0], document)
+    assert write_xml({"kind": "a"}, document["part"]["oneOf"][0], document) == "<Cat><kind>a</kind></Cat>"
+
+
+def test_examples_of_swagger_2_are_data() -> None:
+    there = {"$ref": "a.json"}
+    examples = {"application/json": dict(there), "$ref": "b.json"}
+    response = {"examples": examples, "schema": {"properties": {"examples": dict(there)}}}
+    document: dict[str, Any] = {"swagger": "2.0", "paths": {"/a": {"get": {"responses": {"200": response}}}}}
+    wanted, problems = bundled(document, {"http://api.test/v1/a.json": {"examples": {"a": {"$ref": "c.json"}}}})
+    assert (wanted, problems) == (["http://api.test/v1/a.json"], ())
+    assert response["examples"] == {"application/json": there, "$ref": "b.json"}
+
+
 def test_many_references_and_long_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     long = "//" + "x" * 1000 + ".test/"
     with pytest.raises(ValidationFailed, match="too large"):
@@ -212,6 +249,7 @@ def test_whatever_the_names_the_bundle_leads_to_what_was_meant(other: dict[str, 
     two = data.draw(st.sampled_from(sorted(other[one])))
     pointer = "".join("/" + quote(each.replace("~", "~0").replace("/", "~1"), safe="~") for each in (one, two))
     address = urljoin(HOME, quote(segment))
+    assume(address != HOME)  # as of `//`
     document: dict[str, Any] = {"x": {"$ref": f"{quote(segment)}#{pointer}"}}
     wanted, problems = bundled(document, {address: other})
     assert (wanted, problems) == ([address], ()) and resolve(document, document["x"]) == other[one][two]
