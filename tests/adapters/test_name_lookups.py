@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from domain.target import origin
 from outbound.guarded_http import ResolvingGuard
 from outbound.names import LOOKUPS_AT_ONCE, NameLookup
 from tests.waiting import eventually
@@ -56,3 +57,12 @@ async def test_at_the_end_nothing_is_waited_for_and_nothing_more_is_looked_up(re
     assert ended[:LOOKUPS_AT_ONCE] == [["10.0.0.1"]] * LOOKUPS_AT_ONCE
     assert all(isinstance(each, asyncio.CancelledError) for each in ended[LOOKUPS_AT_ONCE:])
     assert len(resolver.asked) == LOOKUPS_AT_ONCE
+
+
+@pytest.mark.parametrize("host", ["faß.example", "ΟΔΟΣ-1.example", "MÜLLER.example", "X.example", "[2001:db8::1]"])
+async def test_the_name_that_is_looked_up_is_the_one_that_is_called(resolver: Resolver, host: str) -> None:
+    resolver.may_answer.set()
+    here = origin(f"http://{host}/a")
+    with NameLookup() as names:
+        await ResolvingGuard(names, allows_private=True).problem(f"http://{host}/a")
+    assert here is not None and resolver.asked == [here[1]]
