@@ -5,10 +5,8 @@ its schema: what does not fit is made again with another seed, and after some tr
 """
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -17,7 +15,8 @@ from domain.endpoint import Schema
 from domain.json_pointer import Unresolvable, resolve, value_at
 from domain.pattern_text import Unmatchable, WrongLength, matches, matching_text
 from domain.schema_check import NotFollowed, SchemaCheck, has_siblings, pointer_of
-from domain.schema_rules import both, count, is_number, listed, merging_cost, type_of
+from domain.schema_number import NoNumber, number_of
+from domain.schema_rules import both, count, listed, merging_cost, type_of
 from domain.text_format import FORMATS, WORDS
 
 MAX_VALUES = 10_000
@@ -27,9 +26,6 @@ TRIES = 5
 MAX_PROBLEMS = 100
 ENOUGH_DEPTH = 6  # from here on what is optional is left out
 MAX_DEPTH = 40
-LARGEST = 2**53 - 1  # what every JSON reader keeps exactly
-LONGEST = 2**64  # no format of integers goes further
-SMALLEST_STEP = 1e-6
 REFERENCE = "$plog-reference"  # in the rules of a schema the reference that has led to it
 Json = Mapping[str, Any]
 
@@ -182,9 +178,9 @@ class SchemaValues:
             case "array":
                 return self._array(rules, place, depth, random)
             case "integer":
-                return _number(rules, place, random, is_whole=True)
+                return self._number(rules, place, random, is_whole=True)
             case "number":
-                return _number(rules, place, random, is_whole=False)
+                return self._number(rules, place, random, is_whole=False)
             case "boolean":
                 return random.random() < 0.5
             case "null":
@@ -301,6 +297,12 @@ class SchemaValues:
             tries = 0
         return found
 
+    def _number(self, rules: Json, place: str, random: Random, *, is_whole: bool) -> float:
+        try:
+            return number_of(rules, random, is_whole=is_whole)
+        except NoNumber as problem:
+            raise NoValue(f"{place}: {problem}") from None
+
     def _text(self, rules: dict[str, Any], place: str, random: Random) -> str:
         least = count(rules.get("minLength"), 0)
         most = count(rules.get("maxLength"), max(least, MAX_CHARACTERS))
@@ -346,52 +348,3 @@ def _mapping(value: Any) -> Json:
 def _length(value: Any) -> int:
     """How many characters a value that a document gives has as JSON."""
     return len(json.dumps(value, ensure_ascii=False))
-
-
-def _number(rules: Mapping[str, Any], place: str, random: Random, *, is_whole: bool) -> int | float:
-    """A multiple of the step within the bounds, small where they leave it open; whole numbers are exact."""
-    given = rules.get("multipleOf")
-    step: float = 1 if is_whole else 0.01
-    if is_number(given) and SMALLEST_STEP <= given <= LARGEST and (not is_whole or given == int(given)):
-        step = given
-    pace = Fraction(str(step))
-    low, high, excludes_low, excludes_high = _range(rules, pace, LONGEST if is_whole else LARGEST)
-    first = math.floor(low / pace) + 1 if excludes_low else math.ceil(low / pace)
-    last = math.ceil(high / pace) - 1 if excludes_high else math.floor(high / pace)
-    if first > last:
-        if is_whole or "multipleOf" in rules or low > high or (low == high and (excludes_low or excludes_high)):
-            raise NoValue(f"{place}: no number is from {float(low):g} to {float(high):g} in steps of {step:g}")
-        return float(low + high) / 2
-    made = random.randint(first, last) * pace
-    return int(made) if is_whole or isinstance(step, int) else round(float(made), 10)
-
-
-def _range(rules: Mapping[str, Any], pace: Fraction, greatest: int) -> tuple[Fraction, Fraction, bool, bool]:
-    """The least and the greatest number, and whether each is excluded itself: near to the one given where the other is not.
-
-    Beyond what every reader keeps exactly it goes only where the bounds leave nothing else.
-    """
-    low, excludes_low = _bound(rules, "minimum", "exclusiveMinimum", max, greatest)
-    high, excludes_high = _bound(rules, "maximum", "exclusiveMaximum", min, greatest)
-    if high is not None and (low is None or low + 99 * pace <= LARGEST):
-        high = min(high, Fraction(LARGEST))
-    if low is not None and (high is None or high - 99 * pace >= -LARGEST):
-        low = max(low, Fraction(-LARGEST))
-    if low is None:
-        low = Fraction(1) if high is None else high - 99 * pace
-    return low, low + 99 * pace if high is None else high, excludes_low, excludes_high
-
-
-def _bound(
-    rules: Mapping[str, Any], inclusive: str, exclusive: str, tighter: Callable[[Fraction, Fraction], Fraction], greatest: int
-) -> tuple[Fraction | None, bool]:
-    """The bound of those names, and whether it is excluded itself; the exclusive one is a boolean beside the other in 3.0."""
-    limit, strict = (
-        Fraction(str(max(-greatest, min(greatest, each)))) if is_number(each) else None
-        for each in (rules.get(inclusive), rules.get(exclusive))
-    )
-    if strict is None:
-        return limit, rules.get(exclusive) is True
-    if limit is None or tighter(limit, strict) == strict:
-        return strict, True
-    return limit, False

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from domain.effort import Effort, Exhausted
 from domain.pattern_text import Unmatchable, matches, matching_text
 from domain.schema_check import SchemaCheck
+from domain.schema_number import LARGEST
 from domain.schema_rules import both, merging_cost
-from domain.schema_value import LARGEST, MAX_VALUES, NoValue, SchemaValues
+from domain.schema_value import MAX_VALUES, NoValue, SchemaValues
 from domain.text_format import FORMATS
 
 DOCUMENT: dict[str, Any] = {
