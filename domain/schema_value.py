@@ -137,12 +137,14 @@ class SchemaValues:
             rules = dict(schema) if isinstance(schema, Mapping) else {}
             parts = [*listed(rules.pop("allOf", None))]
         for part in parts:
-            more = self._rules(part, place, depth + 1)
-            cost = merging_cost(rules, more)
-            self._left -= cost
-            self._effort.spend(cost)
-            rules = both(rules, more)
+            rules = self._merged(rules, self._rules(part, place, depth + 1))
         return {**rules, REFERENCE: reference} if isinstance(reference, str) else rules
+
+    def _merged(self, one: Json, other: Json) -> dict[str, Any]:
+        cost = merging_cost(one, other)
+        self._left -= cost
+        self._effort.spend(cost)
+        return both(one, other)
 
     def _first_of(self, key: str, alternatives: Sequence[Any], rules: Json, place: str, depth: int) -> Any:
         """A value of the first alternative that has one, of `oneOf` one that no other allows."""
@@ -151,7 +153,7 @@ class SchemaValues:
         reason = NoValue(f"{place}: no alternative has a value")
         for alternative in alternatives:
             try:
-                merged = both(siblings, self._rules(alternative, place, depth + 1))
+                merged = self._merged(siblings, self._rules(alternative, place, depth + 1))
                 if merged.get("type") == "null":
                     continue
                 made = self._make(merged, place, depth + 1)
