@@ -16,7 +16,7 @@ from domain.json_pointer import Unresolvable, resolve, value_at
 from domain.pattern_text import Unmatchable, WrongLength, matches, matching_text
 from domain.schema_check import NotFollowed, SchemaCheck, has_siblings, pointer_of
 from domain.schema_number import NoNumber, number_of
-from domain.schema_rules import both, count, listed, merging_cost, type_of
+from domain.schema_rules import both, canonical, count, listed, merging_cost, type_of
 from domain.text_format import FORMATS, WORDS
 
 MAX_VALUES = 10_000
@@ -278,6 +278,7 @@ class SchemaValues:
         if wanted > MAX_VALUES:
             raise NoValue(f"{place}: needs more than {MAX_VALUES} values")
         found: list[Any] = []
+        texts: set[str] = set()
         tries = 0
         while len(found) < wanted:
             number = len(found)
@@ -290,11 +291,15 @@ class SchemaValues:
                 if number >= least:
                     break
                 raise
-            if rules.get("uniqueItems") is True and made in found:
-                tries += 1
-                if tries > 100:
-                    raise NoValue(f"{place}: has not enough different values")
-                continue
+            if rules.get("uniqueItems") is True:
+                text = canonical(made)
+                self._effort.spend(len(text) // 100)
+                if text in texts:
+                    tries += 1
+                    if tries > 100:
+                        raise NoValue(f"{place}: has not enough different values")
+                    continue
+                texts.add(text)
             found.append(made)
             tries = 0
         return found

@@ -458,6 +458,26 @@ def test_items_are_the_same_as_json_has_it(one: Any, other: Any, is_unique: bool
         assert (check.problem(pair, {"uniqueItems": True}) is None) is is_unique
 
 
+@pytest.mark.parametrize(
+    ("choices", "is_enough"),
+    [([1, True], True), ([0, False], True), ([1, 1.0], False), ([[1], [True]], True), ([{"a": 1}, {"a": 1.0}], False)],
+)
+def test_items_are_made_different_as_json_has_it(choices: list[Any], is_enough: bool) -> None:
+    schema = {"type": "array", "items": {"enum": choices}, "minItems": 2, "uniqueItems": True}
+    if is_enough:
+        assert sorted(map(repr, make(schema))) == sorted(map(repr, choices))
+    else:
+        with pytest.raises(NoValue, match="different values"):
+            make(schema)
+
+
+def test_telling_made_items_apart_is_counted() -> None:
+    schema = {"type": "array", "items": {"type": "string", "minLength": 200_000}, "minItems": 4, "uniqueItems": True}
+    assert len(SchemaValues({}, effort=Effort(20_000)).value(schema, "body")) == 4
+    with pytest.raises(NoValue, match="too many steps"):
+        SchemaValues({}, effort=Effort(12_000)).value(schema, "body")
+
+
 def test_a_pattern_that_is_nested_too_deeply_is_refused() -> None:
     pattern = "(?:a" * 400 + "b" + ")*" * 400
     with pytest.raises(Unmatchable, match="too deeply"):
