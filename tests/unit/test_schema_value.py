@@ -1,7 +1,9 @@
 """Values made from schemas: they fit, they are the same each time, and no schema takes them without end."""
 
 import base64
+import math
 import re
+import sys
 from contextlib import suppress
 from datetime import date, datetime
 from ipaddress import ip_address
@@ -10,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from domain.effort import Effort, Exhausted
@@ -367,6 +369,34 @@ def test_long_integers_are_exact_and_only_made_where_shorter_ones_do_not_fit(rul
     for seed in range(5):
         made = make({"type": "integer"} | rules, seed=seed)
         assert isinstance(made, int) and least <= made <= most and made % rules.get("multipleOf", 1) == 0
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(FLOATS, FLOATS, st.sampled_from(["minimum", "exclusiveMinimum"]), st.sampled_from(["maximum", "exclusiveMaximum"]))
+@example(1e17, 2e17, "minimum", "maximum")
+@example(1e17, 1e17, "minimum", "maximum")
+@example(1e17, 1e17 + 32, "exclusiveMinimum", "exclusiveMaximum")
+@example(-2e300, -1e300, "minimum", "exclusiveMaximum")
+@example(float(LARGEST), LARGEST + 9.0, "exclusiveMinimum", "exclusiveMaximum")
+@example(sys.float_info.max, sys.float_info.max, "minimum", "maximum")
+@example(-sys.float_info.max, sys.float_info.max, "exclusiveMinimum", "exclusiveMaximum")
+def test_numbers_are_made_as_far_as_floats_go(one: float, other: float, least: str, most: str) -> None:
+    low, high = min(one, other), max(one, other)
+    between = low if least == "minimum" else math.nextafter(low, math.inf)
+    assume(between < high or (between == high and most == "maximum"))
+    for seed in range(3):
+        made = float(make({"type": "number", least: low, most: high}, seed=seed))
+        assert low <= made <= high
+        assert (made != low or least == "minimum") and (made != high or most == "maximum")
+
+
+@pytest.mark.parametrize("bound", [LARGEST, LARGEST + 1, 10**17, 10**17 + 1, 2**64, 1e25, 1e300, 1.7e308])
+def test_numbers_beyond_a_bound_are_so_as_floats_too(bound: float) -> None:
+    for seed in range(20):
+        assert float(make({"type": "number", "exclusiveMinimum": bound}, seed=seed)) > bound
+        assert float(make({"type": "number", "exclusiveMaximum": -bound}, seed=seed)) < -bound
 
 
 TYPES = ["object", "array", "string", "integer", "number"]
