@@ -149,7 +149,7 @@ class SchemaValues:
     def _first_of(self, key: str, alternatives: Sequence[Any], rules: Json, place: str, depth: int) -> Any:
         """A value of the first alternative that has one, of `oneOf` one that no other allows."""
         siblings = {name: rules[name] for name in rules if name != key}
-        whole = {key: alternatives, **{name: rules[name] for name in ("discriminator",) if name in rules}}
+        part = {key: alternatives, **{name: rules[name] for name in ("discriminator",) if name in rules}}
         reason = NoValue(f"{place}: no alternative has a value")
         for alternative in alternatives:
             try:
@@ -157,7 +157,7 @@ class SchemaValues:
                 if merged.get("type") == "null":
                     continue
                 made = self._make(merged, place, depth + 1)
-                problem = self._problem(made, whole, rules) if key == "oneOf" else None
+                problem = self._problem(made, part, whole=rules) if key == "oneOf" else None
                 if problem is None:
                     return made
                 reason = NoValue(f"{place}: {problem}")
