@@ -14,7 +14,7 @@ from domain.answer import read_name
 from domain.api_document import ApiDocument, OAuthFlow, OAuthGrant, SecurityKind, SecurityScheme
 from domain.endpoint import ParameterLocation
 from domain.request import TOKEN, Request
-from domain.target import MAX_URL, origin, shown_origin
+from domain.target import MAX_URL, origin, shown_origin, with_ascii_host
 from domain.template import Base64, Encoding, Reference, ReferenceKind, Text, joined
 from domain.validation import Problems
 
@@ -278,7 +278,7 @@ def token_request(login: Login) -> TokenRequest | None:
         if client is not None:
             form.append(("client_secret", client))
     body = joined([part for place, (name, value) in enumerate(form) for part in (f"{'&' if place else ''}{name}=", value)])
-    return TokenRequest(url=login.token_url, headers=tuple(headers), body=body)
+    return TokenRequest(url=with_ascii_host(login.token_url), headers=tuple(headers), body=body)
 
 
 def _basic(username: str, password: Reference) -> Text:

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from domain.answer import Check, Extraction, ExtractionSource
 from domain.endpoint import Endpoint, FormField, Method, Parameter, ParameterLocation
 from domain.errors import FieldProblem, ValidationFailed
-from domain.target import origin
+from domain.target import origin, with_ascii_host
 from domain.template import Reference, Text, references
 
 # Of queries by OpenAPI 3; by Swagger 2.0, whose `ssv`, `pipes` and `tsv` they are, of paths and headers as well.
@@ -122,7 +122,7 @@ def build_request(
 
 
 def _url(base: str, path: str, query: Iterable[tuple[str, str]]) -> str:
-    url = base.rstrip("/") + STRAY_PERCENT.sub("%25", quote(path, safe="/%:@!$&'()*+,;=~"))
+    url = with_ascii_host(base).rstrip("/") + STRAY_PERCENT.sub("%25", quote(path, safe="/%:@!$&'()*+,;=~"))
     return "?".join(filter(None, (url, "&".join(f"{name}={text}" for name, text in query))))
 
 

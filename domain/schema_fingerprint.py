@@ -19,6 +19,9 @@ UNORDERED = frozenset({"required", "enum", "type", "allOf", "anyOf", "oneOf"})
 OF_REQUESTS = ("path ", "query ", "header ", "cookie ", "body ")  # as the parts of an endpoint begin that requests depend on
 LENGTH = 16  # digits of the fingerprint of a part, of which a document has hundreds of thousands
 ROUNDS = 3  # how far the members of a circle are told apart by whom they refer to
+# Checksums of members that are written out for the members of one circle: beyond that one checksum stands for all of them, as the
+# time would grow with the square of the circle's length. Below it stays so, for fingerprints are stored.
+MAX_WRITTEN = 4_000_000
 
 
 class SchemaFingerprints:
@@ -105,12 +108,24 @@ class SchemaFingerprints:
         for _ in range(ROUNDS):
             before = ChainMap(known, self._found)
             known = {name: _digest(self._place(name), before) for name in circle}
-        whole = _hash(sorted(known.values()))
-        return {name: _hash([known[name], whole]) for name in circle}
+        texts = {name: _text(known[name]) for name in circle}
+        different = set(texts.values())
+        whole = _text(sorted(known.values(), key=str))
+        if len(different) * len(circle) > MAX_WRITTEN:
+            whole = _text(_checksum(whole))
+        made = {text: _checksum(f"[{text},{whole}]") for text in different}
+        return {name: made[texts[name]] for name in circle}
 
 
 def _hash(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return _checksum(_text(value))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -21,8 +21,10 @@ def merging_cost(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
 
 
 def _size(value: Any) -> int:
-    """How many values a value has in it."""
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    """How many values a value has in it; a text counts as more by its length."""
+    if isinstance(value, str):
+        return 1 + len(value) // 100
+    inner = (*value, *value.values()) if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return 1 + sum(map(_size, inner))
 
 

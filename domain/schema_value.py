@@ -5,10 +5,8 @@ its schema: what does not fit is made again with another seed, and after some tr
 """
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -17,7 +15,8 @@ from domain.endpoint import Schema
 from domain.json_pointer import Unresolvable, name_of, resolve, value_at
 from domain.pattern_text import Unmatchable, WrongLength, matches, matching_text
 from domain.schema_check import NotFollowed, SchemaCheck, has_siblings, pointer_of
-from domain.schema_rules import both, count, is_number, listed, merging_cost, type_of
+from domain.schema_number import NoNumber, number_of
+from domain.schema_rules import both, canonical, count, listed, merging_cost, type_of
 from domain.text_format import FORMATS, WORDS
 
 MAX_VALUES = 10_000
@@ -27,9 +26,6 @@ TRIES = 5
 MAX_PROBLEMS = 100
 ENOUGH_DEPTH = 6  # from here on what is optional is left out
 MAX_DEPTH = 40
-LARGEST = 2**53 - 1  # what every JSON reader keeps exactly
-LONGEST = 2**64  # no format of integers goes further
-SMALLEST_STEP = 1e-6
 REFERENCE = "$plog-reference"  # in the rules of a schema the reference that has led to it
 Json = Mapping[str, Any]
 
@@ -141,25 +137,27 @@ class SchemaValues:
             rules = dict(schema) if isinstance(schema, Mapping) else {}
             parts = [*listed(rules.pop("allOf", None))]
         for part in parts:
-            more = self._rules(part, place, depth + 1)
-            cost = merging_cost(rules, more)
-            self._left -= cost
-            self._effort.spend(cost)
-            rules = both(rules, more)
+            rules = self._merged(rules, self._rules(part, place, depth + 1))
         return {**rules, REFERENCE: reference} if isinstance(reference, str) else rules
+
+    def _merged(self, one: Json, other: Json) -> dict[str, Any]:
+        cost = merging_cost(one, other)
+        self._left -= cost
+        self._effort.spend(cost)
+        return both(one, other)
 
     def _first_of(self, key: str, alternatives: Sequence[Any], rules: Json, place: str, depth: int) -> Any:
         """A value of the first alternative that has one, of `oneOf` one that no other allows."""
         siblings = {name: rules[name] for name in rules if name != key}
-        whole = {key: alternatives, **{name: rules[name] for name in ("discriminator",) if name in rules}}
+        part = {key: alternatives, **{name: rules[name] for name in ("discriminator",) if name in rules}}
         reason = NoValue(f"{place}: no alternative has a value")
         for alternative in alternatives:
             try:
-                merged = both(siblings, self._rules(alternative, place, depth + 1))
+                merged = self._merged(siblings, self._rules(alternative, place, depth + 1))
                 if merged.get("type") == "null":
                     continue
                 made = self._make(merged, place, depth + 1)
-                problem = self._problem(made, whole, rules) if key == "oneOf" else None
+                problem = self._problem(made, part, whole=rules) if key == "oneOf" else None
                 if problem is None:
                     return made
                 reason = NoValue(f"{place}: {problem}")
@@ -182,9 +180,9 @@ class SchemaValues:
             case "array":
                 return self._array(rules, place, depth, random)
             case "integer":
-                return _number(rules, place, random, is_whole=True)
+                return self._number(rules, place, random, is_whole=True)
             case "number":
-                return _number(rules, place, random, is_whole=False)
+                return self._number(rules, place, random, is_whole=False)
             case "boolean":
                 return random.random() < 0.5
             case "null":
@@ -281,6 +279,7 @@ class SchemaValues:
         if wanted > MAX_VALUES:
             raise NoValue(f"{place}: needs more than {MAX_VALUES} values")
         found: list[Any] = []
+        texts: set[str] = set()
         tries = 0
         while len(found) < wanted:
             number = len(found)
@@ -293,14 +292,24 @@ class SchemaValues:
                 if number >= least:
                     break
                 raise
-            if rules.get("uniqueItems") is True and made in found:
-                tries += 1
-                if tries > 100:
-                    raise NoValue(f"{place}: has not enough different values")
-                continue
+            if rules.get("uniqueItems") is True:
+                text = canonical(made)
+                self._effort.spend(len(text) // 100)
+                if text in texts:
+                    tries += 1
+                    if tries > 100:
+                        raise NoValue(f"{place}: has not enough different values")
+                    continue
+                texts.add(text)
             found.append(made)
             tries = 0
         return found
+
+    def _number(self, rules: Json, place: str, random: Random, *, is_whole: bool) -> float:
+        try:
+            return number_of(rules, random, is_whole=is_whole)
+        except NoNumber as problem:
+            raise NoValue(f"{place}: {problem}") from None
 
     def _text(self, rules: dict[str, Any], place: str, random: Random) -> str:
         least = count(rules.get("minLength"), 0)
@@ -347,52 +356,3 @@ def _mapping(value: Any) -> Json:
 def _length(value: Any) -> int:
     """How many characters a value that a document gives has as JSON."""
     return len(json.dumps(value, ensure_ascii=False))
-
-
-def _number(rules: Mapping[str, Any], place: str, random: Random, *, is_whole: bool) -> int | float:
-    """A multiple of the step within the bounds, small where they leave it open; whole numbers are exact."""
-    given = rules.get("multipleOf")
-    step: float = 1 if is_whole else 0.01
-    if is_number(given) and SMALLEST_STEP <= given <= LARGEST and (not is_whole or given == int(given)):
-        step = given
-    pace = Fraction(str(step))
-    low, high, excludes_low, excludes_high = _range(rules, pace, LONGEST if is_whole else LARGEST)
-    first = math.floor(low / pace) + 1 if excludes_low else math.ceil(low / pace)
-    last = math.ceil(high / pace) - 1 if excludes_high else math.floor(high / pace)
-    if first > last:
-        if is_whole or "multipleOf" in rules or low > high or (low == high and (excludes_low or excludes_high)):
-            raise NoValue(f"{place}: no number is from {float(low):g} to {float(high):g} in steps of {step:g}")
-        return float(low + high) / 2
-    made = random.randint(first, last) * pace
-    return int(made) if is_whole or isinstance(step, int) else round(float(made), 10)
-
-
-def _range(rules: Mapping[str, Any], pace: Fraction, greatest: int) -> tuple[Fraction, Fraction, bool, bool]:
-    """The least and the greatest number, and whether each is excluded itself: near to the one given where the other is not.
-
-    Beyond what every reader keeps exactly it goes only where the bounds leave nothing else.
-    """
-    low, excludes_low = _bound(rules, "minimum", "exclusiveMinimum", max, greatest)
-    high, excludes_high = _bound(rules, "maximum", "exclusiveMaximum", min, greatest)
-    if high is not None and (low is None or low + 99 * pace <= LARGEST):
-        high = min(high, Fraction(LARGEST))
-    if low is not None and (high is None or high - 99 * pace >= -LARGEST):
-        low = max(low, Fraction(-LARGEST))
-    if low is None:
-        low = Fraction(1) if high is None else high - 99 * pace
-    return low, low + 99 * pace if high is None else high, excludes_low, excludes_high
-
-
-def _bound(
-    rules: Mapping[str, Any], inclusive: str, exclusive: str, tighter: Callable[[Fraction, Fraction], Fraction], greatest: int
-) -> tuple[Fraction | None, bool]:
-    """The bound of those names, and whether it is excluded itself; the exclusive one is a boolean beside the other in 3.0."""
-    limit, strict = (
-        Fraction(str(max(-greatest, min(greatest, each)))) if is_number(each) else None
-        for each in (rules.get(inclusive), rules.get(exclusive))
-    )
-    if strict is None:
-        return limit, rules.get(exclusive) is True
-    if limit is None or tighter(limit, strict) == strict:
-        return strict, True
-    return limit, False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import idna
 
@@ -119,18 +119,33 @@ def origin(url: str) -> tuple[str, str, int] | None:
         return None
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
         return None
-    host = _looked_up(parts.hostname.lower())
+    host = _looked_up(_written_host(parts))
     return None if host is None else (parts.scheme, host, port or DEFAULT_PORTS[parts.scheme])
 
 
+def with_ascii_host(url: str) -> str:
+    """The address with the host of its `origin`, so that whoever calls it has no international name to spell in another way."""
+    found = origin(url)
+    host = "" if found is None else _written_host(urlsplit(url))
+    return url if found is None or host.isascii() else url.replace(host, found[1], 1)
+
+
+def _written_host(parts: SplitResult) -> str:
+    """The host of an address without a user as it is written there; `hostname` has what Python takes for lower case."""
+    return parts.hostname or "" if parts.netloc.startswith("[") else parts.netloc.partition(":")[0]
+
+
 def _looked_up(host: str) -> str | None:
-    """What is asked for to find the host; None where no name can be so. As httpx does it, which fetches documents."""
+    """What is asked for to find the host; None where no name can be so.
+
+    International names are mapped by UTS 46, as browsers and k6 do it: its lower case is not always Python's.
+    """
     if host.isascii():
-        return host
+        return host.lower()
     if len(host) > MAX_HOST:
         return None
     try:
-        return idna.encode(host).decode("ascii")
+        return idna.encode(host, uts46=True).decode("ascii")
     except UnicodeError:
         return None
 

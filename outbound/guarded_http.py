@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from domain.remote_address import address_problem, refused_networks
+from domain.target import with_ascii_host
 from outbound.names import NameLookup
 
 MAX_REDIRECTS = 5
@@ -122,7 +123,7 @@ async def _fetch(way: list[str], limits: Limits, names: NameLookup, accept: str)
 
 def _target(url: str) -> httpx.URL:
     try:
-        target = httpx.URL(url)
+        target = httpx.URL(with_ascii_host(url))
         is_named = bool(target.host)  # decodes an international name, which may be none
     except (httpx.InvalidURL, ValueError) as error:
         raise FetchFailed(f"{url[:500]!r} is not a valid address") from error
@@ -137,7 +138,8 @@ async def _checked_addresses(target: httpx.URL, names: NameLookup, *, allows_pri
     """All addresses of the host; one that must not be reached refuses them all."""
     port = target.port or (443 if target.scheme == "https" else 80)
     try:
-        addresses = await names.addresses(target.host, port)
+        # Not `host`: of an international name, the system's look-up would make another one by the rules of 2003.
+        addresses = await names.addresses(target.raw_host.decode("ascii"), port)
     except (OSError, UnicodeError) as error:
         said = f"the host {target.host!r} can't be found"
         raise HostNotFound(f"{said}: {error}", said, str(target)) from error

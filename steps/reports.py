@@ -168,9 +168,7 @@ class Reports:
             return
         time = datetime.now(UTC).isoformat()
         documents = [plain(report) | {"time": time} for report in reports]
-        lines = [
-            json.dumps(each, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n" for each in documents
-        ]
+        lines = [_WRITER.encode(each).encode() + b"\n" for each in documents]
         if (longest := max(map(len, lines))) > MAX_LINE_BYTES:
             raise ValueError(f"a report of {longest} bytes; {MAX_LINE_BYTES} are allowed")
         written = b"".join(lines)

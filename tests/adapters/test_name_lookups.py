@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from domain.target import origin
 from outbound.guarded_http import ResolvingGuard
 from outbound.names import LOOKUPS_AT_ONCE, NameLookup
 from tests.waiting import eventually
@@ -97,3 +98,12 @@ async def test_threads_are_used_again_and_end_with_their_lookup(resolver: Resolv
     assert own.daemon
     del names
     await eventually(lambda: not own.is_alive())
+
+
+@pytest.mark.parametrize("host", ["faß.example", "ΟΔΟΣ-1.example", "MÜLLER.example", "X.example", "[2001:db8::1]"])
+async def test_the_name_that_is_looked_up_is_the_one_that_is_called(resolver: Resolver, host: str) -> None:
+    resolver.may_answer.set()
+    here = origin(f"http://{host}/a")
+    with NameLookup() as names:
+        await ResolvingGuard(names, allows_private=True).problem(f"http://{host}/a")
+    assert here is not None and resolver.asked == [here[1]]

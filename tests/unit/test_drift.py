@@ -101,9 +101,48 @@ def test_a_change_anywhere_in_a_circle_is_one(name: str) -> None:
     assert drift(read(operation, **circle).endpoints, read(operation, **copy.deepcopy(circle)).endpoints).is_none
 
 
+def link(to: str, **more: Any) -> Any:
+    return {"properties": {"to": {"$ref": f"#/components/schemas/{to}"}, "x": {"type": "string", **more}}}
+
+
+CIRCLES = {
+    "Self": link("Self"),
+    "One": link("Two", maxLength=1),
+    "Two": link("Three", maxLength=2),
+    "Three": link("One", maxLength=3),
+}
+STORED = {
+    "Self": "eaebeb451a6913f937511e30143306def4a0028d2af5ddbe9dc374beb5154c6d",
+    "One": "8587aa3751226dba44387195d87d5df92cbf04c7a3bed3a61575283eb003710f",
+    "Two": "9febc050793970320e8dbc4d71f98b719f2300e195d556ec147829b094bb05e7",
+    "Three": "f14a9223347ac2252f11fc72ddc274db3dec407de0598d46ad9295843de56214",
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_fingerprints_of_circles_stay_what_was_stored(name: str) -> None:
+    fingerprints = SchemaFingerprints({"components": {"schemas": CIRCLES}})
+    assert fingerprints.of(None, {"$ref": f"#/components/schemas/{name}"}) == STORED[name]
+
+
+def test_a_circle_may_lead_through_a_list() -> None:
+    whole = {"$ref": "#/components/schemas/A"}
+    schemas = {"A": {"allOf": [whole, {"type": "object"}], "properties": {"x": {"$ref": "#/components/schemas/A/allOf"}}}}
+    fingerprints = SchemaFingerprints({"components": {"schemas": schemas}})
+    assert fingerprints.of(None, whole) != fingerprints.of(None, True)
+
+
 @pytest.mark.timeout(20)
 def test_no_circle_takes_time_out_of_proportion() -> None:
     many = 12_000
     links = {f"S{at}": {"properties": {"next": {"$ref": f"#/components/schemas/S{(at + 1) % many}"}}} for at in range(many)}
     fingerprints = SchemaFingerprints({"components": {"schemas": links}})
     assert fingerprints.of(None, links["S0"]) == fingerprints.of(None, links["S4000"])
+
+
+@pytest.mark.timeout(20)
+def test_nor_does_one_of_schemas_that_all_differ() -> None:
+    many = 12_000
+    links = {f"S{at}": link(f"S{(at + 1) % many}", maxLength=at) for at in range(many)}
+    fingerprints = SchemaFingerprints({"components": {"schemas": links}})
+    assert fingerprints.of(None, links["S0"]) != fingerprints.of(None, links["S4000"])

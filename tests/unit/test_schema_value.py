@@ -1,7 +1,9 @@
 """Values made from schemas: they fit, they are the same each time, and no schema takes them without end."""
 
 import base64
+import math
 import re
+import sys
 from contextlib import suppress
 from datetime import date, datetime
 from ipaddress import ip_address
@@ -10,14 +12,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from domain.effort import Effort, Exhausted
 from domain.pattern_text import Unmatchable, matches, matching_text
 from domain.schema_check import SchemaCheck
+from domain.schema_number import LARGEST
 from domain.schema_rules import both, merging_cost
-from domain.schema_value import LARGEST, MAX_VALUES, NoValue, SchemaValues
+from domain.schema_value import MAX_VALUES, NoValue, SchemaValues
 from domain.text_format import FORMATS
 
 DOCUMENT: dict[str, Any] = {
@@ -163,6 +166,9 @@ def test_rules_are_kept(schema: dict[str, Any], expected: Any) -> None:
         ({"type": "array", "minItems": 3, "items": {"required": ["x" * 400_000]}}, "more than 1000000 characters"),
         ({"allOf": [{"properties": {f"p{n}": True for n in range(50_000)}}] * 5000}, "too much"),
         ({"allOf": [{"enum": list(range(5000))}] * 5000}, "too much"),
+        ({"allOf": [{"enum": ["x" * 1_000_000]}] * 5000}, "too much"),
+        ({"allOf": [{"enum": [{"x" * 1_000_000: 0}]}] * 5000}, "too much"),
+        ({"enum": ["x" * 1_000_000], "anyOf": [{"enum": ["x" * 1_000_000 + "y"]}] * 5000}, "too much"),
         ({"type": "array", "uniqueItems": True, "minItems": 3, "items": {"type": "boolean"}}, "different values"),
         ({"oneOf": [False]}, "allows no value"),
         ({"allOf": [{"enum": [1]}, {"enum": [2]}]}, "in all of its enums"),
@@ -365,6 +371,34 @@ def test_long_integers_are_exact_and_only_made_where_shorter_ones_do_not_fit(rul
         assert isinstance(made, int) and least <= made <= most and made % rules.get("multipleOf", 1) == 0
 
 
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(FLOATS, FLOATS, st.sampled_from(["minimum", "exclusiveMinimum"]), st.sampled_from(["maximum", "exclusiveMaximum"]))
+@example(1e17, 2e17, "minimum", "maximum")
+@example(1e17, 1e17, "minimum", "maximum")
+@example(1e17, 1e17 + 32, "exclusiveMinimum", "exclusiveMaximum")
+@example(-2e300, -1e300, "minimum", "exclusiveMaximum")
+@example(float(LARGEST), LARGEST + 9.0, "exclusiveMinimum", "exclusiveMaximum")
+@example(sys.float_info.max, sys.float_info.max, "minimum", "maximum")
+@example(-sys.float_info.max, sys.float_info.max, "exclusiveMinimum", "exclusiveMaximum")
+def test_numbers_are_made_as_far_as_floats_go(one: float, other: float, least: str, most: str) -> None:
+    low, high = min(one, other), max(one, other)
+    between = low if least == "minimum" else math.nextafter(low, math.inf)
+    assume(between < high or (between == high and most == "maximum"))
+    for seed in range(3):
+        made = float(make({"type": "number", least: low, most: high}, seed=seed))
+        assert low <= made <= high
+        assert (made != low or least == "minimum") and (made != high or most == "maximum")
+
+
+@pytest.mark.parametrize("bound", [LARGEST, LARGEST + 1, 10**17, 10**17 + 1, 2**64, 1e25, 1e300, 1.7e308])
+def test_numbers_beyond_a_bound_are_so_as_floats_too(bound: float) -> None:
+    for seed in range(20):
+        assert float(make({"type": "number", "exclusiveMinimum": bound}, seed=seed)) > bound
+        assert float(make({"type": "number", "exclusiveMaximum": -bound}, seed=seed)) < -bound
+
+
 TYPES = ["object", "array", "string", "integer", "number"]
 KEYWORDS = [
     "$ref",
@@ -452,6 +486,26 @@ def test_items_are_the_same_as_json_has_it(one: Any, other: Any, is_unique: bool
     for pair in ([one, other], [other, one]):
         check = SchemaCheck({}, Effort(1000))
         assert (check.problem(pair, {"uniqueItems": True}) is None) is is_unique
+
+
+@pytest.mark.parametrize(
+    ("choices", "is_enough"),
+    [([1, True], True), ([0, False], True), ([1, 1.0], False), ([[1], [True]], True), ([{"a": 1}, {"a": 1.0}], False)],
+)
+def test_items_are_made_different_as_json_has_it(choices: list[Any], is_enough: bool) -> None:
+    schema = {"type": "array", "items": {"enum": choices}, "minItems": 2, "uniqueItems": True}
+    if is_enough:
+        assert sorted(map(repr, make(schema))) == sorted(map(repr, choices))
+    else:
+        with pytest.raises(NoValue, match="different values"):
+            make(schema)
+
+
+def test_telling_made_items_apart_is_counted() -> None:
+    schema = {"type": "array", "items": {"type": "string", "minLength": 200_000}, "minItems": 4, "uniqueItems": True}
+    assert len(SchemaValues({}, effort=Effort(20_000)).value(schema, "body")) == 4
+    with pytest.raises(NoValue, match="too many steps"):
+        SchemaValues({}, effort=Effort(12_000)).value(schema, "body")
 
 
 def test_a_pattern_that_is_nested_too_deeply_is_refused() -> None:

@@ -1,15 +1,22 @@
 """Targets: which addresses are those of one server."""
 
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import idna
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from domain.endpoint import Endpoint, Method
 from domain.errors import ValidationFailed
+from domain.executor import Executor, ExecutorKind
+from domain.k6_script import ScriptScenario, write_script
 from domain.load_test import is_there
+from domain.login import Login, LoginKind, token_request
+from domain.request import build_request
 from domain.secret import Secret, refusal
 from domain.target import Target, TargetDefinition, is_base_address, origin, server_origin, shown_origin, target_definition
 
@@ -40,6 +47,9 @@ from domain.target import Target, TargetDefinition, is_base_address, origin, ser
         ("http://faß.example", "http://xn--fa-hia.example:80"),
         ("http://例え。テスト:81", "http://xn--r8jz45g.xn--zckzah:81"),
         ("http://127。0。0。1", "http://localhost:80"),
+        ("http://ΟΔΟΣ-1.example", "http://xn---1-k9b7bby.example:80"),
+        ("http://οδος-1.example", "http://xn---1-k9b7bbs.example:80"),
+        ("http://οδοσ-1.example", "http://xn---1-k9b7bby.example:80"),
         ("http://x_y.test", "http://x_y.test:80"),
         ("ftp://x.test", ""),
         ("no address", ""),
@@ -68,8 +78,28 @@ def test_names_have_one_spelling(label: str, rest: str) -> None:
         assert not label.isalpha() or shown.isascii()
     with suppress(UnicodeError):
         if label.isalpha():
-            spelled = idna.encode(f"{label}{rest}".lower()).decode()
+            spelled = idna.encode(f"{label}{rest}", uts46=True).decode()
             assert origin(f"http://{spelled}") == origin(url)
+
+
+HOSTS = st.text(st.characters(min_codepoint=0x21, exclude_categories=["Cs"], exclude_characters='/?#"\\'), max_size=20)
+ADDRESS = re.compile('"url": "([^"]*)"')
+
+
+@given(st.one_of(HOSTS, st.text("oΟΣςσİıßẞµＡ。ﷺü\u0307-", min_size=1, max_size=10)), st.sampled_from(["", ":81"]))
+def test_scripts_call_the_very_host_that_was_checked(label: str, port: str) -> None:
+    url = f"http://{label}.example{port}/v1"
+    here = origin(url)
+    assume(here is not None)
+    request = build_request(Endpoint(method=Method.GET, path="/a"), url, {})
+    login = token_request(Login(kind=LoginKind.OAUTH2_CLIENT_CREDENTIALS, secret="s", token_url=url))
+    executor = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=1, duration=1)
+    script = write_script([ScriptScenario(title="t", executor=executor, requests=(request,))], login=login)
+    called = ADDRESS.findall(script)
+    assert len(called) == 2
+    for each in called:
+        assert each.isascii() and origin(each) == here
+        assert here is not None and urlsplit(each).hostname == here[1]
 
 
 def test_a_document_may_spell_the_host_of_its_target_otherwise() -> None:
