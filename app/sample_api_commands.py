@@ -41,4 +41,5 @@ def bind(port: int, *, or_any_port: bool) -> socket.socket:
         if not or_any_port:
             raise WrongSetting(f"--port: can't listen on 127.0.0.1:{port}: {error.strerror}.") from None
         listener.bind(("127.0.0.1", 0))
+    listener.listen()  # before its address is said: who connects at once waits and is not refused
     return listener

@@ -16,6 +16,7 @@ import pytest
 
 from adapters.documents.finder import DocumentFinder
 from app.sample_api import LONGEST_LINE
+from app.sample_api_commands import bind
 from domain.openapi import read_openapi
 from outbound.names import NameLookup
 from tests.e2e.server import PLOG
@@ -79,6 +80,11 @@ def test_it_ends_with_whoever_started_it(way: str) -> None:
         else:
             os.kill(process.pid, signal.SIGINT)
         assert process.wait(10) in (0, -signal.SIGINT, 130)
+
+
+def test_who_connects_before_it_serves_is_not_refused() -> None:
+    with bind(0, or_any_port=False) as listener, socket.create_connection(listener.getsockname(), timeout=5):
+        pass
 
 
 def test_a_port_that_is_taken() -> None:
