@@ -29,7 +29,7 @@ ATTEMPTS: dict[str, tuple[str, bool, str]] = {
     "metadata in octal": ("http://0251.0376.0251.0376/", True, "is not a valid address"),
     "metadata in hexadecimal": ("http://0xA9FEA9FE/", True, "is a link-local or metadata address"),
     "metadata in three parts": ("http://169.254.43518/", True, "is a link-local or metadata address"),
-    "metadata in other digits": ("http://１６９.254.169.254/", True, "is not a valid address"),
+    "metadata in other digits": ("http://１６９.254.169.254/", True, "is a link-local or metadata address"),
     "metadata, IPv4-mapped": ("http://[::ffff:169.254.169.254]/", True, "is a link-local or metadata address"),
     "metadata, NAT64": ("http://[64:ff9b::a9fe:a9fe]/", True, "is a link-local or metadata address"),
     "metadata, 6to4": ("http://[2002:a9fe:a9fe::]/", True, "is a link-local or metadata address"),
