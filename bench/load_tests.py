@@ -28,7 +28,7 @@ WATCH = "subscription ($id: ID!) { loadTestMetrics(runId: $id) { series { window
 # Runs k6, and writes what it used when it has ended.
 WRAPPER = """#!{python}
 import json, os, signal, subprocess, sys
-process = subprocess.Popen(["{k6}", *sys.argv[1:]])
+process = subprocess.Popen(["{k6}", *sys.argv[1:]], close_fds=False)  # samples go through a pipe that it is given
 signal.signal(signal.SIGINT, lambda *_: process.send_signal(signal.SIGINT))
 _, status, usage = os.wait4(process.pid, 0)
 with open("{usage}", "w") as file:
