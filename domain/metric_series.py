@@ -43,7 +43,7 @@ class RunFigures:
 
     `seconds` is how long k6 ran the script, set-up and login included, and `tps_mean` the requests in each of them: k6's own
     rate, but for the requests of set-up and login. `tps_least` and `tps_most` are of full windows: those between the first and
-    the last with requests or iterations of the scenario, or of any, which its begin and end cut off; None without others.
+    the last with answers for the scenario, or for any, which its begin and end cut off; None without others.
     `error_rate_least` and `error_rate_most` are of windows with requests. VUs are as k6 counts them, once a second. What older
     versions did not say of a run that they judged is None.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.endpoint import Parameter, RequestBody, Response, Schema
 from domain.json_pointer import Unresolvable, value_at
+from domain.schema_rules import plain
 
 WORDS = frozenset(
     {"title", "description", "summary", "example", "examples", "default", "externalDocs", "xml", "deprecated", "$comment"}
@@ -149,17 +150,8 @@ def _member(key: str, value: Any, found: Mapping[str, str], is_named: bool) -> A
         return _digest(value, found)
     if key == "$ref":
         return value
-    made = _value(value) if key in VALUES else _digest(value, found, is_named=key in NAMED)
+    made = plain(value) if key in VALUES else _digest(value, found, is_named=key in NAMED)
     return sorted(made, key=_hash) if key in UNORDERED and isinstance(made, list) else made
-
-
-def _value(value: Any) -> Any:
-    """A value of the API, its numbers written in one way."""
-    if isinstance(value, Mapping):
-        return {str(key): _value(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_value(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _references(value: Any) -> list[str]:
