@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -137,8 +137,15 @@ class Artifacts:
         with _translated():
             async for found in obstore.list(self._store, folder):
                 for each in found:
-                    with suppress(FileNotFoundError):
-                        await obstore.delete_async(self._store, each["path"])
+                    await self._remove_one(each["path"])
+
+    async def _remove_one(self, location: str) -> None:
+        """Remove content that another may remove as well: some S3 stores call that an error, each with a text of its own."""
+        try:
+            await obstore.delete_async(self._store, location)
+        except (BaseError, OSError):
+            if await self.size(location) is not None:
+                raise
 
     def drop_abandoned(self, age: timedelta) -> int:
         """Remove the uploads to which nothing was added for `age`; returns how many. Blocks: call it at the start."""

@@ -201,11 +201,18 @@ async def test_a_folder_is_removed_with_all_that_is_below_it_and_nothing_else(st
     gone, stays = ("reports/7/a", "reports/7/b/c"), ("reports/77/a", "reports/6", "documents/7")
     for each in (*gone, *stays):
         await upload(store, each, b"content")
-    await asyncio.gather(*(store.remove("reports/7") for _ in range(3)))
+    await store.remove("reports/7")
     await store.remove("reports/8")
     assert [await store.size(each) for each in (*gone, *stays)] == [None] * 2 + [7] * 3
     await upload(store, gone[0], b"new")
     assert await read_all(store, gone[0]) == b"new"
+
+
+async def test_many_may_remove_a_folder_at_once(store: ArtifactStore) -> None:
+    locations = [f"reports/7/{each}" for each in range(40)]
+    await asyncio.gather(*(upload(store, each, b"content") for each in locations))
+    await asyncio.gather(*(store.remove("reports/7") for _ in range(8)))
+    assert [await store.size(each) for each in locations] == [None] * 40
 
 
 KILLED = """
