@@ -21,8 +21,8 @@ from tests.waiting import eventually
 
 STATE = """subscription { kitState(id: "%s") { fromVersion toVersion isSnapshot isMerged
   kit { version status percent jobs { type status } } } }"""
-WIDE = """subscription { kitState(id: "%s") { fromVersion toVersion isSnapshot isMerged
-  kit { version a: metadata b: metadata c: metadata d: metadata e: metadata f: metadata g: metadata h: metadata } } }"""
+COPIES = " ".join(f"copy{number}: metadata" for number in range(16))
+WIDE = 'subscription { kitState(id: "%s") { fromVersion toVersion isSnapshot isMerged kit { version ' + COPIES + " } } }"
 LOG = 'subscription { jobLog(jobId: "%s", after: %d) { attempt offset end text isLast } }'
 EVENTS = """query ($number: Int!, $after: Int!) { kitByNumber(number: $number) {
   events(first: 100, afterVersion: $after) { nodes { version } pageInfo { hasNextPage } } } }"""
@@ -84,7 +84,7 @@ async def test_a_slow_client_gets_merged_frames_and_costs_no_memory(scripts: Pat
     await plog.command("kitStart", kit)
     await plog.change(kit, lambda change: commands.begin_attempt(change, UUID(kit["jobs"][0]["uuid"]), 1, "runner"))
     arguments = (transport, endpoint(plog.url, transport), plog.token(), WIDE % kit["id"])
-    process, reports = psutil.Process(), 250
+    process, reports = psutil.Process(), 120
     async with node(scripts, "subscribe.mjs", *arguments) as program:
         known = check_snapshot(await next_frame(program))
         program.signal(signal.SIGSTOP)
