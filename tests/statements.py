@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Engine, event
+from sqlalchemy.util import await_only
 
 OF_LOOPS = (
     "attempt_claim",
@@ -29,3 +31,21 @@ def statements(unseen: Sequence[str] = OF_LOOPS) -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(Engine, "before_cursor_execute", remember)
+
+
+@contextmanager
+def instructions() -> Iterator[list[int]]:
+    """How many hundred instructions SQLite takes for its statements meanwhile, whoever else uses the machine."""
+    counted = [0]
+
+    def count() -> None:
+        counted[0] += 1
+
+    def attach(connection: Any, *_rest: object) -> None:
+        await_only(connection.connection.dbapi_connection.driver_connection.set_progress_handler(count, 100))
+
+    event.listen(Engine, "before_cursor_execute", attach)
+    try:
+        yield counted
+    finally:
+        event.remove(Engine, "before_cursor_execute", attach)

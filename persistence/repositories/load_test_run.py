@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import CTE, ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.histogram import Histogram
@@ -22,7 +22,7 @@ from persistence import load_test_tables as tables
 from persistence import tables as shared
 from persistence.dialect import among, clock, has_named, insert_into
 from persistence.listing import from_place, histories
-from persistence.windowed import rows_of_windows
+from persistence.windowed import Asked, rows_of_windows
 
 RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
 RUNNER, LOAD_TEST = shared.runner, tables.load_test
@@ -247,11 +247,15 @@ def _conditions(query: LoadTestRunQuery, dialect_name: str) -> list[ColumnElemen
     return conditions
 
 
-def _has_changed(asked: CTE) -> ColumnElement[bool]:
-    """A report with a greater number has changed something of what begins at that time."""
+def _has_changed(asked: Asked) -> ColumnElement[bool]:
+    """A report with a greater number has changed something of what begins at that time.
+
+    What is new is found on its own, once: asked of each row it would be looked for anew.
+    """
     other = WINDOW.alias()
-    starts = select(other.c.start).where(other.c.run_id == asked.c.run_id, other.c.sequence > asked.c.changed_after)
-    return WINDOW.c.start.in_(starts.correlate(asked))
+    is_new = asked.is_of_run(other) & (other.c.sequence > asked.rows.c.changed_after)
+    new = select(asked.rows.c.place, other.c.start).join_from(asked.rows, other, is_new)
+    return tuple_(asked.rows.c.place, WINDOW.c.start).in_(new.correlate(None))
 
 
 def _run(row: Row[Any]) -> LoadTestRun:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Row
+from sqlalchemy import ColumnElement, Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.load_test_storage import ResourceUsageStore
@@ -12,7 +12,7 @@ from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
 from persistence import load_test_tables as tables
 from persistence.dialect import insert_into
-from persistence.windowed import rows_of_windows
+from persistence.windowed import Asked, rows_of_windows
 
 USAGE = tables.resource_usage
 SPECS = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
@@ -40,8 +40,8 @@ class ResourceUsageRepository(ResourceUsageStore):
         return found
 
 
-def _has_changed(asked: CTE) -> ColumnElement[bool]:
-    return USAGE.c.id > asked.c.changed_after
+def _has_changed(asked: Asked) -> ColumnElement[bool]:
+    return USAGE.c.id > asked.rows.c.changed_after
 
 
 def _usage(row: Row[Any]) -> ResourceUsage:

@@ -1,13 +1,10 @@
 """Reports that come again: each gets its first answer, from whichever server, at the cost of what lies between."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text
-from sqlalchemy.util import await_only
+from sqlalchemy import text
 
 from domain import commands
 from domain.change import Change
@@ -15,7 +12,7 @@ from domain.event import EventKind
 from domain.report import ReportResult, ReportState
 from persistence.unit_of_work import Database
 from tests.contract.intake_bench import MIXED, Bench, mixed, new_bench, shown
-from tests.statements import statements
+from tests.statements import instructions, statements
 
 HISTORY = 20_000
 LONG_HISTORY = """
@@ -101,24 +98,6 @@ async def test_what_one_server_merged_another_with_a_stale_memory_does_not_recor
     assert shown(first) == ["COALESCED"]
     await asyncio.sleep(1.05)  # by now it would be recorded, were it new
     assert await stale.submit(bench.worker, progress(2)) == first
-
-
-@contextmanager
-def instructions() -> Iterator[list[int]]:
-    """How many hundred instructions SQLite takes for its statements meanwhile, whoever else uses the machine."""
-    counted = [0]
-
-    def count() -> None:
-        counted[0] += 1
-
-    def attach(connection: Any, *_rest: object) -> None:
-        await_only(connection.connection.dbapi_connection.driver_connection.set_progress_handler(count, 100))
-
-    event.listen(Engine, "before_cursor_execute", attach)
-    try:
-        yield counted
-    finally:
-        event.remove(Engine, "before_cursor_execute", attach)
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -1,19 +1,31 @@
 """What is asked of the windows and pods of several runs at once: the same as of each alone, in as many statements as of one."""
 
+import json
 from itertools import product
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from domain.histogram import Histogram
 from domain.load_test_run import LoadTestRun
 from domain.metric_window import MetricWindow
 from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
 from persistence.unit_of_work import Database
 from tests.factories import store_load_tests, store_run
-from tests.statements import statements
+from tests.statements import instructions, statements
 
 STARTS = (5, 10, 20, 25)
 KEYS = ("", "s1")
+LONG, RUNS = 400, 30  # windows of a long run, and how many of them there are
+MANY_WINDOWS = """
+INSERT INTO metric_window (run_id, start, scenario, revision, sequence, requests, failed, iterations, dropped, checks_passed,
+  checks_failed, vus_total, vus_count, times)
+SELECT r.id, w.i, '', 1, w.i, 1, 0, 0, 0, 0, 0, 0, 0, '{times}'
+FROM load_test_run r, (WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {long}) SELECT i FROM s) w
+"""
+READ = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'metric_window'"
 ASKED = list(product((None, 0, 5, 12, 25), (None, 1, 2, 100), (None, 0, 2, 5, 9)))
 
 
@@ -80,3 +92,39 @@ async def test_many_runs_cost_a_statement(database: Database, runs: list[LoadTes
                 await work.load_test_runs.windows(queries)
                 await work.resource_usages.find(queries)
         assert [each.split(" FROM ")[0][:4] for each in seen] == ["WITH", "WITH"]
+
+
+@pytest.fixture
+async def long_run(database: Database) -> int:
+    """The number of one of many runs with many windows."""
+    (load_test,) = await store_load_tests(database, 1)
+    runs = [await store_run(database, load_test) for _ in range(RUNS)]
+    async with database.transaction() as work:
+        times = json.dumps(Histogram().as_json())
+        await work.connection.exec_driver_sql(MANY_WINDOWS.format(long=LONG, times=times))
+    return runs[RUNS // 2].id
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("query", [{}, {"first": 50}, {"changed_after": LONG - 1}, {"first": 50, "changed_after": LONG - 1}])
+async def test_of_a_run_no_windows_of_others_are_read(
+    database: Database, migrated_url: str, long_run: int, query: dict[str, int]
+) -> None:
+    owner = create_async_engine(migrated_url)
+    async with owner.begin() as connection:
+        await connection.execute(text("ANALYZE metric_window"))
+    await owner.dispose()
+    async with database.snapshot() as work:
+        await work.load_test_runs.windows([WindowQuery(run_id=long_run, **query)])
+        assert await work.connection.scalar(text(READ)) <= 3 * LONG
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_what_is_new_of_a_run_costs_no_more_than_the_whole(database: Database, long_run: int) -> None:
+    async with database.snapshot() as work:
+        with instructions() as of_all:
+            (found,) = await work.load_test_runs.windows([WindowQuery(run_id=long_run)])
+        with instructions() as of_news:
+            (news,) = await work.load_test_runs.windows([WindowQuery(run_id=long_run, changed_after=LONG - 2)])
+    assert (len(found), [each.start for each in news]) == (LONG, [LONG - 1, LONG])
+    assert of_news[0] <= of_all[0]
