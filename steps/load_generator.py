@@ -65,12 +65,15 @@ def run(step: StepInput, reports: Reports) -> None:
     if output is not None:
         environment |= _influxdb_environment(output)
     with K6(script, step.output_folder / SUMMARY_FILE, redaction, environment, output) as k6:
-        samples, cpu, clock = K6Samples(sums, ahead), K6Cpu(k6.pid), ClockSteps()
+        samples, cpu, clock, look_at = K6Samples(sums, ahead), K6Cpu(k6.pid), ClockSteps(), 0.0
         for lines in k6.samples():
             cpu.look()
             clock.look()
             for line in lines:
                 samples.take(line)
+            if time.monotonic() < look_at:  # who is behind reads much that is late, and tells it in few revisions
+                continue
+            look_at = time.monotonic() + LOOK_SECONDS
             # By the clock that can be set, as k6 stamps its samples by it: by a steady one all that is stamped after a step back
             # would be late and told again with each sample, and what is stamped after a step forward would wait for the end.
             reports.windows(each.as_json() for each in windows.due(time.time() + ahead))

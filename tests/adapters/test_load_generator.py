@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +128,24 @@ def test_a_stop_keeps_what_was_measured(tmp_path: Path, address: str) -> None:
     assert summary["stopped"] is True and summary["exitCode"] == 105
     counted = sum(window.requests for window in generator.windows.values())
     assert counted == summary["metrics"]["http_reqs"]["count"]
+
+
+def test_a_generator_that_was_held_up_tells_few_revisions_and_all_figures(tmp_path: Path) -> None:
+    """What it has to make up for comes in many parts, each of which is late."""
+    many = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=8, duration=10, graceful_stop=1)
+    with serving({"/": b"{}"}) as site:
+        generator = Generator(tmp_path, script(site.address, many))
+        eventually_sync(lambda: generator.windows, deadline=20)
+        generator.process.send_signal(signal.SIGSTOP)
+        asked = len(site.asked)
+        eventually_sync(lambda: len(site.asked) > asked + 2500, deadline=30)
+        generator.process.send_signal(signal.SIGCONT)
+        code, output = generator.end()
+    assert code == 0, output
+    counted = sum(window.requests for window in generator.windows.values())
+    assert counted == generator.summary["metrics"]["http_reqs"]["count"]
+    revisions = Counter((window.start, window.scenario) for window in generator.told)
+    assert max(revisions.values()) <= 8, revisions
 
 
 def test_a_k6_that_was_killed_is_a_failure_with_its_cause_and_the_figures_so_far(tmp_path: Path, address: str) -> None:
