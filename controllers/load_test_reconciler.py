@@ -18,13 +18,11 @@ from domain.errors import SecretUnavailable, ValidationFailed
 from domain.load_test import check_limits
 from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus
 from domain.load_test_verdict import verdict
-from domain.metric_series import RunFigures
 from domain.ports import Runner
-from domain.query import WindowQuery
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
 from resolvers.load_generator import STOP_GRACE_SECONDS, TOKEN_LIFETIME, generator_token, launch_order
 from resolvers.load_test import refuse_addresses
-from resolvers.load_test_run import figures_of_run, tell
+from resolvers.load_test_run import figures_of_runs, tell
 from resolvers.secret import values_of_secrets
 from resolvers.services import Services
 
@@ -161,17 +159,12 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
         """
         if status in VERDICTS:
             await self._resources.finish(run.id)
-        figures = await self._figures(run) if status in VERDICTS else ()
+        (figures,) = await figures_of_runs(self._services, [run.id]) if status in VERDICTS else ((),)
         async with self._services.database.transaction() as work:
             changed = await work.load_test_runs.change(run, status, ACTOR, message, figures)
         if changed is not None:
             await tell(self._services, changed)
             log.info("load test run", extra={"run": run.id, "status": status.value, "reason": message})
-
-    async def _figures(self, run: LoadTestRun) -> Sequence[RunFigures]:
-        async with self._services.database.snapshot() as work:
-            (windows,) = await work.load_test_runs.windows([WindowQuery(run_id=run.id)])
-        return await figures_of_run(run, windows)
 
     async def _warn(self, run: LoadTestRun) -> None:
         async with self._services.database.transaction() as work:

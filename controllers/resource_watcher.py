@@ -77,9 +77,9 @@ class ResourceWatcher:
             watched = self._watched[run.id] = _Watched(run, self._reader.watch(run.definition.server), window)
             async with watched.turn:
                 await watched.read()
-        elif window > watched.window:
+        else:
             async with watched.turn:
-                if run.id not in self._over:
+                if window > watched.window and run.id not in self._over:
                     watched.window = window
                     await self._store(run, await watched.usages(window - 1))
 

@@ -20,7 +20,7 @@ from domain.kit import Kit
 from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun, RunEvent
-from domain.metric_window import MetricWindow
+from domain.metric_series import MetricSeries, RunFigures
 from domain.project import Project, ProjectDefinition
 from domain.query import EventQuery, HistoryQuery, Page, WindowQuery
 from domain.resource_usage import ResourceSeries
@@ -74,8 +74,11 @@ class OfRuns:
     """What belongs to runs of load tests; `WindowsRemoved` where what they measured is gone."""
 
     def __init__(self, services: Services) -> None:
-        self.windows: DataLoader[WindowQuery, list[MetricWindow]] = DataLoader(
-            load_fn=lambda queries: runs.windows_of_runs(services, queries)
+        self.series: DataLoader[WindowQuery, Sequence[MetricSeries]] = DataLoader(
+            load_fn=lambda queries: runs.series_of_runs(services, queries)
+        )
+        self.figures: DataLoader[int, Sequence[RunFigures]] = DataLoader(
+            load_fn=lambda keys: runs.figures_of_runs(services, keys)
         )
         self.resources: DataLoader[WindowQuery, list[ResourceSeries]] = DataLoader(
             load_fn=lambda queries: runs.resources_of_runs(services, queries)

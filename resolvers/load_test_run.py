@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import uuid4
 
 from domain.actor import Actor
@@ -11,7 +12,7 @@ from domain.errors import IllegalTransition, NotFound, ValidationFailed, Windows
 from domain.live import Notice, Topic
 from domain.load_test import LoadTest, check_startable
 from domain.load_test_run import LoadTestRun, RunEvent, RunStatus
-from domain.metric_series import RunFigures, figures_of
+from domain.metric_series import MetricSeries, RunFigures, figures_of, series_of
 from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
 from domain.resource_usage import CARRY_SECONDS, ResourceSeries, ResourceUsage, resource_series
@@ -25,6 +26,8 @@ from resolvers.target import read_target, refuse_archived_target
 from resolvers.versioned import Command, Overtaken
 
 log = logging.getLogger(__name__)
+Made = TypeVar("Made")
+AT_ONCE = 10  # queries of which all windows are in memory: a hundred windows of a scenario may take a MiB
 
 
 async def start_load_test(
@@ -207,17 +210,34 @@ async def places_in_queue(services: Services, ids: Sequence[int]) -> dict[int, i
     return {each: waiting.index(each) + 1 for each in ids if each in waiting}
 
 
-async def figures_of_run(run: LoadTestRun, windows: Sequence[MetricWindow]) -> Sequence[RunFigures]:
-    """What the figures of a run are by all of its windows so far."""
-    return await asyncio.to_thread(figures_of, windows, run.window_seconds, run.names, run.k6_seconds)
+async def series_of_runs(services: Services, queries: Sequence[WindowQuery]) -> Sequence[Sequence[MetricSeries] | WindowsRemoved]:
+    """What runs that the caller was shown measured, as columns; `WindowsRemoved` in place of what is gone."""
+    return await _made_of_windows(
+        services, queries, lambda run, windows: run.removal or series_of(windows, run.window_seconds, run.names)
+    )
 
 
-async def windows_of_runs(services: Services, queries: Sequence[WindowQuery]) -> list[list[MetricWindow] | WindowsRemoved]:
-    """Windows of runs that the caller was shown; `WindowsRemoved` in place of those that are gone."""
+async def figures_of_runs(services: Services, ids: Sequence[int]) -> Sequence[Sequence[RunFigures]]:
+    """The figures of runs that the caller was shown, by all of their windows so far; those of the verdict where there is one."""
+
+    def figures(run: LoadTestRun, windows: Sequence[MetricWindow]) -> Sequence[RunFigures]:
+        return run.figures if run.has_ended else figures_of(windows, run.window_seconds, run.names, run.k6_seconds)
+
+    return await _made_of_windows(services, [WindowQuery(run_id=each) for each in ids], figures)
+
+
+async def _made_of_windows(
+    services: Services, queries: Sequence[WindowQuery], make: Callable[[LoadTestRun, Sequence[MetricWindow]], Made]
+) -> Sequence[Made]:
+    """What is made of the windows of each query; of a few at a time, as they take far more memory than that."""
+    made: list[Made] = []
     async with services.database.snapshot() as work:
         runs = await work.load_test_runs.get_many([query.run_id for query in queries])
-        found = await work.load_test_runs.windows(queries)
-    return [runs[query.run_id].removal or windows for query, windows in zip(queries, found, strict=True)]
+        for start in range(0, len(queries), AT_ONCE):
+            some = queries[start : start + AT_ONCE]
+            windows = await work.load_test_runs.windows(some)
+            made += await asyncio.to_thread(list, map(make, [runs[query.run_id] for query in some], windows))
+    return made
 
 
 async def resources_of_runs(services: Services, queries: Sequence[WindowQuery]) -> list[list[ResourceSeries] | WindowsRemoved]:

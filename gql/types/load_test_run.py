@@ -1,6 +1,5 @@
 """Runs of load tests: from waiting for their turn to the verdict, with what they measured."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -225,8 +224,7 @@ class LoadTestRun(Node):
         query = WindowQuery(
             run_id=self.number, after=None if after is None else int(after.timestamp()), first=checked_first(first)
         )
-        found = await info.context.loaders.of_runs.windows.load(query)
-        return [MetricSeries.of(each) for each in metric_series.series_of(found, self.window_seconds, self.domain_run.names)]
+        return [MetricSeries.of(each) for each in await info.context.loaders.of_runs.series.load(query)]
 
     @strawberry.field(
         description=(
@@ -251,11 +249,8 @@ class LoadTestRun(Node):
         directives=[Volatile()],
     )
     async def figures(self, info: Info) -> list[RunFigures]:
-        figures: Sequence[metric_series.RunFigures] = self.domain_run.figures
-        if not self.domain_run.has_ended:
-            windows = await info.context.loaders.of_runs.windows.load(WindowQuery(run_id=self.number))
-            figures = await runs.figures_of_run(self.domain_run, windows)
-        return [RunFigures.of(each) for each in figures]
+        is_final, figures = self.domain_run.has_ended, info.context.loaders.of_runs.figures
+        return [RunFigures.of(each) for each in (self.domain_run.figures if is_final else await figures.load(self.number))]
 
     @strawberry.field(description="The reports of it that were written down, the oldest first.", directives=[Volatile()])
     async def reports(self, info: Info) -> list[Artifact]:

@@ -1,13 +1,17 @@
-"""What a page of runs costs the database: as many statements for ten runs as for one, with all that they measured."""
+"""What a page of runs costs: as many statements for ten runs as for one, with all that they measured, and no more memory."""
 
+import tracemalloc
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from domain.histogram import Histogram
 from domain.load_test_run import RunStatus
 from domain.metric_window import MetricWindow
+from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
+from resolvers.load_test_run import series_of_runs
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_load_test import analysed, created, load_test
 from tests.api.test_load_test_report import START
@@ -50,3 +54,24 @@ async def test_ten_runs_cost_as_many_statements_as_one(plog: Plog, name: str) ->
         assert len(found["loadTestRuns"]["nodes"]) == first
         costs.append(seen)
     assert len(costs[0]) == len(costs[1]), costs
+
+
+async def test_many_pages_of_windows_take_the_memory_of_some(plog: Plog) -> None:
+    services = plog.container.services
+    test = await created(plog, await analysed(plog), load_test())
+    number = (await plog.answer(START, id=test["id"]))["run"]["number"]
+    times = Histogram()
+    for place in range(400):
+        times.add(1.02**place)
+    async with services.database.transaction() as work:
+        (run,) = (await work.load_test_runs.get_many([number])).values()
+        windows = [MetricWindow(5 * place, "s1", times=times) for place in range(20)]
+        assert await work.load_test_runs.take_in(run, 1, windows, None)
+    peaks = []
+    for count in (10, 60):
+        tracemalloc.start()
+        found = await series_of_runs(services, [WindowQuery(run_id=number, after=-each) for each in range(1, count + 1)])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(found) == count
+    assert peaks[1] < 2 * peaks[0], peaks
