@@ -130,3 +130,17 @@ async def test_who_judges_a_run_waits_for_a_last_reading_that_has_begun(house: H
 async def test_nothing_is_read_of_a_run_that_was_judged_in_the_meantime(house: House) -> None:
     await house.watcher.finish(house.run.id)
     assert await house.look(105, 110) == {} and house.pods.reads == 0, "its runner still says that it is there"
+
+
+async def test_looks_that_wait_for_a_slow_one_read_their_window_once(house: House) -> None:
+    await house.look(101)
+    house.pods.may_answer.clear()
+    house.pods.is_slow.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(house.watcher.run_once(105))
+        await house.pods.is_slow.wait()
+        waiting = {group.create_task(house.watcher.run_once(second)) for second in (110, 111)}
+        done, _ = await asyncio.wait(waiting, timeout=0.2)
+        assert not done
+        house.pods.may_answer.set()
+    assert await house.look() == {100: 2.0, 105: 3.0} and house.pods.reads == 3
