@@ -44,13 +44,20 @@ def value_at(document: Any, pointer: str) -> Any:
         fact = f"the reference {pointer!r} leads out of the document and is not followed"
         raise Unresolvable(fact, _reason(document, pointer))
     for key in keys_of(unquote(pointer[1:])):
-        if isinstance(document, Mapping) and key in document:
-            document = document[key]
-        elif isinstance(document, list) and key.isdecimal() and key.isascii() and len(key) < 10 and int(key) < len(document):
-            document = document[int(key)]
-        else:
-            raise Unresolvable(f"the reference {pointer!r} leads nowhere")
+        try:
+            document = member(document, key)
+        except LookupError:
+            raise Unresolvable(f"the reference {pointer!r} leads nowhere") from None
     return document
+
+
+def member(value: Any, key: str) -> Any:
+    """What an object has under a key, or a list in a place; `LookupError` where there is nothing."""
+    if isinstance(value, list) and key.isdecimal() and key.isascii() and len(key) < 10:
+        return value[int(key)]
+    if isinstance(value, Mapping):
+        return value[key]
+    raise LookupError(key)
 
 
 def _reason(document: Any, reference: str) -> str:
