@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, unquote, urljoin
 
 from domain.errors import ValidationFailed
-from domain.json_pointer import BUNDLE, DOCUMENTS, UNFOLLOWED, Unresolvable, value_at
+from domain.json_pointer import BUNDLE, DOCUMENTS, UNFOLLOWED, Unresolvable, keys_of, member, value_at
 from domain.target import MAX_URL
 
 MAX_LINKS = 300_000
@@ -59,7 +59,12 @@ class Bundle:
         self.unlisted = 0
         self._noted: set[str] = set()
         self._waiting: deque[str] = deque()
-        self._links: list[_Link] = []
+        self._links: dict[tuple[int, str], _Link] = {}  # by holder and key
+        self._bases: dict[str, str] = {}  # of documents that were added
+        # What references lead to, each an address and a fragment, and those of them that are still to be looked at.
+        self._targets: set[tuple[str, str]] = set()
+        self._unseen: deque[tuple[str, str]] = deque()
+        self._seen: set[int] = set()
         self._scan(document, OWN, next(iter(self._places)))
 
     @property
@@ -70,9 +75,14 @@ class Bundle:
     @property
     def wanted(self) -> str | None:
         """The address, without fragment, of the next document to be added or left; None where there is none."""
-        while self._waiting and (self._waiting[0] in self._places or self._waiting[0] in self._unfollowed):
-            self._waiting.popleft()
-        return self._waiting[0] if self._waiting else None
+        while self._waiting or self._unseen:
+            if not self._waiting:  # all that is known by now is here or left
+                self._scan_target(*self._unseen.popleft())
+            elif self._waiting[0] in self._places or self._waiting[0] in self._unfollowed:
+                self._waiting.popleft()
+            else:
+                return self._waiting[0]
+        return None
 
     def add(self, address: str, document: dict[str, Any], url: str) -> None:
         """Take in the document of a wanted address, read from `url`, where redirects may have led."""
@@ -80,7 +90,7 @@ class Bundle:
         self._places[address] = self._places.setdefault(final, address)
         self._unfollowed.pop(final, None)
         if self._places[address] == address:
-            self._documents[address] = document
+            self._documents[address], self._bases[address] = document, final
             self._scan(document, address, final)
 
     def leave(self, address: str, reason: str, said: str = "") -> None:
@@ -102,7 +112,7 @@ class Bundle:
         """Make the document whole; sentences about references that lead nowhere."""
         problems: dict[str, None] = {}
         known: dict[tuple[str, str, str], tuple[str, str]] = {}
-        for link in self._links:
+        for link in self._links.values():
             written = link.holder[link.key]
             key = (link.source, written, "name" if link.is_name else "")
             if key not in known:
@@ -126,11 +136,18 @@ class Bundle:
         if self._left < 0:
             raise ValidationFailed.of("url", "the document is too large with all that its references to other documents lead to")
 
-    def _scan(self, document: dict[str, Any], source: str, base: str) -> None:
-        """Find the references of a document that don't lead where they should when it stands in the bundle."""
-        waiting: list[tuple[Any, bool]] = [(document, False)]
+    def _scan(self, value: Any, source: str, base: str, seen: set[int] | None = None) -> None:
+        """Find the references in a document or a part of it that don't lead where they should when it stands in the bundle.
+
+        With `seen`, objects and lists in it are passed over, and others put into it.
+        """
+        waiting: list[tuple[Any, bool]] = [(value, False)]
         while waiting:
             value, is_named = waiting.pop()
+            if seen is not None and not is_named and isinstance(value, dict | list):
+                if id(value) in seen:
+                    continue
+                seen.add(id(value))
             if isinstance(value, list):
                 waiting += [(each, False) for each in value]
             if not isinstance(value, dict):
@@ -140,8 +157,32 @@ class Bundle:
             if not is_named and isinstance(discriminator := value.get("discriminator"), dict):
                 self._note_mapping(discriminator.get("mapping"), source, base)
             for key, each in value.items():
-                if is_named or not (key in DATA or (key == "examples" and (self._is_swagger_2 or isinstance(each, list)))):
+                if is_named or not self._is_left_out(key, each):
                     waiting.append((each, not is_named and key in NAMED))
+
+    def _is_left_out(self, key: str, value: object) -> bool:
+        """Whether there are no references under a keyword, whatever looks like one."""
+        is_data = key in DATA or (key == "examples" and (self._is_swagger_2 or isinstance(value, list)))
+        return is_data or key == "discriminator"
+
+    def _scan_target(self, address: str, fragment: str) -> None:
+        """Find the references in what a reference leads to, if the scan of its document left that out or took it for names.
+
+        In a file of parts, keys at the root are names: a response may be called `default`.
+        """
+        place = self._places.get(address, OWN)
+        value: Any = self._documents.get(place)
+        is_left_out = is_named = False
+        for key in keys_of(unquote(fragment)):
+            try:
+                found = member(value, key)
+            except LookupError:
+                return
+            is_left_out = is_left_out or (isinstance(value, dict) and not is_named and self._is_left_out(key, found))
+            is_named = isinstance(value, dict) and not is_named and key in NAMED
+            value = found
+        if is_left_out or is_named:
+            self._scan(value, place, self._bases[place], self._seen)
 
     def _note_mapping(self, mapping: object, source: str, base: str) -> None:
         """The targets that a discriminator names, by references or by bare names of schemas."""
@@ -155,14 +196,20 @@ class Bundle:
     def _note(self, link: _Link) -> None:
         written = link.holder[link.key]
         is_local = link.is_name or written.startswith("#") or not written
-        if is_local and link.source == OWN:
+        at = (id(link.holder), link.key)
+        if (is_local and link.source == OWN) or at in self._links:
             return
-        self._links.append(link)
+        self._links[at] = link
         if len(self._links) > MAX_LINKS:
             raise ValidationFailed.of("url", f"more than {MAX_LINKS} references lead out of the document")
+        if link.is_name:
+            return
+        address, fragment = (link.source, written[1:]) if is_local else _split(link.base, written)
+        if fragment and (address, fragment) not in self._targets:
+            self._targets.add((address, fragment))
+            self._unseen.append((address, fragment))
         if is_local:
             return
-        address = _split(link.base, written)[0]
         name = address or written
         if name in self._noted:
             return

@@ -7,6 +7,8 @@ from urllib.parse import unquote
 BUNDLE = "x-plog-bundle"  # where a document has those that its references lead to, see `domain.bundle`
 DOCUMENTS = "documents"  # in it: by address
 UNFOLLOWED = "unfollowed"  # in it: why a reference is not followed, by reference or by the address of the document it leads to
+MAX_HOPS = 20  # from one reference to the next: longer chains are walked again by all that lead to them
+MAX_REASON = 300  # characters
 REFUSED = "an analysis follows such references only where the setting PLOG_TARGETS__ALLOW_REMOTE_REFERENCES is true"
 
 
@@ -22,11 +24,13 @@ class Unresolvable(Exception):
 
 
 def resolve(document: Any, value: Any) -> Any:
-    """The value, or where it is an object with `$ref` what that leads to, however many references lie between."""
+    """The value, or where it is an object with `$ref` what that leads to, also where references lie between."""
     seen: set[str] = set()
     while isinstance(value, Mapping) and isinstance(pointer := value.get("$ref"), str):
         if pointer in seen:
             raise Unresolvable(f"the reference {pointer!r} leads back to itself")
+        if len(seen) == MAX_HOPS:
+            raise Unresolvable(f"the reference {pointer!r} comes after {MAX_HOPS} others and is not followed")
         seen.add(pointer)
         value = value_at(document, pointer)
     return value
@@ -40,13 +44,20 @@ def value_at(document: Any, pointer: str) -> Any:
         fact = f"the reference {pointer!r} leads out of the document and is not followed"
         raise Unresolvable(fact, _reason(document, pointer))
     for key in keys_of(unquote(pointer[1:])):
-        if isinstance(document, Mapping) and key in document:
-            document = document[key]
-        elif isinstance(document, list) and key.isdecimal() and key.isascii() and len(key) < 10 and int(key) < len(document):
-            document = document[int(key)]
-        else:
-            raise Unresolvable(f"the reference {pointer!r} leads nowhere")
+        try:
+            document = member(document, key)
+        except LookupError:
+            raise Unresolvable(f"the reference {pointer!r} leads nowhere") from None
     return document
+
+
+def member(value: Any, key: str) -> Any:
+    """What an object has under a key, or a list in a place; `LookupError` where there is nothing."""
+    if isinstance(value, list) and key.isdecimal() and key.isascii() and len(key) < 10:
+        return value[int(key)]
+    if isinstance(value, Mapping):
+        return value[key]
+    raise LookupError(key)
 
 
 def _reason(document: Any, reference: str) -> str:
@@ -56,7 +67,7 @@ def _reason(document: Any, reference: str) -> str:
     if isinstance(unfollowed, Mapping):
         for each in (reference, reference.partition("#")[0]):
             if isinstance(reason := unfollowed.get(each), str):
-                return reason
+                return reason[:MAX_REASON]
     return REFUSED
 
 

@@ -190,6 +190,8 @@ class _Reader:
         )
         responses = tuple(self._responses(operation, f"{where}, responses"))
         parts = self._fingerprints.of_parts(parameters, bodies, responses, alternatives)
+        if self._fingerprints.is_exhausted:
+            self._problem("schemas", "they are too much together, so that not every change in them will be noticed")
         tags = [tag for tag in self._items(operation.get("tags"), f"{where}, tags") if isinstance(tag, str)]
         return Endpoint(
             method=method,

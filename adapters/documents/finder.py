@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from adapters.documents.reading import MAX_BYTES, Unreadable, document_of, text_of
 from adapters.documents.references import bundled
 from adapters.documents.strategies import (
@@ -22,6 +24,7 @@ from adapters.documents.strategies import (
 )
 from domain.api_document import FoundDocument, NamedAddress, TriedAddress
 from domain.errors import ValidationFailed
+from domain.json_pointer import BUNDLE, UNFOLLOWED
 from outbound.guarded_http import Answer, FetchFailed, Limits, fetch
 from outbound.names import NameLookup
 
@@ -105,16 +108,22 @@ def _read(answer: Answer) -> tuple[_Read | None, str]:
     if not 200 <= answer.status < 300:
         return None, said
     try:
-        text = text_of(answer)
-        document, problems = direct(text)
-        return _Read(document=document, text=text, problems=problems), f"{said} with the document"
+        return _read_text(text_of(answer)), f"{said} with the document"
     except Unreadable as problem:
         outcome = f"{said}, which {problem}"
     with suppress(Unreadable):
         if found := inline(answer):
-            document, problems = direct(found)
-            return _Read(document=document, text=found, problems=problems, is_inline=True), f"{said} with the document in it"
+            return _read_text(found, is_inline=True), f"{said} with the document in it"
     return None, outcome
+
+
+def _read_text(text: str, *, is_inline: bool = False) -> _Read:
+    """The document without reasons for what is not followed: those are given here, and by nobody else."""
+    document, problems = direct(text)
+    bundle = document.get(BUNDLE)
+    if isinstance(bundle, dict) and bundle.pop(UNFOLLOWED, None) is not None:
+        text = orjson.dumps(document).decode()
+    return _Read(document=document, text=text, problems=problems, is_inline=is_inline)
 
 
 def _found(read: _Read, answer: Answer, lead: _Lead, tried: Mapping[str, str]) -> FoundDocument:

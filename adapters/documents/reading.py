@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -19,10 +20,14 @@ from outbound.guarded_http import Answer
 MAX_BYTES = 64_000_000
 MAX_YAML = 16_000_000  # characters: YAML takes a hundred times as long to read as JSON
 MAX_NODES = 2_000_000
+MAX_VALUES = 3_000_000  # of JSON, several times those of the largest descriptions known; each takes up to 200 bytes to hold
+VALUE_BYTES = MAX_BYTES // MAX_VALUES
 MAX_DEPTH = 200
 MAX_TWICE = 20
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\(?P<half>u[dD][89a-fA-F]..)|\\.", re.DOTALL)
+# Whatever stands before the next value of JSON, and its comma or bracket; it fits everywhere, and nothing is tried twice.
+NEXT_VALUE = re.compile(r'(?:[^"\[{,]++|"(?:[^"\\]++|\\.?)*+"?)*+(?:[\[{,]|\Z)', re.DOTALL)
 GZIP = b"\x1f\x8b"
 
 
@@ -57,24 +62,39 @@ def _unpacked(content: bytes) -> bytes:
     return found
 
 
+def check_values(text: str) -> None:
+    """`Unreadable` where JSON has too many values to be held; an empty object or list counts as two."""
+    if sum(map(text.count, ",[{")) <= MAX_VALUES:  # nearly always, and found in no time
+        return
+    if next(islice(NEXT_VALUE.finditer(text), MAX_VALUES, None), None) is not None:
+        raise Unreadable(f"has more than {MAX_VALUES} values")
+
+
 def document_of(text: str) -> Mapping[str, Any]:
-    """The JSON or YAML object that the text is; `Unreadable` where it is none, or one that can't be written again."""
-    return read_document(text)[0]
+    """The JSON or YAML object that the text is, however many values it has; `Unreadable` where it is none."""
+    return _read(text)[0]
 
 
-@uncollected()
 def read_document(text: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The same, with a sentence for each name that stands twice in one object, of which the last is read.
+    """The JSON or YAML object that the text is, with a sentence for each name that stands twice in one object, of which the last
+    is read; `Unreadable` where it is none, or one that can't be written again, or has too many values.
 
     Half a surrogate pair is read as U+FFFD.
     """
+    if text.lstrip().startswith(("{", "[")):
+        check_values(text)
+    return _read(text)
+
+
+@uncollected()
+def _read(text: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     twice: list[str] = []
     try:
         if SURROGATE.search(text):
             text = ESCAPE.sub(lambda match: "\\ufffd" if match["half"] else match[0], text)
-        document = orjson.loads(text)
         with suppress(ValueError, RecursionError):
-            json.loads(text, object_pairs_hook=partial(_note_twice, twice))
+            json.loads(text, object_pairs_hook=partial(_note_twice, twice))  # first, so that no two results are held at once
+        document = orjson.loads(text)
     except ValueError as error:
         if text.lstrip().startswith(("{", "[")):
             raise Unreadable(f"is no JSON: {error}") from None

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import orjson
 
-from adapters.documents.reading import MAX_BYTES, Unreadable, read_document, text_of
+from adapters.documents.reading import MAX_BYTES, VALUE_BYTES, Unreadable, read_document, text_of
 from domain.api_document import FoundDocument
 from domain.bundle import MAX_PROBLEMS, Bundle
 from domain.json_pointer import BUNDLE, DOCUMENTS
@@ -82,7 +82,8 @@ def _exhausted(fetched: int, too_large: int, left: int, seconds: float) -> str:
 
 
 def _too_many_bytes() -> str:
-    return f"the document and others that it leads to have more than {MAX_BYTES} bytes together"
+    said = f"the document and others that it leads to have more than {MAX_BYTES} bytes together"
+    return f"{said}, where each value counts as {VALUE_BYTES} or more"
 
 
 def _listed(problems: Sequence[str], unlisted: int) -> tuple[str, ...]:
@@ -117,8 +118,10 @@ def _add(bundle: Bundle, address: str, answer: Answer, left: int) -> tuple[int, 
 
 
 def _size(address: str, document: Mapping[str, Any]) -> int:
+    """How much a document takes up; small values take much more to hold than to write."""
     try:
-        return len(orjson.dumps({BUNDLE: {DOCUMENTS: {address: document}}}))
+        written = orjson.dumps({BUNDLE: {DOCUMENTS: {address: document}}})
+        return max(len(written), VALUE_BYTES * sum(map(written.count, (b",", b"[", b"{"))))
     except TypeError as error:
         raise Unreadable(f"is nested too deeply: {error}") from None
 

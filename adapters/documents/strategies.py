@@ -10,7 +10,7 @@ from json import JSONDecoder
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urljoin, urlsplit
 
-from adapters.documents.reading import Unreadable, read_document, text_of
+from adapters.documents.reading import Unreadable, check_values, read_document, text_of
 from domain.openapi import is_openapi
 from outbound.guarded_http import Answer
 
@@ -130,6 +130,7 @@ def inline(answer: Answer) -> str | None:
     """The document that a page or its initializer has in itself, as swagger-ui-express writes it; None where there is none."""
     with suppress(Unreadable):
         text = text_of(answer)
+        check_values(text)
         for found in islice(INLINE.finditer(text), MAX_INLINE):
             with suppress(ValueError, RecursionError):
                 _, end = JSONDecoder().raw_decode(text, found.end())

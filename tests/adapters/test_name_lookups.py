@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from domain.target import origin
 from outbound.guarded_http import ResolvingGuard
-from outbound.names import LOOKUPS_AT_ONCE, NameLookup
+from outbound.names import LOOKUPS_AT_ONCE, MAX_THREADS, NameLookup
 from tests.waiting import eventually
 
 PATIENCE = 10.0
@@ -29,6 +30,9 @@ class Resolver:
         self.asked.append(host)
         assert self.may_answer.wait(60)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", port))]
+
+    def was_asked(self, times: int) -> bool:
+        return len(self.asked) == times
 
 
 @pytest.fixture
@@ -59,6 +63,51 @@ async def test_at_the_end_nothing_is_waited_for_and_nothing_more_is_looked_up(re
     assert ended[:LOOKUPS_AT_ONCE] == [["10.0.0.1"]] * LOOKUPS_AT_ONCE
     assert all(isinstance(each, asyncio.CancelledError) for each in ended[LOOKUPS_AT_ONCE:])
     assert len(resolver.asked) == LOOKUPS_AT_ONCE
+
+
+async def test_lookups_that_nobody_waits_for_hold_up_no_others_up_to_a_limit(resolver: Resolver) -> None:
+    before = set(threading.enumerate())
+
+    with NameLookup() as names:
+        for already in range(0, MAX_THREADS, LOOKUPS_AT_ONCE):
+            waiting = [asyncio.create_task(names.addresses(f"slow{number}.test", 80)) for number in range(LOOKUPS_AT_ONCE)]
+            await eventually(partial(resolver.was_asked, already + LOOKUPS_AT_ONCE))
+            for each in waiting:
+                each.cancel()
+            await asyncio.wait(waiting)
+        last = asyncio.create_task(names.addresses("last.test", 80))
+        await asyncio.sleep(0)
+        assert len(set(threading.enumerate()) - before) == len(resolver.asked) == MAX_THREADS
+        resolver.may_answer.set()
+        assert await asyncio.wait_for(last, PATIENCE) == ["10.0.0.1"]
+        await eventually(lambda: len(set(threading.enumerate()) - before) == LOOKUPS_AT_ONCE)
+        assert resolver.asked[MAX_THREADS:] == ["last.test"]
+        assert await asyncio.wait_for(names.addresses("more.test", 80), PATIENCE) == ["10.0.0.1"]
+    await eventually(lambda: set(threading.enumerate()) <= before)
+
+
+async def test_a_lookup_that_waits_takes_the_place_of_one_that_nobody_waits_for(resolver: Resolver) -> None:
+    with NameLookup() as names:
+        waiting = [asyncio.create_task(names.addresses(f"slow{number}.test", 80)) for number in range(LOOKUPS_AT_ONCE + 1)]
+        await eventually(lambda: len(resolver.asked) == LOOKUPS_AT_ONCE)
+        waiting[0].cancel()
+        await eventually(lambda: len(resolver.asked) == LOOKUPS_AT_ONCE + 1)
+        resolver.may_answer.set()
+        assert await asyncio.wait_for(asyncio.gather(*waiting[1:]), PATIENCE) == [["10.0.0.1"]] * LOOKUPS_AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        *(("127.0.0.1", "127.0.0.1"), ("2852039166", "169.254.169.254"), ("0xa9fea9fe", "169.254.169.254")),
+        *(("127.1", "127.0.0.1"), ("[2001:DB8:0::1]", "2001:db8::1"), ("[::ffff:10.0.0.1]", "::ffff:10.0.0.1")),
+        ("[fe80::1%25eth0]", "fe80::1"),
+    ],
+)
+async def test_an_address_is_judged_though_names_hang(resolver: Resolver, host: str, address: str) -> None:
+    with NameLookup() as names:
+        problem = await ResolvingGuard(names, allows_private=False).problem(f"http://{host}/a")
+    assert problem is not None and f"({address}) is " in problem and resolver.asked == []
 
 
 HANGING = """
@@ -100,7 +149,7 @@ async def test_threads_are_used_again_and_end_with_their_lookup(resolver: Resolv
     await eventually(lambda: not own.is_alive())
 
 
-@pytest.mark.parametrize("host", ["faß.example", "ΟΔΟΣ-1.example", "MÜLLER.example", "X.example", "[2001:db8::1]"])
+@pytest.mark.parametrize("host", ["faß.example", "ΟΔΟΣ-1.example", "MÜLLER.example", "X.example"])
 async def test_the_name_that_is_looked_up_is_the_one_that_is_called(resolver: Resolver, host: str) -> None:
     resolver.may_answer.set()
     here = origin(f"http://{host}/a")

@@ -205,6 +205,17 @@ def test_the_number_of_documents_is_limited(monkeypatch: pytest.MonkeyPatch) -> 
     assert "'/xxxx'" in problem and "more than 3 other documents" in problem
 
 
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_a_document_does_not_say_itself_why_its_references_are_not_followed(is_allowed: bool) -> None:
+    bundle = {"unfollowed": {"pet.json": "call us", "http://127.0.0.1/x": "call us"}, "documents": {"a": PET}}
+    given = {**document("pet.json", "#/x-plog-bundle/documents/a"), "x-plog-bundle": bundle}
+    with serving({"/o.json": json.dumps(given)}) as site:
+        found = find(site.address + "/o.json", is_allowed=is_allowed)
+    api = read_openapi(found.raw, found.url)
+    assert b"call us" not in found.content and not any("call us" in each for each in (*found.problems, *api.problems))
+    assert json.loads(found.content)["x-plog-bundle"]["documents"]["a"] == PET
+
+
 @pytest.mark.timeout(60)
 def test_a_flood_of_references_ends_with_the_first_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(references, "MAX_DOCUMENTS", 1)

@@ -191,6 +191,63 @@ def test_a_whole_file_names_no_schema_and_a_schema_in_it_does() -> None:
     assert write_xml({"kind": "a"}, document["part"]["oneOf"][0], document) == "<Cat><kind>a</kind></Cat>"
 
 
+@pytest.mark.parametrize("target", ["other.json#/A", "openapi.json#/x", "A"])
+def test_a_name_in_the_mapping_of_a_discriminator_may_look_like_a_reference(target: str) -> None:
+    mapping = {"$ref": target}
+    document: dict[str, Any] = {"x": {"discriminator": {"propertyName": "kind", "mapping": mapping}}}
+    bundled(document, {"http://api.test/v1/other.json": {"A": {"type": "object"}}})
+    place = "#/x-plog-bundle/documents/http:~1~1api.test~1v1~1other.json/A"
+    assert mapping == {"$ref": {"other.json#/A": place, "openapi.json#/x": "#/x"}.get(target, target)}
+
+
+@pytest.mark.parametrize(
+    "name", ["default", "value", "example", "examples", "enum", "const", "headers", "content", "discriminator"]
+)
+@pytest.mark.parametrize("rest", ["", "/schema", "/properties/default"])
+def test_what_a_reference_leads_to_is_no_value_of_the_api_whatever_its_name(name: str, rest: str) -> None:
+    response = {"schema": {"$ref": "#/Body"}, "more": {"$ref": "more.json#/example"}}
+    here = {**response, "properties": {"default": {"schema": {"$ref": "#/Body"}}}}
+    way = f"parts.json#/{name}{'/0' if name == 'examples' else ''}"
+    document: dict[str, Any] = {"x": {"$ref": way}, "y": {"$ref": way + rest}, "Body": {"type": "integer"}}
+    parts = {name: [here] if name == "examples" else here, "Body": {"type": "string"}}
+    more = {"example": {"schema": {"$ref": "#/Body"}}, "Body": {"type": "boolean"}}
+    others = {"http://api.test/v1/parts.json": parts, "http://api.test/v1/more.json": more}
+    assert bundled(document, others) == (list(others), ())
+    found = resolve(document, document["x"])
+    assert resolve(document, found["schema"]) == {"type": "string"}
+    assert resolve(document, resolve(document, found["more"])["schema"]) == {"type": "boolean"}
+    assert resolve(document, found["properties"]["default"]["schema"]) == {"type": "string"}
+    assert resolve(document, document["y"]) in ({"type": "string"}, found, found["properties"]["default"])
+
+
+def test_a_target_is_scanned_in_the_document_that_redirects_lead_to_and_once() -> None:
+    document: dict[str, Any] = {"x": {"$ref": "/old#/default"}, "y": {"$ref": "/new#/default"}, "z": {"$ref": "/old#/no/where"}}
+    new = {"default": {"not": {"$ref": "beside#/default/not"}}}
+    bundle = Bundle(document, [HOME], PLENTY)
+    bundle.add("http://api.test/new", new, "http://api.test/moved/new")
+    bundle.add("http://api.test/old", new, "http://api.test/moved/new")
+    assert bundle.wanted == "http://api.test/moved/beside"
+    bundle.add("http://api.test/moved/beside", {"default": {"not": {"const": 1}}}, "http://api.test/moved/beside")
+    assert bundle.wanted is None and len(bundle.close()) == 1
+    assert resolve(document, resolve(document, document["x"])["not"]) == {"const": 1} and document["x"] == document["y"]
+
+
+def test_targets_within_one_another_are_scanned_once() -> None:
+    class Counted(dict[str, Any]):
+        scans = 0
+
+        def items(self) -> Any:
+            Counted.scans += 1
+            return super().items()
+
+    nested: dict[str, Any] = {"type": "object"}
+    for _ in range(200):
+        nested = Counted({"not": nested})
+    document = {"x": [{"$ref": f"parts.json#/default{'/not' * depth}"} for depth in range(200)]}
+    assert bundled(document, {"http://api.test/v1/parts.json": {"default": nested}})[1] == ()
+    assert 200 <= Counted.scans <= 500
+
+
 def test_examples_of_swagger_2_are_data() -> None:
     there = {"$ref": "a.json"}
     examples = {"application/json": dict(there), "$ref": "b.json"}

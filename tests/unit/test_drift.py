@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from domain import schema_fingerprint
 from domain.api_document import ApiDocument, Drift, EndpointChange, drift
 from domain.openapi import read_openapi
 from domain.schema_fingerprint import SchemaFingerprints
@@ -146,3 +147,38 @@ def test_nor_does_one_of_schemas_that_all_differ() -> None:
     links = {f"S{at}": link(f"S{(at + 1) % many}", maxLength=at) for at in range(many)}
     fingerprints = SchemaFingerprints({"components": {"schemas": links}})
     assert fingerprints.of(None, links["S0"]) != fingerprints.of(None, links["S4000"])
+
+
+def test_a_schema_is_walked_once_however_its_place_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_fingerprint, "MAX_VALUES", 5000)
+    document = {"a b": [{"properties": {f"p{n}": {"type": "string"} for n in range(1000)}}]}
+    fingerprints = SchemaFingerprints(document)
+    places = ("#/a b/0", "#/a%20b/0", "#/%61 b/0", "#/%61%20b/00", "#/a b/000", "#/%61 b/0000")
+    found = {fingerprints.of(None, {"$ref": place}) for place in places}
+    assert len(found) == 1 and not fingerprints.is_exhausted
+
+
+def test_schemas_within_one_another_are_not_walked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_fingerprint, "MAX_VALUES", 5000)
+    nested: Any = {"properties": {f"p{n}": {"type": "string"} for n in range(1000)}}
+    for _ in range(40):
+        nested = {"not": nested}
+    schemas = [{"$ref": f"#/components/schemas/Nested{'/not' * depth}"} for depth in range(40)]
+    operation = {"parameters": [{"name": f"p{at}", "in": "query", "schema": each} for at, each in enumerate(schemas)]}
+    api = read(operation, Nested=nested)
+    assert api.problems == ("schemas: they are too much together, so that not every change in them will be noticed.",)
+    assert len(api.endpoints[0].parameters) == 40
+    assert drift(api.endpoints, read(operation, Nested=nested).endpoints).is_none
+    assert read().problems == ()
+
+
+def test_members_are_put_in_order_by_their_names_alone() -> None:
+    class Unwritten(dict[str, Any]):
+        __repr__ = None  # type: ignore[assignment]
+
+    assert SchemaFingerprints({}).of(None, {"b": Unwritten(c=Unwritten()), "a": Unwritten()})
+
+
+def test_a_reference_without_a_word_is_one_that_is_not_followed() -> None:
+    empty = SchemaFingerprints({}).of(None, {"allOf": [{"$ref": ""}]})
+    assert empty != SchemaFingerprints({}).of(None, {"allOf": [{"$ref": "#/b"}]})
