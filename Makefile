@@ -41,7 +41,8 @@ lock: $(DEV)
 	$(COMPILE) --extra build -o requirements.lock
 	$(COMPILE) --extra build --extra dev -c requirements.lock -o requirements-dev.lock
 
-PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps
+# Not compiled ahead: most modules of the packages are never imported, and those that are, are compiled then, once.
+PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PLOG needs Python 3.11 or newer; set PYTHON=…"; exit 1; }

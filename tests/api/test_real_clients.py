@@ -118,7 +118,7 @@ async def test_after_a_restart_comes_a_snapshot_and_nothing_is_lost(scripts: Pat
     server = await started(tmp_path, {}, seconds=1.5)
     try:
         kit = await server.create_kit(quick_document())
-        token = server.run("token", "ada").stdout.strip()
+        token = server.token
         async with node(
             scripts, "subscribe.mjs", transport, endpoint(server.url, transport), token, STATE % kit["id"]
         ) as program:

@@ -17,6 +17,7 @@ import psutil
 
 from app.client import Client
 from app.settings import ROOT
+from tests.plog_process import PlogProcess, run_plog
 from tests.services import free_port
 from tests.waiting import eventually
 
@@ -45,9 +46,12 @@ ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 class PlogServer:
-    """A server on its own data folder; `settings` are environment variables without their prefix."""
+    """A server on its own data folder; `settings` are environment variables without their prefix.
 
-    def __init__(self, home: Path, settings: Mapping[str, str] | None = None, *, program: Sequence[str | Path] = (PLOG,)) -> None:
+    `program` is what to start it by, as a user does; without, it is forked (tests/plog_process.py).
+    """
+
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None, *, program: Sequence[str | Path] = ()) -> None:
         self.home = home
         self._program = program
         home.mkdir(parents=True, exist_ok=True)
@@ -55,7 +59,7 @@ class PlogServer:
         self.environment = {**kept, "PLOG_HOME": str(home / "data"), "PLOG_SCHEDULER__JOBS_SECONDS": "0.2"}
         self.move(settings or {})
         self.log = home / "server.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | PlogProcess | None = None
 
     def move(self, settings: Mapping[str, str]) -> None:
         """From its next start on it is at another address and has these settings too."""
@@ -67,6 +71,8 @@ class PlogServer:
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A `plog` command with this server's settings."""
+        if not self._program:
+            return run_plog(arguments, self.environment, self.home)
         return subprocess.run(
             [*self._program, *arguments],
             env=self.environment,
@@ -87,6 +93,9 @@ class PlogServer:
             raise
 
     def _spawn(self) -> None:
+        if not self._program:
+            self._process = PlogProcess(("serve",), self.environment, self.home, output=self.log, errors=self.log)
+            return
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._program, "serve"], env=self.environment, cwd=self.home, stdout=log, stderr=log
@@ -145,11 +154,15 @@ class PlogServer:
     @property
     def client(self) -> Client:
         """A client in the name of the demo user ada."""
+        return Client(self.url, self.token)
+
+    @property
+    def token(self) -> str:
+        """The token of the demo user ada, as a page of the running server has it."""
         if self._token is None:
-            done = self.run("token", "ada")
-            assert done.returncode == 0, done.stderr
-            self._token = done.stdout.strip()
-        return Client(self.url, self._token)
+            headers = httpx.get(f"{self.url}/graphiql/config.json", timeout=30, verify=False).json()["headers"]
+            self._token = headers["Authorization"].removeprefix("Bearer ")
+        return self._token
 
     async def create_kit(self, document: Mapping[str, Any], *, start: bool = True) -> dict[str, Any]:
         """Create a kit and start it; its id and number."""
@@ -162,11 +175,11 @@ class PlogServer:
         """Start one job."""
         await self.client.command("jobStart", START_JOB, id=job_id)
 
-    async def upload(self, content: bytes, user: str = "ada") -> str:
-        """Send a file in a person's name; its checksum."""
+    async def upload(self, content: bytes) -> str:
+        """Send a file in the name of ada; its checksum."""
         digest = hashlib.sha256(content).hexdigest()
-        token = self.run("token", user).stdout.strip()
-        async with httpx.AsyncClient(timeout=30, verify=False, headers={"Authorization": f"Bearer {token}"}) as client:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with httpx.AsyncClient(timeout=30, verify=False, headers=headers) as client:
             response = await client.put(f"{self.url}/uploads/{digest}?size={len(content)}", content=content)
         assert response.status_code == 204, response.text
         return digest

@@ -124,7 +124,7 @@ async def test_every_client_of_a_run_sees_the_same_windows_those_that_came_late_
     runner, watched = servers
     browse = scenario("/books", seconds=20, thinkTime={"shortest": 0.02, "longest": 0.05})
     test = await load_test(runner, await target(runner, f"{shop}/docs"), browse)
-    token = runner.run("token", "ada").stdout.strip()
+    token = runner.token
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
 
         async def client(transport: str, query: str) -> Program:

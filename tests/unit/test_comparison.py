@@ -204,7 +204,7 @@ def check_detection(trials: int) -> dict[str, float]:
     return {figure: counted[figure, WORSE] / trials for figure in RunFigure}
 
 
-@pytest.mark.parametrize(("count", "memory", "is_ramp"), [(14, 0.5, False), (40, 0.8, False), (40, 0.5, True)])
+@pytest.mark.parametrize(("count", "memory", "is_ramp"), [(14, 0.5, False), (14, 0.8, True)])
 def test_the_same_truth_raises_few_alarms(count: int, memory: float, is_ramp: bool) -> None:
     check_false_alarms(60, count, memory, is_ramp=is_ramp)
 
