@@ -98,7 +98,7 @@ async def opened(browser: Browser, server: PlogServer) -> AsyncIterator[Page]:
             await route.abort()
 
     await page.route("**/*", only_plog)
-    # The errors of a subscription, a list, are shown as its answer; GraphiQL's toolkit throws them besides, where nothing catches.
+    # A subscription's errors, a list, are shown as its answer; GraphiQL's toolkit throws them besides, where nothing catches.
     page.on("pageerror", lambda error: None if str(error).startswith("Array(") else errors.append(str(error)))
     await page.goto(f"{server.url}/graphql")
     await is_ready(page)

@@ -32,27 +32,32 @@ def stored(influx: InfluxServer, load_test: str) -> int:
     return sum(row["_value"] for row in rows if row["load_test"] == load_test)
 
 
+async def windows(server: PlogServer, run: str) -> int:
+    """How many windows of the run PLOG has."""
+    metrics = (await read(server, run))["metrics"]
+    return len(metrics[0]["requests"]) if metrics else 0
+
+
+async def reach(server: PlogServer, run: str, count: int) -> None:
+    """Wait for that many windows."""
+
+    async def is_there() -> bool:
+        return await windows(server, run) >= count
+
+    await eventually(is_there, deadline=30)
+
+
 async def test_both_may_be_away_in_mid_run(server: PlogServer, influx: InfluxServer, site: Site, tell: Tell) -> None:
     of = await target(server, site.address + "/openapi.json")
     run = await start(server, await load_test(server, of, scenario(seconds=12)))
 
-    async def windows() -> int:
-        metrics = (await read(server, run))["metrics"]
-        return len(metrics[0]["requests"]) if metrics else 0
-
-    async def reach(count: int) -> None:
-        async def is_there() -> bool:
-            return await windows() >= count
-
-        await eventually(is_there, deadline=30)
-
-    await reach(2)
+    await reach(server, run, 2)
     influx.kill()
-    asked, before = len(site.asked), await windows()
+    asked, before = len(site.asked), await windows(server, run)
     await eventually(lambda: len(site.asked) > asked + 400, deadline=30)
-    assert await windows() <= before + 1, "a window is in PLOG when InfluxDB has it"
+    assert await windows(server, run) <= before + 1, "a window is in PLOG when InfluxDB has it"
     influx.start()
-    await reach(before + 2)
+    await reach(server, run, before + 2)
     await server.kill()
     asked = len(site.asked)
     await eventually(lambda: len(site.asked) > asked + 300, deadline=30)
@@ -88,19 +93,9 @@ async def fed_by_k6(tmp_path: Path, influx: InfluxServer) -> AsyncIterator[PlogS
         await server.stop()
 
 
-async def reach(server: PlogServer, run: str, windows: int) -> None:
-    """Wait for that many windows."""
-
-    async def is_there() -> bool:
-        metrics = (await read(server, run))["metrics"]
-        return bool(metrics) and len(metrics[0]["requests"]) >= windows
-
-    await eventually(is_there, deadline=30)
-
-
 async def test_what_k6_writes_itself_is_complete_through_a_restart_of_plog(fed_by_k6: PlogServer, site: Site) -> None:
     server = fed_by_k6
-    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=8)))
+    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=12)))
     await reach(server, run, 2)
     await server.kill()
     asked = len(site.asked)
@@ -118,7 +113,7 @@ async def test_what_k6_could_not_write_makes_a_run_invalid_by_so_many(
     fed_by_k6: PlogServer, influx: InfluxServer, site: Site
 ) -> None:
     server = fed_by_k6
-    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=9)))
+    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=12)))
     await reach(server, run, 2)
     influx.kill()
     asked = len(site.asked)
