@@ -8,7 +8,7 @@ from domain.load_test_run import Counts, LoadTestRun, RunStatus, Threshold
 
 MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes, or of requests that were begun
 BUSY_SHARE = 0.9  # of the processors that k6 may use, over ten seconds
-LEAST_STEP = 1.0  # seconds by which a clock went back
+LEAST_STEP = 1.0  # seconds by which a clock was set
 
 
 def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus, str]:
@@ -18,7 +18,7 @@ def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus
     has figures of a part of it, and figures that can't be trusted can't miss anything.
     """
     status, message = _judgement(run, ending, counts)
-    return status, message + _clock_went_back(run)
+    return status, message + _clock_was_set(run)
 
 
 def _judgement(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus, str]:
@@ -49,12 +49,18 @@ def _unbegun(run: LoadTestRun, counts: Counts) -> str:
     return "".join(found)
 
 
-def _clock_went_back(run: LoadTestRun) -> str:
+def _clock_was_set(run: LoadTestRun) -> str:
     """A remark on windows that can't be right; corrections of less than a second are ordinary."""
-    back = run.said("clockBack") or 0
-    if back < LEAST_STEP:
-        return ""
-    return f" The clock of k6's machine went back by {back:.0f} s: windows overlap, or lie before the run's begin."
+    back, forward = (run.said(each) or 0 for each in ("clockBack", "clockForward"))
+    told = ""
+    if back >= LEAST_STEP:
+        told += f" The clock of k6's machine went back by {back:.0f} s: windows overlap, or lie before the run's begin."
+    if forward >= LEAST_STEP:
+        told += (
+            f" The clock of k6's machine went forward by {forward:.0f} s, as it was set or the machine slept: windows of that "
+            "time are without load, or there aren't any."
+        )
+    return told
 
 
 def _without_summary(run: LoadTestRun, _counts: Counts) -> str | None:

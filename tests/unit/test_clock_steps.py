@@ -1,4 +1,4 @@
-"""Whether the clock went back, seen by one that nobody sets."""
+"""Whether the clock was set, seen by one that nobody sets."""
 
 import pytest
 
@@ -6,12 +6,21 @@ from steps.clock_steps import ClockSteps
 
 
 @pytest.mark.parametrize(
-    ("steps", "back"), [((0, 0, 0), 0), ((0, -30, 0), 30), ((0, 100, -50), 50), ((-20, -20, 0), 40), ((3600, 0, 0), 0)]
+    ("steps", "back", "forward"),
+    [
+        ((0, 0, 0), 0, 0),
+        ((0, -30, 0), 30, 0),
+        ((0, 100, -50), 50, 100),
+        ((0, -50, 100), 50, 100),
+        ((-20, -20, 0), 40, 0),
+        ((3600, 0, 0), 0, 3600),
+        ((10, 10, 0), 0, 20),
+    ],
 )
-def test_the_furthest_that_the_clock_went_back(steps: tuple[int, ...], back: int) -> None:
+def test_the_furthest_that_the_clock_went_each_way(steps: tuple[int, ...], back: int, forward: int) -> None:
     clock, steady = 1e9, 5.0
     watched = ClockSteps(lambda: clock, lambda: steady)
     for step in steps:
         clock, steady = clock + 10 + step, steady + 10
         watched.look()
-    assert watched.back == pytest.approx(back)
+    assert (watched.back, watched.forward) == pytest.approx((back, forward))

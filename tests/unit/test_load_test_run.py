@@ -145,17 +145,28 @@ def test_an_arrival_rate_that_was_not_reached_makes_a_run_invalid(kind: Executor
 
 
 @pytest.mark.parametrize(
-    ("requests", "back", "expected"),
+    ("requests", "steps", "expected"),
     [
-        (10, 0.9, "It ran to its end; nothing was judged."),
-        (9, 0.9, "9 requests are stored, and k6 counted 10: 1 off."),
-        (10, 30.2, "It ran to its end; nothing was judged. The clock of k6's machine went back by 30 s: "),
-        (9, 30.2, "9 requests are stored, and k6 counted 10: 1 off. The clock of k6's machine went back by 30 s: "),
+        (10, {}, "It ran to its end; nothing was judged."),
+        (10, {"clockBack": 0.9, "clockForward": 0.9}, "It ran to its end; nothing was judged."),
+        (9, {"clockBack": 0.9}, "9 requests are stored, and k6 counted 10: 1 off."),
+        (10, {"clockBack": 30.2}, "It ran to its end; nothing was judged. The clock of k6's machine went back by 30 s: "),
+        (
+            9,
+            {"clockBack": 30.2},
+            "9 requests are stored, and k6 counted 10: 1 off. The clock of k6's machine went back by 30 s: ",
+        ),
+        (10, {"clockForward": 61}, "It ran to its end; nothing was judged. The clock of k6's machine went forward by 61 s, "),
     ],
 )
-def test_a_clock_that_went_back_is_told(requests: int, back: float, expected: str) -> None:
-    _, message = verdict(run(metrics=metrics(), clockBack=back), DONE, Counts(requests=requests))
-    assert message.startswith(expected) and message.endswith(("judged.", "off.", "begin."))
+def test_a_clock_that_was_set_is_told(requests: int, steps: dict[str, Any], expected: str) -> None:
+    _, message = verdict(run(metrics=metrics(), **steps), DONE, Counts(requests=requests))
+    assert message.startswith(expected) and message.endswith(("judged.", "off.", "begin.", "any."))
+
+
+def test_a_clock_that_was_set_to_and_fro_is_told_both_ways() -> None:
+    _, message = verdict(run(metrics=metrics(), clockBack=30, clockForward=30), DONE, Counts(requests=10))
+    assert "went back by 30 s" in message and "went forward by 30 s" in message
 
 
 def test_figures_stand_beside_those_of_k6() -> None:
