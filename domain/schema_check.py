@@ -268,16 +268,21 @@ def _is_of_type(value: Any, given: object) -> bool:
 
 
 def _bounds(value: float, rules: Json) -> Iterator[str]:
-    exact = Fraction(str(value))
+    exact = _exact(value)
     for name, strict, sign in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
         bound, tight = rules.get(name), rules.get(strict)
-        if is_number(bound) and (sign * (exact - Fraction(str(bound))) < 0 or (tight is True and value == bound)):
+        if is_number(bound) and (sign * (exact - _exact(bound)) < 0 or (tight is True and value == bound)):
             yield f"{value} breaks its `{name}`"
-        if is_number(tight) and sign * (exact - Fraction(str(tight))) <= 0:
+        if is_number(tight) and sign * (exact - _exact(tight)) <= 0:
             yield f"{value} breaks its `{strict}`"
     step = rules.get("multipleOf")
-    if is_number(step) and step > 0 and exact % Fraction(str(step)):
+    if is_number(step) and step > 0 and exact % _exact(step):
         yield f"{value} is no multiple of {step}"
+
+
+def _exact(value: float) -> Fraction:
+    """The number as it is written; of long whole ones without writing them."""
+    return Fraction(value if isinstance(value, int) else str(value))
 
 
 def _number(value: Any, default: int) -> float:

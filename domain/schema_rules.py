@@ -10,6 +10,7 @@ LEAST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"
 SCHEMAS = ("items", "additionalProperties", "propertyNames", "contains")
 PLACES = ("properties", "patternProperties", "dependentSchemas")
 OF_OBJECTS = (*PLACES, "additionalProperties", "required", "minProperties", "propertyNames", "dependentRequired", "discriminator")
+LONGEST = 2**64  # no format of integers goes further
 KEPT = ("oneOf", "anyOf", "pattern")  # one of each is followed at a time: others stay in `allOf` until it has been
 
 
@@ -49,7 +50,9 @@ def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         elif key in (*GREATEST, *LEAST) and is_number(mine) and is_number(theirs):
             found[key] = max(mine, theirs) if key in GREATEST else min(mine, theirs)
         elif key == "multipleOf" and isinstance(mine, int) and isinstance(theirs, int):
-            found[key] = math.lcm(mine, theirs)
+            common = math.lcm(mine, theirs)
+            found[key] = common if common <= LONGEST else mine
+            left += [] if common <= LONGEST else [{key: theirs}]
         elif key in KEPT and mine != theirs:
             found[key] = mine
             left.append({key: theirs})
