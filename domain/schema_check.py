@@ -4,9 +4,11 @@ Sources: JSON Schema 2020-12, and OpenAPI 3.0.4 where it differs. Libraries for 
 one pattern of a document for ever, and read no schema of OpenAPI 3.0.
 """
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from domain.effort import Effort
@@ -294,17 +296,18 @@ def _is_of_type(value: Any, given: object) -> bool:
 
 def _bounds(value: float, rules: Json) -> Iterator[str]:
     exact = _exact(value)
-    for name, strict, sign in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
+    for name, strict, is_beyond in (("minimum", "exclusiveMinimum", operator.lt), ("maximum", "exclusiveMaximum", operator.gt)):
         bound, tight = rules.get(name), rules.get(strict)
-        if is_number(bound) and (sign * (exact - _exact(bound)) < 0 or (tight is True and value == bound)):
+        if is_number(bound) and (is_beyond(exact, _exact(bound)) or (tight is True and value == bound)):
             yield f"{value} breaks its `{name}`"
-        if is_number(tight) and sign * (exact - _exact(tight)) <= 0:
+        if is_number(tight) and not is_beyond(_exact(tight), exact):
             yield f"{value} breaks its `{strict}`"
     step = rules.get("multipleOf")
     if is_number(step) and step > 0 and exact % _exact(step):
         yield f"{value} is no multiple of {step}"
 
 
+@lru_cache(maxsize=1000, typed=True)
 def _exact(value: float) -> Fraction:
     """The number as it is written; of long whole ones without writing them."""
     return Fraction(value if isinstance(value, int) else str(value))

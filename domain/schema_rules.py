@@ -23,13 +23,16 @@ def merging_cost(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
 
 
 def _compared(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """What `both` compares in all its depth."""
+    """What `both` compares in all its depth or length."""
     for key in one.keys() & other.keys():
         mine, theirs = one[key], other[key]
+        names = [key]
         if key in PLACES and isinstance(mine, Mapping) and isinstance(theirs, Mapping):
-            yield from ((mine[name], theirs[name]) for name in mine.keys() & theirs.keys() if mine[name] is not theirs[name])
-        elif key == "enum" or (key in (*SCHEMAS, *KEPT) and mine is not theirs):
+            names += mine.keys() & theirs.keys()
+            yield from ((mine[name], theirs[name]) for name in names[1:] if mine[name] is not theirs[name])
+        elif key == "enum" or (key in (*SCHEMAS, *KEPT, "type") and mine is not theirs):
             yield mine, theirs
+        yield from ((name, name) for name in names if len(name) >= 100)
 
 
 def _size(value: Any) -> int:

@@ -320,6 +320,7 @@ class SchemaValues:
         return found
 
     def _number(self, rules: Json, place: str, random: Random, *, is_whole: bool) -> float:
+        self._effort.spend(5)  # exact fractions take as long
         try:
             return number_of(rules, random, is_whole=is_whole)
         except NoNumber as problem:

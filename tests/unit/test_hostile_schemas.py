@@ -96,6 +96,16 @@ def test_what_merging_keeps_once_is_counted(key: str) -> None:
     assert both(schema, copy(schema)) == schema
 
 
+@pytest.mark.parametrize("schema", [{LONG: 1}, {"properties": {LONG: {}}}, {"type": LONG}, {"type": [LONG + "1", LONG + "2"]}])
+def test_what_merging_compares_of_long_texts_is_counted(schema: Any) -> None:
+    assert merging_cost(schema, copy(schema)) >= len(LONG) // 100 // 20
+
+
+def test_reckoning_with_fractions_is_counted() -> None:
+    schema = {"type": "array", "minItems": 100, "items": {"type": "number", "minimum": 5e-324}}
+    assert steps_of(schema) >= 100 * 8
+
+
 def test_what_is_the_same_is_not_compared() -> None:
     schema: Any = {"items": {"properties": {f"p{number}": {} for number in range(3000)}}}
     assert merging_cost(schema, dict(schema)) == merging_cost({"properties": schema}, {"properties": dict(schema)}) == 0
