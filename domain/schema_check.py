@@ -14,7 +14,7 @@ from typing import Any
 from domain.effort import Effort
 from domain.json_pointer import Unresolvable, value_at
 from domain.pattern_text import Unmatchable, matches
-from domain.schema_rules import canonical, is_number, listed, shown
+from domain.schema_rules import canonical, is_number, listed, shown, size
 
 MAX_DEPTH = 150
 NOT_FOLLOWED = (
@@ -80,13 +80,20 @@ class SchemaCheck:
 
     def trust(self, value: Any) -> None:
         """Trust all texts in a value of the document, which is read once."""
-        left = [] if id(value) in self._read else [value]
+        if id(value) in self._read:
+            return
         self._read[id(value)] = value
+        self.count(value)
+        left = [value]
         for each in left:  # which grows meanwhile
             if isinstance(each, str):
                 self._trusted.add(each)
             left += each.values() if isinstance(each, Mapping) else each if isinstance(each, list) else ()
-        self._effort.spend(len(left) // 10)
+        self._effort.through(left)
+
+    def count(self, value: Any) -> None:
+        """Count all that is in a value, before anything goes through it."""
+        self._effort.spend(size(value, 50 * (self._effort.left + 1)) // 50)
 
     def distrust(self) -> None:
         """Trust no text any more."""
@@ -191,6 +198,7 @@ class SchemaCheck:
         return found[1]
 
     def _text(self, value: Any) -> str:
+        self.count(value)
         text = canonical(value)
         self._effort.spend(len(text) // 100)
         return text
@@ -212,8 +220,7 @@ class SchemaCheck:
             if problem is not None:
                 yield f"[{place}]: {problem}"
         if rules.get("uniqueItems") is True:
-            texts = [canonical(each) for each in value]
-            self._effort.spend(sum(map(len, texts)) // 100)
+            texts = [self._text(each) for each in value]
             if len(set(texts)) < len(texts):
                 yield "has the same item twice, which its `uniqueItems` forbids"
         if "contains" in rules:

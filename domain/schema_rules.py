@@ -11,6 +11,7 @@ SCHEMAS = ("items", "additionalProperties", "propertyNames", "contains")
 PLACES = ("properties", "patternProperties", "dependentSchemas")
 OF_OBJECTS = (*PLACES, "additionalProperties", "required", "minProperties", "propertyNames", "dependentRequired", "discriminator")
 LONGEST = 2**64  # no format of integers goes further
+MAX_SIZE = 1_000_000  # values that are counted in what is merged: so many cost too much anyway
 MAX_SHOWN = 100  # characters of a value in a message
 KEPT = ("oneOf", "anyOf", "pattern")  # one of each is followed at a time: others stay in `allOf` until it has been
 
@@ -18,8 +19,10 @@ KEPT = ("oneOf", "anyOf", "pattern")  # one of each is followed at a time: other
 def merging_cost(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
     """What putting both in one counts as, in values: little, but for lists and objects as nobody writes them by hand."""
     sizes = [len(each) for each in (*one.values(), *other.values()) if isinstance(each, Mapping | list)]
-    compared = [each for pair in _compared(one, other) for each in pair]
-    return (sum(sizes) + sum(map(_size, compared))) // 20
+    found = sum(sizes)
+    for each in (each for pair in _compared(one, other) for each in pair):
+        found += size(each, MAX_SIZE - found)
+    return found // 20
 
 
 def _compared(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
@@ -35,10 +38,10 @@ def _compared(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tupl
         yield from ((name, name) for name in names if len(name) >= 100)
 
 
-def _size(value: Any) -> int:
-    """How many values a value has in it; a text counts as more by its length."""
+def size(value: Any, most: int) -> int:
+    """How many values a value has in it, told no further than `most`; a text counts as more by its length."""
     found, left = 0, [value]
-    while left:
+    while left and found <= most:
         each = left.pop()
         found += 1 + (len(each) // 100 if isinstance(each, str) else 0)
         left += (*each, *each.values()) if isinstance(each, Mapping) else each if isinstance(each, list) else ()

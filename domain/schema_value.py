@@ -142,13 +142,15 @@ class SchemaValues:
             rules = dict(schema) if isinstance(schema, Mapping) else {}
             parts = [*listed(rules.pop("allOf", None))]
         for part in parts:
-            rules = self._merged(rules, self._rules(part, place, depth + 1))
+            rules = self._merged(rules, self._rules(part, place, depth + 1), place)
         return {**rules, REFERENCE: reference} if isinstance(reference, str) else rules
 
-    def _merged(self, one: Json, other: Json) -> dict[str, Any]:
+    def _merged(self, one: Json, other: Json, place: str) -> dict[str, Any]:
         cost = merging_cost(one, other)
         self._left -= cost
         self._effort.spend(cost)
+        if self._left < 0:
+            raise NoValue(f"{place}: leads back to itself without end, or to too much")
         return both(one, other)
 
     def _first_of(self, key: str, alternatives: Sequence[Any], rules: Json, place: str, depth: int) -> Any:
@@ -158,7 +160,7 @@ class SchemaValues:
         reason = NoValue(f"{place}: no alternative has a value")
         for alternative in alternatives:
             try:
-                merged = self._merged(siblings, self._rules(alternative, place, depth + 1))
+                merged = self._merged(siblings, self._rules(alternative, place, depth + 1), place)
                 if merged.get("type") == "null":
                     continue
                 made = self._make(merged, place, depth + 1)
@@ -196,6 +198,8 @@ class SchemaValues:
 
     def _spent(self, value: Any, place: str) -> Any:
         """The value, its characters counted."""
+        if not isinstance(value, str):
+            self._check.count(value)
         self._count(len(value) if isinstance(value, str) else _length(value), place)
         return value
 

@@ -117,6 +117,26 @@ def test_what_merging_has_nested_is_counted_however_deep() -> None:
         SchemaValues({}).value({"allOf": parts, "anyOf": [{"allOf": copy(parts)}]}, "x")
 
 
+TOWER: Any = [[[1] * 300] * 300] * 300  # as many values as only a hostile document has, in little memory
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({"type": "array", "example": TOWER}, "too many steps"),
+        ({"const": TOWER}, "too many steps"),
+        ({"type": "array", "enum": [TOWER]}, "too many steps"),
+        ({"type": "array", "example": [[]], "uniqueItems": True, "not": {"const": TOWER}}, "too many steps"),
+        ({"allOf": [{"enum": [TOWER]}, {"enum": [TOWER]}]}, "too much"),
+        ({"allOf": [{"items": {"const": TOWER}}, {"items": {"const": [*TOWER]}}]}, "too much"),
+    ],
+)
+def test_no_more_is_read_than_there_are_steps_for(schema: Any, reason: str) -> None:
+    with pytest.raises(NoValue, match=reason):
+        SchemaValues({}, effort=Effort(100_000)).value(schema, "x")
+
+
 def checking(rules: Any, value: Any) -> int:
     effort = Effort(STEPS)
     SchemaCheck({"components": {"schemas": {"X": True}}}, effort).problem(value, rules)
