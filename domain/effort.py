@@ -1,5 +1,10 @@
 """Work that is counted, so that no document takes more of it than everybody's share."""
 
+from collections.abc import Sized
+from typing import TypeVar
+
+Members = TypeVar("Members", bound=Sized)
+
 
 class Exhausted(Exception):
     """All steps that were allowed have been taken."""
@@ -21,3 +26,8 @@ class Effort:
         self._left -= steps
         if self._left < 0:
             raise Exhausted
+
+    def through(self, members: Members) -> Members:
+        """The members, counted as what goes through them once, ten in a step."""
+        self.spend(len(members) // 10)
+        return members

@@ -53,15 +53,13 @@ def matching_text(pattern: str, random: Random, least: int = 0, most: int = MAX_
     The expression matches the text as a whole; where it has to be longer than that and is not tied to both ends, it is filled up.
     The dialects of ECMA and of Python's parser differ little in what documents use; names of groups are translated.
     """
-    parsed, problem = _parsed(pattern)
-    if parsed is None:
-        raise Unmatchable(problem)
+    effort = Effort(MAX_LENGTH) if effort is None else effort
+    parsed = _read(pattern, effort)
     low, high = parsed.getwidth()
     if low > MAX_LENGTH:
         raise Unmatchable(f"wants more than {MAX_LENGTH} characters")
     if low > most:
         raise WrongLength(f"wants at least {low} characters, and {most} are allowed")
-    effort = Effort(MAX_LENGTH) if effort is None else effort
     widths: dict[int, list[tuple[int, int]]] = {}
     for _ in range(TRIES):
         writer = _Writer(random, effort, widths)
@@ -82,9 +80,8 @@ def matches(pattern: str, text: str, effort: Effort) -> bool:
 
     All positions to which the expression can lead are followed at once, each a step of `effort`.
     """
-    parsed, problem = _parsed(pattern)
-    if parsed is None:
-        raise Unmatchable(problem)
+    parsed = _read(pattern, effort)
+    effort.spend(len(text) // 100)
     units = "".join(map(chr, memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")))
     try:
         return any(_Reader(each, effort).ends(parsed, set(range(len(each) + 1))) for each in dict.fromkeys((text, units)))
@@ -102,7 +99,7 @@ class _Reader:
     def ends(self, parsed: Any, starts: set[int]) -> set[int]:
         """Where what the sequence matches can end if it begins at one of these positions."""
         for code, argument in parsed:
-            self._effort.spend(1 + len(starts) // 10)
+            self._effort.spend(1 + len(starts) * _breadth(code, argument) // 50)
             starts = self._one(code, argument, starts)
             if not starts:
                 break
@@ -141,6 +138,11 @@ class _Reader:
         return found
 
 
+def _breadth(code: Any, argument: Any) -> int:
+    """How many things are tried at a position, where those of common sets are few."""
+    return max(5, len(argument[1]) if code is codes.BRANCH else len(argument) if code is codes.IN else 0)
+
+
 def _is_of(code: Any, argument: Any, character: str) -> bool:
     """Whether what matches one character matches this one."""
     if code is codes.ANY:
@@ -169,6 +171,19 @@ def _paired(text: str) -> str | None:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
     except UnicodeDecodeError:
         return None
+
+
+def _read(pattern: str, effort: Effort) -> Any:
+    """The expression; `Unmatchable` where it can't be read.
+
+    It counts also where it has been read before, as the steps that are left must not depend on that. Groups count by all that
+    may be in them, which is copied once for each.
+    """
+    effort.spend(1 + (len(pattern) * (50 + 4 * pattern.count("(")) // 1000 if len(pattern) <= MAX_PATTERN else 0))
+    parsed, problem = _parsed(pattern)
+    if parsed is None:
+        raise Unmatchable(problem)
+    return parsed
 
 
 @lru_cache(maxsize=100)
@@ -202,6 +217,7 @@ class _Writer:
         """What was written, filled up with letters to `least` characters where the expression leaves that open."""
         text = "".join(self._parts)
         missing = max(0, least - len(text))
+        self._effort.spend(missing // 500)
         if missing and not self._anchors & ENDS:
             return text + "".join(self._random.choices(LETTERS, k=missing))
         if missing and not self._anchors & BEGINNINGS:
@@ -216,7 +232,7 @@ class _Writer:
         low, high = sum(width[0] for width in widths), sum(width[1] for width in widths)
         written = 0
         for (code, argument), (own_low, own_high) in zip(parsed, widths, strict=True):
-            self._effort.spend()
+            self._effort.spend(_breadth(code, argument) // 5)
             low, high = low - own_low, high - own_high
             written += self._one(code, argument, max(own_low, least - written - high), min(own_high, most - written - low))
         return written

@@ -4,15 +4,17 @@ Sources: JSON Schema 2020-12, and OpenAPI 3.0.4 where it differs. Libraries for 
 one pattern of a document for ever, and read no schema of OpenAPI 3.0.
 """
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from domain.effort import Effort
 from domain.json_pointer import Unresolvable, value_at
 from domain.pattern_text import Unmatchable, matches
-from domain.schema_rules import canonical, is_number, listed
+from domain.schema_rules import canonical, is_number, listed, shown, size
 
 MAX_DEPTH = 150
 NOT_FOLLOWED = (
@@ -57,22 +59,51 @@ def alternative(discriminator: Any, name: object, alternatives: Sequence[Any]) -
 
 def pointer_of(target: object) -> str:
     """The reference that a target in the mapping of a discriminator is: it may be the bare name of a schema."""
-    return str(target) if "#" in str(target) or "/" in str(target) else f"#/components/schemas/{target}"
+    text = target if isinstance(target, str) else shown(target)
+    return text if "#" in text or "/" in text else f"#/components/schemas/{text}"
 
 
 class SchemaCheck:
     """Checks values against the schemas of one document.
 
-    `trusted` are texts that the document itself gives: they are taken to match a pattern that can't be followed. Properties that
-    are read only need not be there although they are required: requests have none.
+    Texts that the document itself gives are taken to match a pattern that can't be followed where they are trusted. Properties
+    that are read only need not be there although they are required: requests have none.
     """
 
     def __init__(self, document: Json, effort: Effort) -> None:
-        self.trusted: set[str] = set()
+        self._trusted: set[str] = set()
+        self._read: dict[int, Any] = {}  # by identity, the values whose texts are trusted
         self._texts: dict[int, tuple[Any, str]] = {}  # by identity, of values that are kept here so that none takes their place
         self._document = document
         self._has_siblings = has_siblings(document)
         self._effort = effort
+
+    def trust(self, value: Any) -> None:
+        """Trust all texts in a value of the document, which is read once."""
+        if id(value) in self._read:
+            return
+        self._read[id(value)] = value
+        self.count(value)
+        left = [value]
+        for each in left:  # which grows meanwhile
+            if isinstance(each, str):
+                self._trusted.add(each)
+            left += each.values() if isinstance(each, Mapping) else each if isinstance(each, list) else ()
+        self._effort.through(left)
+
+    def count(self, value: Any) -> None:
+        """Count all that is in a value, before anything goes through it."""
+        self._effort.spend(size(value, 50 * (self._effort.left + 1)) // 50)
+
+    def distrust(self) -> None:
+        """Trust no text any more."""
+        self._trusted.clear()
+        self._read.clear()
+
+    def at(self, reference: str) -> Any:
+        """What stands where a reference leads; `Unresolvable` where that is nowhere."""
+        self._effort.spend(len(reference) // 100)
+        return value_at(self._document, reference)
 
     def problem(self, value: Any, schema: Any, depth: int = 0, whole: Any = None) -> str | None:
         """What of the schema the value breaks; None where it fits. Raises `NotFollowed` where that can't be told.
@@ -89,9 +120,9 @@ class SchemaCheck:
             return None
         if isinstance(schema.get("$ref"), str):
             try:
-                found = self.problem(value, value_at(self._document, schema["$ref"]), depth + 1, whole)
+                found = self.problem(value, self.at(schema["$ref"]), depth + 1, whole)
             except Unresolvable as problem:
-                raise NotFollowed(str(problem)) from None
+                raise NotFollowed(f"{problem!s:.1000}") from None
             if found is not None or not self._has_siblings:
                 return found
         if value is None and schema.get("nullable") is True:
@@ -116,10 +147,10 @@ class SchemaCheck:
             seen.add(id(part))
             if isinstance(part.get("$ref"), str):
                 with suppress(Unresolvable):
-                    left.append(value_at(self._document, part["$ref"]))
+                    left.append(self.at(part["$ref"]))
                 if not self._has_siblings:
                     continue
-            left += [each for key in keys for each in listed(part.get(key))]
+            left += [each for key in keys for each in self._effort.through(listed(part.get(key)))]
             yield part
 
     def _may_lack(self, name: str, whole: Any) -> bool:
@@ -131,17 +162,16 @@ class SchemaCheck:
         for name in NOT_FOLLOWED:
             if rules.get(name, True) is not True:
                 raise NotFollowed(f"`{name}` can't be followed")
+        self._effort.through(listed(rules.get("type")))
         if not _is_of_type(value, rules.get("type")):
-            yield f"{value!r:.100} is not of type {rules['type']!r:.100}"
+            yield f"{shown(value)} is not of type {shown(rules['type'])}"
         if "const" in rules and not self._is_among(value, [rules["const"]]):
-            yield f"{value!r:.100} is not its `const`"
-        if isinstance(rules.get("enum"), list):
-            self._effort.spend(len(rules["enum"]) // 10)
-            if not self._is_among(value, rules["enum"]):
-                yield f"{value!r:.100} is not in its `enum`"
+            yield f"{shown(value)} is not its `const`"
+        if isinstance(rules.get("enum"), list) and not self._is_among(value, rules["enum"]):
+            yield f"{shown(value)} is not in its `enum`"
         for kind, least, most in LENGTHS:
             if isinstance(value, kind) and not _number(rules.get(least), 0) <= len(value) <= _number(rules.get(most), len(value)):
-                yield f"{value!r:.100} breaks its `{least}` or `{most}`"
+                yield f"{shown(value)} breaks its `{least}` or `{most}`"
         if isinstance(value, str) and isinstance(rules.get("pattern"), str):
             yield from self._pattern(rules["pattern"], value)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -154,6 +184,8 @@ class SchemaCheck:
 
     def _is_among(self, value: Any, choices: Sequence[Any]) -> bool:
         """Whether one of these values is the same JSON; lists and objects are compared by texts that are kept."""
+        length = len(value) if isinstance(value, str) else 0
+        self._effort.spend(len(choices) * (1 + length // 1000) // 10)
         if not isinstance(value, list | Mapping):
             return any(_same(value, each) for each in choices)
         text = self._text(value)
@@ -166,6 +198,7 @@ class SchemaCheck:
         return found[1]
 
     def _text(self, value: Any) -> str:
+        self.count(value)
         text = canonical(value)
         self._effort.spend(len(text) // 100)
         return text
@@ -173,9 +206,9 @@ class SchemaCheck:
     def _pattern(self, pattern: str, text: str) -> Iterator[str]:
         try:
             if not matches(pattern, text, self._effort):
-                yield f"{text!r:.100} does not match the pattern {pattern[:100]!r}"
+                yield f"{shown(text)} does not match the pattern {pattern[:100]!r}"
         except Unmatchable as problem:
-            if text not in self.trusted:
+            if text not in self._trusted:
                 raise NotFollowed(f"the pattern {pattern[:100]!r} can't be followed: {problem}") from None
 
     def _items(self, value: list[Any], rules: Json, depth: int) -> Iterator[str]:
@@ -187,8 +220,7 @@ class SchemaCheck:
             if problem is not None:
                 yield f"[{place}]: {problem}"
         if rules.get("uniqueItems") is True:
-            texts = [canonical(each) for each in value]
-            self._effort.spend(sum(map(len, texts)) // 100)
+            texts = [self._text(each) for each in value]
             if len(set(texts)) < len(texts):
                 yield "has the same item twice, which its `uniqueItems` forbids"
         if "contains" in rules:
@@ -197,13 +229,15 @@ class SchemaCheck:
                 yield f"{count} of its items fit its `contains`"
 
     def _members(self, value: Json, rules: Json, depth: int, whole: Any) -> Iterator[str]:
-        wanted = _names(rules.get("required"))
-        for name, names in _mapping(rules.get("dependentRequired")).items():
-            wanted += _names(names) if name in value else []
+        through = self._effort.through
+        wanted = _names(through(listed(rules.get("required"))))
+        for name, names in through(_mapping(rules.get("dependentRequired"))).items():
+            wanted += _names(through(listed(names))) if name in value else []
+        self._effort.spend(sum(map(len, wanted)) // 1000)
         missing = next((name for name in wanted if name not in value and not self._may_lack(name, whole)), None)
         if missing is not None:
-            yield f"has no {missing!r:.100}"
-        for name, schema in _mapping(rules.get("dependentSchemas")).items():
+            yield f"has no {shown(missing)}"
+        for name, schema in through(_mapping(rules.get("dependentSchemas"))).items():
             problem = self.problem(value, schema, depth + 1, whole) if name in value else None
             if problem is not None:
                 yield problem
@@ -231,7 +265,7 @@ class SchemaCheck:
         if alternatives := listed(rules.get("oneOf")):
             yield from self._one_of(value, rules.get("discriminator"), alternatives, depth, whole)
         if "not" in rules and self._fits(value, rules["not"], depth):
-            yield f"{value!r:.100} fits what its `not` forbids"
+            yield f"{shown(value)} fits what its `not` forbids"
         if "if" in rules:
             branch = "then" if self._fits(value, rules["if"], depth) else "else"
             problem = self.problem(value, rules.get(branch, True), depth + 1, whole)
@@ -242,7 +276,7 @@ class SchemaCheck:
         """One alternative has to fit alone, but a discriminator says which one, whatever others fit besides."""
         name = _mapping(discriminator).get("propertyName")
         if isinstance(value, Mapping) and isinstance(name, str):
-            chosen = alternative(discriminator, value.get(name), alternatives)
+            chosen = alternative(discriminator, value.get(name), self._effort.through(alternatives))
             alternatives = alternatives if chosen is None else [chosen]
         problems = [self.problem(value, each, depth + 1, whole) for each in alternatives]
         if None not in problems:
@@ -268,16 +302,22 @@ def _is_of_type(value: Any, given: object) -> bool:
 
 
 def _bounds(value: float, rules: Json) -> Iterator[str]:
-    exact = Fraction(str(value))
-    for name, strict, sign in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
+    exact = _exact(value)
+    for name, strict, is_beyond in (("minimum", "exclusiveMinimum", operator.lt), ("maximum", "exclusiveMaximum", operator.gt)):
         bound, tight = rules.get(name), rules.get(strict)
-        if is_number(bound) and (sign * (exact - Fraction(str(bound))) < 0 or (tight is True and value == bound)):
+        if is_number(bound) and (is_beyond(exact, _exact(bound)) or (tight is True and value == bound)):
             yield f"{value} breaks its `{name}`"
-        if is_number(tight) and sign * (exact - Fraction(str(tight))) <= 0:
+        if is_number(tight) and not is_beyond(_exact(tight), exact):
             yield f"{value} breaks its `{strict}`"
     step = rules.get("multipleOf")
-    if is_number(step) and step > 0 and exact % Fraction(str(step)):
+    if is_number(step) and step > 0 and exact % _exact(step):
         yield f"{value} is no multiple of {step}"
+
+
+@lru_cache(maxsize=1000, typed=True)
+def _exact(value: float) -> Fraction:
+    """The number as it is written; of long whole ones without writing them."""
+    return Fraction(value if isinstance(value, int) else str(value))
 
 
 def _number(value: Any, default: int) -> float:
@@ -288,5 +328,5 @@ def _mapping(value: Any) -> Json:
     return value if isinstance(value, Mapping) else {}
 
 
-def _names(value: Any) -> list[str]:
-    return [name for name in listed(value) if isinstance(name, str)]
+def _names(values: Sequence[Any]) -> list[str]:
+    return [name for name in values if isinstance(name, str)]

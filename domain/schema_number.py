@@ -7,10 +7,9 @@ from fractions import Fraction
 from random import Random
 from typing import Any, NamedTuple
 
-from domain.schema_rules import is_number
+from domain.schema_rules import LONGEST, is_number
 
 LARGEST = 2**53 - 1  # what every JSON reader keeps exactly
-LONGEST = 2**64  # no format of integers goes further
 SMALLEST_STEP = 1e-6
 
 
@@ -27,7 +26,9 @@ class _Range(NamedTuple):
     excludes_high: bool
 
     def has(self, value: float) -> bool:
-        """Whether the number, as it is written, is one of them."""
+        """Whether the number, as it is written, is one of them; infinity never is."""
+        if not is_number(value):
+            return False
         exact = Fraction(str(value))
         is_above = exact > self.low or (exact == self.low and not self.excludes_low)
         return is_above and (exact < self.high or (exact == self.high and not self.excludes_high))

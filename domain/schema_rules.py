@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 GREATEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
@@ -10,22 +10,42 @@ LEAST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"
 SCHEMAS = ("items", "additionalProperties", "propertyNames", "contains")
 PLACES = ("properties", "patternProperties", "dependentSchemas")
 OF_OBJECTS = (*PLACES, "additionalProperties", "required", "minProperties", "propertyNames", "dependentRequired", "discriminator")
+LONGEST = 2**64  # no format of integers goes further
+MAX_SIZE = 1_000_000  # values that are counted in what is merged: so many cost too much anyway
+MAX_SHOWN = 100  # characters of a value in a message
 KEPT = ("oneOf", "anyOf", "pattern")  # one of each is followed at a time: others stay in `allOf` until it has been
 
 
 def merging_cost(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
     """What putting both in one counts as, in values: little, but for lists and objects as nobody writes them by hand."""
     sizes = [len(each) for each in (*one.values(), *other.values()) if isinstance(each, Mapping | list)]
-    enums = [*listed(one["enum"]), *listed(other["enum"])] if "enum" in one and "enum" in other else []
-    return (sum(sizes) + sum(map(_size, enums))) // 20
+    found = sum(sizes)
+    for each in (each for pair in _compared(one, other) for each in pair):
+        found += size(each, MAX_SIZE - found)
+    return found // 20
 
 
-def _size(value: Any) -> int:
-    """How many values a value has in it; a text counts as more by its length."""
-    if isinstance(value, str):
-        return 1 + len(value) // 100
-    inner = (*value, *value.values()) if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return 1 + sum(map(_size, inner))
+def _compared(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """What `both` compares in all its depth or length."""
+    for key in one.keys() & other.keys():
+        mine, theirs = one[key], other[key]
+        names = [key]
+        if key in PLACES and isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+            names += mine.keys() & theirs.keys()
+            yield from ((mine[name], theirs[name]) for name in names[1:] if mine[name] is not theirs[name])
+        elif key == "enum" or (key in (*SCHEMAS, *KEPT, "type") and mine is not theirs):
+            yield mine, theirs
+        yield from ((name, name) for name in names if len(name) >= 100)
+
+
+def size(value: Any, most: int) -> int:
+    """How many values a value has in it, told no further than `most`; a text counts as more by its length."""
+    found, left = 0, [value]
+    while left and found <= most:
+        each = left.pop()
+        found += 1 + (len(each) // 100 if isinstance(each, str) else 0)
+        left += (*each, *each.values()) if isinstance(each, Mapping) else each if isinstance(each, list) else ()
+    return found
 
 
 def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,8 +69,10 @@ def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         elif key in (*GREATEST, *LEAST) and is_number(mine) and is_number(theirs):
             found[key] = max(mine, theirs) if key in GREATEST else min(mine, theirs)
         elif key == "multipleOf" and isinstance(mine, int) and isinstance(theirs, int):
-            found[key] = math.lcm(mine, theirs)
-        elif key in KEPT and mine != theirs:
+            common = math.lcm(mine, theirs)
+            found[key] = common if common <= LONGEST else mine
+            left += [] if common <= LONGEST else [{key: theirs}]
+        elif key in KEPT and mine is not theirs and mine != theirs:
             found[key] = mine
             left.append({key: theirs})
     for each in (one, other):
@@ -78,7 +100,7 @@ def plain(value: Any) -> Any:
 
 
 def _all_of(one: Any, other: Any) -> Any:
-    return one if one == other else {"allOf": [one, other]}
+    return one if one is other or one == other else {"allOf": [one, other]}
 
 
 def _type_of_both(one: Any, other: Any) -> Any:
@@ -109,6 +131,31 @@ def type_of(rules: Mapping[str, Any]) -> str:
         if any(key in rules for key in keys):
             return kind
     return "string"
+
+
+def shown(value: Any) -> str:
+    """What Python writes for a value, the first hundred characters of it, at a cost that does not grow with the value."""
+    text = ""
+    for piece in _pieces(value):
+        text += piece
+        if len(text) >= MAX_SHOWN:
+            break
+    return text[:MAX_SHOWN]
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield repr(value[:MAX_SHOWN])
+    elif isinstance(value, Mapping | list):
+        members = value.items() if isinstance(value, Mapping) else ((None, each) for each in value)
+        yield "{" if isinstance(value, Mapping) else "["
+        for place, (name, each) in enumerate(members):
+            yield ", " if place else ""
+            yield "" if name is None else f"{shown(name)}: "
+            yield from _pieces(each)
+        yield "}" if isinstance(value, Mapping) else "]"
+    else:
+        yield repr(value)
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -4,6 +4,7 @@ Sources: OpenAPI 3.0.4 (its schema object) and JSON Schema 2020-12, as OpenAPI 3
 its schema: what does not fit is made again with another seed, and after some tries there is no value.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,11 +13,11 @@ from typing import Any
 
 from domain.effort import Effort, Exhausted
 from domain.endpoint import Schema
-from domain.json_pointer import Unresolvable, name_of, resolve, value_at
+from domain.json_pointer import Unresolvable, name_of
 from domain.pattern_text import Unmatchable, WrongLength, matches, matching_text
 from domain.schema_check import NotFollowed, SchemaCheck, has_siblings, pointer_of
 from domain.schema_number import NoNumber, number_of
-from domain.schema_rules import both, canonical, count, listed, merging_cost, type_of
+from domain.schema_rules import both, canonical, count, listed, merging_cost, shown, type_of
 from domain.text_format import FORMATS, WORDS
 
 MAX_VALUES = 10_000
@@ -26,6 +27,7 @@ TRIES = 5
 MAX_PROBLEMS = 100
 ENOUGH_DEPTH = 6  # from here on what is optional is left out
 MAX_DEPTH = 40
+MAX_NAME = 300  # characters of a name that enter a place as they are
 REFERENCE = "$plog-reference"  # in the rules of a schema the reference that has led to it
 Json = Mapping[str, Any]
 
@@ -45,6 +47,7 @@ class SchemaValues:
     def __init__(self, document: Json, *, seed: int = 0, fills_optional: bool = True, effort: Effort | None = None) -> None:
         self.problems: list[str] = []
         self.document = document
+        self._has_siblings = has_siblings(document)
         self._seed = seed
         self._fills_optional = fills_optional
         self._left = MAX_VALUES
@@ -56,7 +59,8 @@ class SchemaValues:
     def value(self, schema: Schema, place: str) -> Any:
         """A value that fits the schema at a place, which is any name of it; `NoValue` where none is found."""
         problem: str | None = None
-        self._check.trusted.clear()
+        self._check.distrust()
+        place = _short(place)
         try:
             for self._try in range(TRIES):
                 self._left = MAX_VALUES
@@ -102,12 +106,12 @@ class SchemaValues:
         found = [rules["example"]] if "example" in rules else []
         found += [*listed(rules.get("examples"))[:1]] + ([] if rules.get("default") is None else [rules["default"]])
         for each in found:
-            self._check.trusted.update(_texts(each))
+            self._check.trust(each)
             problem = self._problem(each, rules)
             if problem is None:
                 yield each
             elif len(self.problems) < MAX_PROBLEMS:
-                self.problems.append(f"{place:.300}: {each!r:.100} of the document does not fit: {problem}")
+                self.problems.append(f"{place:.300}: {shown(each)} of the document does not fit: {problem}")
 
     def _problem(self, value: Any, rules: Json, whole: Json | None = None) -> str | None:
         """What of these rules, a part of the whole ones, the value breaks."""
@@ -120,16 +124,17 @@ class SchemaValues:
     def _rules(self, schema: Any, place: str, depth: int) -> dict[str, Any]:
         """The schema with references followed and all of `allOf` in one."""
         self._left -= 1
+        self._effort.spend(1 + (len(schema) // 20 if isinstance(schema, Mapping) else 0))
         if self._left < 0 or depth > MAX_DEPTH:
             raise NoValue(f"{place}: leads back to itself without end, or to too much")
         reference = schema.get("$ref") if isinstance(schema, Mapping) else None
         if isinstance(reference, str):
             try:
-                followed = value_at(self.document, reference)
+                followed = self._check.at(reference)
             except Unresolvable as problem:
-                raise NoValue(f"{place}: {problem}") from None
+                raise NoValue(f"{place}: {problem!s:.1000}") from None
             rules, parts = self._rules(followed, place, depth + 1), []
-            if has_siblings(self.document):
+            if self._has_siblings:
                 parts = [{key: each for key, each in schema.items() if key != "$ref"}]
         elif schema is False:
             raise NoValue(f"{place}: the schema allows no value")
@@ -137,13 +142,15 @@ class SchemaValues:
             rules = dict(schema) if isinstance(schema, Mapping) else {}
             parts = [*listed(rules.pop("allOf", None))]
         for part in parts:
-            rules = self._merged(rules, self._rules(part, place, depth + 1))
+            rules = self._merged(rules, self._rules(part, place, depth + 1), place)
         return {**rules, REFERENCE: reference} if isinstance(reference, str) else rules
 
-    def _merged(self, one: Json, other: Json) -> dict[str, Any]:
+    def _merged(self, one: Json, other: Json, place: str) -> dict[str, Any]:
         cost = merging_cost(one, other)
         self._left -= cost
         self._effort.spend(cost)
+        if self._left < 0:
+            raise NoValue(f"{place}: leads back to itself without end, or to too much")
         return both(one, other)
 
     def _first_of(self, key: str, alternatives: Sequence[Any], rules: Json, place: str, depth: int) -> Any:
@@ -153,7 +160,7 @@ class SchemaValues:
         reason = NoValue(f"{place}: no alternative has a value")
         for alternative in alternatives:
             try:
-                merged = self._merged(siblings, self._rules(alternative, place, depth + 1))
+                merged = self._merged(siblings, self._rules(alternative, place, depth + 1), place)
                 if merged.get("type") == "null":
                     continue
                 made = self._make(merged, place, depth + 1)
@@ -169,7 +176,7 @@ class SchemaValues:
 
     def _mapped(self, rules: Json) -> list[Json]:
         """Of a schema whose discriminator names others and not itself, those others."""
-        mapping = _mapping(_mapping(rules.get("discriminator")).get("mapping"))
+        mapping = self._effort.through(_mapping(_mapping(rules.get("discriminator")).get("mapping")))
         targets = [pointer_of(target) for target in mapping.values()]
         return [] if rules.get(REFERENCE) in targets else [{"$ref": target} for target in targets]
 
@@ -190,13 +197,18 @@ class SchemaValues:
         return self._spent(self._text(rules, place, random), place)
 
     def _spent(self, value: Any, place: str) -> Any:
-        """The value, its characters counted; `NoValue` where they are too many together with all before."""
-        length = len(value) if isinstance(value, str) else _length(value)
-        self._characters -= length
-        self._effort.spend(length // 1000)
+        """The value, its characters counted."""
+        if not isinstance(value, str):
+            self._check.count(value)
+        self._count(len(value) if isinstance(value, str) else _length(value), place)
+        return value
+
+    def _count(self, characters: int, place: str) -> None:
+        """Count so many characters; `NoValue` where they are too many together with all before."""
+        self._characters -= characters
+        self._effort.spend(characters // 1000)
         if self._characters < 0:
             raise NoValue(f"{place:.300}: needs more than {MAX_CHARACTERS} characters")
-        return value
 
     def _object(self, rules: dict[str, Any], place: str, depth: int, random: Random) -> dict[str, Any]:
         properties = {**_mapping(rules.get("properties")), **self._discriminating(rules)}
@@ -228,7 +240,7 @@ class SchemaValues:
             with suppress(Unmatchable):
                 schemas += [schema] if matches(str(pattern), name, self._effort) else []
         schema = {"allOf": schemas} if len(schemas) > 1 else (schemas or [rules.get("additionalProperties", True)])[0]
-        return self._make(schema, f"{place}.{self._spent(name, place)}", depth + 1)
+        return self._make(schema, f"{place}.{_short(self._spent(name, place))}", depth + 1)
 
     def _name(self, rules: Json, number: int, place: str, depth: int, random: Random) -> str:
         """A name for a property that the schema does not name."""
@@ -242,12 +254,15 @@ class SchemaValues:
 
     def _required(self, rules: Json) -> dict[str, None]:
         """The names of the properties that an object needs, also because it has others."""
-        found = [name for name in listed(rules.get("required")) if isinstance(name, str)]
-        found += self._discriminating(rules)
+        through = self._effort.through
+        left = [*through(listed(rules.get("required"))), *self._discriminating(rules)]
         also = _mapping(rules.get("dependentRequired"))
-        for name in found:  # which grows meanwhile
-            found += [each for each in listed(also.get(name)) if isinstance(each, str) and each not in found]
-        return dict.fromkeys(found)
+        found: dict[str, None] = {}
+        for name in left:  # which grows meanwhile
+            if isinstance(name, str) and name not in found:
+                found[name] = None
+                left += through(listed(also.get(name)))
+        return found
 
     def _discriminating(self, rules: Json) -> dict[str, Any]:
         """The property by which a discriminator tells what the object is, with the only value that it can have."""
@@ -255,7 +270,7 @@ class SchemaValues:
         name, reference = discriminator.get("propertyName"), rules.get(REFERENCE)
         if not isinstance(name, str) or not isinstance(reference, str):
             return {}
-        mapping = _mapping(discriminator.get("mapping"))
+        mapping = self._effort.through(_mapping(discriminator.get("mapping")))
         known = next((str(key) for key, target in mapping.items() if pointer_of(target) == reference), None)
         own = _mapping(rules.get("properties")).get(name, True)
         if known is None and not {"const", "enum"}.isdisjoint(_mapping(self._followed(own))):
@@ -264,10 +279,13 @@ class SchemaValues:
         return {name: {"allOf": [own, {"const": value}]}} if value else {}
 
     def _followed(self, schema: Any) -> Any:
-        try:
-            return resolve(self.document, schema)
-        except Unresolvable:
-            return None
+        """What a schema or its references lead to; None where that is nowhere, or far away."""
+        with suppress(Unresolvable):
+            for _ in range(MAX_DEPTH):
+                if not isinstance(schema, Mapping) or not isinstance(schema.get("$ref"), str):
+                    return schema
+                schema = self._check.at(schema["$ref"])
+        return None
 
     def _array(self, rules: dict[str, Any], place: str, depth: int, random: Random) -> list[Any]:
         items = rules.get("items", True)
@@ -306,6 +324,7 @@ class SchemaValues:
         return found
 
     def _number(self, rules: Json, place: str, random: Random, *, is_whole: bool) -> float:
+        self._effort.spend(5)  # exact fractions take as long
         try:
             return number_of(rules, random, is_whole=is_whole)
         except NoNumber as problem:
@@ -316,11 +335,14 @@ class SchemaValues:
         most = count(rules.get("maxLength"), max(least, MAX_CHARACTERS))
         if least > min(most, MAX_CHARACTERS):
             raise NoValue(f"{place}: needs at least {least} characters, and {min(most, MAX_CHARACTERS)} are allowed")
+        if least > self._characters:
+            self._count(least, place)  # which refuses what is as long before it is made
         patterns = [each["pattern"] for each in (rules, *listed(rules.get("allOf"))) if isinstance(each.get("pattern"), str)]
-        form = FORMATS.get(str(rules.get("format")))
+        form = FORMATS.get(rules["format"]) if isinstance(rules.get("format"), str) else None
         text = form(random) if form is not None else random.choice(WORDS)
         try:
             if not patterns or (form is not None and all(matches(each, text, self._effort) for each in patterns)):
+                self._effort.spend(least // 500)
                 return _of_length(text, form is not None, least, most, place, random)
             written = (matching_text(each, random, least, most, self._effort) for each in patterns for _ in range(TRIES))
             for text in written:
@@ -341,12 +363,9 @@ def _of_length(text: str, is_formatted: bool, least: int, most: int, place: str,
     return text[:most]
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """All texts in a value."""
-    if isinstance(value, str):
-        yield value
-    for each in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from _texts(each)
+def _short(name: str) -> str:
+    """The name as part of a place, which is hashed for each value in it: a long one is its beginning with a checksum."""
+    return name if len(name) <= MAX_NAME else f"{name[:200]}~{hashlib.sha256(name.encode(errors='replace')).hexdigest()}"
 
 
 def _mapping(value: Any) -> Json:
