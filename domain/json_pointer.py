@@ -9,6 +9,7 @@ DOCUMENTS = "documents"  # in it: by address
 UNFOLLOWED = "unfollowed"  # in it: why a reference is not followed, by reference or by the address of the document it leads to
 MAX_HOPS = 20  # from one reference to the next: longer chains are walked again by all that lead to them
 MAX_REASON = 300  # characters
+MAX_POINTER = 10_000  # characters, twice what the longest address and name take: it is read again by all that lead there
 REFUSED = "an analysis follows such references only where the setting PLOG_TARGETS__ALLOW_REMOTE_REFERENCES is true"
 
 
@@ -38,6 +39,8 @@ def resolve(document: Any, value: Any) -> Any:
 
 def value_at(document: Any, pointer: str) -> Any:
     """What stands where a reference leads, which may be a reference again; `Unresolvable` where it leads nowhere."""
+    if len(pointer) > MAX_POINTER:
+        raise Unresolvable(f"the reference {pointer[:100]!r}… has more than {MAX_POINTER} characters and is not followed")
     if pointer.startswith("#") and not pointer.startswith("#/") and pointer != "#":
         raise Unresolvable(f"the reference {pointer!r} is no path in the document")
     if not pointer.startswith("#"):

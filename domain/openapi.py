@@ -20,10 +20,12 @@ from domain.json_pointer import Unresolvable, resolve
 from domain.request import DELIMITERS
 from domain.schema_fingerprint import OF_REQUESTS, SchemaFingerprints, all_of
 from domain.swagger2 import as_openapi3
-from domain.target import is_base_address, with_encoded_path
+from domain.target import MAX_URL, is_base_address, with_encoded_path
 
 MAX_ENDPOINTS = 20_000
-MAX_PARTS = 300_000  # parameters, bodies, responses, tags and examples of all endpoints: references can make few bytes many parts
+MAX_PARTS = (
+    300_000  # parameters, bodies, fields, responses, tags, examples of all endpoints: references make few bytes many parts
+)
 MAX_ITEMS = 500  # of one kind in one endpoint
 MAX_PROBLEMS = 100
 MAX_NAME, MAX_DESCRIPTION = 500, 10_000
@@ -132,11 +134,11 @@ class _Reader:
         for each in self._items(given, where):
             server = self._object(each, where)
             template = server.get("url")
-            if not isinstance(template, str):
-                self._problem(where, "a server has no address")
+            if not isinstance(template, str) or len(template) > MAX_URL:
+                self._problem(where, f"a server has no address, or one of more than {MAX_URL} characters")
                 continue
             address = _joined(self._url, self._filled_in(template, server, where))
-            if address is None or not is_base_address(address := with_encoded_path(address)):
+            if address is None or len(address) > MAX_URL or not is_base_address(address := with_encoded_path(address)):
                 self._problem(where, f"{template!r} is no http address to which paths can be added")
             else:
                 found.append(_text(address, MAX_NAME))
@@ -146,13 +148,13 @@ class _Reader:
         """The address with the default of each variable in it."""
         variables = self._object(server.get("variables"), where)
         parts = VARIABLE.split(template)
-        for place in range(1, len(parts), 2):
+        for place in self._few(range(1, len(parts), 2), where):
             given = self._object(variables.get(parts[place]), where)
             choices = [given.get("default"), *self._items(given.get("enum"), where)]
             chosen = next((str(each) for each in choices if isinstance(each, str | int)), None)
             if chosen is None:
                 self._problem(where, f"the variable {parts[place]!r} has no default")
-            parts[place] = chosen or ""
+            parts[place] = (chosen or "")[: MAX_URL + 1]
         return "".join(parts)
 
     def _endpoints(self, servers: tuple[str, ...]) -> Iterator[Endpoint]:
@@ -266,7 +268,7 @@ class _Reader:
 
     def _fields(self, media_type: str, content: Json, where: str) -> Iterator[FormField]:
         """Those fields of a form of which the document says how they are written, or which are files."""
-        if essence(media_type) not in (URLENCODED, MULTIPART):
+        if essence(media_type) not in (URLENCODED, MULTIPART) or self._parts > MAX_PARTS:
             return
         given = {str(name): each for name, each in self._object(content.get("encoding"), where).items()}
         files = {name for name, each in self._properties(content.get("schema"), where).items() if self._is_file(each, where)}
@@ -276,7 +278,7 @@ class _Reader:
             is_styled = has_styles and not STYLED.isdisjoint(encoding)
             style = self._style(encoding, ParameterLocation.QUERY, f"{where}, field {name!r}") if is_styled else None
             explode = encoding.get("explode")
-            types = str(encoding.get("contentType") or "").split(",")
+            types = str(encoding.get("contentType") or "")[:MAX_NAME].split(",")
             yield FormField(
                 name=_text(name, MAX_NAME),
                 style=style,
@@ -291,6 +293,7 @@ class _Reader:
         rules = self._object(schema, where) if isinstance(schema, Mapping) else {}
         parts = [self._object(each, where) for each in self._items(rules.get("allOf"), where) if isinstance(each, Mapping)]
         found = [each["properties"] for each in (*parts, rules) if isinstance(each.get("properties"), Mapping)]
+        self._parts += sum(map(len, found))
         return {str(name): each for properties in found for name, each in properties.items()}
 
     def _is_file(self, schema: object, where: str) -> bool:

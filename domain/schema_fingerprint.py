@@ -199,6 +199,8 @@ def _references(value: Any, effort: Effort) -> list[str]:
             waiting += each.values()
         elif isinstance(each, list):
             waiting += each
+        elif isinstance(each, str):
+            effort.spend(len(each) // 100)
     return list(found)
 
 

@@ -1,7 +1,10 @@
-"""Whether this machine's clock was set back while k6 ran: k6 stamps its samples by it."""
+"""Whether this machine's clock was set while k6 ran, or the machine slept: k6 stamps its samples by it."""
 
+import math
 import time
 from collections.abc import Callable
+
+HELD_UP_SECONDS = 0.1
 
 
 class ClockSteps:
@@ -13,11 +16,15 @@ class ClockSteps:
     def __init__(self, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._steady = steady
-        self._least = self._most = clock() - steady()
+        self._least, self._most = math.inf, -math.inf
         self.back = self.forward = 0.0
+        self.look()
 
     def look(self) -> None:
-        """See how far both are apart by now."""
-        ahead = self._clock() - self._steady()
+        """See how far both are apart by now; a look that is held up between both can't tell."""
+        before, now, after = self._steady(), self._clock(), self._steady()
+        if after - before > HELD_UP_SECONDS:
+            return
+        ahead = now - after
         self._least, self._most = min(self._least, ahead), max(self._most, ahead)
         self.back, self.forward = max(self.back, self._most - ahead), max(self.forward, ahead - self._least)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import orjson
 
-from adapters.documents.reading import MAX_BYTES, VALUE_BYTES, Unreadable, read_document, text_of
+from adapters.documents.reading import MAX_BYTES, NEXT_VALUE, VALUE_BYTES, Unreadable, read_document, text_of
 from domain.api_document import FoundDocument
 from domain.bundle import MAX_PROBLEMS, Bundle
 from domain.json_pointer import BUNDLE, DOCUMENTS
@@ -121,7 +121,10 @@ def _size(address: str, document: Mapping[str, Any]) -> int:
     """How much a document takes up; small values take much more to hold than to write."""
     try:
         written = orjson.dumps({BUNDLE: {DOCUMENTS: {address: document}}})
-        return max(len(written), VALUE_BYTES * sum(map(written.count, (b",", b"[", b"{"))))
+        values = sum(map(written.count, (b",", b"[", b"{")))
+        if VALUE_BYTES * values > len(written):  # some may stand in texts
+            values = sum(1 for _ in NEXT_VALUE.finditer(written.decode()))
+        return max(len(written), VALUE_BYTES * values)
     except TypeError as error:
         raise Unreadable(f"is nested too deeply: {error}") from None
 

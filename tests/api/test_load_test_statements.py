@@ -1,4 +1,4 @@
-"""What a page of runs costs: as many statements for ten runs as for one, with all that they measured, and no more memory."""
+"""What a page of runs costs: as many statements for ten runs as for one, with all that they measured; of more, ten at a time."""
 
 import tracemalloc
 from collections.abc import Mapping

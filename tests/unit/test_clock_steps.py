@@ -24,3 +24,11 @@ def test_the_furthest_that_the_clock_went_each_way(steps: tuple[int, ...], back:
         clock, steady = clock + 10 + step, steady + 10
         watched.look()
     assert (watched.back, watched.forward) == pytest.approx((back, forward))
+
+
+def test_a_look_that_is_held_up_between_the_clocks_tells_nothing() -> None:
+    clock, steady = iter([0.0, 10.0, 20.0, 30.0]), iter([0.0, 0.0, 10.0, 14.0, 20.0, 20.0, 30.0, 30.0])
+    watched = ClockSteps(lambda: next(clock), lambda: next(steady))
+    for _ in range(3):
+        watched.look()
+    assert (watched.back, watched.forward) == (0, 0)

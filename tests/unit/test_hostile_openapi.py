@@ -33,6 +33,12 @@ def nested(key: str, depth: int = 100) -> dict[str, Any]:
     return schema
 
 
+def negated(schema: dict[str, Any], times: int) -> dict[str, Any]:
+    for _ in range(times):
+        schema = {"not": schema}
+    return schema
+
+
 def chain(length: int, **link: int) -> dict[str, Any]:
     """Schemas of which each names the next, as often as `link` says under a keyword."""
     ((key, times),) = link.items()
@@ -51,6 +57,24 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "many parameters by reference": many(
         {"parameters": [{"$ref": "#/components/parameters/P"}] * MAX_ITEMS},
         components={"parameters": {"P": {"name": "p", "in": "query", "schema": {"enum": list(range(100))}}}},
+    ),
+    "a pointer of a megabyte": many(
+        {"parameters": [{"$ref": "#/components/parameters/P"}] * 15},
+        components={"parameters": {"P": {"$ref": f"#/components/{LONG}"}}},
+    ),
+    "a server of a megabyte": many({"servers": [{"url": "http://x/" + "é" * 10**6}]}),
+    "a variable of a megabyte": many(
+        {"servers": [{"url": "http://x/" + "{v}" * 500, "variables": {"v": {"default": LONG}}}] * 15}
+    ),
+    "a form of many fields": many(
+        {"requestBody": {"content": {"multipart/form-data": {"schema": {"$ref": NEXT.format("")}}}}},
+        components={"schemas": {"S": {"properties": {f"p{n}": {} for n in range(100_000)}}}},
+    ),
+    "a field of many media types": many(
+        {"requestBody": {"content": {"multipart/form-data": {"encoding": {"p": {"contentType": "," * 10**6}}}}}}
+    ),
+    "a text in many places": posting(
+        {"anyOf": [{"$ref": NEXT.format("" + "/not" * n)} for n in range(150)]}, {"S": negated({"enum": ["x" * 10**7]}, 150)}
     ),
     "many alternatives of security": many({}, security=[{f"s{n}": [] for n in range(10_000)}] * 500),
     "allOf within allOf": posting(nested("allOf")),
