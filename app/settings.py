@@ -268,7 +268,7 @@ class LoadTestsSettings(Group):
 class SchedulerSettings(Group):
     """The interval of each controller."""
 
-    jobs_seconds: float = Field(1.0, gt=0, le=60, description="How often the job reconciler looks, if nothing wakes it sooner.")
+    jobs_seconds: float = Field(1.0, gt=0, le=60, description="How often jobs and load tests are looked at, if not woken sooner.")
     housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often what has had its time is removed.")
 
 

@@ -67,8 +67,8 @@ LoadTestReportAnswer = Annotated[
 class LoadTestRunMutation:
     @strawberry.mutation(
         description=(
-            "Queue a run of the load test as it now is. It begins when its turn has come: a target is under one load at a time, "
-            "unless the server's settings allow more."
+            "Queue a run of the load test as it now is. It begins when its turn has come: what a scheme, host and port lead to "
+            "is under one load at a time, unless the server's settings allow more."
         )
     )
     async def load_test_start(

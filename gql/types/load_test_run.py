@@ -160,7 +160,7 @@ class LoadTestRun(Node):
     )
     created_at: datetime = strawberry.field(description="When it was asked for.")
     updated_at: datetime = strawberry.field(description="When its status last changed.")
-    started_at: datetime | None = strawberry.field(description="When its load generator was started.")
+    started_at: datetime | None = strawberry.field(description="When its turn had come and its load generator was to be started.")
     ended_at: datetime | None = strawberry.field(description="When it was judged.")
     deadline: datetime | None = strawberry.field(
         description="When it is ended, as an `ERROR`, if it still runs; null before it runs."
