@@ -7,8 +7,11 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
@@ -81,6 +84,45 @@ def test_what_never_answers_has_failed_after_its_timeout_or_is_told_as_interrupt
     windows = generator.windows.values()
     assert (sum(window.failed for window in windows) >= 3) == failed
     assert all(window.times.least > 400 for window in windows if window.requests)
+
+
+BROKEN = {
+    "closes at once": b"",
+    "no HTTP": b"\x00\xff garbage\r\n\r\n",
+    "half an answer": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+    "headers without end": b"HTTP/1.1 200 OK\r\n" + b"X-Filler: of a line\r\n" * 200_000,
+    "a page": b"HTTP/1.1 503 Busy\r\nContent-Type: text/html\r\nContent-Length: 14\r\n\r\n<html>no</html>",
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN)
+def test_a_server_that_breaks_off_or_speaks_no_http_has_failed_each_time(tmp_path: Path, answer: str) -> None:
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            with suppress(OSError):  # k6 has hung up
+                self.wfile.write(BROKEN[answer])
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        generator = Generator(tmp_path, script(f"http://127.0.0.1:{server.server_address[1]}", FIXED))
+        code, output = generator.end()
+        server.shutdown()
+    assert code == 0, output
+    windows, metrics = generator.windows.values(), generator.summary["metrics"]
+    assert metrics["http_reqs"]["count"] == sum(each.requests for each in windows) == sum(each.failed for each in windows) == 40
+
+
+def test_redirects_without_end_are_an_answer_each(tmp_path: Path) -> None:
+    with serving({"/": (302, {"Location": "/"}, b"")}) as site:
+        generator = Generator(tmp_path, script(site.address, FIXED))
+        code, output = generator.end()
+    assert (code, len(site.asked)) == (0, 40), output
+    assert [
+        sum(each.requests for each in generator.windows.values()),
+        sum(each.failed for each in generator.windows.values()),
+    ] == [40, 0]
 
 
 def test_a_window_knows_the_most_the_least_and_the_mean_of_its_virtual_users(tmp_path: Path, address: str) -> None:
