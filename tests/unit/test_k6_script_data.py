@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from domain.k6_script import ScriptScenario, write_script
+from domain.login import TokenRequest
 from domain.template import Text
 from tests.endurance import SHARE, Tell
 from tests.services import require_program
-from tests.unit.test_k6_script import PACKAGE, PLANS, request, scenario
+from tests.unit.test_k6_script import LOGINS, PACKAGE, PLANS, request, scenario
 
 EXAMPLES = max(1, int(5000 * SHARE))
 PLAN = "const PLAN = "
@@ -113,14 +115,16 @@ def test_no_text_becomes_code(node: Node, tell: Tell) -> None:
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(plan=PLANS)
-def check_that_no_text_becomes_code(node: Node, plan: list[ScriptScenario]) -> None:
-    script = write_script(plan)
+@given(plan=PLANS, login=st.none() | LOGINS)
+def check_that_no_text_becomes_code(node: Node, plan: list[ScriptScenario], login: TokenRequest | None) -> None:
+    script = write_script(plan, login=login)
     before, as_json, after = parts_of(script)
     assert (before, after) == (BEFORE, AFTER)
     read = node.plan_of(script)
     requests = [sent for each in plan for sent in each.requests]
     written = [text for sent in requests for text in (sent.name, sent.url, sent.body or "", *sum(sent.headers, ()))]
+    if login is not None:
+        written += [login.url, login.body, *sum(login.headers, ())]
     expected = {each.title for each in plan} | {part for text in written for part in literal_parts(text) if part}
     assert texts_in(read) >= expected
     assert is_within(as_json, read)
