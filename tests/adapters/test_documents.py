@@ -21,6 +21,7 @@ from domain.openapi import read_openapi
 from domain.schema_value import SchemaValues
 from outbound.guarded_http import Answer
 from outbound.names import NameLookup
+from tests.endurance import Tell
 from tests.sites import Site, serving
 
 API: dict[str, Any] = {"openapi": "3.1.0", "info": {"title": "Größe 尺寸", "version": "1"}, "paths": {"/größe": {"get": {}}}}
@@ -179,7 +180,7 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, str]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_kinds_of_documents_and_pages(kind: str) -> None:
+def test_kinds_of_documents_and_pages(kind: str, tell: Tell) -> None:
     pages, asked, found, strategy = KINDS[kind]
     with serving(pages) as site:
         document = find(site, asked)
@@ -189,7 +190,7 @@ def test_kinds_of_documents_and_pages(kind: str) -> None:
     read = read_openapi(document.raw, document.url)
     assert read.title == ("Old" if kind == "Swagger 2.0" else "Größe 尺寸")
     assert read.problems == () and len(read.endpoints) == 1
-    print(f"{kind}: {found} by {document.strategy}: {read.dialect}, {read.title!r}, {read.endpoints[0].key}")
+    tell(f"{found} by {document.strategy}: {read.dialect}, {read.title!r}, {read.endpoints[0].key}")
     assert document_of(document.content.decode()) == document.raw
 
 

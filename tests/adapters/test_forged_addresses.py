@@ -1,4 +1,4 @@
-"""Server-side request forgery: one table of attempts to be led where nobody may go, each refused; `-s` prints the reasons."""
+"""Server-side request forgery: attempts to be led where nobody may go, each refused; pytest lists the reasons at its end."""
 
 import asyncio
 import gzip
@@ -12,6 +12,7 @@ from adapters.documents.finder import DocumentFinder
 from adapters.documents.reading import MAX_BYTES
 from domain.errors import ValidationFailed
 from outbound.names import NameLookup
+from tests.endurance import Tell
 from tests.sites import Site, serving
 
 NAMES = {  # what these names resolve to, lookup by lookup; the last answer stays
@@ -101,14 +102,14 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)
 @pytest.mark.usefixtures("looked_up")
-def test_attempts_are_refused_with_their_reason(attempt: str, site: Site) -> None:
+def test_attempts_are_refused_with_their_reason(attempt: str, site: Site, tell: Tell) -> None:
     address, allows_private, reason = ATTEMPTS[attempt]
     finder = DocumentFinder(NameLookup(), allows_private=allows_private, max_seconds=10)
     with pytest.raises(ValidationFailed) as caught:
         asyncio.run(finder.find(address.format(site=site.address)))
     (problem,) = caught.value.problems
-    print(f"{attempt}: {next((each for each in problem.message.split('; ') if reason in each), '')}")
     assert problem.field == "url" and reason in problem.message
+    tell(next(each for each in problem.message.split("; ") if reason in each))
 
 
 def test_a_name_that_changes_after_the_check_leads_to_the_address_that_was_checked(looked_up: list[str]) -> None:
