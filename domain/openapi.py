@@ -23,9 +23,7 @@ from domain.swagger2 import as_openapi3
 from domain.target import MAX_URL, is_base_address, with_encoded_path
 
 MAX_ENDPOINTS = 20_000
-MAX_PARTS = (
-    300_000  # parameters, bodies, fields, responses, tags, examples of all endpoints: references make few bytes many parts
-)
+MAX_PARTS = 300_000  # parameters, bodies, fields, tags and so on of all endpoints: references can make few bytes many parts
 MAX_ITEMS = 500  # of one kind in one endpoint
 MAX_PROBLEMS = 100
 MAX_NAME, MAX_DESCRIPTION = 500, 10_000
