@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import orjson
 
+from app.tls import trusted
+
 
 class ServerRefused(Exception):
     """The server answered with an error, or not at all; the message is for the person at the terminal."""
@@ -28,7 +30,7 @@ class Client:
     async def run(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of a query or mutation."""
         try:
-            async with httpx.AsyncClient(timeout=30, headers=self._headers) as client:
+            async with httpx.AsyncClient(timeout=30, headers=self._headers, verify=trusted()) as client:
                 response = await client.post(self._url, json={"query": query, "variables": variables})
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NoAnswer(f"No PLOG server answers at {self._url} ({error or type(error).__name__}).") from None
@@ -44,7 +46,7 @@ class Client:
     async def download(self, url: str, sha256: str) -> bytes:
         """What a link of the server leads to, checked by its checksum."""
         try:
-            async with httpx.AsyncClient(timeout=30) as client:
+            async with httpx.AsyncClient(timeout=30, verify=trusted()) as client:
                 response = await client.get(url)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NoAnswer(f"Nothing answers at the server's link {url} ({error or type(error).__name__}).") from None
@@ -58,7 +60,7 @@ class Client:
         timeout = httpx.Timeout(30, read=60)
         try:
             async with (
-                httpx.AsyncClient(timeout=timeout, headers=headers) as client,
+                httpx.AsyncClient(timeout=timeout, headers=headers, verify=trusted()) as client,
                 client.stream("POST", self._url, json={"query": query, "variables": variables}) as response,
             ):
                 if not response.headers.get("content-type", "").startswith("text/event-stream"):

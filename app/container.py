@@ -32,6 +32,7 @@ from adapters.signed_urls import SignedUrls
 from app.identity import open_local_issuer, open_verifier, read_keys
 from app.settings import Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
+from app.tls import trusted
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, JobReconcilerSettings
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
@@ -210,7 +211,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         steps = _step_settings(settings)
         artifacts = _open_artifacts(settings)
         await asyncio.to_thread(artifacts.drop_abandoned, UPLOAD_LIFETIME)
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=10))
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=10, verify=trusted()))
         database = await stack.enter_async_context(open_database(settings))
         bus = _open_bus(settings)
         await stack.enter_async_context(bus)

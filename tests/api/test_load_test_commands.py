@@ -22,20 +22,16 @@ from domain.load_test_run import RunStatus
 from tests.api.in_process import Plog
 from tests.api.test_comparison import COUNT, SLOW, ended, two_scenarios
 from tests.api.test_load_test_report import START
-from tests.e2e.server import PLOG
+from tests.plog_process import run_plog
 from tests.synthetic_runs import STEADY, windows
 
 
-async def command(plog: Plog, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+async def command(plog: Plog, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """A `plog load-test` command in a process of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
     environment = {**kept, "PLOG_HOME": str(folder), "COLUMNS": "80"}
-    called = [str(PLOG), "load-test", *arguments, "--server", plog.url, "--token", plog.token()]
-
-    def run() -> "subprocess.CompletedProcess[bytes]":
-        return subprocess.run(called, env=environment, cwd=folder, capture_output=True, timeout=60, check=False)
-
-    return await asyncio.to_thread(run)
+    called = ["load-test", *arguments, "--server", plog.url, "--token", plog.token()]
+    return await asyncio.to_thread(run_plog, called, environment, folder)
 
 
 async def test_runs_are_compared_from_the_terminal(plog: Plog, tmp_path: Path) -> None:
@@ -45,7 +41,7 @@ async def test_runs_are_compared_from_the_terminal(plog: Plog, tmp_path: Path) -
     await ended(plog, test, browse + size)
     await ended(plog, test, browse + windows(chance, COUNT, SLOW, key="s2"), RunStatus.FAILED)
     same = await command(plog, tmp_path, "compare", "1", "2")
-    said = same.stdout.decode()
+    said = same.stdout
     assert same.returncode == 0, same
     assert said.startswith("Run 2 · nightly · PASSED against Run 1 · nightly · PASSED\n")
     assert (
@@ -55,7 +51,7 @@ async def test_runs_are_compared_from_the_terminal(plog: Plog, tmp_path: Path) -
     )
     assert max(map(len, said.splitlines())) <= 80, said
     slow = await command(plog, tmp_path, "compare", "1", "2", "3")
-    said = slow.stdout.decode()
+    said = slow.stdout
     assert slow.returncode == 1 and said.count(" against Run 1 ") == 2 and "worse" in said, slow
     better = await command(plog, tmp_path, "compare", "3", "1", "--scenario", "größe", "--json")
     found = json.loads(better.stdout)
@@ -71,16 +67,16 @@ async def test_what_can_not_be_told_is_neither_better_nor_worse(plog: Plog, tmp_
     await ended(plog, test, windows(chance, COUNT, replace(STEADY, median=90)), RunStatus.INVALID)
     await plog.answer(START, id=test["id"])
     short = await command(plog, tmp_path, "compare", "1", "2")
-    assert short.returncode == 2 and "at least 8 are needed" in short.stdout.decode(), short
+    assert short.returncode == 2 and "at least 8 are needed" in short.stdout, short
     invalid = await command(plog, tmp_path, "compare", "1", "3")
-    assert invalid.returncode == 2 and "Run 3 is INVALID" in invalid.stdout.decode(), invalid
+    assert invalid.returncode == 2 and "Run 3 is INVALID" in invalid.stdout, invalid
     nothing = await command(plog, tmp_path, "compare", "1", "1", "--scenario", "none")
-    assert nothing.returncode == 2 and "name a run twice" in nothing.stderr.decode(), nothing
+    assert nothing.returncode == 2 and "name a run twice" in nothing.stderr, nothing
     nowhere = await command(plog, tmp_path, "compare", "1", "2", "--scenario", "none")
-    assert nowhere.returncode == 2 and "No scenario of that name" in nowhere.stdout.decode(), nowhere
+    assert nowhere.returncode == 2 and "No scenario of that name" in nowhere.stdout, nowhere
     for wrong in (("1",), ("1", "9"), ("1", "4"), ("1", "2", "--confidence", "1")):
         refused = await command(plog, tmp_path, "compare", *wrong)
-        assert (refused.returncode, refused.stdout) == (2, b"") and b"Traceback" not in refused.stderr, refused
+        assert (refused.returncode, refused.stdout) == (2, "") and "Traceback" not in refused.stderr, refused
 
 
 async def test_a_report_is_written_to_a_file(plog: Plog, tmp_path: Path) -> None:
@@ -90,7 +86,7 @@ async def test_a_report_is_written_to_a_file(plog: Plog, tmp_path: Path) -> None
     await ended(plog, test, [], RunStatus.ERROR)
     await plog.answer(START, id=test["id"])
     passed = await command(plog, tmp_path, "report", "1")
-    assert (passed.returncode, passed.stdout) == (0, b"Run 1 is PASSED; its report is in run-1.html.\n"), passed
+    assert (passed.returncode, passed.stdout) == (0, "Run 1 is PASSED; its report is in run-1.html.\n"), passed
     assert (tmp_path / "run-1.html").read_bytes().startswith(b"<!DOCTYPE html>")
     file = tmp_path / "größe.md"
     failed = await command(plog, tmp_path, "report", "2", "--format", "markdown", "--output", str(file), "--json")
@@ -98,7 +94,7 @@ async def test_a_report_is_written_to_a_file(plog: Plog, tmp_path: Path) -> None
     assert failed.returncode == 1 and told["run"]["status"] == "FAILED" and told["report"]["file"] == str(file)
     assert hashlib.sha256(file.read_bytes()).hexdigest() == told["report"]["sha256"] and "downloadUrl" not in told["report"]
     error = await command(plog, tmp_path, "report", "3", "--format", "markdown", "--output", "-")
-    assert error.returncode == 2 and error.stdout.startswith(b"# Run 3 "), error
+    assert error.returncode == 2 and error.stdout.startswith("# Run 3 "), error
     refused = {
         ("4",): "has ended",
         ("9",): "No run 9 exists",
@@ -108,7 +104,7 @@ async def test_a_report_is_written_to_a_file(plog: Plog, tmp_path: Path) -> None
     }
     for arguments, why in refused.items():
         done = await command(plog, tmp_path, "report", *arguments)
-        assert done.returncode == 2 and done.stdout == b"" and why in done.stderr.decode(), done
+        assert done.returncode == 2 and done.stdout == "" and why in done.stderr, done
 
 
 def compared(*verdicts: str, statuses: tuple[str, str] = ("PASSED", "PASSED")) -> dict[str, Any]:

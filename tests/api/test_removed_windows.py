@@ -77,4 +77,4 @@ async def test_the_terminal_says_so_at_once(plog: Plog, tmp_path: Path) -> None:
     await remove_windows(plog)
     for arguments in (("watch", "1"), ("report", "1")):
         told = await command(plog, tmp_path, *arguments)
-        assert told.returncode == 2 and "run 1 were removed" in " ".join(told.stderr.decode().split()), told
+        assert told.returncode == 2 and "run 1 were removed" in " ".join(told.stderr.split()), told
