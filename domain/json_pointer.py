@@ -9,7 +9,7 @@ DOCUMENTS = "documents"  # in it: by address
 UNFOLLOWED = "unfollowed"  # in it: why a reference is not followed, by reference or by the address of the document it leads to
 MAX_HOPS = 20  # from one reference to the next: longer chains are walked again by all that lead to them
 MAX_REASON = 300  # characters
-MAX_POINTER = 10_000  # characters, twice what the longest address and name take: it is read again by all that lead there
+MAX_POINTER = 10_000  # characters, more than an escaped address with a name takes: it is read again by all that lead there
 REFUSED = "an analysis follows such references only where the setting PLOG_TARGETS__ALLOW_REMOTE_REFERENCES is true"
 
 
