@@ -74,13 +74,13 @@ async def watched(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 
 
 @pytest.mark.parametrize("of_list", [False, True])
-async def test_an_outage_ends_no_stream_and_hides_nothing(watched: Watched, of_list: bool) -> None:
+async def test_an_outage_ends_no_stream_and_hides_nothing(watched: Watched, database: Database, of_list: bool) -> None:
     kit = await store_kit(watched.database)
     stream = watch_kits(watched.live, ADA, KitQuery()) if of_list else watch_kit(watched.live, ADA, kit.id)
     following = await watched.follow(stream)
     waiting = asyncio.create_task(following())
-    started = await change(watched.database, kit, commands.start_kit)
     watched.database.outage, before = Unavailable("gone"), watched.database.reads
+    started = await change(database, kit, commands.start_kit)
     await watched.tell(started)
     await eventually(lambda: watched.database.reads >= before + 3)
     assert not waiting.done()
