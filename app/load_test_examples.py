@@ -94,6 +94,13 @@ subscription WatchRun($runId: ID!) {
   }
 }
 """
+LOG = """
+# What k6 writes in a run, live; `end` is the place to go on
+# from.
+subscription RunLog($runId: ID!) {
+  loadTestLog(runId: $runId) { offset end isLast text }
+}
+"""
 HISTORY = """
 # The newest runs of all load tests, and how the figures of
 # one load test went over its runs.
@@ -228,6 +235,7 @@ def load_test_examples(known: Known | None) -> tuple[Example, ...]:
         Example(CREATE.strip(), made),
         Example(START.strip(), {"id": load_test}),
         Example(WATCH.strip(), {"runId": watched}),
+        Example(LOG.strip(), {"runId": watched}),
         Example(COMPARE.strip(), {"runIds": [encode("LoadTestRun", each) for each in compared]}),
         Example(ANALYZE_RUN.strip(), {"runId": ended}),
         Example(REPORT.strip(), {"runId": ended}),

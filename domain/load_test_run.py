@@ -122,10 +122,14 @@ class LoadTestRun:
         return self.definition.last_second + SPARE_SECONDS
 
     @property
+    def most_windows(self) -> int:
+        """How many windows it may come to."""
+        return math.ceil(self.time_limit / self.window_seconds) + 1
+
+    @property
     def expected_reports(self) -> int:
         """How many reports its generator may well need: each window of each scenario and of the set-up, some of them revised."""
-        windows = math.ceil(self.time_limit / self.window_seconds) + 1
-        return MOST_TELLINGS * windows * (len(self.definition.scenarios) + 1)
+        return MOST_TELLINGS * self.most_windows * (len(self.definition.scenarios) + 1)
 
     def nears_its_end(self, now: datetime, warning_seconds: float) -> bool:
         """Whether it is to be told that the deadline is near, which is done once."""

@@ -16,6 +16,7 @@ from domain.status import Status
 
 Item = TypeVar("Item")
 MAX_PAGE = 100
+MAX_SERIES = 1000  # entries of a column
 
 
 @dataclass(frozen=True, slots=True)

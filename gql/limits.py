@@ -37,6 +37,7 @@ from graphql import (
 from strawberry.extensions import SchemaExtension
 
 DEFAULT_PAGE = 50
+SERIES_ENTRIES = 10  # entries of columns that cost as much as an object
 INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 MULTIPLE_OPERATIONS = "The document holds several operations: operationName must say which one to run."
 
@@ -66,7 +67,8 @@ class Measure:
 
     cost: a field that returns objects costs 1, a leaf nothing; what stands below a field with `first` or `last` costs as
     often as that argument says (default 50), below one with `ids` as often as there are ids, below any other list
-    `Limits.list_size` times. The lists inside a connection (`edges`, `nodes`) are not multiplied again. Introspection costs 1 a
+    `Limits.list_size` times. A list with `first` is one of series, whose columns are that long: ten entries of each cost 1. The
+    lists inside a connection (`edges`, `nodes`) are not multiplied again. Introspection costs 1 a
     field, as it touches no data.
     """
 
@@ -147,7 +149,7 @@ class Measuring:
         if name in INTROSPECTION_FIELDS:
             cost = below.fields
         else:
-            cost = below.cost * self._multiplier(node, definition, parent) if definition is not None else below.cost
+            cost = self._cost(node, definition, parent, below.cost) if definition is not None else below.cost
         return Measure(
             depth=below.depth + 1,
             fields=below.fields + 1,
@@ -156,17 +158,20 @@ class Measuring:
             cost=cost + (node.selection_set is not None),
         )
 
-    def _multiplier(self, node: FieldNode, definition: GraphQLField, parent: GraphQLCompositeType | None) -> int:
+    def _cost(self, node: FieldNode, definition: GraphQLField, parent: GraphQLCompositeType | None, below: int) -> int:
+        """What a field's selection costs whose one object costs `below`."""
         if "ids" in definition.args:
             ids = self._argument(node, "ids", ())
-            return max(1, len(ids)) if isinstance(ids, list | tuple) else 1
+            return below * (max(1, len(ids)) if isinstance(ids, list | tuple) else 1)
         pages = [name for name in ("first", "last") if name in definition.args]
-        if pages:
-            asked = [self._argument(node, name, definition.args[name].default_value) for name in pages]
-            sizes = [size for size in asked if isinstance(size, int)]
-            return max(1, *sizes) if sizes else DEFAULT_PAGE
         in_connection = parent is not None and parent.name.endswith("Connection")
-        return self._list_size if _is_list(definition.type) and not in_connection else 1
+        count = self._list_size if _is_list(definition.type) and not in_connection else 1
+        if not pages:
+            return below * count
+        asked = [self._argument(node, name, definition.args[name].default_value) for name in pages]
+        sizes = [size for size in asked if isinstance(size, int)]
+        size = max(1, *sizes) if sizes else DEFAULT_PAGE
+        return (below + -(-size // SERIES_ENTRIES)) * count if _is_list(definition.type) else below * size
 
     def _argument(self, node: FieldNode, name: str, default: Any) -> Any:
         """What is asked for: a whole number or a list; anything else is refused later."""

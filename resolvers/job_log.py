@@ -2,8 +2,8 @@
 
 import asyncio
 import codecs
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -13,11 +13,13 @@ from domain.attempt import AttemptKey
 from domain.errors import NotFound, Unavailable
 from domain.kit import Kit
 from domain.live import Topic
+from domain.load_test_run import LoadTestRun
 from domain.runner import LogChunk
-from resolvers.authorisation import visibility_of
+from resolvers.authorisation import require_person, visibility_of
 from resolvers.change import kit_of_job
 from resolvers.live import LiveKits
-from resolvers.live_list import POLL_SECONDS
+from resolvers.live_list import POLL_SECONDS, Watcher, woken_by
+from resolvers.load_test_run import read_run
 from resolvers.services import Services
 
 LOG_BYTES = 4_194_304  # of all output that is read at once, and no less than FEWEST_BYTES of each log
@@ -82,27 +84,63 @@ async def watch_log(
     with live.watching(kit_id) as watcher:
         kit = await read()
         key = _attempt(kit, job_id, attempt)
-        async with services.bus.subscribe(Topic.LOG, str(key)) as notices:
-            written = asyncio.ensure_future(anext(notices))
-            try:
-                while True:
-                    frame = None
-                    with suppress(Unavailable):
-                        if watcher.take_news():
-                            kit = live.newer_body(kit_id, watcher.known) or await read()
-                        watcher.known = kit.version if kit is not None else watcher.known
-                        (frame,) = await read_logs(services, [LogPlace(key, after, _is_over(kit, key))])
-                    if frame is not None:
-                        yield frame
-                        after = frame.end
-                    if frame is not None and frame.is_last:
-                        return
-                    if frame is None:
-                        await watcher.news_or(written, POLL_SECONDS)
-                    if written.done():
-                        written = asyncio.ensure_future(anext(notices))
-            finally:
-                written.cancel()
+
+        async def is_over() -> bool:
+            nonlocal kit
+            if watcher.take_news():
+                kit = live.newer_body(kit_id, watcher.known) or await read()
+            watcher.known = kit.version if kit is not None else watcher.known
+            return _is_over(kit, key)
+
+        async with aclosing(_written(services, key, after, watcher, is_over)) as frames:
+            async for frame in frames:
+                yield frame
+
+
+async def watch_run_log(services: Services, actor: Actor, run_id: int, after: int) -> AsyncIterator[LogFrame]:
+    """The output of a run's load generator in the same way, until the run has its verdict; `WindowsRemoved` where it is gone."""
+    require_person(actor)
+
+    async def read() -> LoadTestRun:
+        async with services.database.snapshot() as work:
+            run = await read_run(work, run_id)
+        run.check_windows()
+        return run
+
+    async with woken_by(services.bus, Topic.LOAD_TEST_RUN, str(run_id)) as watcher:
+        key = (await read()).key
+
+        async def is_over() -> bool:
+            watcher.take_news()
+            return (await read()).has_ended
+
+        async with aclosing(_written(services, key, after, watcher, is_over)) as frames:
+            async for frame in frames:
+                yield frame
+
+
+async def _written(
+    services: Services, key: AttemptKey, after: int, watcher: Watcher, is_over: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[LogFrame, None]:
+    """The output of one attempt from byte `after` on. `is_over` says whether it has ended, `watcher` when that may be so."""
+    async with services.bus.subscribe(Topic.LOG, str(key)) as notices:
+        written = asyncio.ensure_future(anext(notices))
+        try:
+            while True:
+                frame = None
+                with suppress(Unavailable):
+                    (frame,) = await read_logs(services, [LogPlace(key, after, await is_over())])
+                if frame is not None:
+                    yield frame
+                    after = frame.end
+                if frame is not None and frame.is_last:
+                    return
+                if frame is None:
+                    await watcher.news_or(written, POLL_SECONDS)
+                if written.done():
+                    written = asyncio.ensure_future(anext(notices))
+        finally:
+            written.cancel()
 
 
 def _attempt(kit: Kit | None, job_id: UUID, number: int | None) -> AttemptKey:

@@ -10,7 +10,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -107,6 +107,23 @@ def wake(watchers: Iterable[Watcher]) -> None:
     """Let them look for news."""
     for watcher in watchers:
         watcher.woken.set()
+
+
+@asynccontextmanager
+async def woken_by(bus: Bus, topic: Topic, key: str) -> AsyncIterator[Watcher]:
+    """A watcher that each notice of that key wakes."""
+    watcher = Watcher()
+
+    async def listen() -> None:
+        async for _ in notices:
+            watcher.woken.set()
+
+    async with bus.subscribe(topic, key) as notices:
+        listening = asyncio.create_task(listen())
+        try:
+            yield watcher
+        finally:
+            listening.cancel()
 
 
 Page = Sequence[tuple[Body, Versions]]

@@ -53,8 +53,9 @@ def watch_load_tests(live: LiveLoadTests, actor: Actor, query: LoadTestQuery) ->
 class RunFrame:
     """What is new of a run: windows that follow one another, as columns; none where only the run itself has changed.
 
-    `is_snapshot`: the first frame, with all windows so far. `is_revision`: something of windows that were sent before has come
-    late, of k6 or of the pods; the other of the two is empty. `is_end`: the run has its verdict, and nothing follows.
+    `is_snapshot`: the first frame, with all windows so far, or those after the one to go on from. `is_revision`: something of
+    windows that were sent before, or begin no later than that one, has come late, of k6 or of the pods; the other of the two is
+    empty. `is_end`: the run has its verdict, and nothing follows.
     """
 
     run: LoadTestRun
@@ -65,16 +66,21 @@ class RunFrame:
     is_end: bool = False
 
 
-async def watch_run(services: Services, actor: Actor, run_id: int, include: MetricsInclude) -> AsyncIterator[RunFrame]:
-    """The run as it is, then whatever is new of it, until it has its verdict; `WindowsRemoved` where nothing is left of it."""
+async def watch_run(
+    services: Services, actor: Actor, run_id: int, include: MetricsInclude, after: int | None = None
+) -> AsyncIterator[RunFrame]:
+    """The run as it is, then whatever is new of it, until it has its verdict; `WindowsRemoved` where nothing is left of it.
+
+    The first frame has the windows that begin after a second since 1970; all for None.
+    """
     require_person(actor)
     async with services.bus.subscribe(Topic.LOAD_TEST_RUN, str(run_id)) as notices:
         heard = asyncio.ensure_future(anext(notices))
         try:
-            run, news = await _read(services, run_id, include, None)
+            run, news = await _read(services, run_id, include, None, after)
             run.check_windows()
             watched = _Watched(run, include)
-            yield watched.snapshot(news)
+            yield watched.snapshot(news, after)
             while not run.has_ended:
                 await asyncio.wait({heard}, timeout=min(POLL_SECONDS, run.window_seconds))
                 if heard.done():
@@ -107,19 +113,26 @@ class _News:
 
 
 async def _read(
-    services: Services, run_id: int, include: MetricsInclude, known: tuple[int, int] | None
+    services: Services, run_id: int, include: MetricsInclude, known: tuple[int, int] | None, after: int | None = None
 ) -> tuple[LoadTestRun, _News]:
-    """The run, with what was reported and measured after these numbers, all from one moment."""
+    """The run, with what was reported and measured after these numbers, all from one moment.
+
+    Of the windows of k6 up to `after` only the run's first is read, which tells when it began.
+    """
     sequence, usage = known or (None, None)
+    begun: list[MetricWindow] = []
     windows: list[MetricWindow] = []
     usages: list[ResourceUsage] = []
     async with services.database.snapshot() as work:
         run = await read_run(work, run_id)
         if include is not MetricsInclude.RESOURCES_ONLY:
-            (windows,) = await work.load_test_runs.windows([WindowQuery(run_id=run_id, changed_after=sequence)])
+            if after is not None:
+                (begun,) = await work.load_test_runs.windows([WindowQuery(run_id=run_id, first=1)])
+                begun = [each for each in begun if each.start <= after]
+            (windows,) = await work.load_test_runs.windows([WindowQuery(run_id=run_id, after=after, changed_after=sequence)])
         if include is not MetricsInclude.K6_ONLY:
             (usages,) = await work.resource_usages.find([WindowQuery(run_id=run_id, changed_after=usage)])
-        return run, _News(windows, usages)
+        return run, _News([*begun, *windows], usages)
 
 
 class _Watched:
@@ -136,10 +149,21 @@ class _Watched:
         self._usages: dict[str, ResourceUsage] = {}
         self.last_usage = 0
 
-    def snapshot(self, news: _News) -> RunFrame:
+    def snapshot(self, news: _News, after: int | None) -> RunFrame:
         """The first frame."""
+        if after is not None:
+            news = self._resume(news, after)
         *_, frame = [RunFrame(self._run), *self.frames(self._run, news)]
         return replace(frame, is_snapshot=True, is_revision=False, is_end=self._run.has_ended)
+
+    def _resume(self, news: _News, after: int) -> _News:
+        """What of the news begins after that. The windows up to it count as sent, from the run's first one on."""
+        seen = news.of(range(after + 1))
+        if seen.starts:
+            self._last_start = after - (after - seen.starts[0]) % self._run.window_seconds
+        self.last_usage = max((each.id for each in seen.usages), default=0)
+        self._usages = {each.pod: each for each in seen.usages}
+        return news.of(range(after + 1, max(news.starts, default=after) + 1))
 
     def frames(self, run: LoadTestRun, news: _News) -> Iterable[RunFrame]:
         """The frames of what has changed, earlier windows first."""

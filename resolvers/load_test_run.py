@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
@@ -27,7 +27,7 @@ from resolvers.versioned import Command, Overtaken
 
 log = logging.getLogger(__name__)
 Made = TypeVar("Made")
-AT_ONCE = 10  # queries of which all windows are in memory: a hundred windows of a scenario may take a MiB
+MOST_WINDOWS = 1_000  # of all queries whose windows are in memory at once: a hundred of a scenario may take a MiB
 
 
 async def start_load_test(
@@ -233,11 +233,30 @@ async def _made_of_windows(
     made: list[Made] = []
     async with services.database.snapshot() as work:
         runs = await work.load_test_runs.get_many([query.run_id for query in queries])
-        for start in range(0, len(queries), AT_ONCE):
-            some = queries[start : start + AT_ONCE]
+        for some in _parts(queries, runs):
             windows = await work.load_test_runs.windows(some)
             made += await asyncio.to_thread(list, map(make, [runs[query.run_id] for query in some], windows))
     return made
+
+
+def _parts(queries: Sequence[WindowQuery], runs: Mapping[int, LoadTestRun]) -> Iterator[Sequence[WindowQuery]]:
+    """The queries in parts of so many windows together as may be in memory, or of one that has more.
+
+    A query has as many as it asks for, but no more than its run may come to, and none where nothing was reported.
+    """
+    part: list[WindowQuery] = []
+    total = 0
+    for query in queries:
+        run = runs[query.run_id]
+        most = run.most_windows if run.last_sequence else 0
+        size = most if query.first is None else min(query.first, most)
+        if part and total + size > MOST_WINDOWS:
+            yield part
+            part, total = [], 0
+        part.append(query)
+        total += size
+    if part:
+        yield part
 
 
 async def resources_of_runs(services: Services, queries: Sequence[WindowQuery]) -> list[list[ResourceSeries] | WindowsRemoved]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from domain.load_test_run import VERDICTS
+from domain.query import MAX_SERIES
 from gql import ids
 from gql.context import Info
 from gql.types.comparison import LoadTestComparison, LoadTestTrend
@@ -50,9 +51,9 @@ class ComparisonQueries:
         load_test_id: Annotated[strawberry.ID, strawberry.argument(description="The load test's id.")],
         scenarios: Scenarios = None,
         filter: Annotated[LoadTestRunFilter | None, strawberry.argument(description="Which of its runs.")] = None,
-        first: Annotated[int, strawberry.argument(description="How many of the newest runs at most, 1 to 100.")] = 50,
+        first: Annotated[int, strawberry.argument(description="How many of the newest runs at most, 1 to 1,000.")] = 50,
     ) -> list[LoadTestTrend]:
-        query = load_test_run_query(filter, first, None)
+        query = load_test_run_query(filter, first, None, MAX_SERIES)
         number = ids.found(ids.load_test_number, load_test_id) or 0
         query = replace(query, load_test_id=number, statuses=query.statuses & VERDICTS if query.statuses else VERDICTS)
         found = await comparisons.trends(info.context.services, info.context.actor, query, scenarios)

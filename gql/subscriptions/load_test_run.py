@@ -7,10 +7,13 @@ import strawberry
 
 from gql import ids
 from gql.context import Info
+from gql.types.connection import AfterWindow, checked_offset, second_of
 from gql.types.enums import MetricsInclude
+from gql.types.job_log import JobLog
 from gql.types.load_test_run import LoadTestRun, MetricSeries
 from gql.types.resource_usage import PodSeries
 from resolvers import live_load_test as live
+from resolvers.job_log import watch_run_log
 
 
 @strawberry.type(
@@ -27,11 +30,13 @@ class LoadTestMetricsFrame:
     pods: list[PodSeries] = strawberry.field(
         description="What the pods under test used in the same windows; none where nothing is known of them, or left out."
     )
-    is_snapshot: bool = strawberry.field(description="Whether it is the first frame, with all windows so far.")
+    is_snapshot: bool = strawberry.field(
+        description="Whether it is the first frame, with all windows so far, or those that begin after `after`."
+    )
     is_revision: bool = strawberry.field(
         description=(
-            "Whether its windows were sent before and something of them came late: it takes the place of what was sent. Either "
-            "`series` or `pods` is revised; the other is empty and stays as it was."
+            "Whether its windows were sent before, or begin no later than `after`, and something of them came late: it takes the "
+            "place of what was sent. Either `series` or `pods` is revised; the other is empty and stays as it was."
         )
     )
     is_end: bool = strawberry.field(description="Whether the run has its verdict and nothing follows.")
@@ -52,7 +57,10 @@ class LoadTestMetricsFrame:
 @strawberry.type
 class LoadTestRunSubscription:
     @strawberry.subscription(
-        description="What a run measures: the windows so far, then each as it ends, revisions of earlier ones, the verdict."
+        description=(
+            "What a run measures: the windows so far, then each as it ends, revisions of earlier ones, the verdict. With `after` "
+            "the windows up to it count as sent; what came late of them before the subscription is not sent again."
+        )
     )
     async def load_test_metrics(
         self,
@@ -61,7 +69,24 @@ class LoadTestRunSubscription:
         include: Annotated[
             MetricsInclude, strawberry.argument(description="What to send: all, what k6 measures, or the pods' resources.")
         ] = MetricsInclude.ALL,
+        after: AfterWindow = None,
     ) -> AsyncGenerator[LoadTestMetricsFrame, None]:
-        frames = live.watch_run(info.context.services, info.context.actor, ids.run_number(run_id), include)
-        async for frame in frames:
+        services, actor = info.context.services, info.context.actor
+        async for frame in live.watch_run(services, actor, ids.run_number(run_id), include, second_of(after)):
             yield LoadTestMetricsFrame.of(frame)
+
+    @strawberry.subscription(
+        description=(
+            "The output of a run's k6 as it is written, from byte `after` on, until the run has its verdict; an error with the "
+            "code `WINDOWS_REMOVED` where it was removed."
+        )
+    )
+    async def load_test_log(
+        self,
+        info: Info,
+        run_id: Annotated[strawberry.ID, strawberry.argument(description="The run's id.")],
+        after: Annotated[int, strawberry.argument(description="The byte to go on from: `end` of the last piece seen.")] = 0,
+    ) -> AsyncGenerator[JobLog, None]:
+        services, actor = info.context.services, info.context.actor
+        async for frame in watch_run_log(services, actor, ids.run_number(run_id), checked_offset(after)):
+            yield JobLog.of(frame)

@@ -8,11 +8,13 @@ import orjson
 import strawberry
 
 from domain.errors import ValidationFailed
-from domain.query import MAX_PAGE, HistoryQuery
+from domain.query import MAX_PAGE, MAX_SERIES, HistoryQuery
 from domain.validation import is_storable
 
 First = Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")]
 After = Annotated[str | None, strawberry.argument(description="Go on after this cursor.")]
+FirstWindows = Annotated[int, strawberry.argument(description=f"How many windows at most, 1 to {MAX_SERIES:,}.")]
+AfterWindow = Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")]
 MAX_FILTER = 1000
 MAX_ATTEMPT = 2**15 - 1
 
@@ -54,10 +56,10 @@ def page_parts(nodes: list[Any], cursors: list[str], *, has_more: bool, after: s
     }
 
 
-def checked_first(first: int) -> int:
-    """`first` if a page may be that long."""
-    if not 1 <= first <= MAX_PAGE:
-        raise ValidationFailed.of("first", f"must be from 1 to {MAX_PAGE}")
+def checked_first(first: int, most: int = MAX_PAGE) -> int:
+    """`first` if a page, or a series of that many at most, may be that long."""
+    if not 1 <= first <= most:
+        raise ValidationFailed.of("first", f"must be from 1 to {most}")
     return first
 
 
@@ -93,6 +95,11 @@ def checked_offset(after: int) -> int:
     if after < 0:
         raise ValidationFailed.of("after", "must be 0 or more")
     return after
+
+
+def second_of(after: datetime | None) -> int | None:
+    """The second since 1970 of a time."""
+    return None if after is None else int(after.timestamp())
 
 
 def encode_cursor(kind: str, *place: str | float | datetime) -> str:

@@ -5,9 +5,9 @@ import strawberry
 from resolvers.job_log import LogFrame
 
 
-@strawberry.type(description="A piece of what an attempt wrote to standard output and standard error.")
+@strawberry.type(description="A piece of what an attempt, or the k6 of a run, wrote to standard output and standard error.")
 class JobLog:
-    attempt: int = strawberry.field(description="The number of the attempt.")
+    attempt: int = strawberry.field(description="The number of the attempt; 1 of a run, which has no other.")
     offset: int = strawberry.field(description="The byte at which the piece begins.")
     end: int = strawberry.field(description="The byte after it: send it as `after` to read on.")
     text: str = strawberry.field(description="The text; bytes that are no UTF-8 are shown as U+FFFD.")

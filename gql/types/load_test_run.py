@@ -10,15 +10,17 @@ from strawberry.utils.str_converters import to_camel_case
 from domain import load_test_run as domain
 from domain import metric_series
 from domain.artifact import document_id
-from domain.query import LoadTestRunQuery, Page, WindowQuery
+from domain.query import MAX_PAGE, MAX_SERIES, LoadTestRunQuery, Page, WindowQuery
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
 from gql.types.artifact import Artifact
 from gql.types.connection import (
     After,
+    AfterWindow,
     Connection,
     First,
+    FirstWindows,
     checked_first,
     checked_offset,
     checked_text,
@@ -26,6 +28,7 @@ from gql.types.connection import (
     encode_cursor,
     history_query,
     page_parts,
+    second_of,
 )
 from gql.types.enums import RunStatus
 from gql.types.job_log import JobLog
@@ -218,12 +221,10 @@ class LoadTestRun(Node):
     async def metrics(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many windows at most, 1 to 100.")] = 100,
-        after: Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")] = None,
+        first: FirstWindows = 100,
+        after: AfterWindow = None,
     ) -> list[MetricSeries] | None:
-        query = WindowQuery(
-            run_id=self.number, after=None if after is None else int(after.timestamp()), first=checked_first(first)
-        )
+        query = WindowQuery(run_id=self.number, after=second_of(after), first=checked_first(first, MAX_SERIES))
         return [MetricSeries.of(each) for each in await info.context.loaders.of_runs.series.load(query)]
 
     @strawberry.field(
@@ -236,11 +237,10 @@ class LoadTestRun(Node):
     async def resources(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many windows at most, 1 to 100.")] = 100,
-        after: Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")] = None,
+        first: FirstWindows = 100,
+        after: AfterWindow = None,
     ) -> list[PodSeries] | None:
-        place = None if after is None else int(after.timestamp())
-        query = WindowQuery(run_id=self.number, after=place, first=checked_first(first))
+        query = WindowQuery(run_id=self.number, after=second_of(after), first=checked_first(first, MAX_SERIES))
         found = await info.context.loaders.of_runs.resources.load(query)
         return [PodSeries.of(each) for each in found]
 
@@ -264,8 +264,8 @@ class LoadTestRun(Node):
 
     @strawberry.field(
         description=(
-            "The output of k6 from a byte on; null where there is none yet, and, with an error of the code `WINDOWS_REMOVED`, "
-            "where it was removed."
+            "The output of k6 from a byte on, for reading it later; `loadTestLog` streams it live. Null where there is none yet, "
+            "and, with an error of the code `WINDOWS_REMOVED`, where it was removed."
         ),
         directives=[Volatile()],
     )
@@ -349,8 +349,10 @@ class LoadTestRunConnection(Connection[LoadTestRun]):
         return cls(query=query, **page_parts(nodes, cursors, has_more=page.has_more, after=after))
 
 
-def load_test_run_query(chosen: LoadTestRunFilter | None, first: int, after: str | None) -> LoadTestRunQuery:
-    """The domain's query for a filter as sent; what does not exist has no runs."""
+def load_test_run_query(
+    chosen: LoadTestRunFilter | None, first: int, after: str | None, most: int = MAX_PAGE
+) -> LoadTestRunQuery:
+    """The domain's query for a filter as sent, for `most` runs at most; what does not exist has no runs."""
     chosen = chosen or LoadTestRunFilter()
     place = decode_cursor("run", after, int)
     return LoadTestRunQuery(
@@ -363,5 +365,5 @@ def load_test_run_query(chosen: LoadTestRunFilter | None, first: int, after: str
         created_from=chosen.created_from,
         created_to=chosen.created_to,
         after=None if place is None else (place[0],),
-        first=checked_first(first),
+        first=checked_first(first, most),
     )

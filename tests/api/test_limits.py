@@ -57,6 +57,10 @@ def test_what_is_counted(document: str, expected: Measure) -> None:
         ('query ($ids: [ID!]! = ["a", "b"]) { nodes(ids: $ids) { node { id } } }', {}, 1 + 2),
         ('query ($id: ID!) { nodes(ids: [$id, $id, "c"]) { node { id } } }', {"id": "a"}, 1 + 3),
         ("query ($ids: [ID!]!) { nodes(ids: $ids) { node { id } } }", {"ids": "a"}, 1 + 1),
+        ("{ node { series { id } } }", {}, 1 + 1 + 5 * 10),
+        ("{ node { series(first: 11) { node { id } } } }", {}, 1 + 1 + 5 * (1 + 2)),
+        ("query ($n: Int) { node { series(first: $n) { id } } }", {"n": 1000}, 1 + 1 + 5 * 100),
+        ("{ node { series(first: -1) { id } } }", {}, 1 + 1 + 5),
         ("{ things(first: 3) { ...c } } fragment c on NodeConnection { edges { node { nodes { id } } } }", {}, 1 + 3 * 3),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a page of runs costs: as many statements for ten runs as for one, with all that they measured; of more, ten at a time."""
+"""What a page of runs costs: as many statements for ten runs as for one, with all that they measured; of more, in parts."""
 
 import tracemalloc
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from domain.load_test_run import RunStatus
 from domain.metric_window import MetricWindow
 from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
+from resolvers import load_test_run
 from resolvers.load_test_run import series_of_runs
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_load_test import analysed, created, load_test
@@ -56,7 +57,10 @@ async def test_ten_runs_cost_as_many_statements_as_one(plog: Plog, name: str) ->
     assert len(costs[0]) == len(costs[1]), costs
 
 
-async def test_many_pages_of_windows_take_the_memory_of_some(plog: Plog) -> None:
+@pytest.mark.parametrize("limit", [None, 100])
+async def test_many_pages_of_windows_take_the_memory_of_some(
+    plog: Plog, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
     services = plog.container.services
     test = await created(plog, await analysed(plog), load_test())
     number = (await plog.answer(START, id=test["id"]))["run"]["number"]
@@ -67,10 +71,12 @@ async def test_many_pages_of_windows_take_the_memory_of_some(plog: Plog) -> None
         (run,) = (await work.load_test_runs.get_many([number])).values()
         windows = [MetricWindow(5 * place, "s1", times=times) for place in range(20)]
         assert await work.load_test_runs.take_in(run, 1, windows, None)
+    monkeypatch.setattr(load_test_run, "MOST_WINDOWS", 10 * run.most_windows)
     peaks = []
     for count in (10, 60):
         tracemalloc.start()
-        found = await series_of_runs(services, [WindowQuery(run_id=number, after=-each) for each in range(1, count + 1)])
+        queries = [WindowQuery(run_id=number, after=-each, first=limit) for each in range(1, count + 1)]
+        found = await series_of_runs(services, queries)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert len(found) == count

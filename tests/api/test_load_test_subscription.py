@@ -16,7 +16,8 @@ from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_kit_subscription import Frames, watching
 from tests.api.test_load_test_report import STOP, Run, started, window
 
-METRICS = """subscription ($id: ID!, $include: MetricsInclude! = ALL) { loadTestMetrics(runId: $id, include: $include) {
+METRICS = """subscription ($id: ID!, $include: MetricsInclude! = ALL, $after: DateTime) {
+  loadTestMetrics(runId: $id, include: $include, after: $after) {
   isSnapshot isRevision isEnd run { status message deadline warnedAt version }
   series { scenario windowStart requests failed vus p95 }
   pods { pod windowStart sampledAt usage { cpuPercent memoryPercent cpuPredicted memoryPredicted }
@@ -207,6 +208,68 @@ async def test_the_pods_of_a_later_page_begin_with_what_was_known(plog: Plog) ->
     found = await plog.answer(RESOURCES, id=run.id, after="1970-01-01T00:16:40Z")
     assert pods_shown({"pods": found["resources"]}) == {"api": (["16:45"], [1.0], [True]), "db": (["16:45"], [3.0], [False])}
     assert (await plog.answer(RESOURCES, id=run.id, after="1970-01-01T00:16:45Z"))["resources"] == []
+
+
+def at(second: float) -> str:
+    """A time as clients send it."""
+    return datetime.fromtimestamp(second, UTC).isoformat()
+
+
+def columns(frame: dict[str, Any], last: int = 10**6) -> list[tuple[str | None, list[Any]]]:
+    """What a frame says of its last windows, by scenario and pod; nothing where these are none."""
+    found: list[tuple[str | None, list[Any]]] = [
+        (each["scenario"], list(zip(each["windowStart"], each["requests"], strict=True))) for each in frame["series"]
+    ]
+    for pod in frame["pods"]:
+        usage = (pod["actualUsage"]["cpuMillicores"], pod["usage"]["cpuPredicted"], pod["sampledAt"])
+        found.append((pod["pod"], list(zip(pod["windowStart"], *usage, strict=True))))
+    return [(name, values[-last:]) for name, values in found if last]
+
+
+@BOTH_DATABASES
+@pytest.mark.parametrize("include", ["ALL", "K6_ONLY", "RESOURCES_ONLY"])
+async def test_the_first_frame_has_the_windows_after_the_last_one_seen(plog: Plog, include: str) -> None:
+    run = await started(plog)
+    await run.report(window(1, 1000, 10.0), window(2, 1005, 1.0), window(3, 1020, 1.0, 2.0), window(4, 1025, 1.0))
+    await measure(run, (1000, "api", 1.0), (1005, "db", 2.0), (1015, "api", 3.0), (1025, "new", 4.0))
+    await plog.answer(STOP, id=run.id)
+    async with watching(plog, METRICS, id=run.id, include=include) as frames:
+        (whole,) = await frames.rest()
+    begun, until = (columns(whole)[0][1][place][0] for place in (0, -1))
+    assert (begun[14:19], until[14:19]) == ("16:40", "17:05")
+    for after in [-1, 0, 995, 999.5, *range(1000, 1030), 10**9, 10**11]:
+        async with watching(plog, METRICS, id=run.id, include=include, after=at(after)) as frames:
+            (frame,) = await frames.rest()
+        assert frame["isSnapshot"] and frame["isEnd"] and not frame["isRevision"]
+        assert columns(frame) == columns(whole, sum(start > after for start in range(1000, 1030, 5))), after
+
+
+@BOTH_DATABASES
+async def test_who_goes_on_from_a_window_is_sent_what_follows_and_what_comes_late(plog: Plog) -> None:
+    run = await started(plog)
+    await measure(run, (1005, "api", 200.0), (1000, "api", 100.0))
+    await run.report(window(1, 1000, 10.0), window(2, 1005, 1.0))
+    async with watching(plog, METRICS, id=run.id, after=at(1005)) as frames:
+        first = await frames.next()
+        assert shown(first) == ("snapshot", [], []) and first["pods"] == []
+        await run.report(window(3, 1015, 1.0, 2.0))
+        second = await frames.next()
+        assert shown(second) == ("windows", ["16:50", "16:55"], [0, 2])
+        assert pods_shown(second) == {"api": (["16:50", "16:55"], [200.0, 200.0], [True, True])}
+        await run.report(window(4, 1000, 10.0, 20.0, revision=2))
+        assert shown(await frames.next()) == ("revision", ["16:40"], [2])
+        await measure(run, (1005, "db", 7.0))
+        assert pods_shown(await frames.next()) == {"db": (["16:45"], [7.0], [False])}
+        await plog.answer(STOP, id=run.id)
+        assert shown(await frames.next()) == ("end", [], [])
+
+
+async def test_a_time_before_the_run_fills_no_hole_up_to_it(plog: Plog) -> None:
+    run = await started(plog)
+    async with watching(plog, METRICS, id=run.id, after=at(0)) as frames:
+        assert shown(await frames.next()) == ("snapshot", [], [])
+        await run.report(window(1, 1000, 10.0))
+        assert shown(await frames.next()) == ("windows", ["16:40"], [1])
 
 
 @pytest.mark.parametrize("id", ["", "nonsense", "TG9hZFRlc3RSdW46OTk5"])

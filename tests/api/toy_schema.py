@@ -97,6 +97,10 @@ class Node:
         return [Node(id=strawberry.ID("2"))]
 
     @strawberry.field
+    def series(self, first: int = 100) -> list["Node"]:
+        return []
+
+    @strawberry.field
     def things(self, first: int = 50) -> "NodeConnection":
         return NodeConnection(edges=[])
 

@@ -265,6 +265,12 @@ def test_lists_without_pages_are_known() -> None:
     assert found == LISTS_WITHOUT_PAGES
 
 
+def test_lists_with_a_length_are_series() -> None:
+    """Of columns: their cost is counted by entries (`gql.limits`), and they may be longer than a page."""
+    found = {place for place, field in object_fields() if "first" in field.args and "[" in str(field.type)}
+    assert found == {"LoadTestRun.metrics", "LoadTestRun.resources", "Query.loadTestTrend"}
+
+
 @pytest.mark.parametrize("name", RESOLVED_FIELDS)
 def test_the_state_is_read_in_one_go(name: str) -> None:
     """Fields of Kit, Job and Task are attributes, so that a page costs a fixed number of statements and is never torn."""

@@ -18,7 +18,7 @@ from domain.query import KitQuery, LoadTestQuery, NamedOrder
 from domain.runner import LogChunk
 from persistence.unit_of_work import Database
 from resolvers import job_log, live_list
-from resolvers.job_log import watch_log
+from resolvers.job_log import watch_log, watch_run_log
 from resolvers.live import LiveKits, watch_kit, watch_kits
 from resolvers.live_list import Watcher
 from resolvers.live_load_test import LiveLoadTests, watch_load_tests
@@ -90,19 +90,26 @@ async def test_an_outage_ends_no_stream_and_hides_nothing(watched: Watched, data
     assert (found.body, found.from_version, found.is_snapshot) == (started, kit.version + 1, False)
 
 
-async def test_an_outage_does_not_end_a_log(watched: Watched) -> None:
-    kit = await watched.start(await store_kit(watched.database))
-    key = kit.jobs[0].attempt.key
+@pytest.mark.parametrize("of_run", [False, True])
+async def test_an_outage_does_not_end_a_log(watched: Watched, database: Database, of_run: bool) -> None:
+    if of_run:
+        (test,) = await store_load_tests(watched.database, 1)
+        run = await store_run(watched.database, test)
+        key, stream = run.key, watch_run_log(watched.services, ADA, run.id, 0)
+    else:
+        kit = await watched.start(await store_kit(watched.database))
+        key = kit.jobs[0].attempt.key
+        stream = watch_log(watched.services, watched.live, ADA, key.job_id, None, 0)
 
     async def write(offset: int, data: bytes) -> None:
-        async with watched.database.transaction() as work:
+        async with database.transaction() as work:
             await work.logs.add(key, LogChunk(offset, data), await work.kits.now())
 
     await write(0, b"one")
-    following = await watched.follow(watch_log(watched.services, watched.live, ADA, key.job_id, None, 0))
+    following = await watched.follow(stream)
     waiting = asyncio.create_task(following())
-    await write(3, b"two")
     watched.database.outage, before = Unavailable("gone"), watched.database.reads
+    await write(3, b"two")
     await eventually(lambda: watched.database.reads >= before + 3)
     watched.database.outage = None
     frame = await waiting

@@ -138,6 +138,7 @@ TABS = {
     "CreateLoadTest": '"LoadTestPayload"',
     "StartLoadTest": '"LoadTestRunPayload"',
     "WatchRun": '"status": "PASSED"',
+    "RunLog": '"isLast": true',
     "CompareRuns": '"isSameLoad": true',
     "AnalyzeRun": '"LoadTestAnalysisPayload"',
     "ReportRun": '"LoadTestRunReportPayload"',
