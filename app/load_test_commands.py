@@ -17,6 +17,7 @@ OTHERWISE = 2
 
 FIELDS = "id number title status message placeInQueue deadline warnedAt"
 RUN = f"run {{ {FIELDS} }}"
+THRESHOLDS = "thresholds { scenario metric condition value isMet }"
 REFUSED = "... on UserError { code message } ... on ValidationFailed { problems { field message } }"
 START = f"""mutation LoadTestStart($id: ID!, $key: String) {{ loadTestStart(id: $id, idempotencyKey: $key) {{
   ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
@@ -26,7 +27,7 @@ STOP = f"""mutation LoadTestStop($id: ID!, $key: String) {{ loadTestStop(id: $id
   ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
 FIND = "query FindLoadTest($number: Int!) { loadTestByNumber(number: $number) { id number } }"
 FIND_RUN = f"query FindRun($number: Int!) {{ loadTestRunByNumber(number: $number) {{ {FIELDS} }} }}"
-WATCH = f"""subscription WatchRun($id: ID!) {{ loadTestMetrics(runId: $id) {{ {RUN}
+WATCH = f"""subscription WatchRun($id: ID!) {{ loadTestMetrics(runId: $id) {{ run {{ {FIELDS} {THRESHOLDS} }}
   series {{ scenario windowStart tps p50 p95 errorRate vus }}
   pods {{ windowStart actualUsage {{ cpuMillicores memoryMb }} }} }} }}"""
 REPORT = f"""mutation LoadTestRunReport($id: ID!, $format: RunReportFormat!, $key: String) {{

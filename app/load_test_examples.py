@@ -109,7 +109,7 @@ query LoadTestHistory($loadTestId: ID!) {
     totalCount
     nodes {
       id number title status message startedAt endedAt
-      thresholds { scenario metric condition isMet }
+      thresholds { scenario metric condition value isMet }
       figures {
         scenario requests tpsMean errorRate p50 p95 p99 mostVus
       }

@@ -14,6 +14,7 @@ from app.terminal import printable
 STYLES = {"PASSED": "green", "FAILED": "red", "ERROR": "red", "INVALID": "red", "ABORTED": "yellow", "RUNNING": "cyan"}
 SHOWN_WINDOWS = 8
 UNKNOWN = "-"
+MISSED = "MISSED"
 Window = Mapping[str, Any]
 COLUMNS: Mapping[str, Callable[[Window], str]] = {
     "TPS": lambda window: _number(window.get("tps"), ".1f"),
@@ -69,7 +70,19 @@ def _described(run: Mapping[str, Any], windows: Mapping[str, Window]) -> dict[st
         + "  ".join(f"{name} {shown(window)}" for name, shown in COLUMNS.items() if shown(window) != UNKNOWN)
         for start, window in windows.items()
     }
-    return {**lines, "run": _title(run) + (f": {printable(run['message'])}" if run["message"] else "")}
+    return {**lines, **_judged(run), "run": _title(run) + (f": {printable(run['message'])}" if run["message"] else "")}
+
+
+def _judged(run: Mapping[str, Any]) -> dict[str, str]:
+    """A line for each threshold that was judged."""
+    return {
+        f"threshold {number}": (
+            f"Run {run['number']} {'met' if each['isMet'] else MISSED}: {printable(each['scenario'] or 'all together')} "
+            f"{each['metric']} {each['condition']}, measured {each['value']:,.6g}"
+        )
+        for number, each in enumerate(run.get("thresholds", ()))
+        if each["isMet"] is not None
+    }
 
 
 def _drawn(run: Mapping[str, Any], windows: Mapping[str, Window]) -> RenderableType:
@@ -82,6 +95,8 @@ def _drawn(run: Mapping[str, Any], windows: Mapping[str, Window]) -> RenderableT
     parts: list[RenderableType] = [Text(_title(run), style)]
     if windows:
         parts.append(table)
+    missed = f"Run {run['number']} {MISSED}: "
+    parts += [Text(line, STYLES["FAILED"] if line.startswith(missed) else "") for line in _judged(run).values()]
     if run["message"]:
         parts.append(Text(printable(run["message"]), style))
     return Group(*parts)

@@ -22,7 +22,7 @@ from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
 from resolvers.load_generator import STOP_GRACE_SECONDS, TOKEN_LIFETIME, generator_token, launch_order
 from resolvers.load_test import refuse_addresses
-from resolvers.load_test_run import figures_of_runs, tell
+from resolvers.load_test_run import tell, with_figures
 from resolvers.secret import values_of_secrets
 from resolvers.services import Services
 
@@ -144,24 +144,30 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
         return run.status is RunStatus.STOPPING and self._is_overdue(run.key, run.last_sequence)
 
     async def _judge(self, run: LoadTestRun, ending: Ending) -> None:
+        await self._resources.finish(run.id)
+        run = await with_figures(self._services, run)
         async with self._services.database.snapshot() as work:
             counts = await work.load_test_runs.counts(run.id)
         status, message = verdict(run, ending, counts)
         if (missing := ending.reports - run.last_sequence) > 0:
             message += f" {missing} reports of its load generator could not be taken in: figures are missing."
-        await self._change(run, status, message)
+        await self._store(run, status, message)
 
     async def _change(self, run: LoadTestRun, status: RunStatus, message: str = "") -> None:
-        """Take the run to a status; where somebody else was faster, the next round sees what is to be done then.
+        """Take the run to a status, with its figures so far where that is a verdict."""
+        if status in VERDICTS:
+            await self._resources.finish(run.id)
+            run = await with_figures(self._services, run)
+        await self._store(run, status, message)
+
+    async def _store(self, run: LoadTestRun, status: RunStatus, message: str) -> None:
+        """Store the run in that status; where somebody else was faster, the next round sees what is to be done then.
 
         Counts and figures for a verdict are read before the transaction that writes it, as a long run's windows take seconds and
         one writer at a time may hold SQLite. It is written only while no report was taken in since the run was read.
         """
-        if status in VERDICTS:
-            await self._resources.finish(run.id)
-        (figures,) = await figures_of_runs(self._services, [run.id]) if status in VERDICTS else ((),)
         async with self._services.database.transaction() as work:
-            changed = await work.load_test_runs.change(run, status, ACTOR, message, figures)
+            changed = await work.load_test_runs.change(run, status, ACTOR, message)
         if changed is not None:
             await tell(self._services, changed)
             log.info("load test run", extra={"run": run.id, "status": status.value, "reason": message})

@@ -7,10 +7,10 @@ is a value there, never a key: `__proto__` as a key of a JavaScript literal woul
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from domain.executor import Executor
+from domain.k6_threshold import FAILURES, TIMES, percentile_at_most, rate_at_most
 from domain.login import TokenRequest
 from domain.request import Request
 from domain.template import Base64, Reference, ReferenceKind, Text
@@ -26,6 +26,7 @@ SYSTEM_TAGS = (  # without `url`, which holds secrets and has no end of values; 
     "expected_response",
 )
 TAGS_VU = "PLOG_TAGS_VU"  # the variable with which k6 tags each sample with its virtual user
+SET_UP_END = "plog_set_up"  # k6's name for when, in milliseconds after its start, the set-up was over and the load began
 PAUSES = "plog_pauses"  # k6's name for how many iterations have come to their pause
 GOOD_STATUSES = (200, 399)
 OF_ANSWERS = (ReferenceKind.VALUE, ReferenceKind.JSON)
@@ -34,7 +35,7 @@ PROGRAM = """\
 import http from "k6/http";
 import exec from "k6/execution";
 import encoding from "k6/encoding";
-import { Counter } from "k6/metrics";
+import { Counter, Gauge } from "k6/metrics";
 import { check, sleep } from "k6";
 
 const PLAN = %(plan)s;
@@ -42,6 +43,7 @@ const PLAN = %(plan)s;
 export const options = PLAN.options;
 
 const pauses = new Counter("%(pauses)s"); // that began: the iterations of those that did not end are interrupted by no request
+const setUpEnd = new Gauge("%(set_up_end)s", true); // after the start of the test: the load begins then
 
 const CHECKS = {
   BODY_CONTAINS: (answer, { text }) => (answer.body || "").includes(text),
@@ -97,7 +99,9 @@ for (const [name, scenario] of Object.entries(PLAN.scenarios)) {
 
 // The login comes before the load and counts for no scenario; what it gives goes to all virtual users.
 export function setup() {
-  return PLAN.login ? logIn() : undefined;
+  const login = PLAN.login ? logIn() : undefined;
+  setUpEnd.add(exec.instance.currentTestRunDuration);
+  return login;
 }
 
 // One iteration of the scenario that it runs in: its requests in order, then the time to think.
@@ -289,18 +293,16 @@ class ScriptScenario:
     timeout: float = 30.0
 
 
-def write_script(
-    scenarios: Sequence[ScriptScenario], *, target_tps: float | None = None, login: TokenRequest | None = None
-) -> str:
-    """The script of these scenarios, to k6 `s1`, `s2` …; `target_tps` is the least rate of requests a second.
+def write_script(scenarios: Sequence[ScriptScenario], *, login: TokenRequest | None = None) -> str:
+    """The script of these scenarios, to k6 `s1`, `s2` …; `login` is how the token of requests that refer to one is fetched.
 
-    `login` is how the token of requests that refer to one is fetched.
+    Thresholds are those of single scenarios, for who runs it by itself: k6 would count the login to those of all together.
     """
     named = {f"s{number}": scenario for number, scenario in enumerate(scenarios, 1)}
     plan: dict[str, Any] = {
         "options": {
             "scenarios": {name: {"exec": "run", **each.executor.k6_options()} for name, each in named.items()},
-            "thresholds": _thresholds(named.items(), target_tps),
+            "thresholds": _thresholds(named.items()),
             "systemTags": SYSTEM_TAGS,
             "discardResponseBodies": True,
             "maxRedirects": 0,
@@ -310,19 +312,16 @@ def write_script(
     if login is not None:
         headers = [[name, _text(text)] for name, text in login.headers]
         plan["login"] = {"url": login.url, "headers": headers, "body": _text(login.body)}
-    return PROGRAM % {"plan": _literal(plan), "tags_vu": TAGS_VU, "pauses": PAUSES}
+    return PROGRAM % {"plan": _literal(plan), "tags_vu": TAGS_VU, "pauses": PAUSES, "set_up_end": SET_UP_END}
 
 
-def _thresholds(named: Any, target_tps: float | None) -> dict[str, list[str]]:
+def _thresholds(named: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, scenario in named:
         if scenario.response_time is not None:
-            limit = f"p({_number(scenario.percentile)})<={_number(scenario.response_time)}"
-            found[f"http_req_duration{{scenario:{name}}}"] = [limit]
+            found[f"{TIMES}{{scenario:{name}}}"] = [percentile_at_most(scenario.percentile, scenario.response_time)]
         if scenario.error_rate is not None:
-            found[f"http_req_failed{{scenario:{name}}}"] = [f"rate<={_number(scenario.error_rate)}"]
-    if target_tps is not None:
-        found["http_reqs"] = [f"rate>={_number(target_tps)}"]
+            found[f"{FAILURES}{{scenario:{name}}}"] = [rate_at_most(scenario.error_rate)]
     return found
 
 
@@ -385,8 +384,3 @@ def _literal(plan: dict[str, Any]) -> str:
     """The plan as JSON that is JavaScript as well, for people to read: U+2028 and U+2029 end lines in old engines."""
     text = json.dumps(plan, ensure_ascii=False, indent=2, allow_nan=False)
     return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _number(value: float) -> str:
-    """The number as k6's thresholds read it, which know no exponents."""
-    return f"{Decimal(repr(value)):f}"

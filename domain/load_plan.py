@@ -67,7 +67,7 @@ def plan_load(
     if size > MAX_CHARACTERS:
         raise ValidationFailed.of("input.scenarios", f"have requests of {size} characters, and {MAX_CHARACTERS} are allowed")
     login = None if definition.login is None else token_request(definition.login)
-    script = write_script(scenarios, target_tps=definition.target_tps, login=login)
+    script = write_script(scenarios, login=login)
     return LoadPlan(scenarios=scenarios, script=script, problems=tuple(dict.fromkeys(values.problems)))
 
 

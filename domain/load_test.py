@@ -23,7 +23,8 @@ MAX_TPS = 1_000_000.0
 MAX_SECONDS = 3_600.0
 DEFAULT_TIMEOUT = 30.0  # not longer than the graceful stop by default: what never answers has failed before it is interrupted
 SHORTEST_TIMEOUT, MAX_TIMEOUT = 0.001, 600.0
-FIELDS = ("title", "description", "server", "serverOffered", "targetTps", "seed", "fillOptional", "login", "scenarios")
+TARGETS = ("percentile", "responseTime", "errorRate")
+FIELDS = ("title", "description", "server", "serverOffered", "targetTps", *TARGETS, "seed", "fillOptional", "login", "scenarios")
 NO_LIMITS = LoadLimits(vus=2**53, rate=2.0**53, seconds=2.0**53)
 
 
@@ -71,8 +72,9 @@ class Scenario:
 class LoadTestDefinition:
     """What people say of a load test; each change of it makes a new version.
 
-    `target_tps` is the least rate of requests a second that passes; the load itself comes from the executors. `seed` decides
-    over all values that are made. `server` is the base address that is called. `fills_optional` says whether bodies and queries
+    `target_tps` is the least rate of requests a second that passes; the load itself comes from the executors. `percentile`,
+    `response_time` and `error_rate` are, as those of a scenario, what passes of all scenarios together. `seed` decides over all
+    values that are made. `server` is the base address that is called. `fills_optional` says whether bodies and queries
     have more than what is required. `login` is how its requests identify themselves. `is_server_offered` says whether the
     target's document named the server when the definition was made.
     """
@@ -82,6 +84,9 @@ class LoadTestDefinition:
     server: str
     description: str = ""
     target_tps: float | None = None
+    percentile: float = 95.0
+    response_time: float | None = None
+    error_rate: float | None = None
     seed: int = 1
     fills_optional: bool = False
     login: Login | None = None
@@ -124,6 +129,9 @@ class LoadTestDefinition:
             "description": self.description,
             "server": self.server,
             "targetTps": self.target_tps,
+            "percentile": self.percentile,
+            "responseTime": self.response_time,
+            "errorRate": self.error_rate,
             "seed": self.seed,
             "fillOptional": self.fills_optional,
             "serverOffered": self.is_server_offered,
@@ -234,6 +242,7 @@ def _definition(given: Mapping[str, Any], problems: Problems, limits: LoadLimits
         description=problems.text(given, "description", ""),
         server=problems.text(given, "server", "", most=MAX_URL).strip(),
         target_tps=_optional(problems, given, "targetTps", MAX_TPS),
+        **_targets(given, problems),
         seed=problems.integer(given, "seed", 1, 0, MAX_SEED),
         fills_optional=given.get("fillOptional") is True,
         is_server_offered=given.get("serverOffered") is True,
@@ -266,8 +275,7 @@ def is_there(server: str, target: Target) -> bool:
 
 
 def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) -> Scenario:
-    known = ("name", "requests", "executor", "thinkTime", "percentile", "responseTime", "errorRate", "timeout", "allowUnsafe")
-    problems.no_others(raw, known)
+    problems.no_others(raw, ("name", "requests", "executor", "thinkTime", *TARGETS, "timeout", "allowUnsafe"))
     requests = problems.items(raw, "requests", most=MAX_REQUESTS)
     if not raw.get("requests"):
         problems.add("requests", "must have at least one")
@@ -280,12 +288,19 @@ def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) ->
         requests=tuple(read_request(nested.mapping({str(at): each}, str(at)), nested.at(at)) for at, each in enumerate(requests)),
         executor=read_executor(problems.at("executor"), problems.mapping(raw, "executor"), limits),
         think_time=(shortest, at_pause.number(pause, "longest", shortest, shortest, MAX_SECONDS)),
-        percentile=problems.number(raw, "percentile", 95.0, 0.0, 100.0),
-        response_time=_optional(problems, raw, "responseTime", MAX_SECONDS * 1000),
-        error_rate=_optional(problems, raw, "errorRate", 1.0),
+        **_targets(raw, problems),
         timeout=problems.number(raw, "timeout", DEFAULT_TIMEOUT, SHORTEST_TIMEOUT, MAX_TIMEOUT),
         allows_unsafe=raw.get("allowUnsafe") is True,
     )
+
+
+def _targets(raw: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """What passes, of a scenario or of all together."""
+    return {
+        "percentile": problems.number(raw, "percentile", 95.0, 0.0, 100.0),
+        "response_time": _optional(problems, raw, "responseTime", MAX_SECONDS * 1000),
+        "error_rate": _optional(problems, raw, "errorRate", 1.0),
+    }
 
 
 def _check_references(scenario: Scenario, problems: Problems) -> None:

@@ -1,7 +1,7 @@
 """Runs of load tests: one start of a definition as it then was, from waiting for its turn to the verdict."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,9 +10,11 @@ from uuid import UUID
 
 from domain.attempt import AttemptKey
 from domain.errors import IllegalTransition, WindowsRemoved
-from domain.k6_script import PAUSES
+from domain.k6_script import PAUSES, SET_UP_END
 from domain.load_test import LoadTestDefinition
-from domain.metric_series import RunFigures
+from domain.load_test_threshold import Threshold, thresholds_of
+from domain.metric_series import RunFigures, figures_of
+from domain.metric_window import SET_UP, MetricWindow
 
 
 class RunStatus(StrEnum):
@@ -54,16 +56,6 @@ GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Threshold:
-    """What was to hold: of a scenario (None: of all together), in k6's words, and whether it did (None: nothing was measured)."""
-
-    scenario: str | None
-    metric: str
-    condition: str
-    is_met: bool | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class K6Figure:
     """One figure of a run as it is stored, and as k6 says it in its summary, in which set-up and login are counted too."""
 
@@ -81,8 +73,8 @@ class LoadTestRun:
     the number of the last report of its generator that was taken in. `deadline` is when its generator, if it still runs, is ended
     for having taken too long, `warned_at` when it was told that this is near. `unheard_since` is when its server was last heard
     of, where that is away; its load may go on meanwhile. `message` says why it ended as it did. `summary` is
-    what k6 said at its end, empty before and where it came to none; `figures` are those of the whole, from the verdict on. From
-    `windows_removed_at` on nothing else of what it measured is there.
+    what k6 said at its end, empty before and where it came to none; `figures` are those of the whole and `judged` what its
+    thresholds came to, from the verdict on. From `windows_removed_at` on nothing else of what it measured is there.
     """
 
     id: int
@@ -110,6 +102,7 @@ class LoadTestRun:
     last_sequence: int = 0
     summary: Mapping[str, Any] = field(default_factory=dict)
     figures: tuple[RunFigures, ...] = ()
+    judged: tuple[Threshold, ...] = ()
 
     @property
     def key(self) -> AttemptKey:
@@ -216,8 +209,26 @@ class LoadTestRun:
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """What was judged, as k6 says it; nothing where it came to no summary."""
-        return tuple(_thresholds(self.names, self.summary.get("metrics") or {}))
+        """What has to hold of it; judged with the verdict."""
+        return self.judged or thresholds_of(self.definition)
+
+    def measured(self, windows: Sequence[MetricWindow]) -> "LoadTestRun":
+        """The run with the figures and judged thresholds of all of its windows, sorted by start."""
+        figures = figures_of(windows, self.window_seconds, self.names, self.k6_seconds)
+        judged = thresholds_of(self.definition, windows, self._loaded_seconds(windows))
+        return replace(self, figures=tuple(figures), judged=judged)
+
+    def _loaded_seconds(self, windows: Sequence[MetricWindow]) -> float | None:
+        """How long it was under load: from the end of the set-up and the begin of the first scenario to the end of k6.
+
+        Where k6 came to no summary it is the time of the windows with answers of scenarios, less than two windows too long; None
+        where there are none.
+        """
+        if self.k6_seconds is not None:
+            set_up: float = (self.summary.get("metrics") or {}).get(SET_UP_END, {}).get("value", 0.0) / 1000
+            return self.k6_seconds - set_up - min(each.executor.start_time for each in self.definition.scenarios)
+        loaded = [each.start for each in windows if each.requests and each.scenario != SET_UP]
+        return float(max(loaded) - min(loaded) + self.window_seconds) if loaded else None
 
     def moved(self, status: RunStatus, message: str, at: datetime) -> "LoadTestRun":
         """The run in another status, one version further; `IllegalTransition` where it can't go there from where it stands."""
@@ -260,30 +271,6 @@ class Counts:
     failed: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     iterations: Mapping[str, int] = field(default_factory=dict)
-
-
-def _thresholds(names: Mapping[str, str], metrics: Mapping[str, Any]) -> list[Threshold]:
-    found = []
-    for name, values in metrics.items():
-        metric, _, tag = name.partition("{")
-        scenario = tag.removesuffix("}").removeprefix("scenario:") if tag else None
-        for condition, is_missed in (values.get("thresholds") or {}).items():
-            found.append(
-                Threshold(
-                    scenario=None if scenario is None else names.get(scenario, scenario),
-                    metric=metric,
-                    condition=condition,
-                    is_met=not is_missed if _has_samples(values) else None,
-                )
-            )
-    return found
-
-
-def _has_samples(values: Mapping[str, Any]) -> bool:
-    """Whether k6 had anything to judge; without, it calls times and rates of errors met. A counter of none is a figure too."""
-    is_counter = "rate" in values
-    is_idle = values.get("count") == 0 or values.get("passes") == 0 == values.get("fails")
-    return is_counter or not is_idle
 
 
 K6_TIMES = {"least": "min", "mean": "avg", "greatest": "max", "p50": "p(50)", "p90": "p(90)", "p95": "p(95)", "p99": "p(99)"}

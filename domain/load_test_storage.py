@@ -10,7 +10,6 @@ from domain.endpoint import Endpoint
 from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import Counts, LoadTestRun, RunEvent, RunStatus
-from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.project import Project, ProjectDefinition
 from domain.query import (
@@ -226,10 +225,8 @@ class LoadTestRunStore(Protocol):
         """
         ...
 
-    async def change(
-        self, run: LoadTestRun, status: RunStatus, actor: str, message: str = "", figures: Sequence[RunFigures] = ()
-    ) -> LoadTestRun | None:
-        """Take a run to a status, with its figures where that is a verdict; None where it has changed since it was read.
+    async def change(self, run: LoadTestRun, status: RunStatus, actor: str, message: str = "") -> LoadTestRun | None:
+        """Take a run to a status, with its figures and judged thresholds; None where it has changed since it was read.
 
         A verdict is also refused where reports were taken in since: it, and the figures, would be of less than is stored.
         """

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from domain.attempt import Cause, Ending
 from domain.executor import ARRIVAL_RATE
-from domain.load_test_run import Counts, LoadTestRun, RunStatus, Threshold
+from domain.load_test_run import Counts, LoadTestRun, RunStatus
+from domain.load_test_threshold import Threshold
 
 MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes, or of requests that were begun
 BUSY_SHARE = 0.9  # of the processors that k6 may use, over ten seconds
@@ -12,7 +13,7 @@ LEAST_STEP = 1.0  # seconds by which a clock was set
 
 
 def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus, str]:
-    """How a run whose generator has ended is judged, and why, for people.
+    """How a run whose generator has ended, with its thresholds judged, is judged itself, and why, for people.
 
     Of several the first of ERROR, ABORTED, INVALID, FAILED, PASSED applies: a run that broke says nothing, one that was stopped
     has figures of a part of it, and figures that can't be trusted can't miss anything.
@@ -129,7 +130,7 @@ def _unjudged(run: LoadTestRun, _counts: Counts) -> str | None:
     unknown = [each for each in run.thresholds if each.is_met is None]
     if not unknown:
         return None
-    names = ", ".join(map(repr, dict.fromkeys(each.scenario for each in unknown if each.scenario is not None)))
+    names = ", ".join(dict.fromkeys("any scenario" if each.scenario is None else repr(each.scenario) for each in unknown))
     return f"{len(unknown)} of {len(run.thresholds)} thresholds have nothing to judge: no request of {names} was completed."
 
 

@@ -130,20 +130,24 @@ LEAST_AND_MOST = (
     "TPS of full windows, without the first and the last of the load; error rates of windows with requests; VUs as k6 counts"
     " them once a second, of all scenarios together."
 )
+JUDGED_BY = (
+    "By the stored figures, without set-up and login: response times in ms, a percentile being the sample of that rank, at most"
+    " 1 % off; failed requests as a share; requests a second under load."
+)
 JUDGEMENTS = {True: "met", False: "MISSED", None: "not measured"}
 
 
 def _thresholds(run: LoadTestRun) -> Section:
-    title, places = "Thresholds", {name: place for place, name in enumerate((None, *run.names.values()))}
-    # k6 tells them in any order
-    judged = sorted(run.thresholds, key=lambda each: (places.get(each.scenario, len(places)), each.metric, each.condition))
+    title, judged = "Thresholds", run.thresholds
     if not judged:
-        why = "k6 came to no summary." if not run.summary.get("metrics") else "The load test has none."
-        return Section(title=title, notes=(f"Nothing was judged: {why}",))
-    rows = tuple((JUDGEMENTS[each.is_met], each.scenario or ALL_TOGETHER, each.metric, each.condition) for each in judged)
-    heads = ("Verdict", "Scenario", "Metric of k6", "Condition")
+        return Section(title=title, notes=("Nothing was judged: the load test has none.",))
+    rows = tuple(
+        (JUDGEMENTS[each.is_met], each.scenario or ALL_TOGETHER, each.metric, each.condition, _measured(each.value))
+        for each in judged
+    )
+    heads = ("Verdict", "Scenario", "Metric", "Condition", "Measured")
     missed = frozenset(place for place, each in enumerate(judged) if each.is_met is False)
-    return Section(title=title, table=Table(heads=heads, rows=rows, labels=4, bad=missed))
+    return Section(title=title, notes=(JUDGED_BY,), table=Table(heads=heads, rows=rows, labels=4, bad=missed))
 
 
 def _figures(figures: Sequence[RunFigures]) -> Iterator[Section]:
@@ -345,6 +349,11 @@ def _whole(value: int | None) -> str:
 
 def _share(value: float | None) -> str:
     return UNKNOWN if value is None else shown(value, "")
+
+
+def _measured(value: float | None) -> str:
+    """So long that it can be seen on which side of a limit it is."""
+    return UNKNOWN if value is None else f"{value:,.6g}"
 
 
 def _number(value: float | None) -> str:

@@ -226,6 +226,12 @@ async def figures_of_runs(services: Services, ids: Sequence[int]) -> Sequence[Se
     return await _made_of_windows(services, [WindowQuery(run_id=each) for each in ids], figures)
 
 
+async def with_figures(services: Services, run: LoadTestRun) -> LoadTestRun:
+    """The run, as it was read, with the figures and judged thresholds of all its windows so far."""
+    (found,) = await _made_of_windows(services, [WindowQuery(run_id=run.id)], lambda _, windows: run.measured(windows))
+    return found
+
+
 async def _made_of_windows(
     services: Services, queries: Sequence[WindowQuery], make: Callable[[LoadTestRun, Sequence[MetricWindow]], Made]
 ) -> Sequence[Made]:

@@ -174,6 +174,13 @@ class DefinedLoadTest:
     description: str = strawberry.field(description="What it is for.")
     server: str = strawberry.field(description="The base address that is called.")
     target_tps: float | None = strawberry.field(description="The least rate of requests a second that passes; null: any.")
+    percentile: float = strawberry.field(description="Which percentile of all response times is judged, 0 to 100.")
+    response_time: float | None = strawberry.field(
+        description="What that may be at most, in milliseconds, of all scenarios together; null: anything."
+    )
+    error_rate: float | None = strawberry.field(
+        description="The most of the requests of all scenarios together that may fail, 0 to 1; null: any."
+    )
     seed: int = strawberry.field(description="Decides over all values that are made.")
     fill_optional: bool = strawberry.field(description="Whether made bodies and queries have what is optional too.")
     login: Login | None = strawberry.field(description="How its requests identify themselves; null for not at all.")
@@ -187,6 +194,9 @@ class DefinedLoadTest:
             "description": definition.description,
             "server": definition.server,
             "target_tps": definition.target_tps,
+            "percentile": definition.percentile,
+            "response_time": definition.response_time,
+            "error_rate": definition.error_rate,
             "seed": definition.seed,
             "fill_optional": definition.fills_optional,
             "login": None if definition.login is None else Login.of(definition.login),

@@ -143,6 +143,13 @@ class LoadTestInput:
     target_tps: float | None = strawberry.field(
         default=None, description="The least rate of requests a second that passes; the load itself comes from the executors."
     )
+    percentile: float | None = strawberry.field(
+        default=None, description="Which percentile `responseTime` judges, of all scenarios together; 95 by default."
+    )
+    response_time: float | None = strawberry.field(default=None, description="What that may be at most, in milliseconds.")
+    error_rate: float | None = strawberry.field(
+        default=None, description="The most of the requests of all scenarios together that may fail, 0 to 1."
+    )
     seed: int | None = strawberry.field(default=None, description="The same seed makes the same values; 1 by default.")
     fill_optional: bool | None = strawberry.field(
         default=None, description="Whether made bodies and queries have what is optional too; only what is required by default."

@@ -42,14 +42,18 @@ from resolvers.job_log import LogPlace
 MILLISECONDS = "in milliseconds; null in windows without a request."
 
 
-@strawberry.type(description="What was to hold, and whether it did, by k6.")
+@strawberry.type(description="What was to hold, and whether it did, by PLOG's figures, without set-up and login.")
 class Threshold:
     scenario: str | None = strawberry.field(description="The scenario that it is about; null: all together.")
-    metric: str = strawberry.field(description="The metric of k6: `http_req_duration`, `http_req_failed`, `http_reqs`.")
+    metric: str = strawberry.field(description="The metric, by k6's name: `http_req_duration`, `http_req_failed`, `http_reqs`.")
     condition: str = strawberry.field(description="The condition in k6's words, times in milliseconds.")
-    is_met: bool | None = strawberry.field(
-        description="Whether it held at the end; null where no request of what it judges was completed."
+    value: float | None = strawberry.field(
+        description=(
+            "What was measured: the percentile in milliseconds, the share of failed requests (0 to 1), requests a second under "
+            "load. Null before the verdict, and where no request of what it judges was completed."
+        )
     )
+    is_met: bool | None = strawberry.field(description="Whether the value held; null where there is none.")
 
 
 @strawberry.type(
@@ -192,7 +196,7 @@ class LoadTestRun(Node):
         description="How much of the processors that it may use k6 used in its busiest ten seconds, 0 to 1; null before its end."
     )
     k6_figures: list[K6Figure] = strawberry.field(description="Its figures beside k6's own; empty before its end.")
-    thresholds: list[Threshold] = strawberry.field(description="What was judged; empty before its end.")
+    thresholds: list[Threshold] = strawberry.field(description="What has to hold; judged with the verdict.")
     load_test_id: strawberry.Private[int]
     domain_run: strawberry.Private[domain.LoadTestRun]
 
@@ -312,10 +316,7 @@ class LoadTestRun(Node):
             k6_cpu_seconds=run.said("cpuSeconds"),
             k6_cpu_busiest=run.said("cpuBusiest"),
             k6_figures=[K6Figure.of(each) for each in run.k6_figures],
-            thresholds=[
-                Threshold(scenario=each.scenario, metric=each.metric, condition=each.condition, is_met=each.is_met)
-                for each in run.thresholds
-            ],
+            thresholds=[Threshold(**asdict(each)) for each in run.thresholds],
             load_test_id=run.load_test_id,
             domain_run=run,
         )

@@ -15,6 +15,7 @@ from domain.histogram import Histogram
 from domain.load_test import stored_definition
 from domain.load_test_run import UNDER_WAY, VERDICTS, Counts, LoadTestRun, RunEvent, RunStatus
 from domain.load_test_storage import LoadTestRunStore
+from domain.load_test_threshold import Threshold
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
@@ -26,7 +27,7 @@ from persistence.windowed import Asked, rows_of_windows
 
 RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
 RUNNER, LOAD_TEST = shared.runner, tables.load_test
-FIGURES_OF = TypeAdapter(tuple[RunFigures, ...])
+FIGURES_OF, THRESHOLDS_OF = TypeAdapter(tuple[RunFigures, ...]), TypeAdapter(tuple[Threshold, ...])
 SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "cleared_at")]
 TIMES = ("updated_at", "started_at", "ended_at", "deadline", "warned_at", "unheard_since", "windows_removed_at")
 CHANGING = ("status", "version", "message", *TIMES)
@@ -93,15 +94,8 @@ class LoadTestRunRepository(LoadTestRunStore):
             return None
         return await self._write(run, RunStatus.STARTING, actor, "", runner_id=runner_id)
 
-    async def change(
-        self,
-        run: LoadTestRun,
-        status: RunStatus,
-        actor: str,
-        message: str = "",
-        figures: Sequence[RunFigures] = (),
-    ) -> LoadTestRun | None:
-        return await self._write(run, status, actor, message, **({"figures": _figures_json(figures)} if figures else {}))
+    async def change(self, run: LoadTestRun, status: RunStatus, actor: str, message: str = "") -> LoadTestRun | None:
+        return await self._write(run, status, actor, message, figures=_figures_json(run))
 
     async def warn(self, run: LoadTestRun, actor: str) -> LoadTestRun | None:
         at = await clock(self._connection)
@@ -263,7 +257,10 @@ def _has_changed(asked: Asked) -> ColumnElement[bool]:
 
 def _run(row: Row[Any]) -> LoadTestRun:
     values = dict(row._mapping) | {"definition": stored_definition(row.definition), "status": RunStatus(row.status)}
-    return LoadTestRun(**values | {"figures": FIGURES_OF.validate_python(row.figures.get("figures", ()))})
+    figures = FIGURES_OF.validate_python(row.figures.get("figures", ()))
+    return LoadTestRun(
+        **values | {"figures": figures, "judged": THRESHOLDS_OF.validate_python(row.figures.get("thresholds", ()))}
+    )
 
 
 def _event(row: Row[Any]) -> RunEvent:
@@ -277,8 +274,9 @@ def _event(row: Row[Any]) -> RunEvent:
     )
 
 
-def _figures_json(figures: Sequence[RunFigures]) -> dict[str, Any]:
-    return {"figures": FIGURES_OF.dump_python(tuple(figures), mode="json")}
+def _figures_json(run: LoadTestRun) -> dict[str, Any]:
+    judged = THRESHOLDS_OF.dump_python(run.judged, mode="json")
+    return {"figures": FIGURES_OF.dump_python(run.figures, mode="json"), "thresholds": judged}
 
 
 def _window_values(run_id: int, window: MetricWindow) -> dict[str, Any]:

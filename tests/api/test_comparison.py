@@ -42,7 +42,8 @@ async def ended(
         for step in (RunStatus.STARTING, RunStatus.RUNNING, status):
             seconds = len({each.start for each in parts}) * run.window_seconds
             figures = figures_of(sorted(parts, key=lambda each: each.start), run.window_seconds, run.names, seconds)
-            run = await work.load_test_runs.change(run, step, "runner", "", figures if step is status else ())
+            run = replace(run, figures=tuple(figures) if step is status else ())
+            run = await work.load_test_runs.change(run, step, "runner")
             assert run is not None
     return dict(made)
 

@@ -22,7 +22,8 @@ MADE = "version kind actor recordedAt"
 FIELDS = {
     "project": f"versions(first: $first, after: $after) {{ nodes {{ __typename {MADE} name description members }} %s }}",
     "target": f"versions(first: $first, after: $after) {{ nodes {{ __typename {MADE} name url analysisNumber }} %s }}",
-    "loadTest": f"""versions(first: $first, after: $after) {{ nodes {{ __typename {MADE} title targetTps
+    "loadTest": f"""versions(first: $first, after: $after) {{ nodes {{ __typename {MADE} title
+      targetTps percentile responseTime errorRate
       scenarios {{ name requests {{ endpoint }} }} }} %s }}""",
     "loadTestRun": """events(first: $first, after: $after) { nodes {
       version fromStatus toStatus actor recordedAt message } %s }""",
@@ -118,7 +119,7 @@ async def test_a_target_shows_what_it_was_and_what_its_documents_said(plog: Plog
 
 @BOTH_DATABASES
 async def test_a_load_test_and_its_run_show_what_they_were(plog: Plog) -> None:
-    made = await created(plog, await analysed(plog), load_test(targetTps=5))
+    made = await created(plog, await analysed(plog), load_test(targetTps=5, responseTime=300, percentile=90, errorRate=0.1))
     run = (await plog.answer(START, id=made["id"]))["run"]
     await plog.answer(STOP, plog.signed_in("bela"), id=run["id"])
     changed = load_test(scenario("GET /pets/{id}", name="one"), title="größe")
@@ -134,6 +135,8 @@ async def test_a_load_test_and_its_run_show_what_they_were(plog: Plog) -> None:
         ("CHANGED", "demo:bela", "größe", None, "GET /pets/{id}"),
         ("ARCHIVED", "demo:ada", "größe", None, "GET /pets/{id}"),
     ]
+    wanted = [(each["percentile"], each["responseTime"], each["errorRate"]) for each in found]
+    assert wanted == [(90, 300, 0.1), (95, None, None), (95, None, None)]
     events = await check_pages(plog, "loadTestRun", run["id"], FIELDS["loadTestRun"])
     assert [(each["version"], each["fromStatus"], each["toStatus"], each["actor"], each["message"]) for each in events] == [
         (1, None, "QUEUED", "demo:ada", ""),

@@ -18,9 +18,9 @@ SCENARIO = """name requests { endpoint parameters { location name value } header
   checks { kind text pointer value header milliseconds } extract { name source pointer key } }
   executor { kind options profile { second level } mostVus plannedIterations lastSecond } shortestThinkTime longestThinkTime
   percentile responseTime errorRate allowUnsafe"""
-PARTS = f"""__typename id number title description server targetTps seed fillOptional scenarios {{ {SCENARIO} }} owner version
-  createdAt updatedAt archivedAt project {{ id }} target {{ id }} staleScenarios {{ name gone changed isServerGone
-  details {{ endpoint added removed changed }} }}"""
+PARTS = f"""__typename id number title description server targetTps percentile responseTime errorRate seed fillOptional
+  scenarios {{ {SCENARIO} }} owner version createdAt updatedAt archivedAt project {{ id }} target {{ id }}
+  staleScenarios {{ name gone changed isServerGone details {{ endpoint added removed changed }} }}"""
 ANSWER = f"{{ __typename ... on LoadTestPayload {{ loadTest {{ {PARTS} }} }} {ERROR} }}"
 CREATE = f"""mutation ($target: ID!, $input: LoadTestInput!, $key: String) {{
   loadTestCreate(targetId: $target, input: $input, idempotencyKey: $key) {ANSWER} }}"""
@@ -123,8 +123,10 @@ async def test_a_load_test_is_defined_read_changed_and_archived(plog: Plog) -> N
     paced["requests"][0] |= {"checks": checks, "extract": taken}
     headers = [{"name": "X-Session", "value": "${sid}"}]
     paced["requests"][1] |= {"parameters": [{"location": "PATH", "name": "id", "value": "${pet}"}], "headers": headers}
-    made = await created(plog, target, load_test(scenario(), paced, description="All of it", targetTps=40, seed=5))
+    wanted = {"targetTps": 40, "percentile": 99, "responseTime": None, "errorRate": 0}
+    made = await created(plog, target, load_test(scenario(), paced, description="All of it", seed=5, **wanted))
     assert (made["version"], made["owner"], made["target"]["id"]) == (1, "demo:ada", target["id"])
+    assert {each: made[each] for each in wanted} == wanted
     assert made["server"] == target["analysis"]["servers"][0] and made["staleScenarios"] == []
     read = made["scenarios"][1]
     assert (read["name"], read["allowUnsafe"], read["responseTime"], read["percentile"]) == ("größe `${x}`", True, 250, 99)
@@ -200,6 +202,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (load_test(scenario(errorRate=1.5)), "input.scenarios.0.errorRate"),
     (load_test(scenario(responseTime=-1)), "input.scenarios.0.responseTime"),
     (load_test(targetTps=-1), "input.targetTps"),
+    (load_test(errorRate=1.01), "input.errorRate"),
+    (load_test(responseTime=-1), "input.responseTime"),
+    (load_test(percentile=100.1), "input.percentile"),
     (load_test(seed=-1), "input.seed"),
     (load_test(server="http://elsewhere.test/v1"), "input.server"),
     (load_test(server="javascript:alert(1)"), "input.server"),

@@ -146,3 +146,20 @@ def test_texts_of_others_do_not_steer_the_terminal() -> None:
     assert printable("größe\x1b[31m\n買う") == "größe\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}買う"
     run = {"number": 1, "title": "\x1b[2J", "status": "ERROR", "message": "\x1b[2J", "placeInQueue": None}
     assert "\x1b" not in str(WatchedRun().take({"run": run, "series": [], "pods": []}).lines)
+
+
+def test_thresholds_are_told_with_what_was_measured_once_they_are_judged() -> None:
+    missed = {"scenario": None, "metric": "http_req_duration", "condition": "p(95.0)<=300.0", "value": 300.4, "isMet": False}
+    met = {"scenario": "größe", "metric": "http_req_failed", "condition": "rate<=0.01", "value": 0.0, "isMet": True}
+    run = {"number": 1, "title": "t", "status": "FAILED", "message": "", "placeInQueue": None}
+    waiting = run | {"thresholds": [each | {"value": None, "isMet": None} for each in (missed, met)]}
+    assert list(WatchedRun().take({"run": waiting, "series": [], "pods": []}).lines) == ["run"]
+    view = WatchedRun().take({"run": run | {"thresholds": [missed, met]}, "series": [], "pods": []})
+    told = (
+        "Run 1 MISSED: all together http_req_duration p(95.0)<=300.0, measured 300.4",
+        "Run 1 met: größe http_req_failed rate<=0.01, measured 0",
+    )
+    assert tuple(view.lines.values()) == (*told, "Run 1 · t · FAILED")
+    said_on = StringIO()
+    Console(file=said_on, width=100).print(view.picture)
+    assert [line for line in said_on.getvalue().splitlines() if "measured" in line] == list(told)

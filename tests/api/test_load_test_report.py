@@ -29,7 +29,7 @@ REPORT = f"""mutation ($reports: [LoadTestReportInput!]!, $key: String) {{
     __typename ... on LoadTestReportPayload {{ results {{ sequence state code message consumed }} }} {ERROR} }} }}"""
 RUN = """query ($id: ID!, $after: DateTime, $first: Int! = 100) { loadTestRun(id: $id) { status message k6Requests k6Version
   metrics(after: $after, first: $first) { scenario windowStart requests failed vus } figures { scenario requests failed } script
-  thresholds { metric isMet } placeInQueue loadTest { id } log { text } } }"""
+  thresholds { metric value isMet } placeInQueue loadTest { id } log { text } } }"""
 RUNS = """query ($filter: LoadTestRunFilter, $first: Int! = 50, $after: String) { loadTestRuns(filter: $filter, first: $first,
   after: $after) { totalCount nodes { number status } pageInfo { hasNextPage endCursor } } }"""
 

@@ -13,7 +13,6 @@ from controllers import housekeeping
 from controllers.housekeeping import Housekeeping
 from domain.artifact import reports_folder
 from domain.load_test_run import LoadTestRun, RunStatus
-from domain.metric_series import figures_of
 from domain.metric_window import MetricWindow
 from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
@@ -47,8 +46,8 @@ async def measured(database: Database, run: LoadTestRun, *, is_over: bool = True
         await work.resource_usages.add(run.id, usages)
         await work.logs.add(run.key, LogChunk(0, b"one line\n"), run.created_at)
         for status in (RunStatus.STARTING, RunStatus.RUNNING, *((RunStatus.PASSED,) if is_over else ())):
-            figures = figures_of(windows, 5, run.names) if status is RunStatus.PASSED else ()
-            changed = await work.load_test_runs.change(run, status, "runner", "", figures)
+            run = run.measured(windows) if status is RunStatus.PASSED else run
+            changed = await work.load_test_runs.change(run, status, "runner")
             assert changed is not None
             run = changed
     return await read(database, run)

@@ -45,6 +45,7 @@ async def test_a_run_from_the_terminal(server: PlogServer, site: Site) -> None:
     lines = passed.stdout.splitlines()
     assert passed.returncode == 0 and lines[-1] == "Run 1 · t · PASSED: All thresholds were met.", passed
     assert any("TPS" in line and "p95 ms" in line and "VUs 2" in line for line in lines)
+    assert any(line.startswith("Run 1 met: größe http_req_duration p(95.0)<=5000.0, measured ") for line in lines), lines
     failed = await plog(server, "start", "2", "--watch", "--json")
     assert failed.returncode == 1 and json.loads(failed.stdout)["status"] == "FAILED", failed
     again = await plog(server, "watch", "1")

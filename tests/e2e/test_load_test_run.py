@@ -38,7 +38,7 @@ FIGURES = """scenario seconds requests failed errorRate errorRateLeast errorRate
 SERIES = "scenario windowStart requests tps failed errorRate least mean greatest p50 p90 p95 p99 vus"
 RUN = f"""query ($id: ID!) {{ loadTestRun(id: $id) {{ id number status message version startedAt endedAt placeInQueue
   k6Version k6Requests k6CpuSeconds k6CpuBusiest k6Figures {{ figure stored k6 difference }} documentSha256 script
-  thresholds {{ scenario metric condition isMet }} figures {{ {FIGURES} }} metrics {{ {SERIES} }}
+  thresholds {{ scenario metric condition value isMet }} figures {{ {FIGURES} }} metrics {{ {SERIES} }}
   resources {{ pod windowStart actualUsage {{ cpuMillicores memoryMb }} usage {{ cpuPredicted }} }}
   log {{ text isLast }} loadTest {{ id }} }} }}"""
 VERDICTS = {"PASSED", "FAILED", "ABORTED", "ERROR", "INVALID"}
@@ -169,6 +169,22 @@ async def test_missed_thresholds_fail_a_run(server: PlogServer, site: Site) -> N
     assert (run["status"], run["message"]) == ("FAILED", "1 of 1 thresholds were missed."), run
     check_figures(run)
     assert run["figures"][0]["errorRate"] == 1
+
+
+async def test_a_threshold_of_all_together_that_is_missed_fails_a_run_and_says_what_was_measured(
+    server: PlogServer, site: Site
+) -> None:
+    of = await target(server, site.address + "/openapi.json")
+    id = await start(server, await load_test(server, of, responseTime=0, percentile=99, errorRate=0, targetTps=1))
+    limits = (("http_req_duration", "p(99.0)<=0.0"), ("http_req_failed", "rate<=0.0"), ("http_reqs", "rate>=1.0"))
+    before = [{"scenario": None, "metric": name, "condition": limit, "value": None, "isMet": None} for name, limit in limits]
+    assert (await read(server, id))["thresholds"] == before
+    run = await reaches(server, id, *VERDICTS)
+    assert (run["status"], run["message"]) == ("FAILED", "1 of 3 thresholds were missed."), run
+    time, failed, tps = run["thresholds"]
+    assert time == before[0] | {"value": run["figures"][0]["p99"], "isMet": False}
+    assert failed == before[1] | {"value": 0.0, "isMet": True}
+    assert tps["isMet"] and tps["value"] == pytest.approx(run["figures"][0]["tpsMean"], rel=0.1), "there is no login"
 
 
 async def test_checks_are_counted_by_themselves_and_values_go_from_one_answer_to_the_next(server: PlogServer, site: Site) -> None:

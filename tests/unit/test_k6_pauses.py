@@ -1,12 +1,14 @@
-"""What a real k6 says of iterations that its end interrupts: in their pause, or waiting for an answer."""
+"""What a real k6 says of iterations that its end interrupts, in their pause or waiting for an answer, and of its set-up."""
 
+import time
 from pathlib import Path
 
 from domain.endpoint import Method
 from domain.executor import Executor, ExecutorKind
-from domain.k6_script import PAUSES, ScriptScenario, write_script
+from domain.k6_script import PAUSES, SET_UP_END, ScriptScenario, write_script
+from domain.login import TokenRequest
 from domain.request import Request
-from tests.sites import serving
+from tests.sites import Asked, serving
 from tests.unit.test_k6_script import run_k6
 
 
@@ -24,3 +26,18 @@ def test_iterations_in_their_pause_are_counted_and_others_are_not(tmp_path: Path
     assert alone[PAUSES]["count"] == 3 and alone.get("iterations", {}).get("count", 0) == 0
     assert both[PAUSES]["count"] - both["iterations"]["count"] in range(3, 7), "the others end in a pause or between two"
     assert PAUSES not in none and none["iterations"]["count"] > 0
+
+
+def test_the_end_of_the_set_up_is_told_and_thresholds_of_all_together_are_not_k6s(tmp_path: Path) -> None:
+    def slow(_asked: Asked) -> bytes:
+        time.sleep(0.5)
+        return b'{"access_token": "t"}'
+
+    executor = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=1, iterations=4, duration=10)
+    with serving({"/token": slow, "*": b"{}"}) as site:
+        sent = Request(name="GET /", method=Method.GET, url=site.address)
+        parts = [ScriptScenario(title="t", executor=executor, requests=(sent,))]
+        with_login, _ = run_k6(tmp_path, write_script(parts, login=TokenRequest(url=f"{site.address}/token")))
+        without, _ = run_k6(tmp_path, write_script(parts))
+    assert 500 <= with_login[SET_UP_END]["value"] <= 1000 * with_login["iterations"]["count"] / with_login["iterations"]["rate"]
+    assert 0 <= without[SET_UP_END]["value"] < 500

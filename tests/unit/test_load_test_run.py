@@ -13,6 +13,7 @@ from domain.errors import IllegalTransition
 from domain.executor import Executor, ExecutorKind, Stage
 from domain.load_test import LoadTestDefinition, Scenario
 from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunStatus
+from domain.load_test_threshold import Threshold
 from domain.load_test_verdict import verdict
 from domain.metric_series import figures_of
 from domain.metric_window import SET_UP, MetricWindow
@@ -25,12 +26,9 @@ DEFINITION = LoadTestDefinition(
     server="http://x.test",
     scenarios=(Scenario(name="größe", requests=(ScenarioRequest(endpoint="GET /"),), executor=EXECUTOR),),
 )
-MET = {"http_req_failed{scenario:s1}": {"thresholds": {"rate<=0.5": False}}}
-MISSED = {"http_reqs": {"count": 10, "thresholds": {"rate>=5": True}}}
-IDLE = {
-    "http_req_duration{scenario:s1}": {"avg": 0, "p(95)": 0, "count": 0, "thresholds": {"p(95)<=100": False}},
-    "http_req_failed{scenario:s1}": {"passes": 0, "fails": 0, "value": 0, "thresholds": {"rate<=0.1": False}},
-}
+MET = Threshold(scenario="größe", metric="http_req_failed", condition="rate<=0.5", value=0.1, is_met=True)
+MISSED = Threshold(scenario=None, metric="http_reqs", condition="rate>=5", value=1.0, is_met=False)
+IDLE = tuple(replace(MET, condition=each, value=None, is_met=None) for each in ("rate<=0.1", "rate<=0.2"))
 DONE = Ending(exit_code=0, reports=3)
 Q, T, R, S, *_ = RunStatus
 ALLOWED = {
@@ -42,7 +40,7 @@ ALLOWED = {
 }
 
 
-def run(status: RunStatus = R, **summary: Any) -> LoadTestRun:
+def run(status: RunStatus = R, judged: tuple[Threshold, ...] = (), **summary: Any) -> LoadTestRun:
     return LoadTestRun(
         id=1,
         uuid=uuid4(),
@@ -60,6 +58,7 @@ def run(status: RunStatus = R, **summary: Any) -> LoadTestRun:
         created_at=NOW,
         updated_at=NOW,
         summary=summary,
+        judged=judged,
     )
 
 
@@ -80,14 +79,33 @@ def metrics(count: int = 10) -> dict[str, Any]:
     return {"http_reqs": {"count": count}}
 
 
+def judging(*judged: Threshold, **said: Any) -> dict[str, Any]:
+    """What there is of a run to its end, with these thresholds judged."""
+    return {"stopped": False, "metrics": metrics(), "judged": judged, **said}
+
+
 @pytest.mark.parametrize(
     ("status", "summary", "ending", "counts", "expected", "word"),
     [
         (R, {"stopped": False, "metrics": metrics()}, DONE, Counts(requests=10), RunStatus.PASSED, "nothing was judged"),
-        (R, {"stopped": False, "metrics": metrics() | MET}, DONE, Counts(requests=10), RunStatus.PASSED, "All thresholds"),
-        (R, {"stopped": False, "metrics": {**MET, **MISSED}}, DONE, Counts(requests=10), RunStatus.FAILED, "1 of 2"),
+        (
+            R,
+            judging(MET),
+            DONE,
+            Counts(requests=10),
+            RunStatus.PASSED,
+            "All thresholds",
+        ),
+        (
+            R,
+            judging(MET, MISSED),
+            DONE,
+            Counts(requests=10),
+            RunStatus.FAILED,
+            "1 of 2",
+        ),
         (R, {"stopped": False, "metrics": metrics()}, DONE, Counts(requests=9), RunStatus.INVALID, "1 off"),
-        (R, {"stopped": False, "metrics": MISSED}, DONE, Counts(requests=11), RunStatus.INVALID, "1 off"),
+        (R, judging(MISSED), DONE, Counts(requests=11), RunStatus.INVALID, "1 off"),
         (
             R,
             {"stopped": False, "metrics": metrics(), "unread": 2},
@@ -97,15 +115,36 @@ def metrics(count: int = 10) -> dict[str, Any]:
             "2 of k6's samples",
         ),
         (R, {}, DONE, Counts(requests=10), RunStatus.INVALID, "no summary"),
-        (R, {"metrics": {"vus": {"value": 1}, **IDLE}}, DONE, Counts(), RunStatus.INVALID, "No request was completed."),
-        (R, {"metrics": metrics() | IDLE}, DONE, Counts(requests=10), RunStatus.INVALID, "no request of 'größe' was completed"),
-        (R, {"metrics": MISSED, "cpuBusiest": 0.93}, DONE, Counts(requests=10), RunStatus.INVALID, "93% of the processors"),
+        (R, {"metrics": {"vus": {"value": 1}}, "judged": IDLE}, DONE, Counts(), RunStatus.INVALID, "No request was completed."),
+        (
+            R,
+            judging(*IDLE),
+            DONE,
+            Counts(requests=10),
+            RunStatus.INVALID,
+            "no request of 'größe' was completed",
+        ),
+        (
+            R,
+            judging(MISSED, cpuBusiest=0.93),
+            DONE,
+            Counts(requests=10),
+            RunStatus.INVALID,
+            "93% of the processors",
+        ),
         (R, {"metrics": metrics(), "cpuBusiest": 0.89}, DONE, Counts(requests=10), RunStatus.PASSED, "to its end"),
         (S, {"stopped": True, "metrics": metrics(3)}, DONE, Counts(requests=3), RunStatus.ABORTED, "Stopped"),
-        (S, {"stopped": True, "metrics": MISSED}, DONE, Counts(requests=3), RunStatus.ABORTED, "Stopped"),
+        (S, judging(MISSED, stopped=True), DONE, Counts(requests=3), RunStatus.ABORTED, "Stopped"),
         (S, {}, replace(DONE, exit_code=None, cause=Cause.CANCELLED), Counts(), RunStatus.ABORTED, "Stopped"),
         (S, {"stopped": False, "metrics": metrics()}, DONE, Counts(requests=10), RunStatus.PASSED, "to its end"),
-        (R, {"metrics": MISSED}, replace(DONE, exit_code=1, message="k6 broke"), Counts(), RunStatus.ERROR, "k6 broke"),
+        (
+            R,
+            judging(MISSED),
+            replace(DONE, exit_code=1, message="k6 broke"),
+            Counts(),
+            RunStatus.ERROR,
+            "k6 broke",
+        ),
         (R, {}, replace(DONE, exit_code=None, cause=Cause.TIME_LIMIT, message="too long"), Counts(), RunStatus.ERROR, "too long"),
         (
             S,
@@ -196,7 +235,7 @@ def test_figures_stand_beside_those_of_k6() -> None:
 def judged(executor: Executor, counts: Counts) -> tuple[RunStatus, str]:
     """The verdict on a run whose only scenario has this executor."""
     scenarios = (replace(DEFINITION.scenarios[0], executor=executor),)
-    subject = replace(run(metrics=metrics(4) | MET), definition=replace(DEFINITION, scenarios=scenarios))
+    subject = replace(run(metrics=metrics(4), judged=(MET,)), definition=replace(DEFINITION, scenarios=scenarios))
     return verdict(subject, DONE, counts)
 
 
@@ -218,7 +257,7 @@ def test_iterations_for_which_the_time_was_too_short_do_not_saturate_the_generat
     ("interrupted", "expected"), [(None, RunStatus.PASSED), (0, RunStatus.PASSED), (5, RunStatus.PASSED), (6, RunStatus.INVALID)]
 )
 def test_many_requests_that_never_ended_make_a_run_invalid(interrupted: int | None, expected: RunStatus) -> None:
-    subject = run(metrics=metrics(100) | MET, interrupted=interrupted)
+    subject = run(metrics=metrics(100), judged=(MET,), interrupted=interrupted)
     found, message = verdict(subject, DONE, Counts(requests=100))
     assert found is expected and (f"{interrupted} iterations were interrupted" in message) is (expected is RunStatus.INVALID)
 
@@ -228,8 +267,8 @@ def test_who_is_interrupted_in_a_pause_waits_for_no_answer(asleep: int, expected
     thinking = replace(DEFINITION.scenarios[0], think_time=(1.0, 3.0))
     busy = replace(DEFINITION.scenarios[0], name="busy", think_time=(0.0, 0.0))
     definition = replace(DEFINITION, scenarios=(thinking, busy))
-    measured = metrics(20) | MET | {"plog_pauses": {"count": 12 + asleep, "rate": 1.0}}
-    subject = replace(run(metrics=measured, interrupted=10), definition=definition)
+    measured = metrics(20) | {"plog_pauses": {"count": 12 + asleep, "rate": 1.0}}
+    subject = replace(run(metrics=measured, judged=(MET,), interrupted=10), definition=definition)
     found, message = verdict(subject, DONE, Counts(requests=20, iterations={"s1": 12, "s2": 90}))
     assert found is expected and (f"{10 - asleep} iterations were interrupted" in message) is (expected is RunStatus.INVALID)
 
@@ -239,19 +278,6 @@ def test_only_what_was_interrupted_is_forgiven_where_k6_says_how_many() -> None:
     scenarios = (replace(DEFINITION.scenarios[0], executor=executor),)
     subject = replace(run(metrics=metrics(50), interrupted=1), definition=replace(DEFINITION, scenarios=scenarios))
     assert verdict(subject, DONE, Counts(requests=50, iterations={"s1": 50}))[0] is RunStatus.INVALID
-
-
-def test_a_threshold_without_samples_is_neither_met_nor_missed() -> None:
-    none = {"http_reqs": {"count": 0, "rate": 0, "thresholds": {"rate>=1": True}}}
-    assert [each.is_met for each in run(metrics=IDLE | none).thresholds] == [None, None, False]
-
-
-def test_thresholds_are_told_by_the_names_of_scenarios() -> None:
-    found = run(metrics={**MET, **MISSED}).thresholds
-    assert [(each.scenario, each.metric, each.condition, each.is_met) for each in found] == [
-        ("größe", "http_req_failed", "rate<=0.5", True),
-        (None, "http_reqs", "rate>=5", False),
-    ]
 
 
 def test_a_run_that_nears_its_deadline_is_warned_once() -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from domain.claim import Claim
 from domain.executor import Executor, ExecutorKind, Stage
 from domain.load_test_analysis import AnalysisKind, LoadTestAnalysis, analyse
 from domain.load_test_run import LoadTestRun, RunStatus
-from domain.metric_series import figures_of
 from domain.metric_window import MetricWindow
 from domain.resource_peak import resource_columns
 from domain.resource_usage import PodSpecs, ResourceUsage
@@ -58,18 +56,17 @@ def run_of(
     run = load_test_run(scenario(constant(count * SECONDS), name), scenario(constant(count * SECONDS), "other"), number=7)
     parts = windows(chance, count) + windows(chance, count, key="s2") + gauges([10.0] * count)
     parts.sort(key=lambda each: (each.start, each.scenario))
-    figures = tuple(figures_of(parts, SECONDS, run.names))
-    metrics: dict[str, Any] = {
-        "http_reqs": {"count": figures[0].requests},
-        "http_req_failed": {"passes": figures[0].failed, "thresholds": {"rate<=0.001": True}},
-        "http_req_duration{scenario:s1}": {"thresholds": {"p(95)<=900": False}},
+    scenarios = (replace(run.definition.scenarios[0], response_time=900.0), *run.definition.scenarios[1:])
+    run = replace(run, definition=replace(run.definition, scenarios=scenarios, error_rate=0.001)).measured(parts)
+    metrics = {
+        "http_reqs": {"count": run.figures[0].requests},
+        "http_req_failed": {"passes": run.figures[0].failed},
         "http_req_duration": {"avg": 50.0},
     }
     run = replace(
         run,
         status=RunStatus.FAILED,
         message=message,
-        figures=figures,
         summary={"k6": "1.1.0", "metrics": metrics},
         definition=replace(run.definition, title=title, description=message),
     )
@@ -220,9 +217,10 @@ def tables() -> dict[str, Table]:
 def test_it_tells_verdicts_figures_findings_and_what_k6_says() -> None:
     run, _, _, analysis = PLAIN
     found = tables()
+    rate, time = run.figures[0].error_rate, run.figures[1].p95
     assert found["Thresholds"].rows == (
-        ("MISSED", "all together", "http_req_failed", "rate<=0.001"),
-        ("met", "browse", "http_req_duration", "p(95)<=900"),
+        ("MISSED", "all together", "http_req_failed", "rate<=0.001", f"{rate:.6g}"),
+        ("met", "browse", "http_req_duration", "p(95.0)<=900.0", f"{time:.6g}"),
     )
     assert found["Thresholds"].bad == {0}
     assert [row[0] for row in found["Requests"].rows] == ["all together", "browse", "other"]
@@ -251,7 +249,7 @@ def test_a_run_that_never_began_says_so() -> None:
     report = run_report(run, [], [], None)
     notes = {each.title: " ".join(each.notes) for each in report.sections}
     assert notes["Over time"] == "No window was measured." and notes["Figures"] == "No request was measured."
-    assert notes["Thresholds"] == "Nothing was judged: k6 came to no summary." and "not been analysed" in notes["Analysis"]
+    assert notes["Thresholds"] == "Nothing was judged: the load test has none." and "not been analysed" in notes["Analysis"]
     assert "svg" not in {tag for tag, _ in Page(html_report(report)).tags}
     assert "**ABORTED** Stopped by ada" in markdown_report(report).decode()
 
