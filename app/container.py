@@ -54,6 +54,7 @@ from resolvers.services import Services, StepSettings
 
 log = logging.getLogger(__name__)
 UPLOAD_LIFETIME = timedelta(days=7)
+K6 = str(Path(sys.executable).parent / "k6")  # of the package `k6`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,11 +234,11 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             reports=intake,
             steps=steps,
             load_limits=_load_limits(settings),
-            load_generator=(sys.executable, "-P", "-m", "steps.load_generator"),
+            load_generator=(sys.executable, "-P", "-m", "steps.load_generator", settings.k6.binary or K6),
             public_url=settings.base_url,
             chat=await _open_chat(settings, stack),
-            window_seconds=settings.load_tests.window_seconds,
-            warning_seconds=settings.load_tests.warning_seconds,
+            window_seconds=settings.k6.window_seconds,
+            warning_seconds=settings.k6.warning_seconds,
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )
         runner, load_runner = (_open_runner(settings, folder) for folder in ("runs", "load-test-runs"))
@@ -252,9 +253,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
                 services, load_runner, resources, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
             ),
             resources=resources,
-            housekeeping=Housekeeping(
-                services, settings.scheduler.housekeeping_seconds, timedelta(days=settings.load_tests.keep_days)
-            ),
+            housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds, timedelta(days=settings.k6.keep_days)),
             verifier=open_verifier(settings, issuer, tokens, client),
             signed_urls=signed_urls,
             issuer=issuer,
@@ -271,7 +270,7 @@ def _documents(settings: Settings, names: NameLookup) -> DocumentFinder:
 
 
 def _load_limits(settings: Settings) -> LoadLimits:
-    given = settings.load_tests
+    given = settings.k6
     return LoadLimits(vus=given.max_vus, rate=given.max_rate, seconds=given.max_minutes * 60)
 
 
@@ -287,7 +286,7 @@ def _open_runner(settings: Settings, folder: str) -> ProcessRunner:
 
 def _load_test_reconciler(settings: Settings) -> LoadTestReconcilerSettings:
     return LoadTestReconcilerSettings(
-        **_rhythm(settings), capacity=settings.load_tests.capacity, runs_per_target=settings.load_tests.runs_per_target
+        **_rhythm(settings), capacity=settings.k6.capacity, runs_per_target=settings.k6.runs_per_target
     )
 
 

@@ -8,11 +8,12 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self, get_origin
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
+
+from app import setting_values
 
 FOR_TESTS = frozenset({"PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_SCREENSHOTS", "PLOG_VERSITYGW", "PLOG_INFLUXD"})
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,72 +36,10 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _database_url(url: str) -> str:
-    if url and not url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
-        raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
-    return url
-
-
-def _origin(origin: str) -> str:
-    """An origin as browsers write it: in lower case, without a path and without the port that goes without saying."""
-    parts = urlsplit(origin.strip().lower())
-    if origin == "*":
-        return origin
-    if not parts.scheme or not parts.hostname or parts.path.strip("/") or parts.query or parts.username is not None:
-        raise ValueError(f"{origin!r} is no web origin, as https://app.example is one")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = "" if parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
-
-
-def _issuer(issuer: str) -> str:
-    """An issuer as OpenID Connect Discovery has it: an http(s) address, here without a user, query or fragment; or none."""
-    parts = urlsplit(issuer)
-    is_address = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
-    if issuer and (not is_address or parts.query or parts.fragment):
-        raise ValueError(f"{issuer!r} is no issuer, as https://sign-in.example is one")
-    return issuer
-
-
-def _service_url(url: str) -> str:
-    if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
-        raise ValueError("must begin with http:// or https:// and name a host")
-    return url.rstrip("/")
-
-
-def _chat_url(url: str) -> str:
-    """An address to which a path can be added, and in which nothing is secret, as it may be logged."""
-    parts = urlsplit(_service_url(url))
-    if parts.username is not None or parts.query or parts.fragment or parts.port == 0 or not url.isprintable() or " " in url:
-        raise ValueError("must be an address with a valid port, and without a user, a query or a fragment")
-    return url
-
-
-def _model_name(name: str) -> str:
-    if not name.isprintable():
-        raise ValueError("must be printable characters")
-    return name
-
-
-def _api_key(key: SecretStr) -> SecretStr:
-    text = key.get_secret_value()
-    if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("must be printable ASCII characters without a space")
-    return key
-
-
-def _places(functions: dict[str, str]) -> dict[str, str]:
-    for name, place in functions.items():
-        module, colon, function = place.partition(":")
-        if not colon or not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
-            raise ValueError(f"{name!r} must be a place like module:function, not {place!r}")
-    return functions
-
-
 class DatabaseSettings(Group):
     """The database."""
 
-    url: Annotated[str, AfterValidator(_database_url)] = Field(
+    url: Annotated[str, AfterValidator(setting_values.database_url)] = Field(
         "", description="SQLAlchemy URL; empty: the file `plog.db` in the data folder."
     )
     schema_: str = Field("", alias="schema", description="PostgreSQL: the schema to work in; empty: the role's default.")
@@ -128,7 +67,9 @@ class InfluxdbFeed(StrEnum):
 class InfluxdbSettings(Group):
     """The figures of load tests in InfluxDB 2, for dashboards, beside PLOG's own database."""
 
-    url: Annotated[str, AfterValidator(_service_url)] = Field("", description="`http://…` or `https://…`; empty: none.")
+    url: Annotated[str, AfterValidator(setting_values.service_url)] = Field(
+        "", description="`http://…` or `https://…`; empty: none."
+    )
     org: str = Field("", description="The organisation, by name or ID.")
     bucket: str = Field("plog", description="The bucket that windows are written to; it must exist.")
     token: SecretStr = Field(SecretStr(""), description="A token that may read and write the bucket.")
@@ -140,15 +81,17 @@ class InfluxdbSettings(Group):
 class ChatSettings(Group):
     """The chat model that words the findings of analyses of load tests."""
 
-    url: Annotated[str, AfterValidator(_chat_url)] = Field(
+    url: Annotated[str, AfterValidator(setting_values.chat_url)] = Field(
         "",
         description=(
             "An OpenAI-compatible endpoint, to which `/chat/completions` is added: `https://…/v1`, `http://127.0.0.1:11434/v1` "
             "for Ollama; empty: findings are not worded."
         ),
     )
-    model: Annotated[str, AfterValidator(_model_name)] = Field("", max_length=200, description="The model's name there.")
-    api_key: Annotated[SecretStr, AfterValidator(_api_key)] = Field(
+    model: Annotated[str, AfterValidator(setting_values.model_name)] = Field(
+        "", max_length=200, description="The model's name there."
+    )
+    api_key: Annotated[SecretStr, AfterValidator(setting_values.api_key)] = Field(
         SecretStr(""), description="Sent as a bearer token; empty: none is."
     )
     answer_seconds: float = Field(
@@ -159,7 +102,7 @@ class ChatSettings(Group):
 class OidcSettings(Group):
     """Sign-in."""
 
-    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+    issuer: Annotated[str, AfterValidator(setting_values.issuer)] = Field(
         "", description="An OpenID Connect issuer; empty: the embedded one with demo users, on loopback only."
     )
     audience: str = Field("plog", description="The audience that tokens must name.")
@@ -206,7 +149,7 @@ class StepsSettings(Group):
         default_factory=list,
         description="Folders that decks may come from (JSON list), besides the demo's and `decks` in the data folder.",
     )
-    functions: Annotated[dict[str, str], AfterValidator(_places)] = Field(
+    functions: Annotated[dict[str, str], AfterValidator(setting_values.places)] = Field(
         default_factory=dict, description="Python functions that may evaluate designs, as JSON: name to `module:function`."
     )
     time_limit_hours: float = Field(
@@ -239,9 +182,12 @@ class TargetsSettings(Group):
     analysis_seconds: float = Field(60, gt=0, le=600, description="How long `targetAnalyze` may look for a document.")
 
 
-class LoadTestsSettings(Group):
-    """Load tests: how much load one scenario may make, and how many run at once."""
+class K6Settings(Group):
+    """Load tests: the program that makes the load, how much it may make, and how many run at once."""
 
+    binary: Annotated[str, AfterValidator(setting_values.program)] = Field(
+        "", description="The k6 to run, a path or a name in `PATH`; empty: that of the package `k6`, which PLOG installs."
+    )
     max_vus: int = Field(1000, ge=1, le=1_000_000, description="Virtual users of one load test at a time.")
     max_rate: float = Field(10_000, gt=0, le=1e9, description="Iterations a second of one load test.")
     max_minutes: float = Field(240, gt=0, le=44_640, description="How long a load test may last, from its start to its very end.")
@@ -275,7 +221,7 @@ class SchedulerSettings(Group):
 class ServerSettings(Group):
     """The HTTP server."""
 
-    origins: list[Annotated[str, AfterValidator(_origin)]] = Field(
+    origins: list[Annotated[str, AfterValidator(setting_values.origin)]] = Field(
         default_factory=list, description="Web origins that may use the API (JSON list); `*`: any."
     )
     introspection: bool = Field(True, description="Whether the schema can be read through the API.")
@@ -313,7 +259,7 @@ class Settings(BaseSettings):
     runner: RunnerSettings = Field(default_factory=lambda: RunnerSettings())
     steps: StepsSettings = Field(default_factory=lambda: StepsSettings())
     targets: TargetsSettings = Field(default_factory=lambda: TargetsSettings())
-    load_tests: LoadTestsSettings = Field(default_factory=lambda: LoadTestsSettings())
+    k6: K6Settings = Field(default_factory=lambda: K6Settings())
     scheduler: SchedulerSettings = Field(default_factory=lambda: SchedulerSettings())
     server: ServerSettings = Field(default_factory=lambda: ServerSettings())
     log: LogSettings = Field(default_factory=lambda: LogSettings())

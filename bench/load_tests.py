@@ -10,6 +10,7 @@ import contextlib
 import json
 import statistics
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import psutil
 
 from tests.e2e.server import PlogServer
 from tests.e2e.test_load_test_run import load_test, read, start, target
-from tests.k6 import K6, python_with
+from tests.k6 import K6
 from tests.quick_site import quick_site
 from tests.services import InfluxServer
 
@@ -40,8 +41,10 @@ sys.exit(os.waitstatus_to_exitcode(status))
 async def compare_load_tests(folder: Path, influx: InfluxServer, seconds: int, users: int, rounds: int) -> dict[str, Any]:
     """CPU milliseconds for 1,000 requests of each way, and the ratios of k6's to the plain run."""
     used = folder / "used.json"
-    python = python_with(folder / "venv", WRAPPER.format(python=folder / "venv/bin/python", k6=K6, usage=used))
-    ways = {
+    k6 = folder / "k6"
+    k6.write_text(WRAPPER.format(python=sys.executable, k6=K6, usage=used))
+    k6.chmod(0o755)
+    ways: dict[str, dict[str, str]] = {
         "embedded": {},
         "InfluxDB, runner": influx.settings,
         "InfluxDB, k6": influx.settings | {"INFLUXDB__FEED": "k6"},
@@ -49,9 +52,7 @@ async def compare_load_tests(folder: Path, influx: InfluxServer, seconds: int, u
     figures: dict[str, list[dict[str, float]]] = {name: [] for name in ("plain", *ways)}
     async with contextlib.AsyncExitStack() as stack:
         site = stack.enter_context(quick_site())
-        servers = {
-            name: PlogServer(folder / name, settings, program=(python, "-m", "app.cli")) for name, settings in ways.items()
-        }
+        servers = {name: PlogServer(folder / name, settings | {"K6__BINARY": str(k6)}) for name, settings in ways.items()}
         tests = {}
         for name, server in servers.items():
             await server.start()
@@ -61,7 +62,7 @@ async def compare_load_tests(folder: Path, influx: InfluxServer, seconds: int, u
             for name, server in servers.items():
                 run, found = await watched(server, tests[name], influx)
                 figures[name].append({"k6": json.loads(used.read_text()), **found, "requests": run["k6Requests"]})
-            figures["plain"].append(await asyncio.to_thread(plain, run["script"], folder, python.parent / "k6", used))
+            figures["plain"].append(await asyncio.to_thread(plain, run["script"], folder, k6, used))
     return shown(figures)
 
 

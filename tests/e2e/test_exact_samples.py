@@ -14,7 +14,7 @@ from steps.k6_samples import second_of
 from tests.e2e.server import PlogServer
 from tests.e2e.test_load_test_run import VERDICTS, load_test, reaches, start, target
 from tests.endurance import SHARE, Tell
-from tests.k6 import K6, python_with
+from tests.k6 import K6
 from tests.quick_site import quick_site
 
 SECONDS = 3
@@ -31,11 +31,13 @@ MOST_ERROR = 0.01
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PlogServer]:
     """A server whose k6 also writes `raw/<pid>.json`."""
     (raw := tmp_path / "raw").mkdir()
-    python = python_with(tmp_path / "venv", f'#!/bin/sh\nexec {K6} "$@" --out "json={raw}/$$.json"\n')
-    settings = {"LOAD_TESTS__WINDOW_SECONDS": "1"}
+    k6 = tmp_path / "k6"
+    k6.write_text(f'#!/bin/sh\n[ "$1" = run ] && set -- "$@" --out "json={raw}/$$.json"\nexec {K6} "$@"\n')
+    k6.chmod(0o755)
+    settings = {"K6__WINDOW_SECONDS": "1", "K6__BINARY": str(k6)}
     if request.param != "embedded":
         settings |= request.getfixturevalue("influx").settings | {"INFLUXDB__FEED": "k6" if request.param == "k6" else "runner"}
-    server = PlogServer(tmp_path / "plog", settings, program=(python, "-m", "app.cli"))
+    server = PlogServer(tmp_path / "plog", settings)
     await server.start()
     try:
         yield server

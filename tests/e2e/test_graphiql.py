@@ -34,7 +34,7 @@ EDITOR = ".graphiql-query-editor .view-lines"
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[PlogServer]:
-    made = PlogServer(tmp_path / "plog", {"LOAD_TESTS__WINDOW_SECONDS": "1", "LOAD_TESTS__CAPACITY": "2"})
+    made = PlogServer(tmp_path / "plog", {"K6__WINDOW_SECONDS": "1", "K6__CAPACITY": "2"})
     await made.start()
     yield made
     await made.stop()

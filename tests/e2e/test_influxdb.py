@@ -13,7 +13,7 @@ from tests.sites import Site
 from tests.waiting import eventually
 
 __all__ = ["site"]
-SETTINGS = {"LOAD_TESTS__WINDOW_SECONDS": "1"}
+SETTINGS = {"K6__WINDOW_SECONDS": "1"}
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[PlogServer]:
-    server = PlogServer(tmp_path / "plog", {"LOAD_TESTS__WINDOW_SECONDS": "1"})
+    server = PlogServer(tmp_path / "plog", {"K6__WINDOW_SECONDS": "1"})
     await server.start()
     try:
         yield server

@@ -40,7 +40,7 @@ from tests.waiting import eventually
 
 __all__ = ["server", "site"]
 STATUS = "query ($id: ID!) { loadTestRun(id: $id) { status } }"
-WINDOW = {"LOAD_TESTS__WINDOW_SECONDS": "1"}
+WINDOW = {"K6__WINDOW_SECONDS": "1"}
 MOST_SECONDS = 5.0
 SLOW = {**API, "paths": {"/fast": {"get": {}}, "/slow": {"get": {}}}}
 LONG = {"kind": "CONSTANT_VUS", "vus": 2, "duration": 300, "gracefulStop": 30}

@@ -52,7 +52,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[PlogServer]:
-    server = PlogServer(tmp_path / "plog", {"LOAD_TESTS__WINDOW_SECONDS": "1", "LOAD_TESTS__CAPACITY": "2"})
+    server = PlogServer(tmp_path / "plog", {"K6__WINDOW_SECONDS": "1", "K6__CAPACITY": "2"})
     await server.start()
     try:
         yield server
@@ -378,7 +378,7 @@ async def test_ctrl_c_ends_load_tests_within_five_seconds(server: PlogServer, si
 
 
 async def test_a_run_is_warned_before_it_is_ended_for_taking_too_long(tmp_path: Path, site: Site) -> None:
-    server = PlogServer(tmp_path / "plog", {"LOAD_TESTS__WINDOW_SECONDS": "1", "LOAD_TESTS__WARNING_SECONDS": "122"})
+    server = PlogServer(tmp_path / "plog", {"K6__WINDOW_SECONDS": "1", "K6__WARNING_SECONDS": "122"})
     await server.start()
     try:
         run = await start(
