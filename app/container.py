@@ -239,6 +239,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             chat=await _open_chat(settings, stack),
             window_seconds=settings.k6.window_seconds,
             warning_seconds=settings.k6.warning_seconds,
+            runs_per_target=settings.k6.runs_per_target,
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )
         runner, load_runner = (_open_runner(settings, folder) for folder in ("runs", "load-test-runs"))
@@ -285,9 +286,7 @@ def _open_runner(settings: Settings, folder: str) -> ProcessRunner:
 
 
 def _load_test_reconciler(settings: Settings) -> LoadTestReconcilerSettings:
-    return LoadTestReconcilerSettings(
-        **_rhythm(settings), capacity=settings.k6.capacity, runs_per_target=settings.k6.runs_per_target
-    )
+    return LoadTestReconcilerSettings(**_rhythm(settings), capacity=settings.k6.capacity)
 
 
 def _job_reconciler(settings: Settings) -> JobReconcilerSettings:

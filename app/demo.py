@@ -28,7 +28,8 @@ ANALYZE = f"""mutation DemoAnalysis($id: ID!) {{ targetAnalyze(id: $id) {{
   ... on TargetPayload {{ target {{ id analysis {{ title endpointCount }} }} }} {REFUSED} }} }}"""
 FIND_LOAD_TEST = """query FindDemo($target: ID!) { loadTests(first: 1, filter: {targetId: $target}) { nodes { id number } } }"""
 FIND_RUN = """query FindDemoRun($loadTest: ID!) {
-  loadTestRuns(first: 1, filter: {loadTestId: $loadTest}) { nodes { id number title status message placeInQueue } }
+  loadTestRuns(first: 1, filter: {loadTestId: $loadTest}) {
+    nodes { id number title status message placeInQueue waitsFor { reason behind { number } } } }
 }"""
 CREATE = f"""mutation DemoLoadTest($target: ID!, $input: LoadTestInput!) {{ loadTestCreate(targetId: $target, input: $input) {{
   ... on LoadTestPayload {{ loadTest {{ id number }} }} {REFUSED} }} }}"""

@@ -15,7 +15,7 @@ VERDICTS = ("PASSED", "FAILED", "ABORTED", "ERROR", "INVALID")
 EXIT_CODES = {"PASSED": 0, "FAILED": 1}
 OTHERWISE = 2
 
-FIELDS = "id number title status message placeInQueue deadline warnedAt"
+FIELDS = "id number title status message placeInQueue waitsFor { reason behind { number } } deadline warnedAt"
 RUN = f"run {{ {FIELDS} }}"
 THRESHOLDS = "thresholds { scenario metric condition value isMet }"
 REFUSED = "... on UserError { code message } ... on ValidationFailed { problems { field message } }"

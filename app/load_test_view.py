@@ -53,10 +53,19 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _title(run: Mapping[str, Any]) -> str:
-    place = "" if run["placeInQueue"] is None else f" (place {run['placeInQueue']} of those that wait)"
+    place = "" if run["placeInQueue"] is None else f" (place {run['placeInQueue']} of those that wait; {_wait(run['waitsFor'])})"
     is_late = run["status"] == "RUNNING" and run.get("warnedAt")
     late = f" (ended at {_clock(run['deadline'])} if it still runs then)" if is_late else ""
     return f"Run {run['number']} · {printable(run['title'])} · {run['status']}{place}{late}"
+
+
+def _wait(wait: Mapping[str, Any]) -> str:
+    behind = "run" + "s" * (len(wait["behind"]) > 1) + " " + ", ".join(str(each["number"]) for each in wait["behind"])
+    return {
+        "TARGET": f"its target is under load by {behind}",
+        "ROOM": f"the servers are busy with {behind}" if wait["behind"] else "those before it are first",
+        "SERVER": "no server has taken it up yet",
+    }[wait["reason"]]
 
 
 def _clock(start: str) -> str:

@@ -32,10 +32,9 @@ STOPPED_BY_HAND = "The server was stopped by hand."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTestReconcilerSettings(ReconcilerSettings):
-    """How many runs put load on one server at once, by whatever targets and wherever they run."""
+    """As of jobs; a load generator that is interrupted has the time of a stop."""
 
     interrupt_grace_seconds: float = STOP_GRACE_SECONDS
-    runs_per_target: int = 1
 
 
 class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
@@ -181,9 +180,9 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
 
     async def _claim_more(self, room: int) -> None:
         """Take the first runs that wait and whose server is not under load already."""
-        limit = self._settings.runs_per_target
+        limit = self._services.runs_per_target
         async with self._services.database.snapshot() as work:
-            busy = Counter(await work.load_test_runs.busy_origins())
+            busy = Counter(run.origin for run in await work.load_test_runs.under_way())
             waiting = await work.load_test_runs.waiting()
         mine: list[LoadTestRun] = []
         for run in waiting:

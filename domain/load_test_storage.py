@@ -267,8 +267,8 @@ class LoadTestRunStore(Protocol):
         """The first runs without a verdict of a `project`, `target` or `load_test`, by number."""
         ...
 
-    async def busy_origins(self) -> list[str]:
-        """The `origin` of each run that is under way."""
+    async def under_way(self) -> list[LoadTestRun]:
+        """The runs that were begun and have no verdict, by number."""
         ...
 
     async def claimed_by(self, runner_id: str) -> list[LoadTestRun]:

@@ -24,6 +24,7 @@ from domain.metric_series import MetricSeries, RunFigures
 from domain.project import Project, ProjectDefinition
 from domain.query import EventQuery, HistoryQuery, Page, WindowQuery
 from domain.resource_usage import ResourceSeries
+from domain.run_queue import Wait
 from domain.secret import Secret
 from domain.stale_scenario import StaleScenario
 from domain.target import Target, TargetAnalysis, TargetDefinition
@@ -84,7 +85,7 @@ class OfRuns:
             load_fn=lambda queries: runs.resources_of_runs(services, queries)
         )
         self.scripts: DataLoader[int, str | None] = DataLoader(load_fn=_found(lambda keys: runs.scripts_of_runs(services, keys)))
-        self.places: DataLoader[int, int | None] = DataLoader(load_fn=_found(lambda keys: runs.places_in_queue(services, keys)))
+        self.waits: DataLoader[int, Wait | None] = DataLoader(load_fn=_found(lambda keys: runs.waits_of_runs(services, keys)))
         self.reports: DataLoader[int, list[RunArtifact]] = DataLoader(
             load_fn=_grouped(lambda keys: artifacts.reports_of_runs(services, keys), lambda artifact: artifact.run_id)
         )

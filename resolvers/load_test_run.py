@@ -16,6 +16,7 @@ from domain.metric_series import MetricSeries, RunFigures, figures_of, series_of
 from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
 from domain.resource_usage import CARRY_SECONDS, ResourceSeries, ResourceUsage, resource_series
+from domain.run_queue import Wait, waits
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis, server_origin
 from resolvers.authorisation import require_person
@@ -203,11 +204,12 @@ async def scripts_of_runs(services: Services, ids: Sequence[int]) -> dict[int, s
         return await work.load_test_runs.scripts(ids)
 
 
-async def places_in_queue(services: Services, ids: Sequence[int]) -> dict[int, int]:
-    """For each run that waits its place, from 1, among all that wait."""
+async def waits_of_runs(services: Services, ids: Sequence[int]) -> dict[int, Wait]:
+    """How each run that waits does so."""
     async with services.database.snapshot() as work:
-        waiting = [run.id for run in await work.load_test_runs.waiting()]
-    return {each: waiting.index(each) + 1 for each in ids if each in waiting}
+        queue, under_way = await work.load_test_runs.waiting(), await work.load_test_runs.under_way()
+    found = waits(queue, under_way, services.runs_per_target)
+    return {each: found[each] for each in ids if each in found}
 
 
 async def series_of_runs(services: Services, queries: Sequence[WindowQuery]) -> Sequence[Sequence[MetricSeries] | WindowsRemoved]:

@@ -38,8 +38,9 @@ class Services:
     """Everything outside, behind its port; `public_url` is where browsers, steps and pods reach this server.
 
     `load_generator` is the command of the program that runs k6, `window_seconds` the length of a window of its figures,
-    `warning_seconds` how long before a run is ended for taking too long that is told (0: not at all). `chat` words the findings
-    of analyses, where there is one.
+    `warning_seconds` how long before a run is ended for taking too long that is told (0: not at all), `runs_per_target` how many
+    runs put load on one host and port at once, by whatever targets and wherever they run. `chat` words the findings of analyses,
+    where there is one.
     """
 
     database: Database
@@ -59,5 +60,6 @@ class Services:
     chat: ChatModel | None = None
     window_seconds: int = 5
     warning_seconds: float = 60
+    runs_per_target: int = 1
     download_lifetime: timedelta = timedelta(minutes=15)
     pasts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # reads of whole histories at once

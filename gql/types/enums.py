@@ -27,6 +27,7 @@ from domain.query import MetricsInclude as MetricsInclude
 from domain.query import NamedOrder as NamedOrder
 from domain.report import ReportState as ReportState
 from domain.run_figure import RunFigure as RunFigure
+from domain.run_queue import WaitReason as WaitReason
 from domain.run_report import ReportFormat as ReportFormat
 from domain.status import Status as Status
 from domain.version import VersionKind as VersionKind
@@ -171,6 +172,15 @@ strawberry.enum(
         "Where a run stands. `QUEUED`: it waits for its turn. `STARTING`, `RUNNING`, `STOPPING`. Then its verdict, the first of "
         "these that applies: `ERROR`: the run itself broke. `ABORTED`: somebody stopped it. `INVALID`: its figures can't be "
         "trusted. `FAILED`: a threshold was missed. `PASSED`."
+    ),
+)
+strawberry.enum(
+    WaitReason,
+    name="RunWaitReason",
+    description=(
+        "What keeps a run from beginning. `TARGET`: the host and port that it calls are under load by as many runs as may be, "
+        "`PLOG_K6__RUNS_PER_TARGET`. `ROOM`: each server runs as many as it may, `PLOG_K6__CAPACITY`, or those before it "
+        "are first. `SERVER`: nothing is in its way; it begins when a server looks, and waits on where none runs load tests."
     ),
 )
 strawberry.enum(

@@ -36,6 +36,7 @@ from gql.types.load_test import LoadTest, Scenario
 from gql.types.load_test_run_event import LoadTestRunEventConnection
 from gql.types.node import Node
 from gql.types.resource_usage import PodSeries
+from gql.types.run_wait import RunWait
 from resolvers import load_test_run as runs
 from resolvers.job_log import LogPlace
 
@@ -212,7 +213,13 @@ class LoadTestRun(Node):
         description="Its place, from 1, among the runs that wait; null where it does not wait.", directives=[Volatile()]
     )
     async def place_in_queue(self, info: Info) -> int | None:
-        return await info.context.loaders.of_runs.places.load(self.number)
+        wait = await info.context.loaders.of_runs.waits.load(self.number)
+        return None if wait is None else wait.place
+
+    @strawberry.field(description="What it waits for; null where it does not wait.", directives=[Volatile()])
+    async def waits_for(self, info: Info) -> RunWait | None:
+        wait = await info.context.loaders.of_runs.waits.load(self.number)
+        return None if wait is None else RunWait(reason=wait.reason, behind=[LoadTestRun.of(run) for run in wait.behind])
 
     @strawberry.field(
         description=(

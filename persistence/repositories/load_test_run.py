@@ -90,7 +90,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         # Whoever claims one of the same server sees at least the one that is claimed here, and waits for it.
         same = select(RUN.c.id).where(RUN.c.origin == run.origin, RUN.c.ended_at.is_(None)).order_by(RUN.c.id)
         await self._connection.execute(same.with_for_update())
-        if (await self.busy_origins()).count(run.origin) >= runs_per_target:
+        if [each.origin for each in await self.under_way()].count(run.origin) >= runs_per_target:
             return None
         return await self._write(run, RunStatus.STARTING, actor, "", runner_id=runner_id)
 
@@ -149,9 +149,9 @@ class LoadTestRunRepository(LoadTestRunStore):
         query = select(RUN.c.id).where(RUN.c[f"{kind}_id"] == number, RUN.c.ended_at.is_(None)).order_by(RUN.c.id).limit(limit)
         return list((await self._connection.execute(query)).scalars())
 
-    async def busy_origins(self) -> list[str]:
-        query = select(RUN.c.origin).where(RUN.c.status.in_(sorted(UNDER_WAY)), RUN.c.ended_at.is_(None))
-        return list((await self._connection.execute(query)).scalars())
+    async def under_way(self) -> list[LoadTestRun]:
+        query = select(*SHOWN).where(RUN.c.status.in_(sorted(UNDER_WAY)), RUN.c.ended_at.is_(None))
+        return await self._runs(query.order_by(RUN.c.id))
 
     async def claimed_by(self, runner_id: str) -> list[LoadTestRun]:
         query = select(*SHOWN).where(RUN.c.runner_id == runner_id, RUN.c.ended_at.is_(None))

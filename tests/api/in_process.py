@@ -166,7 +166,7 @@ async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> A
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(socket.create_server((HOST, 0)))
         port = listener.getsockname()[1]
-        nothing_runs = {"runner": {"capacity": 0}, "load_tests": {"capacity": 0}}
+        nothing_runs = {"runner": {"capacity": 0}, "k6": {"capacity": 0}}
         _furnish(home)
         chosen: dict[str, Any] = {"home": home, "port": port, **nothing_runs, **(environment or {})}
         container = await stack.enter_async_context(open_container(Settings(**chosen)))

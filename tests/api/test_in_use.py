@@ -119,7 +119,7 @@ async def test_what_asks_for_more_than_is_allowed_by_now_is_not_started(tmp_path
         made = await created(plog, await analysed(plog), load_test(scenario(executor={**CONSTANT, "vus": 5, "duration": 90})))
         assert "run" in await plog.answer(START, id=made["id"])
     for changed in ({"max_minutes": 1}, {"max_vus": 4}):
-        async with serving(tmp_path / "plog", {"load_tests": {"capacity": 0, **changed}}) as plog:
+        async with serving(tmp_path / "plog", {"k6": {"capacity": 0, **changed}}) as plog:
             refused = await plog.answer(START, id=made["id"])
             (problem,) = refused["problems"]
             assert problem["field"].startswith("input.scenarios"), "what of its definition is too much by now"

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -146,6 +147,23 @@ def test_texts_of_others_do_not_steer_the_terminal() -> None:
     assert printable("größe\x1b[31m\n買う") == "größe\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}買う"
     run = {"number": 1, "title": "\x1b[2J", "status": "ERROR", "message": "\x1b[2J", "placeInQueue": None}
     assert "\x1b" not in str(WatchedRun().take({"run": run, "series": [], "pods": []}).lines)
+
+
+@pytest.mark.parametrize(
+    ("reason", "behind", "told"),
+    [
+        ("TARGET", [3], "its target is under load by run 3"),
+        ("TARGET", [3, 4], "its target is under load by runs 3, 4"),
+        ("ROOM", [5, 6], "the servers are busy with runs 5, 6"),
+        ("ROOM", [], "those before it are first"),
+        ("SERVER", [], "no server has taken it up yet"),
+    ],
+)
+def test_who_waits_is_told_what_for(reason: str, behind: Sequence[int], told: str) -> None:
+    wait = {"reason": reason, "behind": [{"number": number} for number in behind]}
+    run = {"number": 7, "title": "t", "status": "QUEUED", "message": "", "placeInQueue": 2, "waitsFor": wait}
+    line = WatchedRun().take({"run": run, "series": [], "pods": []}).lines["run"]
+    assert line == f"Run 7 · t · QUEUED (place 2 of those that wait; {told})"
 
 
 def test_thresholds_are_told_with_what_was_measured_once_they_are_judged() -> None:

@@ -59,7 +59,7 @@ async def test_no_secret_and_no_login_goes_to_a_metadata_service(plog: Plog, nam
     ("settings", "field", "reason"),
     [
         ({"targets": {"allow_private_addresses": False}}, "input.server", "is a private address"),
-        ({"load_tests": {"capacity": 1, "max_vus": 1}}, "input.scenarios.0.executor.vus", "must be from 1 to 1"),
+        ({"k6": {"capacity": 1, "max_vus": 1}}, "input.scenarios.0.executor.vus", "must be from 1 to 1"),
     ],
 )
 async def test_a_setting_holds_for_what_was_made_and_queued_before(
@@ -68,7 +68,7 @@ async def test_a_setting_holds_for_what_was_made_and_queued_before(
     async with serving(tmp_path / "plog") as plog:
         made = await created(plog, await analysed(plog), load_test())
         waiting = (await plog.answer(START, id=made["id"]))["run"]
-    async with serving(tmp_path / "plog", {"load_tests": {"capacity": 1}, **settings}) as plog:
+    async with serving(tmp_path / "plog", {"k6": {"capacity": 1}, **settings}) as plog:
         refused = await plog.answer(START, id=made["id"])
         assert fields(refused) == [field] and reason in refused["message"]
 

@@ -29,7 +29,8 @@ REPORT = f"""mutation ($reports: [LoadTestReportInput!]!, $key: String) {{
     __typename ... on LoadTestReportPayload {{ results {{ sequence state code message consumed }} }} {ERROR} }} }}"""
 RUN = """query ($id: ID!, $after: DateTime, $first: Int! = 100) { loadTestRun(id: $id) { status message k6Requests k6Version
   metrics(after: $after, first: $first) { scenario windowStart requests failed vus } figures { scenario requests failed } script
-  thresholds { metric value isMet } placeInQueue loadTest { id } log { text } } }"""
+  thresholds { metric value isMet } placeInQueue loadTest { id } log { text }
+  waitsFor { reason behind { number } } } }"""
 RUNS = """query ($filter: LoadTestRunFilter, $first: Int! = 50, $after: String) { loadTestRuns(filter: $filter, first: $first,
   after: $after) { totalCount nodes { number status } pageInfo { hasNextPage endCursor } } }"""
 
@@ -169,8 +170,10 @@ async def test_runs_are_filtered_and_paged(plog: Plog) -> None:
     assert await numbers(loadTestId=tests[0]["id"]) == [three, one]
     assert await numbers(statuses=["QUEUED"]) == [two, one] == await numbers(statuses=["QUEUED"], targetId=target["id"])
     assert await numbers(loadTestId=target["id"]) == []
-    places = [(await plog.answer(RUN, id=run["id"]))["placeInQueue"] for run in runs]
-    assert places == [1, 2, None]
+    found = [await plog.answer(RUN, id=run["id"]) for run in runs]
+    assert [each["placeInQueue"] for each in found] == [1, 2, None]
+    waits = [{"reason": "SERVER", "behind": []}, {"reason": "ROOM", "behind": []}, None]
+    assert [each["waitsFor"] for each in found] == waits
 
 
 @pytest.mark.parametrize("limit", [1, 2])

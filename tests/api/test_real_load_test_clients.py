@@ -48,7 +48,7 @@ async def servers(shared: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Mo
     """
     monkeypatch.setattr(live_list, "POLL_SECONDS", 600)
     monkeypatch.setattr(live_load_test, "POLL_SECONDS", 600)
-    settings = {"load_tests": {"capacity": 0, "window_seconds": SECONDS}, **shared}
+    settings = {"k6": {"capacity": 0, "window_seconds": SECONDS}, **shared}
     async with AsyncExitStack() as stack:
         made = [await stack.enter_async_context(serving(tmp_path / name, settings)) for name in ("a", "b")[: 1 + bool(shared)]]
         await eventually(lambda: all(each.container.services.bus.is_linked for each in made))

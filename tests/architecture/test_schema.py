@@ -147,6 +147,7 @@ LISTS_WITHOUT_PAGES = {
     "Query.stepTemplates",
     "RequestBody.examples",
     "RequestBody.fields",
+    "RunWait.behind",
     "RunComparison.remarks",
     "RunComparison.scenarios",
     "Scenario.requests",

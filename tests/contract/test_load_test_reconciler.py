@@ -40,11 +40,13 @@ for _ in range(10):
 class Server:
     """A runner and the reconciler of its load tests, which can be restarted, on a database that others may share."""
 
-    def __init__(self, database: Database, runner: FakeRunner | None = None, **settings: Any) -> None:
+    def __init__(
+        self, database: Database, runner: FakeRunner | None = None, *, runs_per_target: int = 1, **settings: Any
+    ) -> None:
         self.store = database
         self.database = FailingDatabase(database)
         self.runner = runner or FakeRunner()
-        self.services = fake_services(self.database)
+        self.services = fake_services(self.database, runs_per_target=runs_per_target)
         self.settings = LoadTestReconcilerSettings(**SETTINGS | settings)
         self.restart()
 

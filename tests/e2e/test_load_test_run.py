@@ -37,6 +37,7 @@ FIGURES = """scenario seconds requests failed errorRate errorRateLeast errorRate
   iterations dropped checksPassed checksFailed"""
 SERIES = "scenario windowStart requests tps failed errorRate least mean greatest p50 p90 p95 p99 vus"
 RUN = f"""query ($id: ID!) {{ loadTestRun(id: $id) {{ id number status message version startedAt endedAt placeInQueue
+  waitsFor {{ reason behind {{ number }} }}
   k6Version k6Requests k6CpuSeconds k6CpuBusiest k6Figures {{ figure stored k6 difference }} documentSha256 script
   thresholds {{ scenario metric condition value isMet }} figures {{ {FIGURES} }} metrics {{ {SERIES} }}
   resources {{ pod windowStart actualUsage {{ cpuMillicores memoryMb }} usage {{ cpuPredicted }} }}
@@ -324,6 +325,7 @@ async def test_a_server_is_under_one_load_at_a_time_by_any_name_and_the_rest_wai
         first, second, third = [await read(server, run) for run in runs]
         assert (first["placeInQueue"], second["placeInQueue"], third["placeInQueue"]) == (None, 1, None)
         assert second["status"] == "QUEUED"
+        assert second["waitsFor"] == {"reason": "TARGET", "behind": [{"number": first["number"]}]} and third["waitsFor"] is None
         found = [await reaches(server, run, *VERDICTS, deadline=90) for run in runs]
         assert [run["status"] for run in found] == ["PASSED"] * 3, found
         assert found[1]["startedAt"] >= found[0]["endedAt"]
