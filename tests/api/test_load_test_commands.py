@@ -23,7 +23,7 @@ from domain.load_test_run import RunStatus
 from tests.api.in_process import Plog
 from tests.api.test_comparison import COUNT, SLOW, ended, two_scenarios
 from tests.api.test_load_test_report import START
-from tests.plog_process import run_plog
+from tests.forked_process import run_plog
 from tests.synthetic_runs import STEADY, windows
 
 

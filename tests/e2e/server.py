@@ -17,7 +17,7 @@ import psutil
 
 from app.client import Client
 from app.settings import ROOT
-from tests.plog_process import PlogProcess, run_plog
+from tests.forked_process import CLI, ForkedProcess, run_plog
 from tests.services import free_port
 from tests.waiting import eventually
 
@@ -55,7 +55,7 @@ class PlogServer:
         self.environment = {**kept, "PLOG_HOME": str(home / "data"), "PLOG_SCHEDULER__JOBS_SECONDS": "0.2"}
         self.move(settings or {})
         self.log = home / "server.log"
-        self._process: PlogProcess | None = None
+        self._process: ForkedProcess | None = None
 
     def move(self, settings: Mapping[str, str]) -> None:
         """From its next start on it is at another address and has these settings too."""
@@ -79,7 +79,7 @@ class PlogServer:
             raise
 
     def _spawn(self) -> None:
-        self._process = PlogProcess(("serve",), self.environment, self.home, output=self.log, errors=self.log)
+        self._process = ForkedProcess(CLI, ("serve",), self.environment, self.home, output=self.log, errors=self.log)
 
     async def _is_ready(self) -> bool:
         if self._process is None or self._process.poll() is not None:

@@ -2,12 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.forked_process import ForkedProcess
 
 
 @dataclass(frozen=True)
@@ -63,31 +64,26 @@ class StepFolder:
         document = {"kit": {}, "job": {}, "definition": definition, "inputs": [], "server": server}
         (self.root / "input.json").write_text(json.dumps(document))
 
-    def start(self, module: str, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+    def start(self, module: str, environment: Mapping[str, str] | None = None) -> ForkedProcess:
         variables = {
             "PLOG_INPUT": str(self.root / "input.json"),
             "PLOG_INPUTS": str(self.inputs),
             "PLOG_OUTPUT": str(self.root / "output"),
             "PLOG_REPORTS": str(self.root / "reports.jsonl"),
         }
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
-            cwd=self.root / "work",
-            env=dict(os.environ) | variables | dict(environment or {}),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        given, errors = dict(os.environ) | variables | dict(environment or {}), self.root / "errors"
+        return ForkedProcess(module, (), given, self.root / "work", output=self.root / "log", errors=errors)
 
     def reports(self) -> list[dict[str, Any]]:
         path = self.root / "reports.jsonl"
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
-    def finish(self, process: "subprocess.Popen[str]", seconds: float = 60) -> StepRun:
+    def finish(self, process: ForkedProcess, seconds: float = 60) -> StepRun:
         try:
-            _, stderr = process.communicate(timeout=seconds)
+            code = process.wait(seconds)
         finally:
-            process.kill()
-        return StepRun(process.returncode, stderr, self.reports(), self.root / "output")
+            process.send_signal(signal.SIGKILL)
+        return StepRun(code, (self.root / "errors").read_text(), self.reports(), self.root / "output")
 
     def run(self, module: str, environment: Mapping[str, str] | None = None) -> StepRun:
         return self.finish(self.start(module, environment))

@@ -283,7 +283,7 @@ def test_sigterm_ends_the_simulations_and_leaves_what_is_known(tmp_path: Path, n
         process.send_signal(signal.SIGTERM)
         run = folder.finish(process, 10)
     finally:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
     assert run.code == 128 + signal.SIGTERM
     assert not any(child.is_running() for child in children)
     assert len(rows_of(run)["half"]) == 12

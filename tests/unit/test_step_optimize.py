@@ -188,7 +188,7 @@ def test_the_fitting_process_ends_with_the_step(tmp_path: Path, slow_inputs: Pat
     with running("optimize", tmp_path / "run", slow_inputs, {"ml": RIDGE, "optimize": RIDGE_THEN_SLOW}) as run:
         run.wait_for(lambda: len(run.trials) == 1)
         (helper,) = psutil.Process(run.process.pid).children()
-        run.process.kill()
+        run.process.send_signal(signal.SIGKILL)
         psutil.wait_procs([helper], timeout=10)
         assert not helper.is_running()
 

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.forked_process import ForkedProcess
 from tests.waiting import eventually_sync
 
 INPUTS, RESPONSES = ["w", "l", "c"], ["delay", "power"]
@@ -47,11 +46,16 @@ class StepRun:
     """One run of a step: its folders, and what it wrote."""
 
     root: Path
-    process: "subprocess.Popen[str]"
+    process: ForkedProcess
 
     @property
     def output(self) -> Path:
         return self.root / "output"
+
+    @property
+    def errors(self) -> str:
+        """What it wrote to standard error so far."""
+        return (self.root / "errors").read_text()
 
     @property
     def reports(self) -> list[dict[str, Any]]:
@@ -80,14 +84,14 @@ class StepRun:
 
     def finish(self) -> tuple[int, str]:
         """Wait for the end: exit code and the last line of standard error."""
-        _, errors = self.process.communicate(timeout=DEADLINE_SECONDS)
-        return self.process.returncode, (errors.splitlines() or [""])[-1]
+        code = self.process.wait(DEADLINE_SECONDS)
+        return code, (self.errors.splitlines() or [""])[-1]
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds, the process running."""
 
         def holds() -> bool:
-            assert self.process.poll() is None, self.process.communicate()
+            assert self.process.poll() is None, self.errors
             return condition()
 
         eventually_sync(holds, deadline=DEADLINE_SECONDS)
@@ -113,21 +117,13 @@ def running(name: str, root: Path, inputs: Path, definition: Mapping[str, Any]) 
         "PLOG_REPORTS": str(root / "reports.jsonl"),
         "PLOG_ATTEMPT": "9a3e/1",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", f"steps.{name}"],
-        cwd=root / "work",
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = ForkedProcess(f"steps.{name}", (), environment, root / "work", output=root / "log", errors=root / "errors")
     try:
         yield StepRun(root, process)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait(DEADLINE_SECONDS)
 
 
 def run_to_end(name: str, root: Path, inputs: Path, definition: Mapping[str, Any]) -> StepRun:

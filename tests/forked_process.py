@@ -1,4 +1,4 @@
-"""The program `plog` in a process of its own, without the seconds that its imports take.
+"""Programs of PLOG in processes of their own, without the seconds that their imports take.
 
 Each process is forked from one that has made the imports and does nothing else, so that it has nothing of this test run: it gets
 its arguments, environment, folder and files as a program does, is a process to the kernel, and can be killed.
@@ -13,29 +13,36 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+CLI = "app.cli"
+STEPS = {"steps.deck_collection": "collect", "steps.doe": "explore", "steps.ml": "run", "steps.optimize": "run"}
 PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload(["app.cli", "app.server_commands", "app.client_commands", "app.influxdb"])
+PROCESSES.set_forkserver_preload([CLI, "app.server_commands", "app.client_commands", "app.influxdb", *STEPS])
 
 
-def _main(arguments: Sequence[str], environment: Mapping[str, str], folder: Path, output: Path, errors: Path) -> None:
+def _main(program: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, files: Sequence[Path]) -> None:
+    os.setsid()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    for number, path in ((1, output), (2, errors)):
+    for number, path in enumerate(files, 1):
         opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.dup2(opened, number)
         os.close(opened)
-    sys.argv = ["plog", *arguments]
-    sys.modules["app.cli"].main()
+    sys.argv = [program, *arguments]
+    module = sys.modules[program]
+    if program == CLI:
+        module.main()
+    else:
+        sys.modules["steps.reports"].run_step(getattr(module, STEPS[program]))
 
 
-class PlogProcess:
-    """What is used of `subprocess.Popen`. What it writes is appended to two files, which may be the same one."""
+class ForkedProcess:
+    """What is used of `subprocess.Popen`, in a session of its own. What it writes is appended to two files, or to one."""
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, *, output: Path, errors: Path
+        self, program: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, *, output: Path, errors: Path
     ) -> None:
-        given = (tuple(arguments), dict(environment), folder, output, errors)
+        given = (program, tuple(arguments), dict(environment), folder, (output, errors))
         self._process = PROCESSES.Process(target=_main, args=given, daemon=True)  # those that are left end with this process
         self._process.start()
 
@@ -54,7 +61,7 @@ class PlogProcess:
         self._process.join(timeout)
         code = self.poll()
         if code is None:
-            raise subprocess.TimeoutExpired("plog", timeout)
+            raise subprocess.TimeoutExpired("a forked program", timeout)
         return code
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -67,7 +74,7 @@ def run_plog(arguments: Sequence[str], environment: Mapping[str, str], folder: P
     """A command that ends by itself within two minutes, and what it wrote."""
     with TemporaryDirectory() as name:
         output, errors = Path(name) / "output", Path(name) / "errors"
-        process = PlogProcess(arguments, environment, folder, output=output, errors=errors)
+        process = ForkedProcess(CLI, arguments, environment, folder, output=output, errors=errors)
         try:
             code = process.wait(120)
         finally:
