@@ -49,6 +49,7 @@ LoadTestNumber = Annotated[int, typer.Argument(help="The load test's number.")]
 RunNumber = Annotated[int, typer.Argument(help="The run's number.")]
 WatchRun = Annotated[bool, typer.Option("--watch", help="Show its windows until the verdict, as `load-test watch` does.")]
 RunAsJson = Annotated[bool, typer.Option("--json", help="Print the run as JSON, and nothing else, to standard output.")]
+Label = Annotated[str | None, typer.Option(help="What is tested, such as a git commit or a version; the run is called so.")]
 RunNumbers = Annotated[list[int], typer.Argument(metavar="RUN", help="The runs' numbers; the first is the baseline.")]
 RunTimeout = Annotated[float | None, typer.Option(help="Seconds after which to stop watching; the run goes on.", min=0)]
 Key = Annotated[
@@ -143,6 +144,7 @@ def _show(
 @load_test.command("start")
 def load_test_start(
     number: LoadTestNumber,
+    label: Label = None,
     watch: WatchRun = False,
     key: Key = None,
     as_json: RunAsJson = False,
@@ -151,12 +153,13 @@ def load_test_start(
 ) -> None:
     """Queue a run of a load test."""
     client = _client(server, token)
-    _show_run(client, load_test_commands.start(client, number, key), watch=watch, as_json=as_json)
+    _show_run(client, load_test_commands.start(client, number, key, label), watch=watch, as_json=as_json)
 
 
 @load_test.command("quick-start")
 def load_test_quick_start(
     url: Annotated[str, typer.Argument(help="The address of an API: its OpenAPI document, or its Swagger-UI page.")],
+    label: Label = None,
     watch: WatchRun = False,
     key: Key = None,
     as_json: RunAsJson = False,
@@ -165,7 +168,7 @@ def load_test_quick_start(
 ) -> None:
     """Analyse an API and queue a first, gentle run against some of its safe endpoints."""
     client = _client(server, token)
-    _show_run(client, load_test_commands.quick_start(client, url, key), watch=watch, as_json=as_json)
+    _show_run(client, load_test_commands.quick_start(client, url, key, label), watch=watch, as_json=as_json)
 
 
 @load_test.command("stop")

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.load_test_view import named
 from app.terminal import printable
 from domain.finding import digits_of, shown
 
@@ -47,7 +48,7 @@ def _full(windows: int) -> str:
 
 
 def _named(run: Mapping[str, Any]) -> str:
-    return f"Run {run['number']} · {printable(run['title'])} · {run['status']}"
+    return f"{named(run)} · {run['status']}"
 
 
 def _table(differences: list[Mapping[str, Any]], confidence: float) -> Table:

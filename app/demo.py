@@ -29,7 +29,7 @@ ANALYZE = f"""mutation DemoAnalysis($id: ID!) {{ targetAnalyze(id: $id) {{
 FIND_LOAD_TEST = """query FindDemo($target: ID!) { loadTests(first: 1, filter: {targetId: $target}) { nodes { id number } } }"""
 FIND_RUN = """query FindDemoRun($loadTest: ID!) {
   loadTestRuns(first: 1, filter: {loadTestId: $loadTest}) {
-    nodes { id number title status message placeInQueue waitsFor { reason behind { number } } } }
+    nodes { id number title status message placeInQueue waitsFor { reason behind { number } } windowSeconds lastSecond } }
 }"""
 CREATE = f"""mutation DemoLoadTest($target: ID!, $input: LoadTestInput!) {{ loadTestCreate(targetId: $target, input: $input) {{
   ... on LoadTestPayload {{ loadTest {{ id number }} }} {REFUSED} }} }}"""

@@ -15,14 +15,16 @@ VERDICTS = ("PASSED", "FAILED", "ABORTED", "ERROR", "INVALID")
 EXIT_CODES = {"PASSED": 0, "FAILED": 1}
 OTHERWISE = 2
 
-FIELDS = "id number title status message placeInQueue waitsFor { reason behind { number } } deadline warnedAt"
+FIELDS = """id number title label status message placeInQueue waitsFor { reason behind { number } } windowSeconds lastSecond
+  deadline warnedAt"""
 RUN = f"run {{ {FIELDS} }}"
 THRESHOLDS = "thresholds { scenario metric condition value isMet }"
 REFUSED = "... on UserError { code message } ... on ValidationFailed { problems { field message } }"
-START = f"""mutation LoadTestStart($id: ID!, $key: String) {{ loadTestStart(id: $id, idempotencyKey: $key) {{
+START = f"""mutation LoadTestStart($id: ID!, $label: String, $key: String) {{
+  loadTestStart(id: $id, label: $label, idempotencyKey: $key) {{
   ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
-QUICK_START = f"""mutation LoadTestQuickStart($url: String!, $key: String) {{
-  loadTestQuickStart(url: $url, idempotencyKey: $key) {{ ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
+QUICK_START = f"""mutation LoadTestQuickStart($url: String!, $label: String, $key: String) {{
+  loadTestQuickStart(url: $url, label: $label, idempotencyKey: $key) {{ ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
 STOP = f"""mutation LoadTestStop($id: ID!, $key: String) {{ loadTestStop(id: $id, idempotencyKey: $key) {{
   ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
 FIND = "query FindLoadTest($number: Int!) { loadTestByNumber(number: $number) { id number } }"
@@ -35,28 +37,29 @@ REPORT = f"""mutation LoadTestRunReport($id: ID!, $format: RunReportFormat!, $ke
   ... on LoadTestRunReportPayload {{ report {{ name mediaType size sha256 downloadUrl }} }} {REFUSED} }} }}"""
 COMPARE = """query CompareRuns($ids: [ID!]!, $scenarios: [String!], $confidence: Float!) {
   loadTestComparison(runIds: $ids, scenarios: $scenarios, confidence: $confidence) {
-    confidence baseline { id number title status message }
-    runs { run { id number title status message } isSameLoad remarks scenarios { scenario windows baselineWindows differences {
-      figure unit verdict baseline value difference low high pValue reason } } } } }"""
+    confidence baseline { id number title label status message }
+    runs { run { id number title label status message } isSameLoad remarks scenarios {
+      scenario windows baselineWindows differences {
+        figure unit verdict baseline value difference low high pValue reason } } } } }"""
 
 
-async def start(client: Client, number: int, key: str | None = None) -> dict[str, Any]:
+async def start(client: Client, number: int, key: str | None = None, label: str | None = None) -> dict[str, Any]:
     """Queue a run of the load test of that number."""
     load_test = (await client.run(FIND, number=number))["loadTestByNumber"]
     if load_test is None:
         raise ServerRefused(f"No load test {number} exists.")
-    return await start_by_id(client, load_test["id"], key)
+    return await start_by_id(client, load_test["id"], key, label)
 
 
-async def start_by_id(client: Client, load_test_id: str, key: str | None = None) -> dict[str, Any]:
+async def start_by_id(client: Client, load_test_id: str, key: str | None = None, label: str | None = None) -> dict[str, Any]:
     """Queue a run of the load test with that id."""
-    run: dict[str, Any] = (await client.command("loadTestStart", START, id=load_test_id, key=key))["run"]
+    run: dict[str, Any] = (await client.command("loadTestStart", START, id=load_test_id, label=label, key=key))["run"]
     return run
 
 
-async def quick_start(client: Client, url: str, key: str | None = None) -> dict[str, Any]:
+async def quick_start(client: Client, url: str, key: str | None = None, label: str | None = None) -> dict[str, Any]:
     """Queue a first run against the API at an address."""
-    run: dict[str, Any] = (await client.command("loadTestQuickStart", QUICK_START, url=url, key=key))["run"]
+    run: dict[str, Any] = (await client.command("loadTestQuickStart", QUICK_START, url=url, label=label, key=key))["run"]
     return run
 
 

@@ -52,11 +52,17 @@ def _number(value: float | None, form: str) -> str:
     return UNKNOWN if value is None else format(value, form)
 
 
+def named(run: Mapping[str, Any]) -> str:
+    """A run by its number, its title and, where it has one, its label."""
+    label = run.get("label")
+    return f"Run {run['number']} · {printable(run['title'])}" + ("" if label is None else f" · {printable(label)}")
+
+
 def _title(run: Mapping[str, Any]) -> str:
     place = "" if run["placeInQueue"] is None else f" (place {run['placeInQueue']} of those that wait; {_wait(run['waitsFor'])})"
     is_late = run["status"] == "RUNNING" and run.get("warnedAt")
     late = f" (ended at {_clock(run['deadline'])} if it still runs then)" if is_late else ""
-    return f"Run {run['number']} · {printable(run['title'])} · {run['status']}{place}{late}"
+    return f"{named(run)} · {run['status']}{place}{late}"
 
 
 def _wait(wait: Mapping[str, Any]) -> str:
@@ -72,10 +78,17 @@ def _clock(start: str) -> str:
     return datetime.fromisoformat(start).astimezone().strftime("%H:%M:%S")
 
 
+def _elapsed(run: Mapping[str, Any], windows: Mapping[str, Window], start: str) -> str:
+    """How much of the time that the run may take had gone by at the end of a window."""
+    since = datetime.fromisoformat(start) - datetime.fromisoformat(next(iter(windows)))
+    seconds, last = since.total_seconds() + run["windowSeconds"], run["lastSecond"]
+    return f"{seconds:g} s" if seconds > last else f"{seconds:g} of {last:g} s"
+
+
 def _described(run: Mapping[str, Any], windows: Mapping[str, Window]) -> dict[str, str]:
     """A line for each window, and one for each status."""
     lines = {
-        start: f"Run {run['number']} {_clock(start)} "
+        start: f"Run {run['number']} {_clock(start)} ({_elapsed(run, windows, start)})  "
         + "  ".join(f"{name} {shown(window)}" for name, shown in COLUMNS.items() if shown(window) != UNKNOWN)
         for start, window in windows.items()
     }
@@ -101,7 +114,8 @@ def _drawn(run: Mapping[str, Any], windows: Mapping[str, Window]) -> RenderableT
     for start, window in list(windows.items())[-SHOWN_WINDOWS:]:
         table.add_row(_clock(start), *(shown(window) for shown in COLUMNS.values()))
     style = STYLES.get(run["status"], "")
-    parts: list[RenderableType] = [Text(_title(run), style)]
+    going = f" · {_elapsed(run, windows, list(windows)[-1])}" if windows and run["status"] == "RUNNING" else ""
+    parts: list[RenderableType] = [Text(_title(run) + going, style)]
     if windows:
         parts.append(table)
     missed = f"Run {run['number']} {MISSED}: "

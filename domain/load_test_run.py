@@ -9,12 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from domain.attempt import AttemptKey
-from domain.errors import IllegalTransition, WindowsRemoved
+from domain.errors import IllegalTransition, ValidationFailed, WindowsRemoved
 from domain.k6_script import PAUSES, SET_UP_END
 from domain.load_test import LoadTestDefinition
 from domain.load_test_threshold import Threshold, thresholds_of
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import SET_UP, MetricWindow
+from domain.validation import is_storable
 
 
 class RunStatus(StrEnum):
@@ -50,6 +51,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.STOPPING: VERDICTS,
     **dict.fromkeys(VERDICTS, frozenset()),
 }
+MAX_LABEL = 200
 SPARE_SECONDS = 120.0  # beyond the script's own last second: k6's start, its summary
 MOST_TELLINGS = 3  # of a window, unless its samples come very late
 GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: its figures would mix with those of the first
@@ -69,12 +71,13 @@ class LoadTestRun:
     """The current state of one run.
 
     `definition` and `document_sha256` are frozen at the start, and so are its script, which is read by itself, and `origin`, the
-    server that it puts under load, alike for all of that server's addresses (`domain.target.server_origin`). `last_sequence` is
-    the number of the last report of its generator that was taken in. `deadline` is when its generator, if it still runs, is ended
-    for having taken too long, `warned_at` when it was told that this is near. `unheard_since` is when its server was last heard
-    of, where that is away; its load may go on meanwhile. `message` says why it ended as it did. `summary` is
-    what k6 said at its end, empty before and where it came to none; `figures` are those of the whole and `judged` what its
-    thresholds came to, from the verdict on. From `windows_removed_at` on nothing else of what it measured is there.
+    server that it puts under load, alike for all of that server's addresses (`domain.target.server_origin`). `label` is what
+    whoever started it says was tested (`checked_label`). `last_sequence` is the number of the last report of its generator that
+    was taken in. `deadline` is when its generator, if it still runs, is ended for having taken too long, `warned_at` when it was
+    told that this is near. `unheard_since` is when its server was last heard of, where that is away; its load may go on
+    meanwhile. `message` says why it ended as it did. `summary` is what k6 said at its end, empty before and where it came to
+    none; `figures` are those of the whole and `judged` what its thresholds came to, from the verdict on. From
+    `windows_removed_at` on nothing else of what it measured is there.
     """
 
     id: int
@@ -98,6 +101,7 @@ class LoadTestRun:
     warned_at: datetime | None = None
     unheard_since: datetime | None = None
     windows_removed_at: datetime | None = None
+    label: str | None = None
     message: str = ""
     last_sequence: int = 0
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -108,6 +112,11 @@ class LoadTestRun:
     def key(self) -> AttemptKey:
         """The name of its generator outside the database: run folder, token, log."""
         return AttemptKey(self.uuid, GENERATOR_ATTEMPT)
+
+    @property
+    def heading(self) -> str:
+        """What it is called above what is told of it."""
+        return " · ".join([f"Run {self.id}", self.definition.title, *([] if self.label is None else [self.label])])
 
     @property
     def time_limit(self) -> float:
@@ -246,6 +255,16 @@ class LoadTestRun:
             unheard_since=None if status in VERDICTS else self.unheard_since,
             message=message or self.message,
         )
+
+
+def checked_label(label: str | None) -> str | None:
+    """What is tested, as said at a run's start; `ValidationFailed` where it is not one line of at most `MAX_LABEL` characters."""
+    if label is not None:
+        is_line = len(label) <= MAX_LABEL and label.splitlines() == [label] and not label.isspace()
+        if not is_line or not is_storable(label):
+            told = f"must be one line of 1 to {MAX_LABEL} characters, not only blanks, none of them NUL or a lone surrogate"
+            raise ValidationFailed.of("label", told)
+    return label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

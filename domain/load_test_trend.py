@@ -1,6 +1,6 @@
 """How the figures of runs went over time, as columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from domain.load_test_run import LoadTestRun
@@ -9,7 +9,10 @@ from domain.metric_series import RunFigures
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTestTrend:
-    """Runs, the oldest first, with their figures of one scenario, or of all together (None); None where a run has none of it."""
+    """Runs of one load test, one at least and the oldest first, with their figures of one scenario, or of all together (None).
+
+    The figures of a run that has none of it are None.
+    """
 
     scenario: str | None
     runs: tuple[LoadTestRun, ...]
@@ -17,16 +20,18 @@ class LoadTestTrend:
 
 
 def trends_of(runs: Sequence[LoadTestRun], scenarios: Sequence[str] | None = None) -> list[LoadTestTrend]:
-    """Of all together and of each scenario that any of the runs has, by name; only of those named in `scenarios` if given."""
-    ordered = tuple(sorted(runs, key=lambda run: run.id))
-    names: list[str | None] = [None, *dict.fromkeys(name for run in ordered for name in run.names.values())]
-    if scenarios is not None:
-        names = [name for name in names if name in scenarios]
-    return [
-        LoadTestTrend(
-            scenario=name,
-            runs=ordered,
-            figures=tuple(next((each for each in run.figures if each.scenario == name), None) for run in ordered),
-        )
-        for name in names
-    ]
+    """Load test by load test: of all together and of each scenario that any of its runs has, by name; only of those named in
+    `scenarios` if given.
+    """
+    of_tests: dict[int, list[LoadTestRun]] = {}
+    for run in sorted(runs, key=lambda run: (run.load_test_id, run.id)):
+        of_tests.setdefault(run.load_test_id, []).append(run)
+    return [trend for some in of_tests.values() for trend in _trends(some, scenarios)]
+
+
+def _trends(runs: Sequence[LoadTestRun], scenarios: Sequence[str] | None) -> Iterator[LoadTestTrend]:
+    names: list[str | None] = [None, *dict.fromkeys(name for run in runs for name in run.names.values())]
+    found = [{each.scenario: each for each in run.figures} for run in runs]
+    for name in names:
+        if scenarios is None or name in scenarios:
+            yield LoadTestTrend(scenario=name, runs=tuple(runs), figures=tuple(each.get(name) for each in found))

@@ -149,7 +149,8 @@ class LoadTestQuery:
 class LoadTestRunQuery:
     """Which runs of load tests, the newest first; `after` is the number of the last one seen.
 
-    `scenario` is the name of one of a run's scenarios, `actor` who started it; times are half-open [from, to).
+    `scenario` is the name of one of a run's scenarios, `label` what it says was tested, `actor` who started it; times are
+    half-open [from, to).
     """
 
     project_id: int | None = None
@@ -157,6 +158,7 @@ class LoadTestRunQuery:
     load_test_id: int | None = None
     statuses: frozenset[RunStatus] = frozenset()
     scenario: str | None = None
+    label: str | None = None
     actor: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None

@@ -12,6 +12,7 @@ from domain.executor import RAMPING, Executor, ExecutorKind
 from domain.finding import Finding, digits_of, shown
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun, RunStatus
+from domain.login import Login
 from domain.metric_series import MetricSeries, RunFigures, series_of
 from domain.metric_window import MetricWindow
 from domain.resource_peak import ResourceColumn, resource_columns
@@ -90,7 +91,7 @@ def run_report(
     series = series_of(windows, run.window_seconds, run.names)
     resources = list(resource_columns(usages, run.window_seconds))
     return RunReport(
-        title=f"Run {run.id} · {run.definition.title}",
+        title=run.heading,
         status=run.status,
         message=run.message,
         facts=tuple(_facts(run)),
@@ -112,6 +113,10 @@ def _facts(run: LoadTestRun) -> Iterator[tuple[str, str]]:
     if run.definition.description:
         yield "Description", run.definition.description
     yield "Load test", f"number {run.load_test_id}, version {run.load_test_version}"
+    if run.definition.login is not None:
+        yield "Login", _login(run.definition.login)
+    optional = "with" if run.definition.fills_optional else "without"
+    yield "Made values", f"by seed {run.definition.seed}, {optional} what is optional"
     yield "Started by", run.actor
     yield "Asked for", run.created_at.astimezone(UTC).strftime(TIME)
     yield "Began", _time(run.started_at)
@@ -120,6 +125,22 @@ def _facts(run: LoadTestRun) -> Iterator[tuple[str, str]]:
         yield "Measured for", f"{run.figures[0].seconds:,.1f} s, in windows of {run.window_seconds} s"
     yield "k6", str(run.summary.get("k6") or UNKNOWN)
     yield "OpenAPI document", f"SHA-256 {run.document_sha256}"
+
+
+def _login(login: Login) -> str:
+    """What identifies the requests; of secrets their names."""
+    found = {
+        "scheme": login.scheme,
+        "user": login.username,
+        "client": login.client_id,
+        "named in the": "body" if login.client_in_body else "",
+        "token from": login.token_url,
+        "scopes": " ".join(login.scopes),
+        str(login.location).lower(): login.parameter,
+        "secret": login.secret,
+        "client's secret": login.client_secret,
+    }
+    return ", ".join([login.kind, *(f"{name} {value}" for name, value in found.items() if value)])
 
 
 def _time(at: datetime | None) -> str:

@@ -148,6 +148,7 @@ load_test_run = Table(
     Column("script", Text, nullable=False),
     Column("document_sha256", Name, nullable=False),
     Column("window_seconds", Integer, nullable=False),
+    Column("label", Name),
     Column("actor", Name, nullable=False),
     Column("status", Name, nullable=False),
     Column("version", Integer, nullable=False),

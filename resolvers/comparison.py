@@ -1,11 +1,13 @@
-"""What people ask of several runs: how they compare, and how a load test's figures went over time."""
+"""What people ask of several runs: how they compare, and how the figures of load tests went over time."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from domain.actor import Actor
 from domain.comparison import Comparison, compare
 from domain.errors import IllegalTransition, ValidationFailed
+from domain.load_test_run import VERDICTS
 from domain.load_test_trend import LoadTestTrend, trends_of
 from domain.query import LoadTestRunQuery, WindowQuery
 from domain.storage import UnitOfWork
@@ -47,8 +49,11 @@ async def measured_run(work: UnitOfWork, run_id: int) -> MeasuredRun:
 async def trends(
     services: Services, actor: Actor, query: LoadTestRunQuery, scenarios: Sequence[str] | None
 ) -> list[LoadTestTrend]:
-    """The figures of the runs of a page that have ended, over time."""
+    """The figures over time of a page of runs, only of those that have ended."""
     require_person(actor)
+    statuses = query.statuses & VERDICTS if query.statuses else VERDICTS
+    if not statuses:
+        return []
     async with services.database.snapshot() as work:
-        page = await work.load_test_runs.page(query)
-    return trends_of([run for run in page.items if run.has_ended], scenarios)
+        page = await work.load_test_runs.page(replace(query, statuses=statuses))
+    return await asyncio.to_thread(trends_of, page.items, scenarios)

@@ -11,7 +11,7 @@ from domain.actor import Actor
 from domain.errors import IllegalTransition, NotFound, ValidationFailed, WindowsRemoved
 from domain.live import Notice, Topic
 from domain.load_test import LoadTest, check_startable
-from domain.load_test_run import LoadTestRun, RunEvent, RunStatus
+from domain.load_test_run import LoadTestRun, RunEvent, RunStatus, checked_label
 from domain.metric_series import MetricSeries, RunFigures, figures_of, series_of
 from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
@@ -32,14 +32,20 @@ MOST_WINDOWS = 1_000  # of all queries whose windows are in memory at once: a hu
 
 
 async def start_load_test(
-    services: Services, actor: Actor, load_test_id: int, expected_version: int | None = None, idempotency_key: str | None = None
+    services: Services,
+    actor: Actor,
+    load_test_id: int,
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
+    label: str | None = None,
 ) -> LoadTestRun:
     """Queue a run of the load test as it is now, with the script that this makes of the target's document."""
     subject = require_person(actor).subject
-    command = Command("loadTestStart", "load_test", load_test_id, expected_version, idempotency_key)
+    given = of_label(label)
+    command = Command("loadTestStart", "load_test", load_test_id, expected_version, idempotency_key, given)
     while True:
         try:
-            run, is_repeat = await _try_start(services, subject, command)
+            run, is_repeat = await _try_start(services, subject, command, label)
         except Overtaken:
             continue
         if not is_repeat:
@@ -48,7 +54,13 @@ async def start_load_test(
         return run
 
 
-async def _try_start(services: Services, subject: str, command: Command) -> tuple[LoadTestRun, bool]:
+def of_label(label: str | None) -> dict[str, str]:
+    """What the label adds to what a command was sent with: nothing without one, as before there were any."""
+    checked = checked_label(label)
+    return {} if checked is None else {"label": checked}
+
+
+async def _try_start(services: Services, subject: str, command: Command, label: str | None) -> tuple[LoadTestRun, bool]:
     """The run, and whether it is that of the same command before; `Overtaken` where its script would be an old one's."""
     idempotency = command.idempotency(subject)
     async with services.database.snapshot() as work:
@@ -67,7 +79,7 @@ async def _try_start(services: Services, subject: str, command: Command) -> tupl
         await refuse_archived_target(work, target, command.mutation)
         if target.analysis is None:
             raise ValidationFailed.of("id", f"target {target.id} has not been analysed")
-        run = await work.load_test_runs.add(_queued(services, load_test, target.analysis, subject), script)
+        run = await work.load_test_runs.add(_queued(services, load_test, target.analysis, subject, label), script)
         if idempotency is not None:
             await idempotency.complete(work, {"run": run.id})
     return run, False
@@ -81,7 +93,7 @@ async def _script(services: Services, load_test: LoadTest, target: Target) -> st
     return (await load_plan(services, target, load_test.definition)).script
 
 
-def _queued(services: Services, load_test: LoadTest, analysis: TargetAnalysis, subject: str) -> LoadTestRun:
+def _queued(services: Services, load_test: LoadTest, analysis: TargetAnalysis, subject: str, label: str | None) -> LoadTestRun:
     at = datetime.now(UTC)
     return LoadTestRun(
         id=0,
@@ -94,6 +106,7 @@ def _queued(services: Services, load_test: LoadTest, analysis: TargetAnalysis, s
         origin=server_origin(load_test.definition.server),
         document_sha256=analysis.sha256,
         window_seconds=services.window_seconds,
+        label=label,
         actor=subject,
         status=RunStatus.QUEUED,
         version=1,

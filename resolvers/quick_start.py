@@ -23,7 +23,7 @@ from domain.target import Target, TargetDefinition, target_definition
 from resolvers.authorisation import require_person
 from resolvers.idempotency import Idempotency
 from resolvers.load_test import create_load_test, preview_load_test, refuse_addresses, update_load_test
-from resolvers.load_test_run import read_run, start_load_test
+from resolvers.load_test_run import of_label, read_run, start_load_test
 from resolvers.project import create_project
 from resolvers.services import Services
 from resolvers.target import NO_DRIFT, add_target, analysis_of, analyze_target
@@ -33,24 +33,29 @@ SHARES = 10  # of the steps that are left, one is for the next endpoint: the res
 
 
 async def quick_start(
-    services: Services, actor: Actor, url: str, server: str | None = None, idempotency_key: str | None = None
+    services: Services,
+    actor: Actor,
+    url: str,
+    server: str | None = None,
+    idempotency_key: str | None = None,
+    label: str | None = None,
 ) -> LoadTestRun:
     """Analyse the API at `url` in the project for such starts, and run a gentle load test against some of its safe endpoints.
 
     What is there already (project, target of that address, its load test) is used again, as new versions; nothing is made where
     nothing can be called. Each step is a command of its own with the same key, so that a repeat goes on where the first try
     ended. `ValidationFailed` of `url` or `server` where no document is found, or no endpoint that can be called without
-    being told more.
+    being told more; of `label` where that is no label of a run.
     """
     person = require_person(actor)
-    given = {"url": url, "server": server}
+    given = {"url": url, "server": server, **of_label(label)}
     idempotency = Idempotency.of(person.subject, "loadTestQuickStart", idempotency_key, given)
     if idempotency is not None:
         async with services.database.snapshot() as work:
             if (outcome := await idempotency.earlier(work)) is not None:
                 return await read_run(work, outcome["run"])
     try:
-        run = await _start(services, actor, url, server, idempotency_key)
+        run = await _start(services, actor, url, server, idempotency_key, label)
     except ValidationFailed as error:
         raise ValidationFailed([_of_argument(each) for each in error.problems]) from None
     if idempotency is not None:
@@ -69,7 +74,9 @@ def _of_argument(problem: FieldProblem) -> FieldProblem:
     return FieldProblem("url", f"{problem.field}: {problem.message}")
 
 
-async def _start(services: Services, actor: Actor, url: str, server: str | None, key: str | None) -> LoadTestRun:
+async def _start(
+    services: Services, actor: Actor, url: str, server: str | None, key: str | None, label: str | None
+) -> LoadTestRun:
     wanted = target_definition({"url": url})
     wanted = replace(wanted, name=target_name(wanted.url))
     found = await services.documents.find(wanted.url)
@@ -78,7 +85,7 @@ async def _start(services: Services, actor: Actor, url: str, server: str | None,
     target = await _target(services, actor, project, wanted)
     target = await analyze_target(services, actor, target.id, None, key, {wanted.url: found})
     load_test = await _load_test(services, actor, target, document, key)
-    return await start_load_test(services, actor, load_test.id, None, key)
+    return await start_load_test(services, actor, load_test.id, None, key, label)
 
 
 async def _project(services: Services, actor: Actor) -> Project:

@@ -21,6 +21,12 @@ from resolvers import load_generator as generators
 from resolvers import load_test_run as runs
 from resolvers.quick_start import quick_start
 
+Label = Annotated[
+    str | None,
+    strawberry.argument(
+        description=f"What is tested, such as a git commit or a version: one line of at most {domain.MAX_LABEL} characters."
+    ),
+]
 RunId = Annotated[strawberry.ID, strawberry.argument(description="The run's id.")]
 
 
@@ -72,11 +78,16 @@ class LoadTestRunMutation:
         )
     )
     async def load_test_start(
-        self, info: Info, id: LoadTestId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
+        self,
+        info: Info,
+        id: LoadTestId,
+        label: Label = None,
+        expected_version: ExpectedVersion = None,
+        idempotency_key: IdempotencyKey = None,
     ) -> LoadTestRunAnswer:
         services, actor = info.context.services, info.context.actor
         return await _answer(  # type: ignore[no-any-return]
-            lambda: runs.start_load_test(services, actor, ids.load_test_number(id), expected_version, idempotency_key)
+            lambda: runs.start_load_test(services, actor, ids.load_test_number(id), expected_version, idempotency_key, label)
         )
 
     @strawberry.mutation(
@@ -94,10 +105,13 @@ class LoadTestRunMutation:
             str | None,
             strawberry.argument(description="The base address that is called, where the document names one elsewhere."),
         ] = None,
+        label: Label = None,
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestRunAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(lambda: quick_start(services, actor, url, server, idempotency_key))  # type: ignore[no-any-return]
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: quick_start(services, actor, url, server, idempotency_key, label)
+        )
 
     @strawberry.mutation(description="End a run before its end, within seconds. Its figures so far stay; it is `ABORTED` then.")
     async def load_test_stop(

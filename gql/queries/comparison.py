@@ -1,11 +1,11 @@
 """Comparing runs of load tests, as the root of a query."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
-from domain.load_test_run import VERDICTS
+from domain.errors import ValidationFailed
 from domain.query import MAX_SERIES
 from gql import ids
 from gql.context import Info
@@ -41,20 +41,38 @@ class ComparisonQueries:
 
     @strawberry.field(
         description=(
-            "How the figures of a load test went over its runs: of all scenarios together, then of each. Those of the newest "
-            "runs of the filter that have ended; empty where the load test does not exist."
+            "How figures went over the runs of a load test, or of each load test of a target or project, as those of different "
+            "ones can't be compared: by load test, of all scenarios together, then of each. They are those of the newest runs of "
+            "the filter that have ended, of all load tests together; empty where there is none."
         )
     )
     async def load_test_trend(
         self,
         info: Info,
-        load_test_id: Annotated[strawberry.ID, strawberry.argument(description="The load test's id.")],
+        load_test_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="Of the load test with this id; exactly one of the three ids has to be given."),
+        ] = None,
+        target_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Of all load tests of the target with this id.")
+        ] = None,
+        project_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Of all load tests of the project with this id.")
+        ] = None,
         scenarios: Scenarios = None,
-        filter: Annotated[LoadTestRunFilter | None, strawberry.argument(description="Which of its runs.")] = None,
-        first: Annotated[int, strawberry.argument(description="How many of the newest runs at most, 1 to 1,000.")] = 50,
+        filter: Annotated[LoadTestRunFilter | None, strawberry.argument(description="Which of the runs.")] = None,
+        first: Annotated[
+            int, strawberry.argument(description="How many of the newest runs at most, of all load tests together, 1 to 1,000.")
+        ] = 50,
     ) -> list[LoadTestTrend]:
         query = load_test_run_query(filter, first, None, MAX_SERIES)
-        number = ids.found(ids.load_test_number, load_test_id) or 0
-        query = replace(query, load_test_id=number, statuses=query.statuses & VERDICTS if query.statuses else VERDICTS)
-        found = await comparisons.trends(info.context.services, info.context.actor, query, scenarios)
+        asked = {
+            "load_test_id": None if load_test_id is None else ids.found(ids.load_test_number, load_test_id) or 0,
+            "target_id": None if target_id is None else ids.found(ids.target_number, target_id) or 0,
+            "project_id": None if project_id is None else ids.found(ids.project_number, project_id) or 0,
+        }
+        of: dict[str, Any] = {name: number for name, number in asked.items() if number is not None}
+        if len(of) != 1:
+            raise ValidationFailed.of("loadTestId", "must be given, or else targetId or projectId: exactly one of the three")
+        found = await comparisons.trends(info.context.services, info.context.actor, replace(query, **of), scenarios)
         return [LoadTestTrend.of(each) for each in found]

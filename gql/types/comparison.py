@@ -7,6 +7,7 @@ import strawberry
 
 from domain import comparison as domain
 from domain import load_test_trend
+from gql import ids
 from gql.types.enums import ComparisonVerdict, RunFigure, RunStatus
 from gql.types.load_test_run import LoadTestRun
 
@@ -92,14 +93,17 @@ class LoadTestComparison:
 
 @strawberry.type(
     description=(
-        "The final figures of runs, the oldest first, as columns of the same length, of one scenario or all together; times in "
-        "milliseconds, null where a run has none."
+        "The final figures of runs of one load test, the oldest first, as columns of the same length, of one scenario or all "
+        "together; times in milliseconds, null where a run has none."
     )
 )
 class LoadTestTrend:
+    load_test_id: strawberry.ID = strawberry.field(description="The id of the load test.")
+    title: str = strawberry.field(description="The load test's title, as the newest of the runs has it.")
     scenario: str | None = strawberry.field(description="The scenario; null: all together.")
     run_id: list[strawberry.ID] = strawberry.field(description="The runs' ids.")
     number: list[int] = strawberry.field(description="The runs' short numbers.")
+    label: list[str | None] = strawberry.field(description="What was tested, as each run's label says; null: not said.")
     created_at: list[datetime] = strawberry.field(description="When each was asked for.")
     load_test_version: list[int] = strawberry.field(description="The version of the load test that each was started with.")
     status: list[RunStatus] = strawberry.field(description="Their verdicts.")
@@ -114,12 +118,15 @@ class LoadTestTrend:
     @classmethod
     def of(cls, trend: load_test_trend.LoadTestTrend) -> "LoadTestTrend":
         """The type for a trend of the domain."""
-        runs = [LoadTestRun.of(each) for each in trend.runs]
+        runs = trend.runs
         names = ("requests", "tps_mean", "error_rate", "mean", "p50", "p95", "p99")
         return cls(
+            load_test_id=strawberry.ID(ids.encode("LoadTest", runs[-1].load_test_id)),
+            title=runs[-1].definition.title,
             scenario=trend.scenario,
-            run_id=[each.id for each in runs],
-            number=[each.number for each in runs],
+            run_id=[strawberry.ID(ids.encode("LoadTestRun", each.id)) for each in runs],
+            number=[each.id for each in runs],
+            label=[each.label for each in runs],
             created_at=[each.created_at for each in runs],
             load_test_version=[each.load_test_version for each in runs],
             status=[each.status for each in runs],

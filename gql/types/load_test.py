@@ -168,9 +168,13 @@ class StaleScenario:
     )
 
 
-@strawberry.type(description="What people say of a load test.")
-class DefinedLoadTest:
-    title: str = strawberry.field(description="Its title; no other load test of the project that is not archived has it.")
+@strawberry.interface(
+    description="What people say of a load test: of one as it is, of a version as it was, of a run as it was at its start."
+)
+class LoadTestDefinition:
+    title: str = strawberry.field(
+        description="The load test's title; no other load test of the project that is not archived has it."
+    )
     description: str = strawberry.field(description="What it is for.")
     server: str = strawberry.field(description="The base address that is called.")
     target_tps: float | None = strawberry.field(description="The least rate of requests a second that passes; null: any.")
@@ -185,6 +189,7 @@ class DefinedLoadTest:
     fill_optional: bool = strawberry.field(description="Whether made bodies and queries have what is optional too.")
     login: Login | None = strawberry.field(description="How its requests identify themselves; null for not at all.")
     scenarios: list[Scenario] = strawberry.field(description="What is done, side by side.")
+    last_second: float = strawberry.field(description="When, after its set-up, nothing of it can run any more, in seconds.")
 
     @staticmethod
     def parts(definition: domain.LoadTestDefinition) -> dict[str, Any]:
@@ -201,11 +206,12 @@ class DefinedLoadTest:
             "fill_optional": definition.fills_optional,
             "login": None if definition.login is None else Login.of(definition.login),
             "scenarios": [Scenario.of(each) for each in definition.scenarios],
+            "last_second": definition.last_second,
         }
 
 
 @strawberry.type(description="What a load test was.")
-class LoadTestVersion(DefinedLoadTest, versions.Version):
+class LoadTestVersion(LoadTestDefinition, versions.Version):
     @classmethod
     def of(cls, version: Version[domain.LoadTestDefinition]) -> "LoadTestVersion":
         """The type for a version of the domain."""
@@ -221,7 +227,7 @@ class LoadTestVersionConnection(Connection[LoadTestVersion]):
 
 
 @strawberry.type(description="A load test: scenarios that run side by side against a target, and what passes.")
-class LoadTest(DefinedLoadTest, Node):
+class LoadTest(LoadTestDefinition, Node):
     number: int = strawberry.field(description="The short number that people quote.")
     owner: str = strawberry.field(description="The subject of the person who created it.")
     version: int = strawberry.field(description="Grows by one with each change.")

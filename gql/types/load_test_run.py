@@ -32,7 +32,7 @@ from gql.types.connection import (
 )
 from gql.types.enums import RunStatus
 from gql.types.job_log import JobLog
-from gql.types.load_test import LoadTest, Scenario
+from gql.types.load_test import LoadTest, LoadTestDefinition
 from gql.types.load_test_run_event import LoadTestRunEventConnection
 from gql.types.node import Node
 from gql.types.resource_usage import PodSeries
@@ -150,18 +150,18 @@ class K6Figure:
 
 
 @strawberry.type(description="One start of a load test, with the definition and script as they then were.")
-class LoadTestRun(Node):
+class LoadTestRun(LoadTestDefinition, Node):
     number: int = strawberry.field(description="The short number that people quote.")
     status: RunStatus = strawberry.field(description="Where it stands, or its verdict.")
     message: str = strawberry.field(
         description="Why it ended as it did, or is stopped; how it stands where its server is away. Else empty."
     )
     load_test_version: int = strawberry.field(description="The version of the load test that it was started with.")
-    title: str = strawberry.field(description="The load test's title then.")
-    server: str = strawberry.field(description="The base address that is called.")
-    scenarios: list[Scenario] = strawberry.field(description="The scenarios as they then were.")
     document_sha256: str = strawberry.field(description="The checksum of the OpenAPI document that the script was made from.")
     window_seconds: int = strawberry.field(description="The length of a window of its figures.")
+    label: str | None = strawberry.field(
+        description="What was tested, as the person says who started it, such as a git commit or a version; null: not said."
+    )
     actor: str = strawberry.field(description="The subject of the person who started it.")
     version: int = strawberry.field(
         description="Grows by one with each change of its status, a warning, a silence of its server, the removal of its windows."
@@ -295,18 +295,16 @@ class LoadTestRun(Node):
     @classmethod
     def of(cls, run: domain.LoadTestRun) -> "LoadTestRun":
         """The type for a run of the domain."""
-        definition = run.definition
         return cls(
             id=strawberry.ID(ids.encode("LoadTestRun", run.id)),
             number=run.id,
             status=run.status,
             message=run.told,
             load_test_version=run.load_test_version,
-            title=definition.title,
-            server=definition.server,
-            scenarios=[Scenario.of(each) for each in definition.scenarios],
+            **cls.parts(run.definition),
             document_sha256=run.document_sha256,
             window_seconds=run.window_seconds,
+            label=run.label,
             actor=run.actor,
             version=run.version,
             created_at=run.created_at,
@@ -335,6 +333,7 @@ class LoadTestRunFilter:
     load_test_id: strawberry.ID | None = strawberry.field(default=None, description="Of the load test with this id.")
     statuses: list[RunStatus] | None = strawberry.field(default=None, description="With one of these statuses.")
     scenario: str | None = strawberry.field(default=None, description="With a scenario of exactly that name.")
+    label: str | None = strawberry.field(default=None, description="With exactly that label.")
     actor: str | None = strawberry.field(default=None, description="Started by the person with that subject.")
     created_from: datetime | None = strawberry.field(default=None, description="Asked for then or later.")
     created_to: datetime | None = strawberry.field(default=None, description="Asked for before then.")
@@ -368,6 +367,7 @@ def load_test_run_query(
         load_test_id=None if chosen.load_test_id is None else ids.found(ids.load_test_number, chosen.load_test_id) or 0,
         statuses=frozenset(chosen.statuses or ()),
         scenario=checked_text("filter.scenario", chosen.scenario),
+        label=checked_text("filter.label", chosen.label),
         actor=checked_text("filter.actor", chosen.actor),
         created_from=chosen.created_from,
         created_to=chosen.created_to,

@@ -233,6 +233,8 @@ def _conditions(query: LoadTestRunQuery, dialect_name: str) -> list[ColumnElemen
             conditions.append(RUN.c[name] == getattr(query, name))
     if query.statuses:
         conditions.append(RUN.c.status.in_(sorted(query.statuses)))
+    if query.label is not None:
+        conditions.append(RUN.c.label == query.label)
     if query.actor is not None:
         conditions.append(RUN.c.actor == query.actor)
     if query.created_from is not None:

@@ -21,8 +21,8 @@ COMPARE = """query ($ids: [ID!]!, $scenarios: [String!], $confidence: Float! = 0
     runs { run { number } isSameLoad remarks scenarios { scenario windows baselineWindows differences {
       figure unit verdict baseline value difference low high pValue reason } } } } }"""
 TREND = """query ($id: ID!, $scenarios: [String!], $filter: LoadTestRunFilter, $first: Int! = 50) {
-  loadTestTrend(loadTestId: $id, scenarios: $scenarios, filter: $filter, first: $first) { scenario runId number createdAt
-    loadTestVersion status requests tpsMean errorRate mean p50 p95 p99 } }"""
+  loadTestTrend(loadTestId: $id, scenarios: $scenarios, filter: $filter, first: $first) { loadTestId title scenario runId number
+    createdAt loadTestVersion status requests tpsMean errorRate mean p50 p95 p99 } }"""
 COUNT = 40
 SLOW = replace(STEADY, median=70.0, tps=80.0)
 
@@ -115,8 +115,9 @@ async def test_figures_over_time_are_columns(plog: Plog) -> None:
 
     assert await numbers(first=1, scenarios=["browse"]) == [[runs[1]["number"]]]
     assert await numbers(filter={"statuses": ["PASSED", "QUEUED"]}, scenarios=["größe"]) == [[runs[0]["number"]]]
-    nothing = (await plog.ask(TREND, id=runs[0]["id"]))["loadTestTrend"]
-    assert [(each["scenario"], each["number"]) for each in nothing] == [(None, [])]
+    assert {(each["loadTestId"], each["title"]) for each in (overall, browse, size)} == {(test["id"], "nightly")}
+    assert await numbers(filter={"statuses": ["QUEUED"]}) == [], "what has not ended has no final figures"
+    assert (await plog.ask(TREND, id=runs[0]["id"]))["loadTestTrend"] == []
 
 
 @BOTH_DATABASES

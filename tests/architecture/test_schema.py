@@ -98,6 +98,7 @@ LISTS_WITHOUT_PAGES = {
     "LoadTestRun.thresholds",
     "LoadTestTrend.createdAt",
     "LoadTestTrend.errorRate",
+    "LoadTestTrend.label",
     "LoadTestTrend.loadTestVersion",
     "LoadTestTrend.mean",
     "LoadTestTrend.number",

@@ -153,7 +153,8 @@ async def test_runs_that_are_there_get_the_server_that_they_load(database: Datab
     ended, waiting = [await store_run(database, test) for _ in range(2)]
     async with database.transaction() as work:
         assert await work.load_test_runs.change(ended, RunStatus.ABORTED, "ada") is not None
-    before = ("INDEX load_test_run_at_origin", "COLUMN origin", "COLUMN unheard_since")
+    indexes = [f"INDEX load_test_run_{name}" for name in ("of_label", "of_target", "of_project", "at_origin")]
+    before = (*indexes, "COLUMN label", "COLUMN origin", "COLUMN unheard_since")
     async with owner.begin() as connection:
         for what in before:
             statement = f"DROP {what}" if what.startswith("INDEX") else f"ALTER TABLE load_test_run DROP {what}"

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from domain.claim import Claim
+from domain.endpoint import ParameterLocation
 from domain.executor import Executor, ExecutorKind, Stage
 from domain.load_test_analysis import AnalysisKind, LoadTestAnalysis, analyse
 from domain.load_test_run import LoadTestRun, RunStatus
+from domain.login import Login, LoginKind
 from domain.metric_window import MetricWindow
 from domain.resource_peak import resource_columns
 from domain.resource_usage import PodSpecs, ResourceUsage
@@ -234,6 +236,35 @@ def test_it_tells_verdicts_figures_findings_and_what_k6_says() -> None:
         ("memory of api", "MB", "180", "180", "–", "–"),
     )
     assert found["Scenarios"].rows[0] == ("browse", "GET /", "10 VUs for 200 s")
+
+
+def test_it_tells_the_login_by_the_names_of_its_secrets_and_how_values_were_made() -> None:
+    run, _, _, _ = PLAIN
+    assert dict(run_report(*PLAIN).facts)["Made values"] == "by seed 1, without what is optional"
+    assert "Login" not in dict(run_report(*PLAIN).facts)
+    login = Login(
+        kind=LoginKind.OAUTH2_PASSWORD,
+        scheme="oauth",
+        username="ada",
+        secret="password",
+        client_id="plog",
+        client_secret="of_client",
+        client_in_body=True,
+        token_url="https://a.test/token",
+        scopes=("read", "write"),
+    )
+    key = Login(kind=LoginKind.API_KEY, secret="key", location=ParameterLocation.HEADER, parameter="X-Key")
+    for each, words in (
+        (
+            login,
+            "OAUTH2_PASSWORD, scheme oauth, user ada, client plog, named in the body, token from https://a.test/token, "
+            "scopes read write, secret password, client's secret of_client",
+        ),
+        (key, "API_KEY, header X-Key, secret key"),
+    ):
+        definition = replace(run.definition, login=each, seed=7, fills_optional=True)
+        facts = dict(run_report(replace(run, definition=definition), [], [], None).facts)
+        assert (facts["Login"], facts["Made values"]) == (words, "by seed 7, with what is optional")
 
 
 def test_all_panels_have_one_time_axis() -> None:
