@@ -59,7 +59,8 @@ def main(
 
 def watch_load_tests(folder: Path, seconds: int) -> dict[str, Any]:
     """What watching load tests costs, with an InfluxDB of its own."""
-    (folder / "influx").mkdir()
+    for name in ("influx", "load"):
+        (folder / name).mkdir()
     influx = InfluxServer(folder / "influx")
     try:
         influx.create()

@@ -1,8 +1,11 @@
-"""The price of watching a load test: CPU of k6 with PLOG at its side, against `k6 run` of the same script without any output.
+"""What watching a load test costs and how exact it is, by each way of the samples (docs/adr/0020-…).
 
-All ways take turns, so that whatever else the machine does weighs on each. The ratio of a way is the median over the rounds of
-its CPU of k6 against that of the plain run in the same round, both for each request. Beside it stands PLOG's own CPU in the
-same unit: of the shim with the program that reads samples, of the server, and of InfluxDB.
+The cost is the CPU of k6 with PLOG at its side, against `k6 run` of the same script without any output. All ways take turns, so
+that whatever else the machine does weighs on each. The ratio of a way is the median over the rounds of its CPU against k6's of
+the plain run in the same round, both for each request. So are those of what runs beside k6: PLOG (the shim with the program that
+reads samples, and the server) and InfluxDB.
+
+How exact the figures are is told by further runs, in which k6 writes its raw samples to a file as well.
 """
 
 import asyncio
@@ -18,18 +21,24 @@ from typing import Any
 import psutil
 
 from tests.e2e.server import PlogServer
+from tests.e2e.test_exact_samples import MOST_ERROR, raw_times, worst_error
 from tests.e2e.test_load_test_run import load_test, read, start, target
 from tests.k6 import K6
 from tests.quick_site import quick_site
 from tests.services import InfluxServer
 
 LIMIT = 1.15
+WINDOW_SECONDS = 5
+EXACT_ROUNDS = 2
 POLL_SECONDS = 0.1
 WATCH = "subscription ($id: ID!) { loadTestMetrics(runId: $id) { series { windowStart tps p95 } run { status } } }"
-# Runs k6, and writes what it used when it has ended.
+# Runs k6, and writes what a run used when it has ended, and its samples where there is a folder for them.
 WRAPPER = """#!{python}
 import json, os, signal, subprocess, sys
-process = subprocess.Popen(["{k6}", *sys.argv[1:]], close_fds=False)  # samples go through a pipe that it is given
+if sys.argv[1] != "run":
+    os.execv("{k6}", ["{k6}", *sys.argv[1:]])
+raw = ["--out", "json={raw}/samples.json"] if os.path.isdir("{raw}") else []
+process = subprocess.Popen(["{k6}", *sys.argv[1:], *raw], close_fds=False)  # samples go through a pipe that it is given
 signal.signal(signal.SIGINT, lambda *_: process.send_signal(signal.SIGINT))
 _, status, usage = os.wait4(process.pid, 0)
 with open("{usage}", "w") as file:
@@ -39,10 +48,10 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 async def compare_load_tests(folder: Path, influx: InfluxServer, seconds: int, users: int, rounds: int) -> dict[str, Any]:
-    """CPU milliseconds for 1,000 requests of each way, and the ratios of k6's to the plain run."""
-    used = folder / "used.json"
+    """Of each way: how exact it is, and the CPU for each request against the plain run's."""
+    used, raw = folder / "used.json", folder / "raw"
     k6 = folder / "k6"
-    k6.write_text(WRAPPER.format(python=sys.executable, k6=K6, usage=used))
+    k6.write_text(WRAPPER.format(python=sys.executable, k6=K6, usage=used, raw=raw))
     k6.chmod(0o755)
     ways: dict[str, dict[str, str]] = {
         "embedded": {},
@@ -52,7 +61,8 @@ async def compare_load_tests(folder: Path, influx: InfluxServer, seconds: int, u
     figures: dict[str, list[dict[str, float]]] = {name: [] for name in ("plain", *ways)}
     async with contextlib.AsyncExitStack() as stack:
         site = stack.enter_context(quick_site())
-        servers = {name: PlogServer(folder / name, settings | {"K6__BINARY": str(k6)}) for name, settings in ways.items()}
+        common = {"K6__BINARY": str(k6), "K6__WINDOW_SECONDS": str(WINDOW_SECONDS)}
+        servers = {name: PlogServer(folder / name, settings | common) for name, settings in ways.items()}
         tests = {}
         for name, server in servers.items():
             await server.start()
@@ -63,7 +73,22 @@ async def compare_load_tests(folder: Path, influx: InfluxServer, seconds: int, u
                 run, found = await watched(server, tests[name], influx)
                 figures[name].append({"k6": json.loads(used.read_text()), **found, "requests": run["k6Requests"]})
             figures["plain"].append(await asyncio.to_thread(plain, run["script"], folder, k6, used))
-    return shown(figures)
+        raw.mkdir()
+        exact = {name: await exactness(server, tests[name], influx, raw) for name, server in servers.items()}
+    return shown(figures, exact)
+
+
+async def exactness(server: PlogServer, test: str, influx: InfluxServer, raw: Path) -> tuple[float, float, float]:
+    """How many requests of `EXACT_ROUNDS` runs were stored, how many k6 counted, and the worst error of a percentile.
+
+    AssertionError where a count is not that of the raw samples, of a run or of a window.
+    """
+    stored, counted, errors = 0.0, 0.0, []
+    for _ in range(EXACT_ROUNDS):
+        run, _ = await watched(server, test, influx)
+        errors.append(worst_error(run, raw_times(raw), WINDOW_SECONDS))
+        stored, counted = stored + run["figures"][0]["requests"], counted + run["k6Requests"]
+    return stored, counted, max(errors)
 
 
 def scenario(seconds: int, users: int) -> dict[str, Any]:
@@ -119,19 +144,23 @@ def plain(script: str, folder: Path, k6: Path, used: Path) -> dict[str, float]:
     return {"k6": json.loads(used.read_text()), "requests": requests}
 
 
-def shown(figures: Mapping[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """The medians, for people; `holds` where the embedded way stays below the limit."""
+def shown(figures: Mapping[str, list[dict[str, float]]], exact: Mapping[str, tuple[float, float, float]]) -> dict[str, Any]:
+    """The medians, for people; `holds` where the embedded way stays below the limit, and no percentile is too far off."""
     of = {
         name: [{part: value / each["requests"] * 1e6 for part, value in each.items() if part != "requests"} for each in rounds]
         for name, rounds in figures.items()
     }
-    ratios = {
-        name: statistics.median(each["k6"] / alone["k6"] for each, alone in zip(rounds, of["plain"], strict=True))
-        for name, rounds in of.items()
-    }
-    table = {}
+    alone = [each["k6"] for each in of.pop("plain")]
+    table = {"k6 without output": f"{statistics.median(alone):.0f} ms of CPU for 1,000 requests"}
+    ratios = {}
     for name, rounds in of.items():
+        stored, counted, error = exact[name]
         parts = {part: statistics.median(each[part] for each in rounds) for part in rounds[0]}
-        told = ", ".join(f"{part} {value:.0f}" for part, value in parts.items())
-        table[f"{name}: CPU ms for 1,000 requests"] = f"{told}; k6 is {ratios[name]:.2f} times the plain one"
-    return {**table, "requests of a run": round(figures["plain"][0]["requests"]), "holds": ratios["embedded"] <= LIMIT}
+        ratios[name] = statistics.median(each["k6"] / k6 for each, k6 in zip(rounds, alone, strict=True))
+        plog = statistics.median((each["runner"] + each["server"]) / k6 for each, k6 in zip(rounds, alone, strict=True))
+        influx = statistics.median(each["InfluxDB"] / k6 for each, k6 in zip(rounds, alone, strict=True))
+        table[f"{name}: exactness"] = f"{stored:,.0f} of k6's {counted:,.0f} requests; p95, p99 at most {error:.2%} off"
+        table[f"{name}: CPU by that of k6 without output"] = f"k6 {ratios[name]:.2f}, PLOG {plog:.2f}, InfluxDB {influx:.2f}"
+        table[f"{name}: CPU ms for 1,000 requests"] = ", ".join(f"{part} {value:.0f}" for part, value in parts.items())
+    holds = ratios["embedded"] <= LIMIT and all(error <= MOST_ERROR for *_, error in exact.values())
+    return {**table, "requests of a run": round(figures["plain"][0]["requests"]), "holds": holds}

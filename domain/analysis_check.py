@@ -72,12 +72,12 @@ def _saturation(measured: MeasuredRun, scenario: str | None) -> Finding | None:
     is_rate = is_arrival_rate(chosen[0].executor)
     unit = "requests/s" if is_rate else "VUs"
     sample = measured.sample(scenario).inner
-    if len(sample) < saturation.LEAST_WINDOWS:
+    if len(sample) < saturation.LEAST_WINDOWS or not sample.requests.any():
         return None
     load = sample.vus if scenario is None and not is_rate else np.full(len(sample), np.nan)
     if np.isnan(load).any():
-        parts = [planned_load(measured, each.executor) * (len(each.requests) if is_rate else 1) for each in chosen]
-        load = np.sum(parts, axis=0)[1:-1]
+        planned = [planned_load(measured, each.executor, sample.starts) for each in chosen]
+        load = np.sum([part * (len(each.requests) if is_rate else 1) for part, each in zip(planned, chosen, strict=True)], axis=0)
     sample, load = sample.only(load > 0.0), load[load > 0.0]
     if load.size < saturation.LEAST_WINDOWS or not saturation.can_tell(load):
         return None
@@ -117,14 +117,14 @@ def _saturation(measured: MeasuredRun, scenario: str | None) -> Finding | None:
 
 def check_drift(measured: MeasuredRun) -> Check:
     """Whether response times grow while the load is constant: the second half of it against the first."""
-    steady = steady_windows(measured)[1:-1]
-    if steady.sum() < 2 * LEAST_WINDOWS:
+    if steady_windows(measured, measured.sample(None).inner.starts).sum() < 2 * LEAST_WINDOWS:
         return not_made(f"Whether response times grow under constant load needs {2 * LEAST_WINDOWS} windows of it.")
     names = _parts(measured)
     findings = []
     confidence = 1.0 - FALSE_ALARM / (len(names) * len(DRIFTING))
     for name in names:
-        sample = measured.sample(name).inner.only(steady)
+        sample = measured.sample(name).inner
+        sample = sample.only(steady_windows(measured, sample.starts))
         halves = sample.only(slice(0, len(sample) // 2)), sample.only(slice(len(sample) // 2, None))
         for figure in DRIFTING:
             found = compare_samples(*halves, figure, confidence, is_paired=False)
@@ -195,8 +195,11 @@ def check_error_rate(measured: MeasuredRun) -> Check:
 
 
 def check_bursts(measured: MeasuredRun) -> Check:
-    """Where errors gather: of all together, then of each scenario what is no part of those."""
-    if len(measured.starts) < LEAST_SCANNED:
+    """Where errors gather: of all together, then of each scenario what is no part of those.
+
+    The first and the last window of the load count as well: errors are a share of the requests that there are.
+    """
+    if len(measured.load(None)) < LEAST_SCANNED:
         return not_made(f"Bursts of errors need {LEAST_SCANNED} windows.")
     names = _parts(measured)
     findings: list[Finding] = []

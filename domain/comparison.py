@@ -1,9 +1,10 @@
 """Comparing runs: by how much each figure of a run differs from the baseline's, and whether the noise would explain that.
 
-Runs that make the same load are compared window by window, counted from the start, so that ramps and warm-up weigh the same in
-both and cancel out; what a window more or less of a ramp changes counts as noise. Of runs that make different loads only windows
-under constant load are compared: a ramp can't be told from noise. What differs from one run to the next for reasons that no
-window of either shows (another day, another neighbour on the machine) is not noise here: it takes more runs to see it.
+Only full windows of a scenario's load are compared. Runs that make the same load are compared window by window, counted from the
+begin of the load, so that ramps and warm-up weigh the same in both and cancel out; what a window more or less of a ramp changes
+counts as noise. Of runs that make different loads only windows under constant load are compared: a ramp can't be told from noise.
+What differs from one run to the next for reasons that no window of either shows (another day, another neighbour on the machine)
+is not noise here: it takes more runs to see it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from domain.load_profile import steady_windows
 from domain.load_test import Scenario
@@ -125,31 +125,34 @@ def _remarks(baseline: MeasuredRun, other: MeasuredRun, *, is_same_load: bool) -
     for each in (baseline.run, other.run):
         if each.status not in (RunStatus.PASSED, RunStatus.FAILED):
             yield f"Run {each.id} is {each.status}: {each.message}"
-    if is_same_load and len(baseline.starts) != len(other.starts):
-        yield f"They have {len(baseline.starts)} and {len(other.starts)} windows: what only one has is left out."
+    counts = [len(each.load(None)) for each in (baseline, other)]
+    if is_same_load and counts[0] != counts[1]:
+        yield f"They have {counts[0]} and {counts[1]} windows under load: what only one has is left out."
 
 
-def _steady(measured: MeasuredRun) -> NDArray[np.bool_] | None:
-    """Which of the inner windows are under constant load; None where there are too few."""
-    steady = steady_windows(measured)[1:-1]
-    return steady if steady.sum() >= LEAST_WINDOWS else None
+def _paired(baseline: MeasuredRun, other: MeasuredRun, samples: Sequence[WindowSample]) -> list[WindowSample]:
+    """Those of the windows of samples of two runs of the same load that lie alike in it in both, to half a window."""
+    apart = other.load_began_at - baseline.load_began_at
+    seconds = baseline.run.window_seconds
+    first, second = samples
+    starts = second.starts - seconds * round(apart / seconds)
+    return [first.only(np.isin(first.starts, starts)), second.only(np.isin(starts, first.starts))]
 
 
 def _compare_scenario(
     baseline: MeasuredRun, other: MeasuredRun, scenario: str | None, confidence: float, *, is_paired: bool
 ) -> ScenarioComparison:
     samples = [each.sample(scenario).inner for each in (baseline, other)]
+    unsteady: int | None = None
     if is_paired:
-        length = min(map(len, samples))
-        samples = [each.only(slice(0, length)) for each in samples]
+        samples = _paired(baseline, other, samples)
     else:
-        samples = [
-            each if (steady := _steady(measured)) is None else each.only(steady)
-            for each, measured in zip(samples, (baseline, other), strict=True)
-        ]
+        masks = [steady_windows(measured, each.starts) for each, measured in zip(samples, (baseline, other), strict=True)]
+        is_steady = [mask.sum() >= LEAST_WINDOWS for mask in masks]
+        samples = [each.only(mask) if enough else each for each, mask, enough in zip(samples, masks, is_steady, strict=True)]
+        unsteady = next((run.id for run, enough in zip((baseline.run, other.run), is_steady, strict=True) if not enough), None)
     first, second = samples
     differences = tuple(compare_samples(first, second, figure, confidence, is_paired=is_paired) for figure in RunFigure)
-    unsteady = next((each.run.id for each in (baseline, other) if not is_paired and _steady(each) is None), None)
     if unsteady is not None:
         reason = f"The loads differ, and run {unsteady} has fewer than {LEAST_WINDOWS} windows under constant load."
         differences = tuple(

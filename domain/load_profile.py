@@ -12,10 +12,9 @@ from domain.window_sample import MeasuredRun
 SETTLING = 1  # windows that stand aside, before and after each change of the load
 
 
-def planned_load(measured: MeasuredRun, executor: Executor) -> Values:
-    """The mean load in each window of a run: VUs, or iterations a second; 0 before and after."""
-    edges = np.array([*measured.starts, measured.starts.stop - 1 + measured.run.window_seconds], dtype=float)
-    edges -= measured.began_at
+def planned_load(measured: MeasuredRun, executor: Executor, starts: Values) -> Values:
+    """The mean load in windows of a run that begin then, one after the other: VUs, or iterations a second; 0 before and after."""
+    edges = np.append(starts, starts[-1:] + measured.run.window_seconds) - measured.load_began_at
     points = executor.profile()
     # The area below the straight lines between the points, up to each edge.
     moments = np.union1d(edges, [at for at, _ in points])
@@ -33,10 +32,12 @@ def _level(points: list[tuple[float, float]], at: float) -> float:
     return 0.0
 
 
-def steady_windows(measured: MeasuredRun) -> NDArray[np.bool_]:
-    """In which windows no scenario's load changes, those next to a change left out: it takes a while to show."""
+def steady_windows(measured: MeasuredRun, starts: Values) -> NDArray[np.bool_]:
+    """In which windows of those that begin then no scenario's load changes, those next to a change left out: it takes a while to
+    show.
+    """
     seconds = measured.run.window_seconds
-    starts = np.array(measured.starts, dtype=float) - measured.began_at
+    starts = starts - measured.load_began_at
     steady = np.ones(starts.size, dtype=bool)
     for scenario in measured.run.definition.scenarios:
         points = scenario.executor.profile()

@@ -205,6 +205,12 @@ class LoadTestRun:
         counters = [metrics.get(name, {}) for name in ("http_reqs", "iterations")]
         return next((each["count"] / each["rate"] for each in counters if each.get("rate") and each.get("count")), None)
 
+    @property
+    def set_up_seconds(self) -> float | None:
+        """How long after its start k6 says that the set-up, with its login, was over; None where it did not say."""
+        milliseconds = (self.summary.get("metrics") or {}).get(SET_UP_END, {}).get("value")
+        return None if milliseconds is None else milliseconds / 1000
+
     def said(self, name: str) -> float | None:
         """A number of the load generator's summary; None where it said none."""
         value = self.summary.get(name)
@@ -234,8 +240,8 @@ class LoadTestRun:
         where there are none.
         """
         if self.k6_seconds is not None:
-            set_up: float = (self.summary.get("metrics") or {}).get(SET_UP_END, {}).get("value", 0.0) / 1000
-            return self.k6_seconds - set_up - min(each.executor.start_time for each in self.definition.scenarios)
+            first = min(each.executor.start_time for each in self.definition.scenarios)
+            return self.k6_seconds - (self.set_up_seconds or 0.0) - first
         loaded = [each.start for each in windows if each.requests and each.scenario != SET_UP]
         return float(max(loaded) - min(loaded) + self.window_seconds) if loaded else None
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.histogram import Histogram
-from domain.metric_window import SET_UP, MetricWindow
+from domain.metric_window import SET_UP, MetricWindow, load_windows
 
 SHARES = (0.5, 0.9, 0.95, 0.99)
 
@@ -175,19 +175,13 @@ def _series(
     )
 
 
-def _full(windows: Iterable[MetricWindow], seconds: int) -> range:
-    """When full windows begin: those between the first and the last with an answer, which begin and end of the load cut off."""
-    loaded = [each.start for each in windows if each.requests]
-    return range(min(loaded) + seconds, max(loaded), seconds) if loaded else range(0)
-
-
 def _figures(name: str | None, windows: Sequence[MetricWindow], duration: float, seconds: int) -> RunFigures:
     """The figures of windows of one scenario, or of all."""
     times = Histogram.merged(each.times for each in windows)
     sums: dict[str, Any] = {each: sum(getattr(window, each) for window in windows) for each in SUMMED}
     count = times.count
     of_start = {each.start: each.requests for each in windows}
-    rates = [of_start.get(start, 0) / seconds for start in _full(windows, seconds)]
+    rates = [of_start.get(start, 0) / seconds for start in load_windows(windows, seconds)[1:-1]]
     shares = [each.failed / each.requests for each in windows if each.requests]
     p50, p90, p95, p99 = times.percentiles(SHARES)
     return RunFigures(

@@ -7,7 +7,7 @@ was sent twice or out of order therefore changes nothing, and nothing is ever su
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -27,7 +27,8 @@ class MetricWindow:
     window and `vus_least` the least, None where there was none, `vus_total` the sum of all `vus_count` of them. `max_vus` is how
     many were ready at most. Windows of older versions have the last count as `vus`, and no more of it.
 
-    A window that `is_elsewhere` has no figures and stands for all scenarios: where k6 sends its samples they have to be read.
+    A window that `is_elsewhere` has no figures and stands for all scenarios: where k6 sends its samples they have to be read,
+    whose times are by `clock_offset` seconds behind the window's.
     """
 
     start: int
@@ -45,6 +46,7 @@ class MetricWindow:
     vus_count: int = 0
     max_vus: int | None = None
     is_elsewhere: bool = False
+    clock_offset: int = 0
 
     @property
     def requests(self) -> int:
@@ -80,7 +82,7 @@ class MetricWindow:
             "vusTotal": self.vus_total,
             "vusCount": self.vus_count,
             "maxVus": self.max_vus,
-            **({"isElsewhere": True} if self.is_elsewhere else {}),
+            **({"isElsewhere": True, "clockOffset": self.clock_offset} if self.is_elsewhere else {}),
         }
 
     @classmethod
@@ -102,17 +104,26 @@ class MetricWindow:
             vus_count=document.get("vusCount", 0),
             max_vus=document["maxVus"],
             is_elsewhere=document.get("isElsewhere", False) is True,
+            clock_offset=int(document.get("clockOffset", 0)),
         )
+
+
+def load_windows(windows: Iterable[MetricWindow], seconds: int) -> range:
+    """When the windows of a load begin, from the first to the last of these with an answer, which its begin and end cut off."""
+    loaded = [each.start for each in windows if each.requests]
+    return range(min(loaded), max(loaded) + 1, seconds) if loaded else range(0)
 
 
 class WindowsByTime:
     """Tells windows of `seconds` whose figures lie elsewhere: when they should be there, and again a window later.
 
-    At the end all are told once more, as samples may have arrived at any time before.
+    At the end all are told once more, as samples may have arrived at any time before. Times are the server's, by `clock_offset`
+    seconds ahead of those that k6 gives its samples.
     """
 
-    def __init__(self, seconds: int, began: float, settle_seconds: float = 2.0) -> None:
+    def __init__(self, seconds: int, began: float, clock_offset: int = 0, settle_seconds: float = 2.0) -> None:
         self._seconds = seconds
+        self._clock_offset = clock_offset
         self._settle_seconds = settle_seconds
         self._next = int(began) - int(began) % seconds
         self._told: dict[int, int] = {}
@@ -132,7 +143,7 @@ class WindowsByTime:
 
     def _tell(self, start: int) -> MetricWindow:
         revision = self._told[start] = self._told.get(start, 0) + 1
-        return MetricWindow(start, SET_UP, revision, is_elsewhere=True)
+        return MetricWindow(start, SET_UP, revision, is_elsewhere=True, clock_offset=self._clock_offset)
 
 
 class WindowSums:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from domain.histogram import range_value
 from domain.load_test_run import LoadTestRun
 from domain.long_run import Values
-from domain.metric_window import SET_UP, MetricWindow
+from domain.metric_window import SET_UP, MetricWindow, load_windows
 
 Chosen = NDArray[np.bool_] | slice
 
@@ -50,7 +50,7 @@ class WindowSample:
 
     @property
     def inner(self) -> "WindowSample":
-        """Without the first and the last window, which the run's start and end cut off."""
+        """Without the first and the last window, which begin and end of the load cut off."""
         return self.only(slice(1, -1))
 
 
@@ -78,13 +78,37 @@ class MeasuredRun:
         known = first if started is None else started.timestamp()
         return min(max(known, first), first + self.run.window_seconds)
 
-    def sample(self, scenario: str | None) -> WindowSample:
-        """The windows of the scenario of that name, or of all together (None); without set-up."""
+    @property
+    def load_began_at(self) -> float:
+        """When the set-up was over and the scenarios' times began to count, as sure as `began_at`.
+
+        Where k6 did not say it, it is the middle of the window with the set-up's last answer before the load.
+        """
+        if (set_up := self.run.set_up_seconds) is not None:
+            return self.began_at + set_up
+        first = self.load(None).start
+        answers = [each.start for each in self.windows if each.scenario == SET_UP and each.requests and each.start <= first]
+        return max([self.began_at, *(start + self.run.window_seconds / 2 for start in answers)])
+
+    def load(self, scenario: str | None) -> range:
+        """When the windows begin in which that scenario, or any (None), made its load: from the first to the last with an answer.
+
+        Where it has no answer these are the windows of all together, and all there are where nobody has one.
+        """
+        seconds = self.run.window_seconds
+        own = load_windows(self._of(scenario), seconds)
+        return own or load_windows(self._of(None), seconds) or self.starts
+
+    def _of(self, scenario: str | None) -> list[MetricWindow]:
         keys = {key for key, name in self.run.names.items() if scenario in (None, name)}
-        chosen = [each for each in self.windows if each.scenario in keys]
+        return [each for each in self.windows if each.scenario in keys]
+
+    def sample(self, scenario: str | None) -> WindowSample:
+        """The windows of the load of the scenario of that name, or of all together (None); without set-up."""
+        starts = self.load(scenario)
+        chosen = [each for each in self._of(scenario) if each.start in starts]
         numbers = sorted({number for each in chosen for number in each.times.ranges})
         columns = {number: place for place, number in enumerate(numbers)}
-        starts = self.starts
         figures, counts = np.zeros((len(starts), 3)), np.zeros((len(starts), len(numbers)))
         for window in chosen:
             row = (window.start - starts.start) // self.run.window_seconds

@@ -5,9 +5,10 @@ is lost. Windows are told as they end, and again where samples came late. k6's o
 SIGTERM stops the test: k6 is interrupted, which lets it say its summary, and killed where that takes too long.
 
 Windows have the server's time, to the second: k6's clock is this machine's, and `clockOffset` of the input says how they differ.
+That is fixed for the run, so that windows follow one another.
 
 Where k6 writes its samples to InfluxDB itself (`k6Output` of the input), windows are told without figures, at the time at
-which these should be there, and have the time of this machine.
+which these should be there, and with the difference of the clocks, as samples have the time of this machine there.
 
 What is sent to an address in one of the `refusedNetworks` of the input fails when the connection is made, whatever a name led to
 before. k6 is told so by its environment, which counts for more than the script.
@@ -58,11 +59,11 @@ def run(program: str, step: StepInput, reports: Reports) -> None:
     script = step.output_folder / SCRIPT_FILE
     script.write_text(step.document["script"], "utf-8")
     seconds, output = step.document["windowSeconds"], step.document.get("k6Output")
-    ahead = 0 if output is not None else round(step.document.get("clockOffset", 0))
+    ahead = round(step.document.get("clockOffset", 0))
     redaction = Redaction(value for name, value in os.environ.items() if name.startswith(VARIABLE) or name == PASSWORD)
     reports.name_scenarios(step.document.get("scenarios", {}))
     sums = WindowSums(seconds)
-    windows = sums if output is None else WindowsByTime(seconds, time.time())
+    windows = sums if output is None else WindowsByTime(seconds, time.time() + ahead, ahead)
     environment = {"K6_BLACKLIST_IPS": ",".join(step.document["refusedNetworks"])}
     if output is not None:
         environment |= _influxdb_environment(output)

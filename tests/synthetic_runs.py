@@ -134,6 +134,13 @@ def gauges(vus: Sequence[float]) -> list[MetricWindow]:
     return made
 
 
+def after_login(parts: Sequence[MetricWindow], seconds: int) -> list[MetricWindow]:
+    """The same windows later: a login takes so many seconds before, of whole windows, and is answered at the end."""
+    before = [MetricWindow(BEGIN + at, SET_UP, 1, vus=0) for at in range(0, seconds, SECONDS)]
+    before[-1].times.add(seconds * 1000.0)
+    return [*before, *(replace(each, start=each.start + seconds) for each in parts)]
+
+
 def measured(*parts: Sequence[MetricWindow], run: LoadTestRun | None = None) -> MeasuredRun:
     """A run with these windows."""
     found = sorted((each for part in parts for each in part), key=lambda each: (each.start, each.scenario))

@@ -64,7 +64,8 @@ class InfluxSamples:
         for number, places in enumerate(_spans(last, max(READ_SECONDS, run.window_seconds))):
             if number and time.monotonic() - began > ENOUGH_SECONDS:
                 return found[: min(places.values())]
-            for each in await read_windows(self._bucket, run, min(places), max(places) + run.window_seconds):
+            offset = windows[places[min(places)]].clock_offset
+            for each in await read_windows(self._bucket, run, min(places), max(places) + run.window_seconds, offset):
                 if each.start in places:
                     place = places[each.start]
                     found[place].append(replace(each, revision=windows[place].revision))

@@ -29,18 +29,21 @@ PLAIN = Dialect(annotations=[], header=True)  # type: ignore[no-untyped-call]
 FAILED = "false"  # k6's tag `expected_response`
 
 
-async def read_windows(bucket: InfluxBucket, run: LoadTestRun, start: int, stop: int) -> list[MetricWindow]:
-    """The windows of the run from `start` to `stop` (seconds since 1970) in which there is anything, of all scenarios."""
-    given = {"bucket": bucket.name, "run": str(run.uuid), "start": start, "stop": stop}
+async def read_windows(bucket: InfluxBucket, run: LoadTestRun, start: int, stop: int, clock_offset: int) -> list[MetricWindow]:
+    """The windows of the run from `start` to `stop` (seconds since 1970) in which there is anything, of all scenarios.
+
+    That is by the server's clock, which is `clock_offset` seconds ahead of the one by which k6 gave points their times.
+    """
+    given = {"bucket": bucket.name, "run": str(run.uuid), "start": start - clock_offset, "stop": stop - clock_offset}
     with unavailable(f"can't be read for run {run.id}"):
         text = await bucket.client.query_api().query_raw(POINTS, dialect=PLAIN, params=given)
-    return await asyncio.to_thread(_summed, text, run.window_seconds)
+    return await asyncio.to_thread(_summed, text, run.window_seconds, clock_offset)
 
 
-def _summed(text: str, seconds: int) -> list[MetricWindow]:
+def _summed(text: str, seconds: int, clock_offset: int) -> list[MetricWindow]:
     found: dict[tuple[int, str], MetricWindow] = {}
     for row in _rows(text):
-        second = _second(row["_time"][:19])
+        second = _second(row["_time"][:19]) + clock_offset
         key = second - second % seconds, row.get("scenario") or SET_UP
         window = found.get(key) or found.setdefault(key, MetricWindow(*key))
         value, measurement = float(row["_value"]), row["_measurement"]

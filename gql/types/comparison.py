@@ -48,8 +48,8 @@ class RunComparison:
     run: LoadTestRun = strawberry.field(description="The run.")
     is_same_load: bool = strawberry.field(
         description=(
-            "Whether its scenarios are the baseline's: then windows are compared one by one from the start, else those under "
-            "constant load, of which both need 8."
+            "Whether its scenarios are the baseline's: then windows are compared one by one from the begin of the load, else "
+            "those under constant load, of which both need 8."
         )
     )
     remarks: list[str] = strawberry.field(description="What should be known of the comparison, in a sentence each.")

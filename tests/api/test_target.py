@@ -15,6 +15,7 @@ from tests.api.hostile import fingerprint
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 from tests.api.test_project import ARCHIVE as ARCHIVE_PROJECT
 from tests.api.test_project import create
+from tests.endurance import Tell
 from tests.sites import serving
 
 DOCUMENT = "id name mediaType size sha256 ownerId attemptNumber analysisId inputIds actor createdAt downloadUrl"
@@ -157,7 +158,7 @@ async def test_endpoints_are_searched_filtered_and_paged(plog: Plog) -> None:
 
 
 @BOTH_DATABASES
-async def test_analysing_again_shows_what_drifted(plog: Plog) -> None:
+async def test_analysing_again_shows_what_drifted(plog: Plog, tell: Tell) -> None:
     changed = json.loads(json.dumps(API))
     del changed["paths"]["/größe"]
     changed["paths"]["/new"] = {"put": {}}
@@ -176,6 +177,10 @@ async def test_analysing_again_shows_what_drifted(plog: Plog) -> None:
         assert (await plog.answer(ANALYZE, id=target["id"], key="k"))["target"] == again
         assert len(site.asked) == asked, "a repeat fetches nothing"
     assert await keys(plog, target) == ["GET /pets/{id}", "DELETE /pets/{id}", "PUT /new"]
+    found = ", ".join(f"{change} {endpoint}" for change, (endpoint,) in expected.items())
+    analysis = again["analysis"]
+    document = f"{analysis['strategy']}, again: {analysis['dialect']}, {analysis['title']!r}"
+    tell(f"/o.json by {document}, {found} ({detail['changed'][0]})")
 
 
 @BOTH_DATABASES

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from tests.generator import Generator
 from tests.services import InfluxServer
 from tests.sites import Site, serving
 from tests.synthetic_runs import constant, load_test_run, scenario, windows
+from tests.waiting import eventually
 
 NAMES = (
     "browse",
@@ -122,6 +124,25 @@ async def test_a_run_of_k6_comes_out_as_k6_counts_it(samples: Samples, run: Load
     again = {(each.start, each.scenario): each for each in await taken(samples, run, generator.told)}
     assert again == windows, "again"
     assert await samples.take(run, []) == []
+
+
+@pytest.mark.parametrize("ahead", [7, -3_600])
+async def test_windows_have_the_servers_time_whatever_the_clock_of_k6s_machine_says(
+    samples: Samples, run: LoadTestRun, tmp_path: Path, ahead: int
+) -> None:
+    server_time = time.time() - ahead
+    with serving({"/": b"{}"}) as site:
+        script = write_script([of_path(site, "/", rate=50, duration=4)])
+        generator = Generator(tmp_path, script, 1, k6_output=samples.k6_output, run=run.uuid, clock_offset=-ahead - 0.3)
+        await eventually(lambda: generator.told, deadline=20)
+        assert generator.process.poll() is None, "windows are told when they are over"
+        code, output = await asyncio.to_thread(generator.end)
+    assert code == 0, output
+    found = {(each.start, each.scenario): each for each in await taken(samples, replace(run, window_seconds=1), generator.told)}
+    assert sum(each.requests for each in found.values()) == generator.summary["metrics"]["http_reqs"]["count"] >= 200
+    starts = sorted({start for start, scenario in found if scenario == "s1"})
+    assert starts == list(range(starts[0], starts[-1] + 1)), "without a hole"
+    assert server_time - 1 <= starts[0] <= starts[-1] <= time.time() - ahead
 
 
 async def test_windows_with_figures_come_out_as_they_were_told(samples: Samples, run: LoadTestRun) -> None:

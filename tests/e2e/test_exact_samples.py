@@ -63,16 +63,20 @@ def error(stored: float, times: Sequence[float], share: float) -> float:
     return abs(stored - exact) / exact
 
 
-def worst_error(run: Mapping[str, Any], raw: Mapping[int, Sequence[float]]) -> float:
-    """The greatest error of any percentile, of the whole run and of each window; what is counted has to agree everywhere."""
+def worst_error(run: Mapping[str, Any], raw: Mapping[int, Sequence[float]], seconds: int = 1) -> float:
+    """The greatest error of any percentile, of the whole run and of each of its windows of so many seconds.
+
+    What is counted has to agree everywhere.
+    """
     whole, series = run["figures"][0], run["metrics"][0]
     times = [time for each in raw.values() for time in each]
     assert whole["requests"] == run["k6Requests"] == len(times) == sum(series["requests"])
     errors = [error(whole[name], times, share) for name, share in PERCENTILES.items()]
     starts = [int(datetime.fromisoformat(each).timestamp()) for each in series["windowStart"]]
-    for place, second in enumerate(starts):
-        assert series["requests"][place] == len(raw.get(second, ()))
-        errors += [error(series[name][place], raw[second], share) for name, share in PERCENTILES.items() if second in raw]
+    for place, begin in enumerate(starts):
+        inside = [time for second in range(begin, begin + seconds) for time in raw.get(second, ())]
+        assert series["requests"][place] == len(inside)
+        errors += [error(series[name][place], inside, share) for name, share in PERCENTILES.items() if inside]
     return max(errors)
 
 

@@ -93,7 +93,7 @@ async def fed_by_k6(tmp_path: Path, influx: InfluxServer) -> AsyncIterator[PlogS
         await server.stop()
 
 
-async def test_what_k6_writes_itself_is_complete_through_a_restart_of_plog(fed_by_k6: PlogServer, site: Site) -> None:
+async def test_what_k6_writes_itself_is_complete_through_a_restart_of_plog(fed_by_k6: PlogServer, site: Site, tell: Tell) -> None:
     server = fed_by_k6
     run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=12)))
     await reach(server, run, 2)
@@ -107,10 +107,11 @@ async def test_what_k6_writes_itself_is_complete_through_a_restart_of_plog(fed_b
     assert found["k6Requests"] > 800
     starts = found["metrics"][0]["windowStart"]
     assert len(starts) == len(set(starts)) >= 8
+    tell(f"of {found['k6Requests']:.0f} requests that k6 wrote itself none is lost, and PLOG was killed in mid-run")
 
 
 async def test_what_k6_could_not_write_makes_a_run_invalid_by_so_many(
-    fed_by_k6: PlogServer, influx: InfluxServer, site: Site
+    fed_by_k6: PlogServer, influx: InfluxServer, site: Site, tell: Tell
 ) -> None:
     server = fed_by_k6
     run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=12)))
@@ -123,11 +124,12 @@ async def test_what_k6_could_not_write_makes_a_run_invalid_by_so_many(
     lost = found["k6Requests"] - found["figures"][0]["requests"]
     assert found["status"] == "INVALID" and lost > 100 and f"{lost:g}" in found["message"], found["message"]
     assert "InfluxDB" in found["log"]["text"] and influx.TOKEN not in found["log"]["text"]
+    tell(f"of {found['k6Requests']:.0f} requests that k6 wrote itself {lost:.0f} are lost with InfluxDB killed, and it says so")
 
 
 @pytest.mark.parametrize("ways", [("runner", "k6"), ("k6", "runner")])
 async def test_a_run_under_way_is_read_as_it_was_begun(
-    tmp_path: Path, influx: InfluxServer, site: Site, ways: tuple[str, str]
+    tmp_path: Path, influx: InfluxServer, site: Site, ways: tuple[str, str], tell: Tell
 ) -> None:
     server = PlogServer(tmp_path / "plog", SETTINGS | influx.settings | {"INFLUXDB__FEED": ways[0]})
     await server.start()
@@ -144,6 +146,8 @@ async def test_a_run_under_way_is_read_as_it_was_begun(
     assert found["status"] == "PASSED", found["message"]
     check_figures(found)
     assert "set-up: 0 requests" not in found["log"]["text"]
+    killed = f"PLOG was killed in mid-run and came back with FEED={ways[1]}"
+    tell(f"of {found['k6Requests']:.0f} requests of a run with FEED={ways[0]} none is lost, and {killed}")
 
 
 async def test_a_stop_while_influxdb_is_away_keeps_the_figures(server: PlogServer, influx: InfluxServer, site: Site) -> None:

@@ -4,19 +4,27 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
 from domain.comparison import ComparisonVerdict, FigureDifference, compare, compare_run
+from domain.executor import Executor, ExecutorKind
+from domain.histogram import Histogram
+from domain.k6_script import SET_UP_END
 from domain.load_test_run import RunStatus
 from domain.long_run import independent_count, spread_of_mean
+from domain.metric_window import MetricWindow
 from domain.run_figure import RunFigure
 from domain.window_sample import MeasuredRun
 from tests.endurance import SHARE, Tell
 from tests.synthetic_runs import (
+    AT,
     STEADY,
     Truth,
+    after_login,
     at_most,
     constant,
     gauges,
@@ -140,6 +148,50 @@ def test_another_load_is_said_and_compared_where_it_is_constant() -> None:
     (tps, *_) = differences = compare_run(first, steep, 0.95).scenarios[0].differences
     assert {each.verdict for each in differences} == {UNKNOWN} and tps.low is None and tps.value == pytest.approx(100, rel=0.1)
     assert tps.reason == "The loads differ, and run 3 has fewer than 8 windows under constant load."
+
+
+@pytest.mark.parametrize("summary", [{"metrics": {SET_UP_END: {"value": 30_400.0}}}, {}])
+@pytest.mark.parametrize("executor", [constant(300), ramp(300, 50)])
+def test_the_same_load_after_a_long_login_is_no_difference(executor: Executor, summary: dict[str, Any]) -> None:
+    chance = np.random.default_rng(9)
+    later = replace(executor, start_time=60.0, duration=240.0)
+    run = load_test_run(scenario(executor), scenario(later, "buy"))
+    slow = replace(run, id=2, summary=summary)
+
+    def made() -> list[MetricWindow]:
+        level = (lambda _: 1.0) if executor.kind is ExecutorKind.CONSTANT_VUS else (lambda place: (place + 0.5) / 60)
+        buy = [replace(each, start=each.start + 60) for each in windows(chance, 48, key="s2")]
+        return [*windows(chance, 60, level=level), *buy, *gauges([10] * 60)]
+
+    with_login = measured(after_login(made(), 30), run=slow)
+    for pair in ((measured(made(), run=run), with_login), (with_login, measured(made(), run=run))):
+        comparison = compare_run(*pair, 0.99)
+        assert [(each.windows, each.baseline_windows) for each in comparison.scenarios] == [(58, 58), (58, 58), (46, 46)]
+        assert {verdict for each in comparison.scenarios for verdict in verdicts(each.differences).values()} == {SAME}
+        assert comparison.is_same_load and comparison.remarks == ()
+    (overall, _, buy) = compare_run(measured(made(), run=run), with_login, 0.99).scenarios
+    assert overall.first == AT + timedelta(seconds=35) and buy.first == AT + timedelta(seconds=95)
+
+
+def test_windows_are_paired_from_the_begin_of_the_load_and_not_from_the_first_answers() -> None:
+    chance = np.random.default_rng(10)
+    run = load_test_run(scenario(ramp(300, 50)))
+    first, second = (windows(chance, 60, level=lambda place: (place + 0.5) / 60) for _ in range(2))
+    late = [replace(each, times=Histogram(), failed=0) if place < 6 else each for place, each in enumerate(second)]
+    result = compare_run(measured(first, run=run), measured(late, run=run), 0.99)
+    assert result.remarks == ("They have 60 and 54 windows under load: what only one has is left out.",)
+    assert (result.scenarios[0].windows, result.scenarios[0].first) == (52, AT + timedelta(seconds=35))
+    assert set(verdicts(result.scenarios[0].differences).values()) == {SAME}
+
+
+def test_of_other_loads_the_constant_part_begins_after_the_login() -> None:
+    chance = np.random.default_rng(11)
+    first = measured(windows(chance, 60), run=load_test_run(scenario(constant(300))))
+    run = load_test_run(scenario(ramp(150, 10)), number=2, summary={"metrics": {SET_UP_END: {"value": 30_000.0}}})
+    ramped = measured(after_login(windows(chance, 60, level=lambda place: min(1.0, (place + 0.5) / 30)), 30), run=run)
+    (overall, *_) = compare_run(first, ramped, 0.95).scenarios
+    assert (overall.windows, overall.first) == (28, AT + timedelta(seconds=185)), "as without a login, 30 s later"
+    assert verdicts(overall.differences)[RunFigure.TPS] is SAME
 
 
 def test_outliers_beyond_a_percentile_hide_no_shift_of_it() -> None:

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
+from domain.executor import Executor, ExecutorKind, Stage
 from domain.finding import Finding, FindingKind, shown
+from domain.k6_script import SET_UP_END
 from domain.load_test_analysis import AnalysisKind, Conclusion, analyse
 from domain.load_test_run import RunStatus
 from domain.metric_window import MetricWindow
@@ -18,6 +20,7 @@ from tests.synthetic_runs import (
     BEGIN,
     STEADY,
     Truth,
+    after_login,
     at_most,
     constant,
     gauges,
@@ -125,6 +128,31 @@ def test_errors_over_their_limit_and_in_bursts() -> None:
         analyse(AnalysisKind.ERROR_RATE, measured(windows(chance, COUNT), run=strict), None), FindingKind.ERROR_RATE
     )
     assert rate.value == pytest.approx(0.01, abs=0.003) and rate.baseline == 0.001 and "0.1 % are allowed" in rate.sentence
+
+
+def test_windows_without_load_are_not_looked_at() -> None:
+    chance = np.random.default_rng(10)
+    falls = Executor(kind=ExecutorKind.RAMPING_ARRIVAL_RATE, start=200, stages=(Stage(duration=300, target=20),), max_vus=1000)
+    run = load_test_run(scenario(falls), summary={"metrics": {SET_UP_END: {"value": 30_000.0}}})
+    follows = windows(chance, COUNT, replace(STEADY, tps=200.0), level=lambda place: 1.0 - 0.9 * (place + 0.5) / COUNT)
+    (found,) = analyse(AnalysisKind.TPS, measured(after_login(follows, 30), run=run), None).findings
+    assert found.kind is FindingKind.NO_SATURATION and found.value == pytest.approx(200 - 180 * 7.5 / 300)
+    assert found.start == AT + timedelta(seconds=35) and found.end == AT + timedelta(seconds=325)
+
+    same = measured(after_login(windows(chance, COUNT), 30), run=replace(run, definition=load_test_run().definition))
+    assert analyse(AnalysisKind.COMPREHENSIVE, same, steady(chance)).findings == ()
+    nothing = analyse(AnalysisKind.TPS, measured(windows(chance, COUNT, replace(STEADY, tps=0.0)), run=run), None)
+    assert nothing.findings == () and nothing.score is None, "where nothing answers TPS grow with no load"
+    short = measured(after_login(windows(chance, 5, errors=lambda place: 50.0 if place == 2 else 1.0), 60))
+    assert analyse(AnalysisKind.ERROR_RATE, short, None).remarks == (
+        "The error rate needs 8 windows with requests.",
+        "Bursts of errors need 6 windows.",
+    )
+    first = measured(after_login(windows(chance, COUNT, errors=lambda place: 50.0 if place < 3 else 1.0), 30))
+    (burst,) = of_kind(analyse(AnalysisKind.ERROR_RATE, first, None), FindingKind.ERROR_BURST)
+    assert (burst.start, burst.end) == (AT + timedelta(seconds=30), AT + timedelta(seconds=45)), (
+        "cut off, but a share of requests"
+    )
 
 
 def series(name: str, limit: float | None, *values: float | None) -> ResourceColumn:

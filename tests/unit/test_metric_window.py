@@ -104,12 +104,13 @@ def test_a_window_of_an_older_generator_knows_one_number_of_virtual_users() -> N
 def test_by_time_each_window_is_told_when_it_is_over_a_window_later_and_at_the_end(
     began: float, waits: Sequence[float], seconds: int
 ) -> None:
-    windows, now = WindowsByTime(seconds, began), began
+    windows, now = WindowsByTime(seconds, began, -7), began
     told: dict[int, list[int]] = {}
     for wait in waits:
         now += wait
         for window in windows.due(now):
             assert window.start + seconds <= now and window.start % seconds == 0 and window.scenario == SET_UP
+            assert MetricWindow.of(json.loads(json.dumps(window.as_json()))) == window and window.clock_offset == -7
             told.setdefault(window.start, []).append(window.revision)
     starts = sorted(told)
     assert all(revisions == [1, 2] for start, revisions in told.items() if start != starts[-1])
