@@ -18,7 +18,6 @@ check: $(DEV)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/pytest -q tests/architecture
 
 # The long counts (kill sweeps, stops, races) in full, with their figures at the end; PLOG_ENDURANCE=0.1 runs a tenth of them.
 endurance: $(DEV)

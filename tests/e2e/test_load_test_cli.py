@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.server import PlogServer
 from tests.e2e.test_cli import watching
-from tests.e2e.test_load_test_run import API, load_test, scenario, start, target
+from tests.e2e.test_load_test_run import API, load_test, reaches, scenario, start, target
 from tests.sites import Site, serving
 from tests.waiting import eventually
 
@@ -92,6 +92,7 @@ async def test_what_is_refused_has_an_exit_code_of_its_own(server: PlogServer, s
         assert done.returncode == 2 and "Traceback" not in done.stderr, done
     of = await target(server, site.address + "/openapi.json")
     await load_test(server, of)
-    run = await start(server, await load_test(server, of, title="second"))
-    assert run and (await plog(server, "stop", "1")).returncode == 0
+    run = await start(server, await load_test(server, of, scenario(seconds=300), title="second"))
+    assert (await plog(server, "stop", "1")).returncode == 0
+    await reaches(server, run, "ABORTED")
     assert "has ended" in (await plog(server, "stop", "1")).stderr
