@@ -20,8 +20,11 @@ check: $(DEV)
 	$(VENV)/bin/lint-imports
 
 # The long counts (kill sweeps, stops, races) in full, with their figures at the end; PLOG_ENDURANCE=0.1 runs a tenth of them.
+# What runs servers has the machine for itself; what only computes runs side by side.
+endurance: export PLOG_ENDURANCE ?= 1
 endurance: $(DEV)
-	PLOG_ENDURANCE=$${PLOG_ENDURANCE:-1} $(VENV)/bin/pytest -m endurance
+	$(VENV)/bin/pytest -m endurance --ignore tests/unit
+	$(VENV)/bin/pytest -m endurance --numprocesses auto --dist worksteal tests/unit
 
 bench: $(DEV)
 	$(VENV)/bin/python -m bench
