@@ -69,7 +69,7 @@ def _wait(wait: Mapping[str, Any]) -> str:
     behind = "run" + "s" * (len(wait["behind"]) > 1) + " " + ", ".join(str(each["number"]) for each in wait["behind"])
     return {
         "TARGET": f"its target is under load by {behind}",
-        "ROOM": f"the servers are busy with {behind}" if wait["behind"] else "those before it are first",
+        "ROOM": f"room is taken by {behind}" if wait["behind"] else "those before it are first",
         "SERVER": "no server has taken it up yet",
     }[wait["reason"]]
 
@@ -100,7 +100,7 @@ def _judged(run: Mapping[str, Any]) -> dict[str, str]:
     return {
         f"threshold {number}": (
             f"Run {run['number']} {'met' if each['isMet'] else MISSED}: {printable(each['scenario'] or 'all together')} "
-            f"{each['metric']} {each['condition']}, measured {each['value']:,.6g}"
+            f"{each['metric']} {each['condition']}, measured {each['value']:,.12g}"
         )
         for number, each in enumerate(run.get("thresholds", ()))
         if each["isMet"] is not None

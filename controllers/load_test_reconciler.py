@@ -6,7 +6,6 @@ is never started twice, and a server that stops or dies leaves it running: back,
 """
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from domain.load_test import check_limits
 from domain.load_test_run import VERDICTS, LoadTestRun, RunStatus
 from domain.load_test_verdict import verdict
 from domain.ports import Runner
+from domain.run_queue import busy_origins
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
 from resolvers.load_generator import STOP_GRACE_SECONDS, TOKEN_LIFETIME, generator_token, launch_order
 from resolvers.load_test import refuse_addresses
@@ -182,13 +182,14 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
         """Take the first runs that wait and whose server is not under load already."""
         limit = self._services.runs_per_target
         async with self._services.database.snapshot() as work:
-            busy = Counter(run.origin for run in await work.load_test_runs.under_way())
-            waiting = await work.load_test_runs.waiting()
+            unfinished = await work.load_test_runs.unfinished()
+        busy = busy_origins(unfinished)
         mine: list[LoadTestRun] = []
-        for run in waiting:
-            if len(mine) < room and busy[run.origin] < limit:
+        for run in unfinished:
+            if run.is_queued and len(mine) < room and busy[run.origin] < limit:
                 async with self._services.database.transaction() as work:
-                    claimed = await work.load_test_runs.claim(run, ACTOR, self._runner.id, limit)
+                    (known,) = (await work.load_test_runs.get_many([run.id])).values()
+                    claimed = await work.load_test_runs.claim(known, ACTOR, self._runner.id, limit)
                 if claimed is None:
                     busy[run.origin] = limit  # those after it can't overtake it
                 else:

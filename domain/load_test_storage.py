@@ -24,6 +24,7 @@ from domain.query import (
     WindowQuery,
 )
 from domain.resource_usage import ResourceUsage
+from domain.run_queue import Unfinished
 from domain.secret import Sealed, Secret
 from domain.target import Target, TargetAnalysis, TargetDefinition
 from domain.version import Version
@@ -259,16 +260,12 @@ class LoadTestRunStore(Protocol):
         """Record that nothing is left to be removed."""
         ...
 
-    async def waiting(self) -> list[LoadTestRun]:
-        """The runs that wait for their turn, in order."""
-        ...
-
     async def unended(self, kind: str, number: int, limit: int) -> list[int]:
         """The first runs without a verdict of a `project`, `target` or `load_test`, by number."""
         ...
 
-    async def under_way(self) -> list[LoadTestRun]:
-        """The runs that were begun and have no verdict, by number."""
+    async def unfinished(self) -> list[Unfinished]:
+        """The runs without a verdict, in the order in which they have their turn."""
         ...
 
     async def claimed_by(self, runner_id: str) -> list[LoadTestRun]:

@@ -1,10 +1,9 @@
-"""Why runs of load tests wait, and for what."""
+"""Which runs of load tests wait, and what for."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-from domain.load_test_run import LoadTestRun
 
 
 class WaitReason(StrEnum):
@@ -16,23 +15,40 @@ class WaitReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run without a verdict, which waits for its turn or is under way; `origin` is the server that it puts under load."""
+
+    id: int
+    origin: str
+    is_queued: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
-    """How a run waits: its place, from 1, among all that wait, and the runs under way that are in its way."""
+    """How a run waits: its place, from 1, among all that wait, and the runs under way that are in its way, by their ids."""
 
     place: int
     reason: WaitReason
-    behind: tuple[LoadTestRun, ...] = ()
+    behind: tuple[int, ...] = ()
 
 
-def waits(queue: Sequence[LoadTestRun], under_way: Sequence[LoadTestRun], runs_per_target: int) -> dict[int, Wait]:
-    """How each run of the queue waits, by its id."""
-    return {run.id: _wait(place, run, under_way, runs_per_target) for place, run in enumerate(queue, 1)}
+def busy_origins(unfinished: Sequence[Unfinished]) -> Counter[str]:
+    """By how many runs each server is under load."""
+    return Counter(run.origin for run in unfinished if not run.is_queued)
 
 
-def _wait(place: int, run: LoadTestRun, under_way: Sequence[LoadTestRun], runs_per_target: int) -> Wait:
-    at_its_target = tuple(each for each in under_way if each.origin == run.origin)
-    if len(at_its_target) >= runs_per_target:
-        return Wait(place, WaitReason.TARGET, at_its_target)
-    if under_way or place > 1:
-        return Wait(place, WaitReason.ROOM, tuple(under_way))
-    return Wait(place, WaitReason.SERVER)
+def waits(unfinished: Sequence[Unfinished], runs_per_target: int) -> dict[int, Wait]:
+    """How each run that waits does so, by its id, in their order."""
+    return dict(_waits(unfinished, runs_per_target))
+
+
+def _waits(unfinished: Sequence[Unfinished], runs_per_target: int) -> Iterator[tuple[int, Wait]]:
+    busy, under_way = busy_origins(unfinished), [run for run in unfinished if not run.is_queued]
+    for place, run in enumerate((each for each in unfinished if each.is_queued), 1):
+        if busy[run.origin] >= runs_per_target:
+            behind = tuple(each.id for each in under_way if each.origin == run.origin)
+            yield run.id, Wait(place, WaitReason.TARGET, behind)
+        elif under_way or place > 1:
+            yield run.id, Wait(place, WaitReason.ROOM, tuple(each.id for each in under_way))
+        else:
+            yield run.id, Wait(place, WaitReason.SERVER)

@@ -374,7 +374,7 @@ def _share(value: float | None) -> str:
 
 def _measured(value: float | None) -> str:
     """So long that it can be seen on which side of a limit it is."""
-    return UNKNOWN if value is None else f"{value:,.6g}"
+    return UNKNOWN if value is None else f"{value:,.12g}"
 
 
 def _number(value: float | None) -> str:

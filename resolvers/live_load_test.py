@@ -19,6 +19,7 @@ from domain.metric_series import MetricSeries, series_of
 from domain.metric_window import MetricWindow
 from domain.query import LoadTestQuery, MetricsInclude, WindowQuery
 from domain.resource_usage import ResourceSeries, ResourceUsage, resource_series
+from domain.run_queue import Wait, waits
 from domain.storage import UnitOfWork
 from domain.visibility import Visibility
 from resolvers.authorisation import require_person, visibility_of
@@ -95,10 +96,11 @@ async def watch_run(
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """Windows of k6 and usages of pods, each sorted by start."""
+    """Windows of k6 and usages of pods, each sorted by start, and what the run waits for."""
 
     windows: Sequence[MetricWindow]
     usages: Sequence[ResourceUsage]
+    wait: Wait | None = None
 
     @property
     def starts(self) -> list[int]:
@@ -120,11 +122,14 @@ async def _read(
     Of the windows of k6 up to `after` only the run's first is read, which tells when it began.
     """
     sequence, usage = known or (None, None)
+    wait: Wait | None = None
     begun: list[MetricWindow] = []
     windows: list[MetricWindow] = []
     usages: list[ResourceUsage] = []
     async with services.database.snapshot() as work:
         run = await read_run(work, run_id)
+        if run.status is RunStatus.QUEUED:
+            wait = waits(await work.load_test_runs.unfinished(), services.runs_per_target).get(run_id)
         if include is not MetricsInclude.RESOURCES_ONLY:
             if after is not None:
                 (begun,) = await work.load_test_runs.windows([WindowQuery(run_id=run_id, first=1)])
@@ -132,11 +137,11 @@ async def _read(
             (windows,) = await work.load_test_runs.windows([WindowQuery(run_id=run_id, after=after, changed_after=sequence)])
         if include is not MetricsInclude.K6_ONLY:
             (usages,) = await work.resource_usages.find([WindowQuery(run_id=run_id, changed_after=usage)])
-        return run, _News([*begun, *windows], usages)
+        return run, _News([*begun, *windows], usages, wait)
 
 
 class _Watched:
-    """What one watcher knows: the run's version, the last window's start, and the last usage of each pod up to it.
+    """What one watcher knows: the run's version, what it waits for, the last window's start, and each pod's last usage up to it.
 
     What is measured of the pods is there before k6's figures of the same window; it waits for them.
     """
@@ -144,6 +149,7 @@ class _Watched:
     def __init__(self, run: LoadTestRun, include: MetricsInclude) -> None:
         self._run = run
         self._include = include
+        self._wait: Wait | None = None
         self._last_start: int | None = None
         self._waiting: list[ResourceUsage] = []
         self._usages: dict[str, ResourceUsage] = {}
@@ -167,7 +173,8 @@ class _Watched:
 
     def frames(self, run: LoadTestRun, news: _News) -> Iterable[RunFrame]:
         """The frames of what has changed, earlier windows first."""
-        is_changed, self._run = run.version > self._run.version, run
+        is_changed = run.version > self._run.version or news.wait != self._wait
+        self._run, self._wait = run, news.wait
         self.last_usage = max([self.last_usage, *(each.id for each in news.usages)])
         news = _News(news.windows, sorted([*self._waiting, *news.usages], key=lambda each: each.start))
         last, seconds = self._last_start, run.window_seconds

@@ -220,8 +220,7 @@ async def scripts_of_runs(services: Services, ids: Sequence[int]) -> dict[int, s
 async def waits_of_runs(services: Services, ids: Sequence[int]) -> dict[int, Wait]:
     """How each run that waits does so."""
     async with services.database.snapshot() as work:
-        queue, under_way = await work.load_test_runs.waiting(), await work.load_test_runs.under_way()
-    found = waits(queue, under_way, services.runs_per_target)
+        found = waits(await work.load_test_runs.unfinished(), services.runs_per_target)
     return {each: found[each] for each in ids if each in found}
 
 

@@ -179,8 +179,8 @@ strawberry.enum(
     name="RunWaitReason",
     description=(
         "What keeps a run from beginning. `TARGET`: the host and port that it calls are under load by as many runs as may be, "
-        "`PLOG_K6__RUNS_PER_TARGET`. `ROOM`: each server runs as many as it may, `PLOG_K6__CAPACITY`, or those before it "
-        "are first. `SERVER`: nothing is in its way; it begins when a server looks, and waits on where none runs load tests."
+        "`PLOG_K6__RUNS_PER_TARGET`. `ROOM`: others are under way or before it, and each server runs `PLOG_K6__CAPACITY` at "
+        "most. `SERVER`: nothing is in its way; it begins when a server looks, and waits on where none runs load tests."
     ),
 )
 strawberry.enum(

@@ -173,7 +173,7 @@ class StaleScenario:
 )
 class LoadTestDefinition:
     title: str = strawberry.field(
-        description="The load test's title; no other load test of the project that is not archived has it."
+        description="The load test's title. Among the load tests of a project that are not archived each is there once."
     )
     description: str = strawberry.field(description="What it is for.")
     server: str = strawberry.field(description="The base address that is called.")

@@ -219,7 +219,10 @@ class LoadTestRun(LoadTestDefinition, Node):
     @strawberry.field(description="What it waits for; null where it does not wait.", directives=[Volatile()])
     async def waits_for(self, info: Info) -> RunWait | None:
         wait = await info.context.loaders.of_runs.waits.load(self.number)
-        return None if wait is None else RunWait(reason=wait.reason, behind=[LoadTestRun.of(run) for run in wait.behind])
+        if wait is None:
+            return None
+        behind = await info.context.loaders.run_by_id.load_many(list(wait.behind))
+        return RunWait(reason=wait.reason, behind=[LoadTestRun.of(run) for run in behind if run is not None])
 
     @strawberry.field(
         description=(

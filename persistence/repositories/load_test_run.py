@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.histogram import Histogram
 from domain.load_test import stored_definition
-from domain.load_test_run import UNDER_WAY, VERDICTS, Counts, LoadTestRun, RunEvent, RunStatus
+from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunEvent, RunStatus
 from domain.load_test_storage import LoadTestRunStore
 from domain.load_test_threshold import Threshold
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
+from domain.run_queue import Unfinished, busy_origins
 from persistence import load_test_tables as tables
 from persistence import tables as shared
 from persistence.dialect import among, clock, has_named, insert_into
@@ -90,7 +91,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         # Whoever claims one of the same server sees at least the one that is claimed here, and waits for it.
         same = select(RUN.c.id).where(RUN.c.origin == run.origin, RUN.c.ended_at.is_(None)).order_by(RUN.c.id)
         await self._connection.execute(same.with_for_update())
-        if [each.origin for each in await self.under_way()].count(run.origin) >= runs_per_target:
+        if busy_origins(await self.unfinished())[run.origin] >= runs_per_target:
             return None
         return await self._write(run, RunStatus.STARTING, actor, "", runner_id=runner_id)
 
@@ -142,16 +143,14 @@ class LoadTestRunRepository(LoadTestRunStore):
         await self._record(changed, actor, at, message)
         return changed
 
-    async def waiting(self) -> list[LoadTestRun]:
-        return await self._runs(select(*SHOWN).where(RUN.c.status == RunStatus.QUEUED).order_by(RUN.c.id))
-
     async def unended(self, kind: str, number: int, limit: int) -> list[int]:
         query = select(RUN.c.id).where(RUN.c[f"{kind}_id"] == number, RUN.c.ended_at.is_(None)).order_by(RUN.c.id).limit(limit)
         return list((await self._connection.execute(query)).scalars())
 
-    async def under_way(self) -> list[LoadTestRun]:
-        query = select(*SHOWN).where(RUN.c.status.in_(sorted(UNDER_WAY)), RUN.c.ended_at.is_(None))
-        return await self._runs(query.order_by(RUN.c.id))
+    async def unfinished(self) -> list[Unfinished]:
+        query = select(RUN.c.id, RUN.c.origin, RUN.c.status).where(RUN.c.ended_at.is_(None)).order_by(RUN.c.id)
+        rows = await self._connection.execute(query)
+        return [Unfinished(row.id, row.origin, row.status == RunStatus.QUEUED) for row in rows]
 
     async def claimed_by(self, runner_id: str) -> list[LoadTestRun]:
         query = select(*SHOWN).where(RUN.c.runner_id == runner_id, RUN.c.ended_at.is_(None))

@@ -154,7 +154,7 @@ def test_texts_of_others_do_not_steer_the_terminal() -> None:
     [
         ("TARGET", [3], "its target is under load by run 3"),
         ("TARGET", [3, 4], "its target is under load by runs 3, 4"),
-        ("ROOM", [5, 6], "the servers are busy with runs 5, 6"),
+        ("ROOM", [5, 6], "room is taken by runs 5, 6"),
         ("ROOM", [], "those before it are first"),
         ("SERVER", [], "no server has taken it up yet"),
     ],

@@ -185,7 +185,8 @@ async def test_a_target_is_claimed_by_so_many_runs_and_no_more(plog: Plog, limit
     database = plog.container.services.database
     async with database.transaction() as work:
         await work.attempts.heartbeat("r", "process", "here", await work.kits.now())
-        waiting = await work.load_test_runs.waiting()
+        unfinished = await work.load_test_runs.unfinished()
+        waiting = list((await work.load_test_runs.get_many([run.id for run in unfinished])).values())
     claimed = []
     for run in waiting:
         async with database.transaction() as work:

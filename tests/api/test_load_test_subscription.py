@@ -10,11 +10,12 @@ import pytest
 from domain.live import Notice, Topic
 from domain.load_test_run import RunStatus
 from domain.resource_usage import PodSpecs, ResourceUsage
+from gql import ids
 from resolvers import live_load_test
 from resolvers.load_test_run import tell
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_kit_subscription import Frames, watching
-from tests.api.test_load_test_report import STOP, Run, started, window
+from tests.api.test_load_test_report import START, STOP, Run, started, window
 
 METRICS = """subscription ($id: ID!, $include: MetricsInclude! = ALL, $after: DateTime) {
   loadTestMetrics(runId: $id, include: $include, after: $after) {
@@ -277,3 +278,25 @@ async def test_a_run_that_does_not_exist_ends_the_subscription_with_its_error(pl
     async with watching(plog, METRICS, id=id) as frames:
         with pytest.raises(Exception, match="exists"):
             await frames.next()
+
+
+QUEUE = """subscription ($id: ID!) { loadTestMetrics(runId: $id) {
+  isSnapshot run { status placeInQueue waitsFor { reason behind { number } } } } }"""
+
+
+async def test_who_watches_a_run_that_waits_is_told_when_that_changes(plog: Plog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_load_test, "POLL_SECONDS", 0.05)
+    first = await started(plog)
+    second = (await plog.answer(START, id=ids.encode("LoadTest", first.run.load_test_id)))["run"]
+
+    def waiting(frame: dict[str, Any]) -> tuple[Any, ...]:
+        run = frame["run"]
+        wait = run["waitsFor"]
+        return run["placeInQueue"], wait and wait["reason"], wait and [each["number"] for each in wait["behind"]]
+
+    async with watching(plog, QUEUE, id=second["id"]) as frames:
+        assert waiting(await frames.next()) == (2, "ROOM", [])
+        await become(first, RunStatus.STARTING)
+        assert waiting(await frames.next()) == (1, "TARGET", [first.run.id])
+        await become(first, RunStatus.RUNNING, RunStatus.ERROR)
+        assert waiting(await frames.next()) == (1, "SERVER", [])

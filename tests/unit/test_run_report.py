@@ -221,8 +221,8 @@ def test_it_tells_verdicts_figures_findings_and_what_k6_says() -> None:
     found = tables()
     rate, time = run.figures[0].error_rate, run.figures[1].p95
     assert found["Thresholds"].rows == (
-        ("MISSED", "all together", "http_req_failed", "rate<=0.001", f"{rate:.6g}"),
-        ("met", "browse", "http_req_duration", "p(95.0)<=900.0", f"{time:.6g}"),
+        ("MISSED", "all together", "http_req_failed", "rate<=0.001", f"{rate:.12g}"),
+        ("met", "browse", "http_req_duration", "p(95.0)<=900.0", f"{time:.12g}"),
     )
     assert found["Thresholds"].bad == {0}
     assert [row[0] for row in found["Requests"].rows] == ["all together", "browse", "other"]
