@@ -14,6 +14,9 @@ class ServerRefused(Exception):
     """The server answered with an error, or not at all; the message is for the person at the terminal."""
 
 
+ANSWER = httpx.Timeout(30, read=660)  # looking for a document takes up to ten minutes, where the server's settings allow it
+
+
 class NoAnswer(ServerRefused):
     """The server can't be reached now, broke off or can't work; trying again may help."""
 
@@ -23,17 +26,15 @@ class Client:
 
     def __init__(self, url: str, token: str) -> None:
         self._url = f"{url}/graphql"
-        if not token.isascii():
-            raise ServerRefused("The token is none: it has other characters than those of ASCII.")
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def run(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of a query or mutation."""
         try:
-            async with httpx.AsyncClient(timeout=30, headers=self._headers, verify=trusted()) as client:
+            async with httpx.AsyncClient(timeout=ANSWER, headers=self._headers, verify=trusted()) as client:
                 response = await client.post(self._url, json={"query": query, "variables": variables})
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NoAnswer(f"No PLOG server answers at {self._url} ({error or type(error).__name__}).") from None
+            raise NoAnswer(f"No PLOG server answers at {self._url} ({str(error) or type(error).__name__}).") from None
         return _data(self._answer(response))
 
     async def command(self, mutation: str, query: str, **variables: Any) -> dict[str, Any]:
@@ -49,7 +50,7 @@ class Client:
             async with httpx.AsyncClient(timeout=30, verify=trusted()) as client:
                 response = await client.get(url)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NoAnswer(f"Nothing answers at the server's link {url} ({error or type(error).__name__}).") from None
+            raise NoAnswer(f"Nothing answers at the server's link {url} ({str(error) or type(error).__name__}).") from None
         if response.status_code != 200 or hashlib.sha256(response.content).hexdigest() != sha256:
             raise ServerRefused(f"The server's link {url} does not lead to the file (status {response.status_code}).")
         return response.content
@@ -71,7 +72,7 @@ class Client:
                     if line.startswith("data:") and line[5:].strip():
                         yield _data(orjson.loads(line[5:]))
         except httpx.HTTPError as error:
-            raise NoAnswer(f"The stream from {self._url} broke off ({error or type(error).__name__}).") from None
+            raise NoAnswer(f"The stream from {self._url} broke off ({str(error) or type(error).__name__}).") from None
 
     def _answer(self, response: httpx.Response) -> Mapping[str, Any]:
         """The answer in a response; a proxy's page in its place counts as none."""

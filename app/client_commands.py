@@ -32,6 +32,13 @@ STANDARD_OUTPUT = Path("-")
 Result = TypeVar("Result")
 
 
+def _ascii(token: str) -> str:
+    """A token as a header can carry it."""
+    if not token.isascii():
+        raise typer.BadParameter("has other characters than those of ASCII.")
+    return token
+
+
 class Form(StrEnum):
     """How a report is written down, as the command's option names it."""
 
@@ -41,7 +48,8 @@ class Form(StrEnum):
 
 Number = Annotated[int, typer.Argument(help="The kit's number.")]
 ServerUrl = Annotated[str, typer.Option("--server", help="The server's address; this machine's settings say where by default.")]
-Token = Annotated[str, typer.Option("--token", help="A bearer token; a demo user's by default.")]
+Token = Annotated[str, typer.Option("--token", callback=_ascii, help="A bearer token; a demo user's by default.")]
+TargetServer = Annotated[str | None, typer.Option(help="The base address to call, where the document names one elsewhere.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the kit as JSON, and nothing else, to standard output.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Start it and show its progress, as `kit watch` does.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds after which to stop watching; the kit goes on.", min=0)]
@@ -159,6 +167,7 @@ def load_test_start(
 @load_test.command("quick-start")
 def load_test_quick_start(
     url: Annotated[str, typer.Argument(help="The address of an API: its OpenAPI document, or its Swagger-UI page.")],
+    target_server: TargetServer = None,
     label: Label = None,
     watch: WatchRun = False,
     key: Key = None,
@@ -168,7 +177,8 @@ def load_test_quick_start(
 ) -> None:
     """Analyse an API and queue a first, gentle run against some of its safe endpoints."""
     client = _client(server, token)
-    _show_run(client, load_test_commands.quick_start(client, url, key, label), watch=watch, as_json=as_json)
+    starting = load_test_commands.quick_start(client, url, target_server, key=key, label=label)
+    _show_run(client, starting, watch=watch, as_json=as_json)
 
 
 @load_test.command("stop")

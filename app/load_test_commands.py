@@ -23,8 +23,9 @@ REFUSED = "... on UserError { code message } ... on ValidationFailed { problems 
 START = f"""mutation LoadTestStart($id: ID!, $label: String, $key: String) {{
   loadTestStart(id: $id, label: $label, idempotencyKey: $key) {{
   ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
-QUICK_START = f"""mutation LoadTestQuickStart($url: String!, $label: String, $key: String) {{
-  loadTestQuickStart(url: $url, label: $label, idempotencyKey: $key) {{ ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
+QUICK_START = f"""mutation LoadTestQuickStart($url: String!, $server: String, $label: String, $key: String) {{
+  loadTestQuickStart(url: $url, server: $server, label: $label, idempotencyKey: $key) {{
+  ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
 STOP = f"""mutation LoadTestStop($id: ID!, $key: String) {{ loadTestStop(id: $id, idempotencyKey: $key) {{
   ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
 FIND = "query FindLoadTest($number: Int!) { loadTestByNumber(number: $number) { id number } }"
@@ -57,9 +58,12 @@ async def start_by_id(client: Client, load_test_id: str, key: str | None = None,
     return run
 
 
-async def quick_start(client: Client, url: str, key: str | None = None, label: str | None = None) -> dict[str, Any]:
-    """Queue a first run against the API at an address."""
-    run: dict[str, Any] = (await client.command("loadTestQuickStart", QUICK_START, url=url, label=label, key=key))["run"]
+async def quick_start(
+    client: Client, url: str, server: str | None = None, *, key: str | None = None, label: str | None = None
+) -> dict[str, Any]:
+    """Queue a first run against the API at an address, which is called at `server` where its document names one elsewhere."""
+    given = {"url": url, "server": server, "label": label, "key": key}
+    run: dict[str, Any] = (await client.command("loadTestQuickStart", QUICK_START, **given))["run"]
     return run
 
 

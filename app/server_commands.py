@@ -23,6 +23,7 @@ from persistence.rebuild import rebuild
 
 app = typer.Typer()
 INTERRUPTED = 130
+DEMO_WINDOW_SECONDS = 2  # of a minute's load enough to find where it saturates
 TOKEN_LIFETIME = timedelta(days=1)
 
 
@@ -87,6 +88,8 @@ def demo(
     """Watch the demo kit and the demo load test; they are made and started where no earlier run has left good ones."""
     settings = terminal.settings(usual_level="WARNING")
     if serve:
+        if "window_seconds" not in settings.k6.model_fields_set:
+            settings = settings.model_copy(update={"k6": settings.k6.model_copy(update={"window_seconds": DEMO_WINDOW_SECONDS})})
         if terminal.run(run_server(settings, _demo_beside)):
             raise typer.Exit(INTERRUPTED)
         return

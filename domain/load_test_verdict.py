@@ -8,6 +8,7 @@ from domain.load_test_run import Counts, LoadTestRun, RunStatus
 from domain.load_test_threshold import Threshold
 
 MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes, or of requests that were begun
+DROPPED_SHARE = 0.01  # of the iterations that were due: k6 drops some while it makes the VUs that it was promised
 BUSY_SHARE = 0.9  # of the processors that k6 may use, over ten seconds
 LEAST_STEP = 1.0  # seconds by which a clock was set
 
@@ -91,8 +92,12 @@ def _load_missed(run: LoadTestRun, counts: Counts) -> str | None:
         for key, scenario in zip(run.names, run.definition.scenarios, strict=True)
         if scenario.executor.kind in ARRIVAL_RATE
     }
-    if dropped := sum(counts.dropped.get(key, 0) for key in at_rates):
-        return f"{dropped} iterations had no virtual user and were dropped. Allow more VUs, or ask for less."
+    dropped, done = (sum(of.get(key, 0) for key in at_rates) for of in (counts.dropped, counts.iterations))
+    if dropped > DROPPED_SHARE * (dropped + done):
+        return (
+            f"{dropped} of {dropped + done} iterations had no virtual user that was free, and were dropped. Answers took longer "
+            "than the VUs allow for: give more VUs, from the start (preAllocatedVUs), or ask for less."
+        )
     for key, scenario in at_rates.items():
         planned = scenario.executor.planned_iterations or 0
         done = counts.iterations.get(key, 0)

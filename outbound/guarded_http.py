@@ -116,8 +116,8 @@ async def _fetch(way: list[str], limits: Limits, names: NameLookup, accept: str)
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                 said, kind = f"{url} can't be fetched", type(error).__name__
                 if isinstance(error, httpx.ConnectError | httpx.TimeoutException):
-                    raise Unreachable(f"{said}: {error or kind}", f"{said}: {kind}", url) from error
-                raise FetchFailed(f"{said}: {error or kind}", f"{said}: {kind}") from error
+                    raise Unreachable(f"{said}: {str(error) or kind}", f"{said}: {kind}", url) from error
+                raise FetchFailed(f"{said}: {str(error) or kind}", f"{said}: {kind}") from error
     raise FetchFailed(f"{way[-1]} redirects more than {MAX_REDIRECTS} times")
 
 

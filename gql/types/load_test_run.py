@@ -121,7 +121,9 @@ class RunFigures:
     mean_vus: float | None = strawberry.field(description=f"The mean number of virtual users{COUNTED_VUS}")
     most_vus: int | None = strawberry.field(description=f"The most virtual users{COUNTED_VUS}")
     iterations: float = strawberry.field(description="Iterations that were completed, a whole number.")
-    dropped: float = strawberry.field(description="Iterations that had no virtual user and never began; a whole number.")
+    dropped: float = strawberry.field(
+        description="Iterations that never began, as no virtual user was free in their time; a whole number."
+    )
     checks_passed: float = strawberry.field(description="Checks that held, a whole number.")
     checks_failed: float = strawberry.field(description="Checks that did not, a whole number.")
 

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -19,10 +20,11 @@ from domain.api_document import FoundDocument
 from domain.errors import ValidationFailed
 from domain.openapi import read_openapi
 from domain.schema_value import SchemaValues
+from outbound import guarded_http
 from outbound.guarded_http import Answer
 from outbound.names import NameLookup
 from tests.endurance import Tell
-from tests.sites import Site, serving
+from tests.sites import Asked, Site, serving
 
 API: dict[str, Any] = {"openapi": "3.1.0", "info": {"title": "Größe 尺寸", "version": "1"}, "paths": {"/größe": {"get": {}}}}
 JSON = json.dumps(API, ensure_ascii=False).encode()
@@ -301,6 +303,20 @@ def test_a_page_that_leads_on_for_ever_is_left() -> None:
 
 def test_a_site_that_does_not_answer_is_left_at_once() -> None:
     assert "can't be fetched" in refusal(Site({}, address="http://127.0.0.1:1"), "/")
+
+
+def test_a_site_that_hangs_is_named_with_what_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded_http, "IDLE_SECONDS", 0.2)
+    over = threading.Event()
+
+    def hangs(_: Asked) -> bytes:
+        over.wait(10)
+        return b""
+
+    with serving({"/": hangs}) as site:
+        message = refusal(site, "/")
+        over.set()
+    assert "can't be fetched: ReadTimeout" in message, message
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))

@@ -90,6 +90,10 @@ async def test_what_is_refused_has_an_exit_code_of_its_own(server: PlogServer, s
     for command in (("start", "9"), ("watch", "9"), ("stop", "9"), ("quick-start", "http://127.0.0.1:1/")):
         done = await plog(server, *command)
         assert done.returncode == 2 and "Traceback" not in done.stderr, done
+    unusable = await plog(server, "start", "1", "--token", "ü")
+    assert unusable.returncode == 2 and "other characters than those of ASCII" in unusable.stderr, unusable
+    elsewhere = await plog(server, "quick-start", site.address, "--target-server", "nowhere")
+    assert elsewhere.returncode == 2 and "server" in elsewhere.stderr, elsewhere
     of = await target(server, site.address + "/openapi.json")
     await load_test(server, of)
     run = await start(server, await load_test(server, of, scenario(seconds=300), title="second"))

@@ -243,7 +243,13 @@ def judged(executor: Executor, counts: Counts) -> tuple[RunStatus, str]:
 def test_iterations_of_a_rate_that_had_no_virtual_user_saturate_the_generator(kind: ExecutorKind) -> None:
     executor = replace(EXECUTOR, kind=kind, rate=1, start=1, stages=(Stage(duration=10, target=1),), duration=10)
     status, message = judged(executor, Counts(requests=4, dropped={"s1": 7}))
-    assert status is RunStatus.INVALID and "saturated: 7 iterations had no virtual user" in message
+    assert status is RunStatus.INVALID and "saturated: 7 of 7 iterations had no virtual user" in message
+
+
+def test_a_hundredth_of_the_iterations_may_be_dropped_while_virtual_users_are_made() -> None:
+    executor = replace(EXECUTOR, kind=ExecutorKind.CONSTANT_ARRIVAL_RATE, rate=10, duration=10)
+    assert judged(executor, Counts(requests=4, iterations={"s1": 99}, dropped={"s1": 1}))[0] is RunStatus.PASSED
+    assert judged(executor, Counts(requests=4, iterations={"s1": 98}, dropped={"s1": 2}))[0] is RunStatus.INVALID
 
 
 @pytest.mark.parametrize("kind", [ExecutorKind.SHARED_ITERATIONS, ExecutorKind.PER_VU_ITERATIONS])
