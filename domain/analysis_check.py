@@ -203,14 +203,15 @@ def check_bursts(measured: MeasuredRun) -> Check:
         return not_made(f"Bursts of errors need {LEAST_SCANNED} windows.")
     names = _parts(measured)
     findings: list[Finding] = []
-    whole: list[ErrorBurst] = []
+    whole: list[tuple[float, float]] = []  # when the first and the last window of each begin, as loads begin at different times
     for name in names:
         sample = measured.sample(name)
         alarm = FALSE_BURST / 2 if name is None else FALSE_BURST / 2 / (len(names) - 1)
         for burst in error_bursts(sample.failed, sample.requests, alarm):
-            if name is not None and any(burst.first <= each.last and burst.last >= each.first for each in whole):
+            begin, end = sample.starts[burst.first], sample.starts[burst.last]
+            if name is not None and any(begin <= last and end >= first for first, last in whole):
                 continue
-            whole += [burst] if name is None else []
+            whole += [(begin, end)] if name is None else []
             findings.append(_burst(sample, burst, name, len(names)))
     return Check(findings=tuple(findings), false_alarm=FALSE_BURST)
 
