@@ -149,6 +149,26 @@ def test_bursts_of_a_scenario_that_begins_late_are_told_once_and_never_swallowed
     assert bursts(other, own) == {(None, 50.0), ("late", 200.0)}, "the same windows of its own load, at another time"
 
 
+@pytest.mark.parametrize(
+    ("overall", "own", "error_rate", "expected"),
+    [
+        (0.05, None, 0.03, []),
+        (0.05, None, 0.07, [(None, 0.05)]),
+        (0.001, None, 0.005, [(None, 0.001)]),
+        (0.05, 0.02, 0.03, [("browse", 0.02)]),
+        (None, None, 0.03, [("browse", 0.01)]),
+    ],
+)
+def test_errors_are_held_against_the_limit_of_all_together_too(
+    overall: float | None, own: float | None, error_rate: float, expected: list[tuple[str | None, float]]
+) -> None:
+    run = load_test_run(replace(scenario(constant(300)), error_rate=own))
+    run = replace(run, definition=replace(run.definition, error_rate=overall))
+    parts = windows(np.random.default_rng(11), COUNT, replace(STEADY, error_rate=error_rate))
+    found = of_kind(analyse(AnalysisKind.ERROR_RATE, measured(parts, run=run), None), FindingKind.ERROR_RATE)
+    assert [(each.scenario, each.baseline) for each in found] == expected
+
+
 def test_windows_without_load_are_not_looked_at() -> None:
     chance = np.random.default_rng(10)
     falls = Executor(kind=ExecutorKind.RAMPING_ARRIVAL_RATE, start=200, stages=(Stage(duration=300, target=20),), max_vus=1000)
