@@ -14,13 +14,14 @@ from domain.error_burst import LEAST_WINDOWS as LEAST_SCANNED
 from domain.error_burst import ErrorBurst, error_bursts
 from domain.finding import Finding, FindingKind, shown
 from domain.load_profile import is_arrival_rate, planned_load, steady_windows
+from domain.load_test import LoadTestDefinition
 from domain.long_run import LEAST_WINDOWS, Spread, spread_of_mean
 from domain.resource_peak import ResourceColumn, resource_findings
 from domain.run_figure import RunFigure, estimate
 from domain.window_sample import MeasuredRun, WindowSample
 
 FALSE_ALARM = 0.05
-MOST_ERRORS = 0.01  # of all requests, where a scenario sets no limit of its own
+MOST_ERRORS = 0.01  # of the requests of a scenario without a limit, where none is set for all together either
 DRIFTING = (RunFigure.MEAN, RunFigure.P95)
 
 
@@ -157,19 +158,18 @@ def _parts(measured: MeasuredRun) -> list[str | None]:
 
 
 def check_error_rate(measured: MeasuredRun) -> Check:
-    """Whether more requests fail than a scenario allows, or than `MOST_ERRORS` where it says nothing."""
+    """Whether more requests fail than is allowed of all together, or of a scenario; `MOST_ERRORS` where neither is said of it."""
     findings, is_made = [], False
-    scenarios = measured.run.definition.scenarios
-    confidence = 1.0 - FALSE_ALARM / len(scenarios)
-    for scenario in scenarios:
-        sample = measured.sample(scenario.name).inner
+    limits = _error_limits(measured.run.definition)
+    confidence = 1.0 - FALSE_ALARM / len(limits)
+    for name, limit in limits.items():
+        sample = measured.sample(name).inner
         found = estimate(sample, RunFigure.ERROR_RATE, confidence) if len(sample) >= LEAST_WINDOWS else None
         if found is None or found.down is None:
             continue
         is_made = True
         spread = spread_of_mean(found.down)
         spread = Spread(max(spread.variance, found.least_variance), spread.freedom)
-        limit = MOST_ERRORS if scenario.error_rate is None else scenario.error_rate
         reach = spread.half_width(confidence)
         if found.value - reach <= limit:
             continue
@@ -182,16 +182,24 @@ def check_error_rate(measured: MeasuredRun) -> Check:
                 baseline=limit,
                 low=found.value - reach - limit,
                 high=found.value + reach - limit,
-                confidence=1.0 - min(1.0, spread.p_value(found.value - limit) * len(scenarios)),
+                confidence=1.0 - min(1.0, spread.p_value(found.value - limit) * len(limits)),
                 sentence=f"{shown(found.value, '')} of the requests failed; {shown(limit, '')} are allowed.",
                 is_problem=True,
-                scenario=scenario.name,
+                scenario=name,
                 **window_times(sample),
             )
         )
     if not is_made:
         return not_made(f"The error rate needs {LEAST_WINDOWS} windows with requests.")
     return Check(findings=tuple(findings))
+
+
+def _error_limits(definition: LoadTestDefinition) -> dict[str | None, float]:
+    """The most that may fail, 0 to 1, of all together (None) and of scenarios."""
+    default = MOST_ERRORS if definition.error_rate is None else None
+    limits: dict[str | None, float | None] = {None: definition.error_rate}
+    limits |= {each.name: default if each.error_rate is None else each.error_rate for each in definition.scenarios}
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def check_bursts(measured: MeasuredRun) -> Check:
@@ -203,14 +211,15 @@ def check_bursts(measured: MeasuredRun) -> Check:
         return not_made(f"Bursts of errors need {LEAST_SCANNED} windows.")
     names = _parts(measured)
     findings: list[Finding] = []
-    whole: list[ErrorBurst] = []
+    whole: list[tuple[float, float]] = []  # when the first and the last window of each begin, as loads begin at different times
     for name in names:
         sample = measured.sample(name)
         alarm = FALSE_BURST / 2 if name is None else FALSE_BURST / 2 / (len(names) - 1)
         for burst in error_bursts(sample.failed, sample.requests, alarm):
-            if name is not None and any(burst.first <= each.last and burst.last >= each.first for each in whole):
+            begin, end = sample.starts[burst.first], sample.starts[burst.last]
+            if name is not None and any(begin <= last and end >= first for first, last in whole):
                 continue
-            whole += [burst] if name is None else []
+            whole += [(begin, end)] if name is None else []
             findings.append(_burst(sample, burst, name, len(names)))
     return Check(findings=tuple(findings), false_alarm=FALSE_BURST)
 

@@ -130,6 +130,45 @@ def test_errors_over_their_limit_and_in_bursts() -> None:
     assert rate.value == pytest.approx(0.01, abs=0.003) and rate.baseline == 0.001 and "0.1 % are allowed" in rate.sentence
 
 
+def test_bursts_of_a_scenario_that_begins_late_are_told_once_and_never_swallowed() -> None:
+    chance = np.random.default_rng(1)
+    late = replace(constant(150), start_time=150.0)
+    run = load_test_run(scenario(constant(300)), scenario(late, "late"))
+    calm = replace(STEADY, error_rate=0.002)
+
+    def bursts(browse: list[MetricWindow], late: list[MetricWindow]) -> set[tuple[str | None, float]]:
+        later = [replace(each, start=each.start + 150) for each in late]
+        found = of_kind(analyse(AnalysisKind.ERROR_RATE, measured(browse, later, run=run), None), FindingKind.ERROR_BURST)
+        return {(each.scenario, (each.start - AT).total_seconds()) for each in found if each.start}
+
+    many = windows(chance, 30, calm, key="s2", errors=lambda place: 200.0 if 10 <= place < 13 else 1.0)
+    assert {name for name, _ in bursts(windows(chance, COUNT, calm), many)} == {None}, "a part of those of all together"
+    few = replace(calm, tps=4.0)
+    own = windows(chance, 30, few, key="s2", errors=lambda place: 150.0 if 10 <= place < 13 else 0.0)
+    other = windows(chance, COUNT, errors=lambda place: 40.0 if 10 <= place < 13 else 1.0)
+    assert bursts(other, own) == {(None, 50.0), ("late", 200.0)}, "the same windows of its own load, at another time"
+
+
+@pytest.mark.parametrize(
+    ("overall", "own", "error_rate", "expected"),
+    [
+        (0.05, None, 0.03, []),
+        (0.05, None, 0.07, [(None, 0.05)]),
+        (0.001, None, 0.005, [(None, 0.001)]),
+        (0.05, 0.02, 0.03, [("browse", 0.02)]),
+        (None, None, 0.03, [("browse", 0.01)]),
+    ],
+)
+def test_errors_are_held_against_the_limit_of_all_together_too(
+    overall: float | None, own: float | None, error_rate: float, expected: list[tuple[str | None, float]]
+) -> None:
+    run = load_test_run(replace(scenario(constant(300)), error_rate=own))
+    run = replace(run, definition=replace(run.definition, error_rate=overall))
+    parts = windows(np.random.default_rng(11), COUNT, replace(STEADY, error_rate=error_rate))
+    found = of_kind(analyse(AnalysisKind.ERROR_RATE, measured(parts, run=run), None), FindingKind.ERROR_RATE)
+    assert [(each.scenario, each.baseline) for each in found] == expected
+
+
 def test_windows_without_load_are_not_looked_at() -> None:
     chance = np.random.default_rng(10)
     falls = Executor(kind=ExecutorKind.RAMPING_ARRIVAL_RATE, start=200, stages=(Stage(duration=300, target=20),), max_vus=1000)
