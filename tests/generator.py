@@ -47,7 +47,7 @@ class Generator:
             "PLOG_OUTPUT": str(self.output),
             "PLOG_REPORTS": str(folder / "reports.jsonl"),
             "HOME": str(folder),
-            "PATH": os.environ["PATH"],
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
             **secrets,
         }
         self.process = subprocess.Popen(
