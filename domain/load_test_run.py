@@ -53,7 +53,9 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
 }
 MAX_LABEL = 200
 SPARE_SECONDS = 120.0  # beyond the script's own last second: k6's start, its summary
+MOST_STRETCH = 4  # times what a run can last lie between its windows, where its clock is set meanwhile
 MOST_TELLINGS = 3  # of a window, unless its samples come very late
+REFUSED_REPORTS = "refusedReports"  # in a summary: how many reports were refused for what they say
 GENERATOR_ATTEMPT = 1  # a run has one generator, which is never started again: its figures would mix with those of the first
 
 
@@ -75,9 +77,9 @@ class LoadTestRun:
     whoever started it says was tested (`checked_label`). `last_sequence` is the number of the last report of its generator that
     was taken in. `deadline` is when its generator, if it still runs, is ended for having taken too long, `warned_at` when it was
     told that this is near. `unheard_since` is when its server was last heard of, where that is away; its load may go on
-    meanwhile. `message` says why it ended as it did. `summary` is what k6 said at its end, empty before and where it came to
-    none; `figures` are those of the whole and `judged` what its thresholds came to, from the verdict on. From
-    `windows_removed_at` on nothing else of what it measured is there.
+    meanwhile. `message` says why it ended as it did. `summary` is what the generator and k6 said at the end, without `metrics`
+    before and where k6 came to none, with `REFUSED_REPORTS` where there are any; `figures` are those of the whole and `judged`
+    what its thresholds came to, from the verdict on. From `windows_removed_at` on nothing else of what it measured is there.
     """
 
     id: int
@@ -127,6 +129,11 @@ class LoadTestRun:
     def most_windows(self) -> int:
         """How many windows it may come to."""
         return math.ceil(self.time_limit / self.window_seconds) + 1
+
+    @property
+    def most_span(self) -> float:
+        """How many seconds may lie between the begins of its windows: who reads them looks at each that is missing between."""
+        return MOST_STRETCH * self.time_limit
 
     @property
     def expected_reports(self) -> int:

@@ -289,6 +289,10 @@ class LoadTestRunStore(Protocol):
         """Pages of the events of runs, oldest first; one statement for all that are as long."""
         ...
 
+    async def span(self, run_id: int) -> tuple[int, int] | None:
+        """When the first and the last window of a run begin; None where it has none."""
+        ...
+
     async def counts(self, run_id: int) -> Counts:
         """Sums over all windows of a run."""
         ...

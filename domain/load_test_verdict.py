@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from domain.attempt import Cause, Ending
 from domain.executor import ARRIVAL_RATE
-from domain.load_test_run import Counts, LoadTestRun, RunStatus
+from domain.load_test_run import REFUSED_REPORTS, Counts, LoadTestRun, RunStatus
 from domain.load_test_threshold import Threshold
 
 MISSED_SHARE = 0.05  # of the iterations that an arrival rate makes, or of requests that were begun
@@ -20,6 +20,9 @@ def verdict(run: LoadTestRun, ending: Ending, counts: Counts) -> tuple[RunStatus
     has figures of a part of it, and figures that can't be trusted can't miss anything.
     """
     status, message = _judgement(run, ending, counts)
+    refused = _refused(run, counts)
+    if refused and status is not RunStatus.INVALID:
+        message += f" {refused}"
     return status, message + _clock_was_set(run)
 
 
@@ -63,6 +66,11 @@ def _clock_was_set(run: LoadTestRun) -> str:
             "time are without load, or there aren't any."
         )
     return told
+
+
+def _refused(run: LoadTestRun, _counts: Counts) -> str | None:
+    refused = int(run.said(REFUSED_REPORTS) or 0)
+    return f"{refused} reports of its load generator made no sense and were refused: figures are missing." if refused else None
 
 
 def _without_summary(run: LoadTestRun, _counts: Counts) -> str | None:
@@ -140,6 +148,7 @@ def _unjudged(run: LoadTestRun, _counts: Counts) -> str | None:
 
 
 DOUBTS: tuple[Callable[[LoadTestRun, Counts], str | None], ...] = (  # why figures can't be trusted; the first is told
+    _refused,
     _without_summary,
     _counts_differ,
     _unread,

@@ -11,9 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from domain.histogram import Histogram
+from domain.histogram import ZERO, Histogram
 
 SET_UP = ""  # the scenario of what no scenario sends: set-up and login, and of gauges of the whole test
+MOST_START = 2**33  # in the year 2242, up to which nanoseconds since 1970 have 64 bits
+MOST_COUNT = 2**31 - 1  # in one window; what every database has as an integer
+MOST_RANGE = 5_000  # by its number, either way; a year is in range 1,209
+MOST_TIME = 1e18  # in milliseconds; also of all of a window's together
+COUNTS = ("revision", "failed", "iterations", "dropped", "checksPassed", "checksFailed")
+COUNTS_OF_VUS = ("vusTotal", "vusCount")
+NUMBERS_OF_VUS = ("vus", "vusLeast", "maxVus")
 
 
 @dataclass(slots=True)
@@ -87,12 +94,27 @@ class MetricWindow:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """The window that `as_json` wrote; a generator that is older than the server does not tell all of the VUs."""
+        """The window that `as_json` wrote; KeyError, TypeError or ValueError where it can't have been.
+
+        A generator that is older than the server does not tell all of the VUs.
+        """
+        start, offset = _whole("start", document["start"]), _whole("clockOffset", document.get("clockOffset", 0))
+        if not (0 <= start < MOST_START and 0 <= start - offset < MOST_START):
+            raise ValueError("begins before 1970 or after 2242, by the server's clock or by k6's")
+        for name in COUNTS:
+            _count(name, document[name])
+        for name in COUNTS_OF_VUS:
+            _count(name, document.get(name, 0))
+        for name in NUMBERS_OF_VUS:
+            if document.get(name) is not None:
+                _count(name, document[name])
+        if not isinstance(document["scenario"], str):
+            raise TypeError("scenario must be text")
         return cls(
-            start=document["start"],
+            start=start,
             scenario=document["scenario"],
             revision=document["revision"],
-            times=Histogram.of(document["times"]),
+            times=_times(document["times"]),
             failed=document["failed"],
             iterations=document["iterations"],
             dropped=document["dropped"],
@@ -104,8 +126,31 @@ class MetricWindow:
             vus_count=document.get("vusCount", 0),
             max_vus=document["maxVus"],
             is_elsewhere=document.get("isElsewhere", False) is True,
-            clock_offset=int(document.get("clockOffset", 0)),
+            clock_offset=offset,
         )
+
+
+def _whole(name: str, value: object) -> int:
+    if type(value) is not int:  # isinstance lets True pass
+        raise TypeError(f"{name} must be a whole number")
+    return value
+
+
+def _count(name: str, value: object) -> None:
+    if not 0 <= _whole(name, value) <= MOST_COUNT:
+        raise ValueError(f"{name} must be from 0 to {MOST_COUNT}")
+
+
+def _times(document: Mapping[str, Any]) -> Histogram:
+    for number, count in document["ranges"]:
+        if type(number) is not int or not (-MOST_RANGE <= number <= MOST_RANGE or number == ZERO):
+            raise ValueError(f"ranges must have whole numbers from {-MOST_RANGE} to {MOST_RANGE}, or {ZERO}")
+        if type(count) is not int or not 0 < count <= MOST_COUNT:
+            raise ValueError(f"ranges must have counts from 1 to {MOST_COUNT}")
+    found = Histogram.of(document)
+    if found.ranges and not (0 <= found.least <= found.greatest <= MOST_TIME and 0 <= found.total <= MOST_TIME):
+        raise ValueError(f"times must be from 0 to {MOST_TIME:g} ms, the least not above the greatest")
+    return found
 
 
 def load_windows(windows: Iterable[MetricWindow], seconds: int) -> range:

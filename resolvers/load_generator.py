@@ -14,7 +14,7 @@ from domain.actor import Actor, Generator
 from domain.errors import AttemptSuperseded, NotFound, SequenceGap, Unavailable, UserError, ValidationFailed
 from domain.k6_output import PASSWORD
 from domain.live import Notice, Topic
-from domain.load_test_run import GENERATOR_ATTEMPT, LoadTestReportKind, LoadTestRun, RunStatus
+from domain.load_test_run import GENERATOR_ATTEMPT, REFUSED_REPORTS, LoadTestReportKind, LoadTestRun, RunStatus
 from domain.metric_window import MetricWindow
 from domain.report import ReportResult, ReportState
 from domain.runner import LaunchOrder, Limits, Subject
@@ -105,15 +105,16 @@ async def report_load(
     while True:
         async with services.database.snapshot() as work:
             run = await _known(work, generator)
+            span = await work.load_test_runs.span(run.id)
         if run.has_ended:
             error = AttemptSuperseded(GENERATOR_ATTEMPT, GENERATOR_ATTEMPT)
             return [ReportResult.refused(each.sequence, error, consumed=False) for each in reports]
-        batch = _Batch(run.last_sequence)
+        batch = _Batch(run, span)
         results = [batch.judge(report) for report in reports]
         taken = await _taken(services, run, batch.windows)
         if len(taken) < len(batch.windows):
             reports, idempotency = [each for each in reports if each.sequence < batch.sequences[len(taken)]], None
-            batch = _Batch(run.last_sequence)
+            batch = _Batch(run, span)
             results = [batch.judge(report) for report in reports]
         with suppress(Overtaken):
             if await _take_in(services, run, batch, list(chain.from_iterable(taken)), idempotency):
@@ -149,10 +150,13 @@ async def _take_in(
 
 
 class _Batch:
-    """What some reports say together."""
+    """What some reports of a run say together; the windows that it has begin from the first to the last of `span`."""
 
-    def __init__(self, last_sequence: int) -> None:
-        self.last_sequence = last_sequence
+    def __init__(self, run: LoadTestRun, span: tuple[int, int] | None) -> None:
+        self.last_sequence = run.last_sequence
+        self._run = run
+        self._span = span
+        self._refused = int(run.said(REFUSED_REPORTS) or 0)
         self.windows: list[MetricWindow] = []
         self.sequences: list[int] = []  # those of the windows
         self.summary: dict[str, Any] | None = None
@@ -171,6 +175,8 @@ class _Batch:
         try:
             self._keep(report)
         except UserError as error:
+            self._refused += 1
+            self.summary = {**(self._run.summary if self.summary is None else self.summary), REFUSED_REPORTS: self._refused}
             return ReportResult.refused(report.sequence, error, consumed=True)
         return ReportResult(sequence=report.sequence, state=ReportState.RECORDED)
 
@@ -181,14 +187,25 @@ class _Batch:
             raise ValidationFailed.of("metadata", "must be an object")
         check_document("metadata", report.document, most=MAX_REPORT)
         if report.kind is LoadTestReportKind.SUMMARY:
-            self.summary = report.document
+            self.summary = report.document | ({REFUSED_REPORTS: self._refused} if self._refused else {})
             return
         try:
-            self.windows.append(MetricWindow.of(report.document))
+            self.windows.append(self._window(report.document))
             self.sequences.append(report.sequence)
         except (KeyError, TypeError, ValueError) as error:
             reason = f"is no window: {type(error).__name__}: {error}"
             raise ValidationFailed.of("metadata", reason[:500]) from error
+
+    def _window(self, document: dict[str, Any]) -> MetricWindow:
+        window = MetricWindow.of(document)
+        if window.start % self._run.window_seconds:
+            raise ValueError(f"start must be a multiple of {self._run.window_seconds}")
+        first, last = (window.start, window.start) if self._span is None else self._span
+        self._span = min(first, window.start), max(last, window.start)
+        if self._span[1] - self._span[0] > self._run.most_span:
+            self._span = first, last
+            raise ValueError(f"start is more than {self._run.most_span:.0f} s from that of another window of the run")
+        return window
 
 
 async def _known(work: UnitOfWork, generator: Generator) -> LoadTestRun:

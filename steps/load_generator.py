@@ -56,6 +56,7 @@ FAILED_LOGIN = re.compile(r'(?<=msg="test aborted: )The login failed: [^"\n]*?\.
 
 def run(program: str, step: StepInput, reports: Reports) -> None:
     """Have `program`, a k6, run the script of the input document; StepFailed where it can't to its end or its stop."""
+    version = version_of(program)  # before the run: what is asked at its end takes from the time that a stop has
     script = step.output_folder / SCRIPT_FILE
     script.write_text(step.document["script"], "utf-8")
     seconds, output = step.document["windowSeconds"], step.document.get("k6Output")
@@ -81,7 +82,7 @@ def run(program: str, step: StepInput, reports: Reports) -> None:
             # would be late and told again with each sample, and what is stamped after a step forward would wait for the end.
             reports.windows(each.as_json() for each in windows.due(time.time() + ahead))
     reports.windows(each.as_json() for each in windows.due(None))
-    said: dict[str, Any] = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version_of(program)}
+    said: dict[str, Any] = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version}
     said |= {"unread": samples.unread}
     said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": k6.interrupted}
     said |= {"clockBack": clock.back, "clockForward": clock.forward}
@@ -91,8 +92,11 @@ def run(program: str, step: StepInput, reports: Reports) -> None:
 
 
 def version_of(program: str) -> str | None:
-    """The version that a k6 says it has; None where it says none."""
-    said = subprocess.run([program, "version"], capture_output=True, text=True, timeout=VERSION_SECONDS, check=False).stdout
+    """The version that a k6 says it has; None where it says none, or not soon."""
+    try:
+        said = subprocess.run([program, "version"], capture_output=True, text=True, timeout=VERSION_SECONDS, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
     found = VERSION.match(said)
     return found and found[1]
 

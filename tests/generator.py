@@ -30,6 +30,7 @@ class Generator:
         run: UUID | None = None,
         clock_offset: float = 0.0,
         refused: Sequence[str] = refused_networks(allows_private=True),
+        k6: Path = K6,
     ) -> None:
         self.folder = folder
         self.output = folder / "output"
@@ -47,11 +48,11 @@ class Generator:
             "PLOG_OUTPUT": str(self.output),
             "PLOG_REPORTS": str(folder / "reports.jsonl"),
             "HOME": str(folder),
-            "PATH": os.environ["PATH"],
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
             **secrets,
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "steps.load_generator", str(K6)],
+            [sys.executable, "-P", "-m", "steps.load_generator", str(k6)],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -94,8 +94,8 @@ class LoadTestRunMutation:
         description=(
             "From an address to a running load test: analyse the API there, take up to five endpoints that change nothing and "
             "are open to everybody, and call them gently for half a minute. Takes as long as `targetAnalyze`. "
-            "All of it is kept, in the project `Quick start`, and used again the next time, the load test in a new version where it "
-            "was changed."
+            "All of it is kept, in the project `Quick start`, and used again the next time, the load test in a new version where "
+            "it was changed."
         )
     )
     async def load_test_quick_start(

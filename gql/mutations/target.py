@@ -72,8 +72,8 @@ class TargetMutation:
     @strawberry.mutation(
         description=(
             "Find and read the target's OpenAPI document now: at its address, through a Swagger UI page there, or at well-known "
-            "paths below it. Takes seconds, at most `PLOG_TARGETS__ANALYSIS_SECONDS`. An error says what was tried and what answered; "
-            "the last analysis then stays."
+            "paths below it. Takes seconds, at most `PLOG_TARGETS__ANALYSIS_SECONDS`. An error says what was tried and what "
+            "answered; the last analysis then stays."
         )
     )
     async def target_analyze(

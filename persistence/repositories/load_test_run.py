@@ -191,6 +191,12 @@ class LoadTestRunRepository(LoadTestRunStore):
         status = select(before.c.status).where(is_before).correlate(EVENT).scalar_subquery()
         return await histories(self._connection, queries, select(EVENT, status.label("before")), EVENT.c.version, _event)
 
+    async def span(self, run_id: int) -> tuple[int, int] | None:
+        # Each by itself, as both at once are no look-up in the key everywhere.
+        first, last = (select(each(WINDOW.c.start)).where(WINDOW.c.run_id == run_id) for each in (func.min, func.max))
+        found = (await self._connection.execute(select(first.scalar_subquery(), last.scalar_subquery()))).one()
+        return None if found[0] is None else (found[0], found[1])
+
     async def counts(self, run_id: int) -> Counts:
         sums = [func.sum(WINDOW.c[name]).label(name) for name in ("requests", "failed", "dropped", "iterations")]
         query = select(WINDOW.c.scenario, *sums).where(WINDOW.c.run_id == run_id).group_by(WINDOW.c.scenario)

@@ -26,7 +26,9 @@ from domain.login import Login, LoginKind, identified, token_request
 from domain.remote_address import refused_networks
 from domain.request import Request
 from domain.template import Encoding, Reference, ReferenceKind
+from steps import load_generator
 from tests.generator import Generator
+from tests.k6 import K6
 from tests.sites import Asked, serving
 from tests.waiting import eventually_sync
 
@@ -64,6 +66,29 @@ def test_the_figures_are_those_of_k6(tmp_path: Path, address: str) -> None:
     starts = sorted({window.start for window in scenario})
     assert 3 <= len(starts) <= 5 and starts == list(range(starts[0], starts[-1] + 1))
     assert (generator.output / "script.js").read_text() == script(address)
+
+
+def program(folder: Path, text: str) -> Path:
+    """A program in shell."""
+    made = folder / "k6"
+    made.write_text(f"#!/bin/sh\n{text}\n")
+    made.chmod(0o700)
+    return made
+
+
+def test_a_k6_that_is_gone_before_its_end_costs_no_summary(tmp_path: Path, address: str) -> None:
+    k6 = program(tmp_path, f'[ "$1" = version ] || rm "$0"\nexec {K6} "$@"')
+    generator = Generator(tmp_path / "run", script(address, FIXED), k6=k6)
+    code, output = generator.end()
+    assert code == 0 and not k6.exists(), output
+    assert generator.summary["metrics"]["http_reqs"]["count"] == 40 and generator.summary["k6"]
+
+
+@pytest.mark.parametrize("text", ["exec sleep 60", "echo k6", "exit 1", None])
+def test_a_k6_that_does_not_say_its_version_has_none(tmp_path: Path, text: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_generator, "VERSION_SECONDS", 0.5)
+    k6 = tmp_path / "none" if text is None else program(tmp_path, text)
+    assert load_generator.version_of(str(k6)) is None
 
 
 def hanging(asked: Asked) -> bytes:

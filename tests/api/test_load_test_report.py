@@ -10,7 +10,7 @@ import pytest
 
 from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey
-from domain.load_test_run import LoadTestRun, RunStatus
+from domain.load_test_run import REFUSED_REPORTS, LoadTestRun, RunStatus
 from domain.metric_window import MetricWindow
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from resolvers import load_test_run
@@ -112,6 +112,46 @@ async def test_numbers_are_taken_once_in_order_and_what_makes_no_sense_uses_its_
     assert await run.states(*bad) == [refused] * 5 + [TAKEN] * 2
     found = await run.read()
     assert (found["metrics"], found["k6Requests"], found["k6Version"]) == ([], 7, "1.1.0")
+
+
+TELLING = window(1, 1000, 10.0)["metadata"]
+TIMES = TELLING["times"]
+SENSELESS: list[dict[str, Any]] = [
+    *({"start": start} for start in (1.5, "5", True, None, -5, 1003, 2**33, 10**18)),
+    *({"isElsewhere": True, "clockOffset": offset} for offset in (1.5, "7", True, None, 1005, -(2**33))),
+    *({"failed": count} for count in (-1, 1.0, "1", True, None, 2**31)),
+    *({name: -1} for name in ("revision", "vus", "vusLeast", "vusTotal", "vusCount", "maxVus")),
+    {"scenario": 5},
+    *({"times": TIMES | {"ranges": [each]}} for each in ([1.5, 1], [10_000, 1], [1, 0], [1, "1"], [1, 2**40], [True, 1])),
+    *({"times": TIMES | {name: value}} for name in ("total", "least", "greatest") for value in (-1.0, "nan", "inf", None)),
+]
+
+
+async def test_what_is_no_window_is_refused_and_the_run_says_so(plog: Plog) -> None:
+    run = await started(plog)
+    bad = [{"sequence": at, "kind": "WINDOW", "metadata": TELLING | each, "each": each} for at, each in enumerate(SENSELESS, 1)]
+    for report in bad:
+        each = report.pop("each")
+        assert await run.states(report) == [("REFUSED", "VALIDATION_FAILED", True)], each
+    last = len(bad)
+    assert await run.states(window(last + 1, 1000, 10.0)) == [TAKEN]
+    (told,) = (await run.report({"sequence": last + 2, "kind": "WINDOW", "metadata": TELLING | {"start": 1003}}))["results"]
+    assert "is no window" in told["message"] and "start must be a multiple of 5" in told["message"]
+    end = {"sequence": last + 3, "kind": "SUMMARY", "metadata": {"metrics": {"http_reqs": {"count": 1}}}}
+    assert await run.states(end) == [TAKEN]
+    async with plog.container.services.database.snapshot() as work:
+        found = (await work.load_test_runs.get_many([run.run.id]))[run.run.id]
+    assert found.said(REFUSED_REPORTS) == last + 1 and found.k6_requests == 1
+
+
+@BOTH_DATABASES
+async def test_windows_lie_no_further_apart_than_a_run_can_last_some_times(plog: Plog) -> None:
+    run = await started(plog)
+    far = int(run.run.most_span) // 5 * 5
+    refused = ("REFUSED", "VALIDATION_FAILED", True)
+    assert await run.states(window(1, 10**9, 1.0), window(2, 10**9 + far + 5, 1.0)) == [TAKEN, refused]
+    assert await run.states(window(3, 10**9 - far - 5, 1.0), window(4, 10**9 - 5, 1.0)) == [refused, TAKEN]
+    assert await run.states(window(5, 10**9 + far, 1.0), window(6, 10**9 + far - 5, 1.0)) == [refused, TAKEN]
 
 
 async def test_nobody_but_the_runs_own_generator_can_report(plog: Plog) -> None:

@@ -62,6 +62,22 @@ def run(status: RunStatus = R, judged: tuple[Threshold, ...] = (), **summary: An
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "summary", "ending", "expected"),
+    [
+        (R, {"stopped": False}, DONE, RunStatus.INVALID),
+        (S, {"stopped": True}, DONE, RunStatus.ABORTED),
+        (R, {}, replace(DONE, exit_code=1), RunStatus.ERROR),
+    ],
+)
+def test_reports_that_were_refused_are_told(
+    status: RunStatus, summary: dict[str, Any], ending: Ending, expected: RunStatus
+) -> None:
+    refused = run(status, metrics=metrics(), refusedReports=2, **summary)
+    found, message = verdict(refused, ending, Counts(requests=10))
+    assert found is expected and message.count("2 reports of its load generator made no sense and were refused") == 1
+
+
 @pytest.mark.parametrize(("status", "wanted"), list(product(RunStatus, RunStatus)))
 def test_every_pair_of_statuses(status: RunStatus, wanted: RunStatus) -> None:
     before, later = run(status), NOW + timedelta(seconds=1)
