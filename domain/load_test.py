@@ -21,6 +21,7 @@ MAX_DEFINITION = 4_000_000
 MAX_SEED = 2**32 - 1
 MAX_TPS = 1_000_000.0
 MAX_SECONDS = 3_600.0
+DEFAULT_PERCENTILE = 95.0
 DEFAULT_TIMEOUT = 30.0  # not longer than the graceful stop by default: what never answers has failed before it is interrupted
 SHORTEST_TIMEOUT, MAX_TIMEOUT = 0.001, 600.0
 TARGETS = ("percentile", "responseTime", "errorRate")
@@ -41,7 +42,7 @@ class Scenario:
     requests: tuple[ScenarioRequest, ...]
     executor: Executor
     think_time: tuple[float, float] = (0.0, 0.0)
-    percentile: float = 95.0
+    percentile: float = DEFAULT_PERCENTILE
     response_time: float | None = None
     error_rate: float | None = None
     timeout: float = DEFAULT_TIMEOUT
@@ -84,7 +85,7 @@ class LoadTestDefinition:
     server: str
     description: str = ""
     target_tps: float | None = None
-    percentile: float = 95.0
+    percentile: float = DEFAULT_PERCENTILE
     response_time: float | None = None
     error_rate: float | None = None
     seed: int = 1
@@ -123,15 +124,18 @@ class LoadTestDefinition:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """The document from which `stored_definition` reads the same definition."""
+        """The document from which `stored_definition` reads the same definition.
+
+        What passes of all together is written only where it is said: the version before, which may run beside this one, does
+        not know it.
+        """
+        wanted, default = (self.percentile, self.response_time, self.error_rate), (DEFAULT_PERCENTILE, None, None)
         return {
             "title": self.title,
             "description": self.description,
             "server": self.server,
             "targetTps": self.target_tps,
-            "percentile": self.percentile,
-            "responseTime": self.response_time,
-            "errorRate": self.error_rate,
+            **{name: value for name, value, usual in zip(TARGETS, wanted, default, strict=True) if value != usual},
             "seed": self.seed,
             "fillOptional": self.fills_optional,
             "serverOffered": self.is_server_offered,
@@ -297,7 +301,7 @@ def _scenario(raw: Mapping[str, Any], problems: Problems, limits: LoadLimits) ->
 def _targets(raw: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
     """What passes, of a scenario or of all together."""
     return {
-        "percentile": problems.number(raw, "percentile", 95.0, 0.0, 100.0),
+        "percentile": problems.number(raw, "percentile", DEFAULT_PERCENTILE, 0.0, 100.0),
         "response_time": _optional(problems, raw, "responseTime", MAX_SECONDS * 1000),
         "error_rate": _optional(problems, raw, "errorRate", 1.0),
     }

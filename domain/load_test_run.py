@@ -15,7 +15,6 @@ from domain.load_test import LoadTestDefinition
 from domain.load_test_threshold import Threshold, thresholds_of
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import SET_UP, MetricWindow
-from domain.validation import is_storable
 
 
 class RunStatus(StrEnum):
@@ -272,11 +271,9 @@ class LoadTestRun:
 
 def checked_label(label: str | None) -> str | None:
     """What is tested, as said at a run's start; `ValidationFailed` where it is not one line of at most `MAX_LABEL` characters."""
-    if label is not None:
-        is_line = len(label) <= MAX_LABEL and label.splitlines() == [label] and not label.isspace()
-        if not is_line or not is_storable(label):
-            told = f"must be one line of 1 to {MAX_LABEL} characters, not only blanks, none of them NUL or a lone surrogate"
-            raise ValidationFailed.of("label", told)
+    if label is not None and not (0 < len(label) <= MAX_LABEL and label.isprintable() and not label.isspace()):
+        told = f"must be one line of 1 to {MAX_LABEL} printable characters, not only blanks"
+        raise ValidationFailed.of("label", told)
     return label
 
 

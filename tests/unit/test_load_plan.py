@@ -1,5 +1,6 @@
 """From a definition to the texts that are sent, with what is put in while the test runs."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from domain.endpoint import Endpoint, Method, Parameter, ParameterLocation, Requ
 from domain.errors import ValidationFailed
 from domain.executor import LoadLimits
 from domain.load_plan import LoadPlan, plan_load
-from domain.load_test import load_test_definition, stored_definition
+from domain.load_test import LoadTestDefinition, load_test_definition, stored_definition
 from domain.request import Request
 from domain.template import shown
 
@@ -48,6 +49,13 @@ ENDPOINTS = {
         ),
     )
 }
+
+
+def test_a_definition_without_a_wish_for_all_together_is_read_by_the_version_before() -> None:
+    definition = LoadTestDefinition(title="t", server="http://x.test", scenarios=())
+    assert not {"percentile", "responseTime", "errorRate"} & set(definition.as_json())
+    written = replace(definition, percentile=90.0, response_time=0.0, error_rate=0.0).as_json()
+    assert (written["percentile"], written["responseTime"], written["errorRate"]) == (90.0, 0.0, 0.0)
 
 
 def plan(*requests: dict[str, Any]) -> LoadPlan:
