@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import accumulate
 from typing import Any, Self
 
@@ -54,7 +55,7 @@ class Histogram:
         count = self.count
         return self.total / count if count else None
 
-    def percentiles(self, shares: Iterable[float]) -> list[float | None]:
+    def percentiles(self, shares: Iterable[float | Fraction]) -> list[float | None]:
         """For each share q from 0 to 1 the sample at rank floor(q(n - 1)), counted from 0 in order of size, at most 1 % off.
 
         None for each where there is no sample.

@@ -6,6 +6,7 @@ PLOG judges, by the windows of a run: set-up and login are in none of it. See do
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from domain.histogram import Histogram
 from domain.k6_threshold import FAILURES, REQUESTS, TIMES, percentile_at_most, rate_at_least, rate_at_most
@@ -56,7 +57,7 @@ def thresholds_of(
 def _of_answers(name: str | None, wanted: LoadTestDefinition | Scenario, windows: Sequence[MetricWindow]) -> Iterator[Threshold]:
     """What is wanted of the answers: of those in these windows."""
     if (most := wanted.response_time) is not None:
-        (value,) = Histogram.merged(each.times for each in windows).percentiles([wanted.percentile / 100])
+        (value,) = Histogram.merged(each.times for each in windows).percentiles([Fraction(str(wanted.percentile)) / 100])
         yield _threshold(name, TIMES, percentile_at_most(wanted.percentile, most), value, most)
     if (most := wanted.error_rate) is not None:
         requests = sum(each.requests for each in windows)

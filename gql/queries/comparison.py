@@ -74,5 +74,7 @@ class ComparisonQueries:
         of: dict[str, Any] = {name: number for name, number in asked.items() if number is not None}
         if len(of) != 1:
             raise ValidationFailed.of("loadTestId", "must be given, or else targetId or projectId: exactly one of the three")
+        if any(getattr(query, name) not in (None, number) for name, number in of.items()):
+            return []
         found = await comparisons.trends(info.context.services, info.context.actor, replace(query, **of), scenarios)
         return [LoadTestTrend.of(each) for each in found]

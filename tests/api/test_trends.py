@@ -58,6 +58,8 @@ async def test_a_target_and_a_project_have_a_trend_of_each_load_test(plog: Plog)
     ]
     assert await trends(plog, project=project["id"], filter={"targetId": other["id"]}) == of_other
     assert await trends(plog, target=target["id"], filter={"loadTestId": size["id"]}) == of_target[2:]
+    assert await trends(plog, target=target["id"], filter={"targetId": other["id"]}) == []
+    assert await trends(plog, target=target["id"], filter={"targetId": target["id"]}) == of_target
     (overall, _) = (await plog.ask(TREND, test=size["id"]))["loadTestTrend"]
     assert overall["loadTestId"] == size["id"] and overall["requests"][0] > 0
     for nothing in ({"project": target["id"]}, {"target": project["id"]}, {"test": "x"}):

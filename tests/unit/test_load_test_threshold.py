@@ -86,6 +86,13 @@ def test_the_percentile_is_the_sample_of_its_rank_and_no_figure_between_two() ->
     assert found.value == pytest.approx(100.0, rel=0.01) and found.is_met
 
 
+@pytest.mark.parametrize("percentile", [29, 57, 58])
+def test_the_rank_is_that_of_the_decimal_number(percentile: float) -> None:
+    times = [1.05**number for number in range(101)]
+    (found,) = thresholds_of(definition(response_time=1, percentile=percentile), [window("s1", *times)], 1.0)
+    assert found.value == pytest.approx(times[round(percentile)], rel=0.01)
+
+
 def test_windows_are_merged_before_the_percentile_is_taken() -> None:
     parts = [window("s1", *[10.0] * 9, 500.0), window("s1", *[10.0] * 90, start=5)]
     (found,) = thresholds_of(definition(response_time=50), parts)
