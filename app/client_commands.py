@@ -35,7 +35,8 @@ Result = TypeVar("Result")
 def _ascii(token: str) -> str:
     """A token as a header can carry it."""
     if not token.isascii():
-        raise typer.BadParameter("has other characters than those of ASCII.")
+        terminal.tell(ServerRefused("The token is none: it has other characters than those of ASCII."))
+        raise typer.Exit(2)
     return token
 
 
