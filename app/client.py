@@ -9,12 +9,11 @@ import orjson
 
 from app.tls import trusted
 
+ANSWER = httpx.Timeout(30, read=660)  # looking for a document takes up to ten minutes, where the server's settings allow it
+
 
 class ServerRefused(Exception):
     """The server answered with an error, or not at all; the message is for the person at the terminal."""
-
-
-ANSWER = httpx.Timeout(30, read=660)  # looking for a document takes up to ten minutes, where the server's settings allow it
 
 
 class NoAnswer(ServerRefused):

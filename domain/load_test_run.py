@@ -242,8 +242,8 @@ class LoadTestRun:
     def _loaded_seconds(self, windows: Sequence[MetricWindow]) -> float | None:
         """How long it was under load: from the end of the set-up and the begin of the first scenario to the end of k6.
 
-        Where k6 came to no summary it is the time of the windows with answers of scenarios, less than two windows too long; None
-        where there are none.
+        Where k6 came to no summary it is the time of the windows with answers of scenarios, less than two windows too long, or
+        too short where the first answers come late; None where there are none.
         """
         if self.k6_seconds is not None:
             first = min(each.executor.start_time for each in self.definition.scenarios)
