@@ -30,7 +30,7 @@ from tests.factories import queued_run, store_load_tests, store_run
 from tests.fakes import Crash, FailingDatabase, FakeRunner, Fuse, fake_services
 from tests.waiting import eventually
 
-SETTINGS: dict[str, Any] = {"interval_seconds": 0.05, "heartbeat_seconds": 0.0}
+SETTINGS: dict[str, Any] = {"interval_seconds": 0.05, "heartbeat_seconds": 0.0, "patience_seconds": 10.0}  # for a busy machine
 FOR_A_SECOND = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=1, duration=1)
 TEN_REQUESTS = MetricWindow(0, "s1", times=Histogram())
 for _ in range(10):
