@@ -242,14 +242,19 @@ class LoadTestRun:
     def _loaded_seconds(self, windows: Sequence[MetricWindow]) -> float | None:
         """How long it was under load: from the end of the set-up and the begin of the first scenario to the end of k6.
 
-        Where k6 came to no summary it is the time of the windows with answers of scenarios, less than two windows too long, or
-        too short where the first answers come late; None where there are none.
+        Where k6 came to no summary it is the time of the windows in which it counted its VUs or got answers, from that of the
+        set-up's last answer on, less than two windows too long. None where there was no load.
         """
+        first = min(each.executor.start_time for each in self.definition.scenarios)
         if self.k6_seconds is not None:
-            first = min(each.executor.start_time for each in self.definition.scenarios)
-            return self.k6_seconds - (self.set_up_seconds or 0.0) - first
+            seconds = self.k6_seconds - (self.set_up_seconds or 0.0) - first
+            return seconds if seconds > 0 else None
         loaded = [each.start for each in windows if each.requests and each.scenario != SET_UP]
-        return float(max(loaded) - min(loaded) + self.window_seconds) if loaded else None
+        if not loaded:
+            return None
+        seen = [each.start for each in windows if each.requests or each.vus_count]
+        set_up = [each.start for each in windows if each.requests and each.scenario == SET_UP and each.start <= min(loaded)]
+        return max(seen) - max(set_up, default=min(seen)) + self.window_seconds - min(first, min(loaded) - min(seen))
 
     def moved(self, status: RunStatus, message: str, at: datetime) -> "LoadTestRun":
         """The run in another status, one version further; `IllegalTransition` where it can't go there from where it stands."""

@@ -17,6 +17,7 @@ from domain.live import Notice, Topic
 from domain.load_test_run import GENERATOR_ATTEMPT, REFUSED_REPORTS, LoadTestReportKind, LoadTestRun, RunStatus
 from domain.metric_window import MetricWindow
 from domain.report import ReportResult, ReportState
+from domain.run_summary import checked_summary
 from domain.runner import LaunchOrder, Limits, Subject
 from domain.secret import VARIABLE
 from domain.storage import UnitOfWork
@@ -186,14 +187,14 @@ class _Batch:
         if not isinstance(report.document, dict):
             raise ValidationFailed.of("metadata", "must be an object")
         check_document("metadata", report.document, most=MAX_REPORT)
-        if report.kind is LoadTestReportKind.SUMMARY:
-            self.summary = report.document | ({REFUSED_REPORTS: self._refused} if self._refused else {})
-            return
         try:
-            self.windows.append(self._window(report.document))
-            self.sequences.append(report.sequence)
+            if report.kind is LoadTestReportKind.SUMMARY:
+                self.summary = {**checked_summary(report.document), **({REFUSED_REPORTS: self._refused} if self._refused else {})}
+            else:
+                self.windows.append(self._window(report.document))
+                self.sequences.append(report.sequence)
         except (KeyError, TypeError, ValueError) as error:
-            reason = f"is no window: {type(error).__name__}: {error}"
+            reason = f"is no {report.kind.value.lower()}: {type(error).__name__}: {error}"
             raise ValidationFailed.of("metadata", reason[:500]) from error
 
     def _window(self, document: dict[str, Any]) -> MetricWindow:

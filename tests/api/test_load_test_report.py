@@ -106,10 +106,11 @@ async def test_numbers_are_taken_once_in_order_and_what_makes_no_sense_uses_its_
         {"sequence": 3, "kind": "WINDOW", "metadata": [1]},
         {"sequence": 4, "kind": "SUMMARY"},
         {"sequence": 5, "kind": "SUMMARY", "metadata": {"a": "x" * 70_000}},
-        {"sequence": 6, "kind": "NOTE", "metadata": {"malformedReport": "x"}},
-        {"sequence": 7, "kind": "SUMMARY", "metadata": {"k6": "1.1.0", "metrics": {"http_reqs": {"count": 7}}}},
+        {"sequence": 6, "kind": "SUMMARY", "metadata": {"metrics": {"http_reqs": {"count": "7"}}}},
+        {"sequence": 7, "kind": "NOTE", "metadata": {"malformedReport": "x"}},
+        {"sequence": 8, "kind": "SUMMARY", "metadata": {"k6": "1.1.0", "metrics": {"http_reqs": {"count": 7}}}},
     ]
-    assert await run.states(*bad) == [refused] * 5 + [TAKEN] * 2
+    assert await run.states(*bad) == [refused] * 6 + [TAKEN] * 2
     found = await run.read()
     assert (found["metrics"], found["k6Requests"], found["k6Version"]) == ([], 7, "1.1.0")
 

@@ -119,10 +119,21 @@ def test_time_without_load_is_not_judged(set_up: float | None, start: float, val
     assert found.value == pytest.approx(value) and found.is_met is (value >= 3)
 
 
-def test_without_a_summary_the_load_is_the_windows_with_answers() -> None:
-    parts = [window(SET_UP, 1.0), window("s1", start=5), window("s1", *[1.0] * 9, start=10), window("s1", 1.0, start=15)]
+def test_without_a_summary_the_load_begins_with_the_last_answer_of_the_set_up() -> None:
+    parts = [window(SET_UP, 1.0), window(SET_UP, 1.0, start=5), window("s1", *[1.0] * 14, start=10), window("s1", 1.0, start=15)]
     (found,) = run_of(definition(target_tps=1)).measured(parts).thresholds
     assert (found.value, found.is_met) == (1.0, True)
+
+
+def test_without_a_summary_the_time_without_answers_is_load_as_well() -> None:
+    gauges = [MetricWindow(start, SET_UP, vus_count=5, vus_total=5) for start in range(0, 65, 5)]
+    (found,) = run_of(definition(target_tps=5)).measured([*gauges, window("s1", *[1.0] * 50, start=60)]).thresholds
+    assert (found.value, found.is_met) == (pytest.approx(50 / 65), False)
+
+
+def test_a_time_that_can_not_be_is_none() -> None:
+    (found,) = run_of(definition(target_tps=1), 5, 1.0, 20_000.0).measured([window("s1", 1.0)]).thresholds
+    assert (found.value, found.is_met) == (None, None)
 
 
 def test_before_the_verdict_they_are_there_and_neither_met_nor_missed() -> None:
