@@ -128,7 +128,7 @@ def check_drift(measured: MeasuredRun) -> Check:
         sample = sample.only(steady_windows(measured, sample.starts))
         halves = sample.only(slice(0, len(sample) // 2)), sample.only(slice(len(sample) // 2, None))
         for figure in DRIFTING:
-            found = compare_samples(*halves, figure, confidence, is_paired=False)
+            found = compare_samples(*halves, figure, confidence, parts=None)
             if found.verdict is not ComparisonVerdict.WORSE or found.value is None or found.baseline is None:
                 continue
             grew = f"from {shown(found.baseline, figure.unit)} to {shown(found.value, figure.unit)}"

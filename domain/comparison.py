@@ -2,22 +2,25 @@
 
 Only full windows of a scenario's load are compared. Runs that make the same load are compared window by window, counted from the
 begin of the load, so that ramps and warm-up weigh the same in both and cancel out; what a window more or less of a ramp changes
-counts as noise. Of runs that make different loads only windows under constant load are compared: a ramp can't be told from noise.
+counts as noise. Where one of them answers later or falls silent sooner than the other, its TPS are 0 for so long. Of runs that
+make different loads only windows under constant load are compared: a ramp can't be told from noise.
 What differs from one run to the next for reasons that no window of either shows (another day, another neighbour on the machine)
 is not noise here: it takes more runs to see it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.load_profile import steady_windows
 from domain.load_test import Scenario
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.long_run import LEAST_WINDOWS, Spread, Values, spread_of_mean
+from domain.paired_windows import SilentPair, centred, pair_silent_windows, pair_windows
 from domain.run_figure import RunFigure, estimate
 from domain.window_sample import MeasuredRun, WindowSample
 
@@ -102,11 +105,14 @@ def compare_run(
     is_same_load = _load(baseline.run) == _load(other.run)
     shared: list[str | None] = [name for name in baseline.run.names.values() if name in other.run.names.values()]
     names: list[str | None] = [None, *shared] if scenarios is None else [each for each in shared if each in scenarios]
+    silent = {name: pair_silent_windows(baseline, other, name) if is_same_load else None for name in (None, *names)}
     return RunComparison(
         run=other.run,
         is_same_load=is_same_load,
-        remarks=tuple(_remarks(baseline, other, is_same_load=is_same_load)),
-        scenarios=tuple(_compare_scenario(baseline, other, name, confidence, is_paired=is_same_load) for name in names),
+        remarks=(*_remarks(baseline, other, silent, is_same_load=is_same_load),),
+        scenarios=tuple(
+            _compare_scenario(baseline, other, name, confidence, silent[name], is_paired=is_same_load) for name in names
+        ),
     )
 
 
@@ -115,7 +121,9 @@ def _load(run: LoadTestRun) -> tuple[int, tuple[Scenario, ...]]:
     return run.window_seconds, run.definition.scenarios
 
 
-def _remarks(baseline: MeasuredRun, other: MeasuredRun, *, is_same_load: bool) -> Iterator[str]:
+def _remarks(
+    baseline: MeasuredRun, other: MeasuredRun, silent: Mapping[str | None, SilentPair | None], *, is_same_load: bool
+) -> Iterator[str]:
     if not is_same_load:
         yield "Its load is not the baseline's (scenarios, requests or the length of a window differ)."
     if baseline.run.definition.server != other.run.definition.server:
@@ -126,33 +134,45 @@ def _remarks(baseline: MeasuredRun, other: MeasuredRun, *, is_same_load: bool) -
         if each.status not in (RunStatus.PASSED, RunStatus.FAILED):
             yield f"Run {each.id} is {each.status}: {each.message}"
     counts = [len(each.load(None)) for each in (baseline, other)]
-    if is_same_load and counts[0] != counts[1]:
+    whole = silent[None].seconds if silent[None] else (0, 0)
+    if is_same_load and counts[0] != counts[1] and not any(whole):
         yield f"They have {counts[0]} and {counts[1]} windows under load: what only one has is left out."
-
-
-def _paired(baseline: MeasuredRun, other: MeasuredRun, samples: Sequence[WindowSample]) -> list[WindowSample]:
-    """Those of the windows of samples of two runs of the same load that lie alike in it in both, to half a window."""
-    apart = other.load_began_at - baseline.load_began_at
-    seconds = baseline.run.window_seconds
-    first, second = samples
-    starts = second.starts - seconds * round(apart / seconds)
-    return [first.only(np.isin(first.starts, starts)), second.only(np.isin(starts, first.starts))]
+    for name, pair in silent.items():
+        for place, (run, at_all) in enumerate(zip((baseline.run, other.run), whole, strict=True)):
+            seconds = pair.seconds[place] if pair else 0
+            if seconds > at_all * (name is not None):
+                of_what = "" if name is None else f"of {name!r} "
+                yield (
+                    f"Run {run.id} gave no answers {of_what}for {seconds} s before its first or after its last, while the other "
+                    "did: they count as 0 TPS, and in no other figure."
+                )
 
 
 def _compare_scenario(
-    baseline: MeasuredRun, other: MeasuredRun, scenario: str | None, confidence: float, *, is_paired: bool
+    baseline: MeasuredRun,
+    other: MeasuredRun,
+    scenario: str | None,
+    confidence: float,
+    silent: SilentPair | None,
+    *,
+    is_paired: bool,
 ) -> ScenarioComparison:
-    samples = [each.sample(scenario).inner for each in (baseline, other)]
     unsteady: int | None = None
     if is_paired:
-        samples = _paired(baseline, other, samples)
+        samples = pair_windows(baseline, other, scenario)
     else:
+        samples = [each.sample(scenario).inner for each in (baseline, other)]
         masks = [steady_windows(measured, each.starts) for each, measured in zip(samples, (baseline, other), strict=True)]
         is_steady = [mask.sum() >= LEAST_WINDOWS for mask in masks]
         samples = [each.only(mask) if enough else each for each, mask, enough in zip(samples, masks, is_steady, strict=True)]
         unsteady = next((run.id for run, enough in zip((baseline.run, other.run), is_steady, strict=True) if not enough), None)
     first, second = samples
-    differences = tuple(compare_samples(first, second, figure, confidence, is_paired=is_paired) for figure in RunFigure)
+    differences = tuple(
+        compare_samples(*silent.samples, figure, confidence, parts=silent.parts)
+        if silent and figure is RunFigure.TPS
+        else compare_samples(first, second, figure, confidence, parts=np.ones(len(first), dtype=int) if is_paired else None)
+        for figure in RunFigure
+    )
     if unsteady is not None:
         reason = f"The loads differ, and run {unsteady} has fewer than {LEAST_WINDOWS} windows under constant load."
         differences = tuple(
@@ -170,9 +190,11 @@ def _compare_scenario(
 
 
 def compare_samples(
-    baseline: WindowSample, other: WindowSample, figure: RunFigure, confidence: float, *, is_paired: bool
+    baseline: WindowSample, other: WindowSample, figure: RunFigure, confidence: float, *, parts: NDArray[np.int64] | None
 ) -> FigureDifference:
-    """A figure of two samples; `is_paired` where their windows belong together one by one, in the order of time."""
+    """A figure of two samples. Where their windows belong together one by one, `parts` are those of the load that these lie in:
+    what differs from part to part is no noise.
+    """
     fewest = min(len(baseline), len(other))
     if fewest < LEAST_WINDOWS:
         found = "1 window" if fewest == 1 else f"{fewest} windows"
@@ -181,11 +203,11 @@ def compare_samples(
     if first.down is None or first.up is None or second.down is None or second.up is None:
         return _unknown(figure, second.unknown or f"Of the baseline: {first.unknown}")
     slack = first.slack + second.slack
-    if is_paired:
+    if parts is not None:
         slack += sum(_shift(each, figure, confidence) for each in (baseline, other)) / 2
     least = first.least_variance + second.least_variance
-    below = _spread(first.up, second.down, least, is_paired=is_paired)
-    above = _spread(first.down, second.up, least, is_paired=is_paired)
+    below = _spread(first.up, second.down, least, parts)
+    above = _spread(first.down, second.up, least, parts)
     difference = second.value - first.value
     low = difference - below.half_width(confidence) - slack
     high = difference + above.half_width(confidence) + slack
@@ -205,9 +227,9 @@ def _unknown(figure: RunFigure, reason: str) -> FigureDifference:
     return FigureDifference(figure=figure, verdict=ComparisonVerdict.UNKNOWN, reason=reason)
 
 
-def _spread(first: Values, second: Values, least: float, *, is_paired: bool) -> Spread:
+def _spread(first: Values, second: Values, least: float, parts: NDArray[np.int64] | None) -> Spread:
     """That of the second figure less the first, whose windows move them so much."""
-    found = spread_of_mean(second - first) if is_paired else spread_of_mean(first) + spread_of_mean(second)
+    found = spread_of_mean(first) + spread_of_mean(second) if parts is None else spread_of_mean(centred(second - first, parts))
     return Spread(max(found.variance, least), found.freedom)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.histogram import range_value
+from domain.load_test import Scenario
 from domain.load_test_run import LoadTestRun
 from domain.long_run import Values
 from domain.metric_window import SET_UP, MetricWindow, load_windows
@@ -95,17 +96,37 @@ class MeasuredRun:
 
         Where it has no answer these are the windows of all together, and all there are where nobody has one.
         """
-        seconds = self.run.window_seconds
-        own = load_windows(self._of(scenario), seconds)
-        return own or load_windows(self._of(None), seconds) or self.starts
+        return self.answered(scenario) or self.answered(None) or self.starts
+
+    def answered(self, scenario: str | None) -> range:
+        """When the windows begin from its first to its last answer; none where it has no answer."""
+        return load_windows(self._of(scenario), self.run.window_seconds)
+
+    def load_ended_at(self, scenario: str | None) -> float:
+        """When that scenario, or the last of all (None), began no more iterations, at the latest: as planned, with the last of
+        those that it was to make, or with k6.
+        """
+        if not self.windows:
+            return self.load_began_at
+        ends = [self._ended_at(each) for each in self.run.definition.scenarios if scenario in (None, each.name)]
+        return min(max(ends), float(self.starts[-1] + self.run.window_seconds))
+
+    def _ended_at(self, scenario: Scenario) -> float:
+        executor, answered = scenario.executor, self.answered(scenario.name)
+        completed = sum(each.iterations for each in self._of(scenario.name))
+        if answered and executor.planned_iterations is not None and completed >= executor.planned_iterations:
+            return float(answered[-1] + self.run.window_seconds)
+        return self.load_began_at + executor.start_time + executor.seconds
 
     def _of(self, scenario: str | None) -> list[MetricWindow]:
         keys = {key for key, name in self.run.names.items() if scenario in (None, name)}
         return [each for each in self.windows if each.scenario in keys]
 
-    def sample(self, scenario: str | None) -> WindowSample:
-        """The windows of the load of the scenario of that name, or of all together (None); without set-up."""
-        starts = self.load(scenario)
+    def sample(self, scenario: str | None, starts: range | None = None) -> WindowSample:
+        """The windows of the load of the scenario of that name, or of all together (None), or those that begin then; without
+        set-up.
+        """
+        starts = self.load(scenario) if starts is None else starts
         chosen = [each for each in self._of(scenario) if each.start in starts]
         numbers = sorted({number for each in chosen for number in each.times.ranges})
         columns = {number: place for place, number in enumerate(numbers)}

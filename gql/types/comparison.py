@@ -38,8 +38,10 @@ class FigureDifference:
 @strawberry.type(description="The figures of one scenario, or of all together, of a run beside those of the baseline.")
 class ScenarioComparison:
     scenario: str | None = strawberry.field(description="The scenario; null: all together.")
-    windows: int = strawberry.field(description="How many windows of the run were compared.")
-    baseline_windows: int = strawberry.field(description="How many windows of the baseline were compared.")
+    windows: int = strawberry.field(
+        description="How many windows of the run were compared, without those in which only one of the runs had answers."
+    )
+    baseline_windows: int = strawberry.field(description="How many windows of the baseline were compared, likewise.")
     differences: list[FigureDifference] = strawberry.field(description="Each figure.")
 
 

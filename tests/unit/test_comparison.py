@@ -42,6 +42,7 @@ WORSE, BETTER, SAME, UNKNOWN = (
     ComparisonVerdict.NO_DIFFERENCE,
     ComparisonVerdict.UNKNOWN,
 )
+SILENT = " before its first or after its last, while the other did: they count as 0 TPS, and in no other figure."
 SLOWER = Truth(tps=90.0, median=56.0, error_rate=0.025)
 Verdicts = dict[RunFigure, ComparisonVerdict]
 
@@ -179,9 +180,68 @@ def test_windows_are_paired_from_the_begin_of_the_load_and_not_from_the_first_an
     first, second = (windows(chance, 60, level=lambda place: (place + 0.5) / 60) for _ in range(2))
     late = [replace(each, times=Histogram(), failed=0) if place < 6 else each for place, each in enumerate(second)]
     result = compare_run(measured(first, run=run), measured(late, run=run), 0.99)
-    assert result.remarks == ("They have 60 and 54 windows under load: what only one has is left out.",)
+    assert result.remarks == ("Run 1 gave no answers for 25 s" + SILENT,)
     assert (result.scenarios[0].windows, result.scenarios[0].first) == (52, AT + timedelta(seconds=35))
     assert set(verdicts(result.scenarios[0].differences).values()) == {SAME}
+
+
+def silenced(parts: list[MetricWindow], silent: range) -> list[MetricWindow]:
+    """The windows of those numbers without an answer."""
+    return [replace(each, times=Histogram(), failed=0, iterations=0) if at in silent else each for at, each in enumerate(parts)]
+
+
+@pytest.mark.parametrize("silent", [range(30, 60), range(54, 60), range(30), range(6, 60)])
+@pytest.mark.parametrize("executor", [constant(300), ramp(300, 50)])
+def test_a_load_without_answers_is_zero_tps(executor: Executor, silent: range) -> None:
+    chance, run = np.random.default_rng(13), load_test_run(scenario(executor))
+    level = (lambda _: 1.0) if executor.kind is ExecutorKind.CONSTANT_VUS else (lambda place: (place + 0.5) / 60)
+    first, second = ([*windows(chance, 60, level=level), *gauges([10.0] * 60)] for _ in range(2))
+    quiet = silenced(second, silent)
+    for pair, verdict, number in (((first, quiet), WORSE, 2), ((quiet, first), BETTER, 1)):
+        result = compare_run(measured(pair[0], run=run), measured(pair[1], run=replace(run, id=2)), 0.99)
+        told = verdicts(result.scenarios[0].differences)
+        is_told = executor.kind is ExecutorKind.CONSTANT_VUS or silent.start > 0
+        assert told[RunFigure.TPS] is verdict or not is_told, silent
+        assert {told[each] for each in RunFigure if each is not RunFigure.TPS} <= {SAME, UNKNOWN}, silent
+        (remark,) = result.remarks
+        assert remark.startswith(f"Run {number} gave no answers for") and remark.endswith(SILENT), silent
+
+
+def test_a_scenario_that_falls_silent_is_worse_by_itself() -> None:
+    chance = np.random.default_rng(14)
+    run = load_test_run(scenario(constant(300)), scenario(replace(constant(150), start_time=150.0), "late"))
+
+    def of(answered: int, number: int) -> MeasuredRun:
+        late = [replace(each, start=each.start + 150) for each in windows(chance, 30, key="s2")[:answered]]
+        return measured(windows(chance, 60), late, gauges([10.0] * 60), run=replace(run, id=number))
+
+    for answered, count, seconds in ((15, 13, 70), (3, 1, 130), (0, 28, 140)):
+        result = compare_run(of(30, 1), of(answered, 2), 0.99)
+        (whole, browse, late) = result.scenarios
+        assert [(each.windows, each.baseline_windows) for each in (whole, browse, late)] == [(58, 58), (58, 58), (count, count)]
+        assert verdicts(late.differences)[RunFigure.TPS] is WORSE and set(verdicts(browse.differences).values()) == {SAME}
+        assert result.remarks == (f"Run 2 gave no answers of 'late' for {seconds} s" + SILENT,)
+
+
+def test_what_comes_after_the_load_is_none_of_it() -> None:
+    chance = np.random.default_rng(15)
+    run = load_test_run(scenario(constant(300)))
+    first = [*windows(chance, 60), *gauges([10.0] * 66)]
+    slow = [*windows(chance, 60), *gauges([10.0] * 66)]
+    slow += [replace(each, start=each.start + 300) for each in windows(chance, 6, replace(STEADY, tps=2.0))]
+    (whole, *_) = compare_run(measured(first, run=run), measured(slow, run=run), 0.99).scenarios
+    assert verdicts(whole.differences)[RunFigure.TPS] is SAME and whole.baseline_windows == 58
+    stopped = measured(windows(chance, 30), gauges([10.0] * 30), run=replace(run, id=2, status=RunStatus.ABORTED))
+    result = compare_run(measured(first, run=run), stopped, 0.99)
+    assert verdicts(result.scenarios[0].differences)[RunFigure.TPS] is SAME
+    assert result.remarks[1] == "They have 60 and 30 windows under load: what only one has is left out."
+    shared = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=10, iterations=12_000, duration=600.0)
+    other = load_test_run(scenario(shared), scenario(constant(300), "buy"))
+    done = [replace(each, iterations=200) for each in windows(chance, 60, replace(STEADY, tps=80.0))]
+    quick = [replace(each, iterations=400) for each in windows(chance, 30, replace(STEADY, tps=160.0))]
+    buy = windows(chance, 60, key="s2")
+    (_, browse, _) = compare_run(measured(quick, buy, run=other), measured(done, buy, run=replace(other, id=2)), 0.99).scenarios
+    assert verdicts(browse.differences)[RunFigure.TPS] is WORSE, "whoever has made all of its iterations is not silent"
 
 
 def test_of_other_loads_the_constant_part_begins_after_the_login() -> None:
