@@ -134,17 +134,21 @@ def _remarks(
         if each.status not in (RunStatus.PASSED, RunStatus.FAILED):
             yield f"Run {each.id} is {each.status}: {each.message}"
     counts = [len(each.load(None)) for each in (baseline, other)]
-    whole = silent[None].seconds if silent[None] else (0, 0)
-    if is_same_load and counts[0] != counts[1] and not any(whole):
+    if is_same_load and counts[0] != counts[1] and silent[None] is None:
         yield f"They have {counts[0]} and {counts[1]} windows under load: what only one has is left out."
-    for name, pair in silent.items():
-        for place, (run, at_all) in enumerate(zip((baseline.run, other.run), whole, strict=True)):
-            seconds = pair.seconds[place] if pair else 0
-            if seconds > at_all * (name is not None):
+    yield from _silences((baseline.run, other.run), silent)
+
+
+def _silences(runs: Sequence[LoadTestRun], silent: Mapping[str | None, SilentPair | None]) -> Iterator[str]:
+    """Who was silent for how long; of a scenario only where it was so for longer than all together."""
+    for place, run in enumerate(runs):
+        seconds = {name: pair.seconds[place] if pair else 0 for name, pair in silent.items()}
+        for name, each in seconds.items():
+            if each > (0 if name is None else seconds[None]):
                 of_what = "" if name is None else f"of {name!r} "
                 yield (
-                    f"Run {run.id} gave no answers {of_what}for {seconds} s before its first or after its last, while the other "
-                    "did: they count as 0 TPS, and in no other figure."
+                    f"Run {run.id} gave no answers {of_what}for {each} s before its first or after its last, while the other did: "
+                    "they count as 0 TPS, and in no other figure."
                 )
 
 
