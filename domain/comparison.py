@@ -147,8 +147,8 @@ def _silences(runs: Sequence[LoadTestRun], silent: Mapping[str | None, SilentPai
             if each > (0 if name is None else seconds[None]):
                 of_what = "" if name is None else f"of {name!r} "
                 yield (
-                    f"Run {run.id} gave no answers {of_what}for {each} s before its first or after its last, while the other did: "
-                    "they count as 0 TPS, and in no other figure."
+                    f"Run {run.id} gave no answers {of_what}for {each} s before its first or after its last, while the other "
+                    "did: they count as 0 TPS, and in no other figure."
                 )
 
 
