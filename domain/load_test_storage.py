@@ -10,6 +10,7 @@ from domain.endpoint import Endpoint
 from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import Counts, LoadTestRun, RunEvent, RunStatus
+from domain.load_test_trend import TrendRun
 from domain.metric_window import MetricWindow
 from domain.project import Project, ProjectDefinition
 from domain.query import (
@@ -201,6 +202,10 @@ class LoadTestRunStore(Protocol):
 
     async def page(self, query: LoadTestRunQuery) -> Page[LoadTestRun]:
         """A page of runs, the newest first."""
+        ...
+
+    async def trend(self, query: LoadTestRunQuery) -> list[TrendRun]:
+        """What a trend shows of a page of runs that have ended, the newest first; nothing else of them is read."""
         ...
 
     async def count(self, query: LoadTestRunQuery) -> int:

@@ -178,6 +178,25 @@ def has_named(document: ColumnElement[Any], field: str, name: str, dialect_name:
     return exists().select_from(each).where(func.json_extract(each.c.value, "$.name") == name)
 
 
+def names_of(document: ColumnElement[Any], field: str, dialect_name: str) -> ColumnElement[str]:
+    """The `name` of each object of the list in that field of the document, as the text of a JSON list in the same order."""
+    if dialect_name == "postgresql":
+        objects = func.json_array_elements(cast(document, postgresql.JSON)[field])
+        each = objects.table_valued("value", with_ordinality="place").render_derived()
+        name = func.json_extract_path(each.c.value, "name")
+        names = cast(func.json_agg(postgresql.aggregate_order_by(name, each.c.place)), Text)
+        return select(names).select_from(each).scalar_subquery()
+    each = func.json_each(document, f"$.{field}").table_valued("value")
+    return select(func.json_group_array(func.json_extract(each.c.value, "$.name"))).select_from(each).scalar_subquery()
+
+
+def text_of(document: ColumnElement[Any], field: str, dialect_name: str) -> ColumnElement[str | None]:
+    """The text in that field of the document; of a list or object its JSON. NULL where there is none."""
+    if dialect_name == "postgresql":
+        return func.json_extract_path_text(cast(document, postgresql.JSON), field, type_=Text)
+    return func.json_extract(document, f"$.{field}", type_=Text)
+
+
 def table_of(dialect_name: str, given: Sequence[Sequence[Any]], **types: TypeEngine[Any]) -> FromClause:
     """A table `wanted` of these rows, in a statement whose text does not depend on how many there are."""
     binds = [type_.bind_processor(SQLITE) if dialect_name != "postgresql" else None for type_ in types.values()]

@@ -42,8 +42,8 @@ class ComparisonQueries:
     @strawberry.field(
         description=(
             "How figures went over the runs of a load test, or of each load test of a target or project, as those of different "
-            "ones can't be compared: by load test, of all scenarios together, then of each. They are those of the newest runs of "
-            "the filter that have ended, of all load tests together; empty where there is none."
+            "ones can't be compared: by load test, of all scenarios together, then of each, with the runs that have it. They are "
+            "those of the newest runs of the filter that have ended, of all load tests together; empty where there is none."
         )
     )
     async def load_test_trend(
@@ -76,5 +76,5 @@ class ComparisonQueries:
             raise ValidationFailed.of("loadTestId", "must be given, or else targetId or projectId: exactly one of the three")
         if any(getattr(query, name) not in (None, number) for name, number in of.items()):
             return []
-        found = await comparisons.trends(info.context.services, info.context.actor, replace(query, **of), scenarios)
-        return [LoadTestTrend.of(each) for each in found]
+        services, actor = info.context.services, info.context.actor
+        return await comparisons.trends(services, actor, replace(query, **of), scenarios, LoadTestTrend.of)

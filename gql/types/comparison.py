@@ -95,13 +95,13 @@ class LoadTestComparison:
 
 @strawberry.type(
     description=(
-        "The final figures of runs of one load test, the oldest first, as columns of the same length, of one scenario or all "
-        "together; times in milliseconds, null where a run has none."
+        "The final figures of runs of one load test, the oldest first, as columns of the same length, of one scenario, in the "
+        "runs that have it, or all together, in all runs; times in milliseconds, null where a run measured none."
     )
 )
 class LoadTestTrend:
     load_test_id: strawberry.ID = strawberry.field(description="The id of the load test.")
-    title: str = strawberry.field(description="The load test's title, as the newest of the runs has it.")
+    title: str = strawberry.field(description="The load test's title, as the newest of its runs has it, of all scenarios.")
     scenario: str | None = strawberry.field(description="The scenario; null: all together.")
     run_id: list[strawberry.ID] = strawberry.field(description="The runs' ids.")
     number: list[int] = strawberry.field(description="The runs' short numbers.")
@@ -124,7 +124,7 @@ class LoadTestTrend:
         names = ("requests", "tps_mean", "error_rate", "mean", "p50", "p95", "p99")
         return cls(
             load_test_id=strawberry.ID(ids.encode("LoadTest", runs[-1].load_test_id)),
-            title=runs[-1].definition.title,
+            title=trend.title,
             scenario=trend.scenario,
             run_id=[strawberry.ID(ids.encode("LoadTestRun", each.id)) for each in runs],
             number=[each.id for each in runs],

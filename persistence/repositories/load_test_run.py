@@ -16,19 +16,21 @@ from domain.load_test import stored_definition
 from domain.load_test_run import VERDICTS, Counts, LoadTestRun, RunEvent, RunStatus
 from domain.load_test_storage import LoadTestRunStore
 from domain.load_test_threshold import Threshold
+from domain.load_test_trend import TrendRun
 from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
 from domain.run_queue import Unfinished, busy_origins
 from persistence import load_test_tables as tables
 from persistence import tables as shared
-from persistence.dialect import among, clock, has_named, insert_into
+from persistence.dialect import among, clock, has_named, insert_into, names_of, text_of
 from persistence.listing import from_place, histories
 from persistence.windowed import Asked, rows_of_windows
 
 RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
 RUNNER, LOAD_TEST = shared.runner, tables.load_test
 FIGURES_OF, THRESHOLDS_OF = TypeAdapter(tuple[RunFigures, ...]), TypeAdapter(tuple[Threshold, ...])
+NAMES_OF = TypeAdapter(tuple[str, ...])
 SHOWN = [column for column in RUN.columns if column.name not in ("script", "runner_id", "cleared_at")]
 TIMES = ("updated_at", "started_at", "ended_at", "deadline", "warned_at", "unheard_since", "windows_removed_at")
 CHANGING = ("status", "version", "message", *TIMES)
@@ -60,6 +62,17 @@ class LoadTestRunRepository(LoadTestRunStore):
         ).all()
         found = await asyncio.to_thread(list, map(_run, rows))  # a thousand take a second, in which nobody else would be served
         return Page(found[: query.first], has_more=len(found) > query.first)
+
+    async def trend(self, query: LoadTestRunQuery) -> list[TrendRun]:
+        columns: list[ColumnElement[Any]] = [
+            *(RUN.c[name] for name in ("id", "load_test_id", "load_test_version", "label", "created_at", "status")),
+            text_of(RUN.c.definition, "title", self._dialect).label("title"),
+            names_of(RUN.c.definition, "scenarios", self._dialect).label("scenarios"),
+            text_of(RUN.c.figures, "figures", self._dialect).label("figures"),
+        ]
+        selected = select(*columns).where(*_conditions(query, self._dialect))
+        rows = (await self._connection.execute(from_place(selected, [(RUN.c.id, True)], query.after).limit(query.first))).all()
+        return await asyncio.to_thread(list, map(_trend_run, rows))
 
     async def count(self, query: LoadTestRunQuery) -> int:
         selected = select(func.count()).select_from(RUN).where(*_conditions(query, self._dialect))
@@ -268,6 +281,12 @@ def _run(row: Row[Any]) -> LoadTestRun:
     return LoadTestRun(
         **values | {"figures": figures, "judged": THRESHOLDS_OF.validate_python(row.figures.get("thresholds", ()))}
     )
+
+
+def _trend_run(row: Row[Any]) -> TrendRun:
+    figures, scenarios = FIGURES_OF.validate_json(row.figures or "[]"), NAMES_OF.validate_json(row.scenarios)
+    values = dict(row._mapping) | {"figures": figures, "scenarios": scenarios, "status": RunStatus(row.status)}
+    return TrendRun(**values)
 
 
 def _event(row: Row[Any]) -> RunEvent:

@@ -66,13 +66,24 @@ async def test_a_target_and_a_project_have_a_trend_of_each_load_test(plog: Plog)
         assert await trends(plog, **nothing) == []
 
 
-async def test_a_load_test_has_the_title_of_its_newest_run_and_all_names_of_its_scenarios(plog: Plog) -> None:
+@BOTH_DATABASES
+async def test_a_scenario_has_the_runs_that_have_it_and_the_title_of_the_newest_of_all(plog: Plog) -> None:
     test = await created(plog, await analysed(plog), load_test(scenario(name="before")))
     (one,) = await measured(plog, test)
     await plog.answer(UPDATE, id=test["id"], input=load_test(scenario(name="after"), title="weekly"))
     (two,) = await measured(plog, test)
     found = await trends(plog, test=test["id"])
-    assert found == [("weekly", name, [one, two]) for name in (None, "before", "after")]
+    assert found == [("weekly", None, [one, two]), ("weekly", "before", [one]), ("weekly", "after", [two])]
+    assert await trends(plog, test=test["id"], scenarios=["before"]) == [("weekly", "before", [one])]
+
+
+async def test_a_scenario_that_measured_nothing_is_a_point_without_figures(plog: Plog) -> None:
+    test = await created(plog, await analysed(plog), load_test(scenario(name="browse")))
+    run = await ended(plog, test, [])
+    found = (await plog.ask(TREND, test=test["id"]))["loadTestTrend"]
+    assert [(each["scenario"], each["number"], each["requests"]) for each in found] == [
+        (name, [run["number"]], [None]) for name in (None, "browse")
+    ]
 
 
 @pytest.mark.parametrize("given", [(), ("test", "target"), ("target", "project"), ("test", "target", "project")])
@@ -93,5 +104,6 @@ async def test_the_trends_of_many_load_tests_cost_as_many_statements_as_one(plog
         with statements(unseen=("attempt_claim", "runner", "lease", "clock_timestamp")) as seen:
             found = await trends(plog, **variables)
         assert len(found) == count
+        assert not any(", load_test_run.definition," in each or "load_test_run.summary" in each for each in seen), seen
         costs.append(seen)
     assert len(costs[1]) == len(costs[2]) > 0, costs[1:]
