@@ -100,7 +100,7 @@ def _judged(run: Mapping[str, Any]) -> dict[str, str]:
     return {
         f"threshold {number}": (
             f"Run {run['number']} {'met' if each['isMet'] else MISSED}: {printable(each['scenario'] or 'all together')} "
-            f"{each['metric']} {each['condition']}, measured {each['value']:,.12g}"
+            f"{each['metric']} {each['condition']}" + ("" if each["value"] is None else f", measured {each['value']:,.12g}")
         )
         for number, each in enumerate(run.get("thresholds", ()))
         if each["isMet"] is not None

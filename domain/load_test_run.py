@@ -12,7 +12,7 @@ from domain.attempt import AttemptKey
 from domain.errors import IllegalTransition, ValidationFailed, WindowsRemoved
 from domain.k6_script import PAUSES, SET_UP_END
 from domain.load_test import LoadTestDefinition
-from domain.load_test_threshold import Threshold, thresholds_of
+from domain.load_test_threshold import Threshold, judged_by_k6, thresholds_of
 from domain.metric_series import RunFigures, figures_of
 from domain.metric_window import SET_UP, MetricWindow
 
@@ -230,8 +230,11 @@ class LoadTestRun:
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """What has to hold of it; judged with the verdict."""
-        return self.judged or thresholds_of(self.definition)
+        """What has to hold of it; judged with the verdict, by older versions as k6 did."""
+        if self.judged:
+            return self.judged
+        wanted = thresholds_of(self.definition)
+        return judged_by_k6(wanted, self.names, self.summary.get("metrics") or {}) if self.has_ended else wanted
 
     def measured(self, windows: Sequence[MetricWindow]) -> "LoadTestRun":
         """The run with the figures and judged thresholds of all of its windows, sorted by start."""

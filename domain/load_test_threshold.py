@@ -4,9 +4,10 @@ PLOG judges, by the windows of a run: set-up and login are in none of it. See do
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from domain.histogram import Histogram
 from domain.k6_threshold import FAILURES, REQUESTS, TIMES, percentile_at_most, rate_at_least, rate_at_most
@@ -19,7 +20,7 @@ class Threshold:
     """What was to hold of a scenario (None: of all together), in k6's words.
 
     `value` is what was measured: of `http_req_duration` the percentile in milliseconds, of `http_req_failed` the share from 0 to
-    1, of `http_reqs` requests a second. It is None, as is `is_met`, where no request was completed.
+    1, of `http_reqs` requests a second. It is None, as is `is_met`, where no request was completed; alone where k6 judged it.
     """
 
     scenario: str | None
@@ -52,6 +53,32 @@ def thresholds_of(
     for number, scenario in enumerate(definition.scenarios, 1):
         found += _of_answers(scenario.name, scenario, parts[f"s{number}"])
     return tuple(found)
+
+
+def judged_by_k6(wanted: Iterable[Threshold], names: Mapping[str, str], metrics: Mapping[str, Any]) -> tuple[Threshold, ...]:
+    """Thresholds with whether they were met, as k6's summary says it: so were runs judged before PLOG did it itself.
+
+    Args:
+        wanted: what had to hold.
+        names: what the scenarios of the script (`s1`) are called.
+        metrics: of the summary, by k6's name.
+    """
+    keys = {name: f"{{scenario:{key}}}" for key, name in names.items()}
+    return tuple(
+        replace(each, is_met=_is_met(metrics.get(each.metric + keys.get(each.scenario or "", ""), {}), each.condition))
+        for each in wanted
+    )
+
+
+def _is_met(said: Mapping[str, Any], condition: str) -> bool | None:
+    """What k6 says of a condition; without samples, of which it calls times and rates of errors met, nothing was judged.
+
+    A counter, which has a rate, is a figure without them too.
+    """
+    is_idle = said.get("count") == 0 or said.get("passes") == 0 == said.get("fails")
+    missed = said.get("thresholds")
+    is_missed = missed.get(condition) if isinstance(missed, Mapping) else None
+    return not is_missed if isinstance(is_missed, bool) and ("rate" in said or not is_idle) else None
 
 
 def _of_answers(name: str | None, wanted: LoadTestDefinition | Scenario, windows: Sequence[MetricWindow]) -> Iterator[Threshold]:

@@ -155,6 +155,10 @@ JUDGED_BY = (
     "By the stored figures, without set-up and login: response times in ms, a percentile being the sample of that rank, at most"
     " 1 % off; failed requests as a share; requests a second under load."
 )
+JUDGED_BY_K6 = (
+    "By k6, as an older version left it to it; what was measured is not kept. Set-up and login are counted in requests a second,"
+    " which are of the whole time that k6 ran."
+)
 JUDGEMENTS = {True: "met", False: "MISSED", None: "not measured"}
 
 
@@ -168,7 +172,9 @@ def _thresholds(run: LoadTestRun) -> Section:
     )
     heads = ("Verdict", "Scenario", "Metric", "Condition", "Measured")
     missed = frozenset(place for place, each in enumerate(judged) if each.is_met is False)
-    return Section(title=title, notes=(JUDGED_BY,), table=Table(heads=heads, rows=rows, labels=4, bad=missed))
+    is_of_k6 = any(each.is_met is not None and each.value is None for each in judged)
+    notes = (JUDGED_BY_K6 if is_of_k6 else JUDGED_BY,)
+    return Section(title=title, notes=notes, table=Table(heads=heads, rows=rows, labels=4, bad=missed))
 
 
 def _figures(figures: Sequence[RunFigures]) -> Iterator[Section]:

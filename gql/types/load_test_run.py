@@ -43,7 +43,12 @@ from resolvers.job_log import LogPlace
 MILLISECONDS = "in milliseconds; null in windows without a request."
 
 
-@strawberry.type(description="What was to hold, and whether it did, by PLOG's figures, without set-up and login.")
+@strawberry.type(
+    description=(
+        "What was to hold, and whether it did, by PLOG's figures, without set-up and login; of a run that an older version "
+        "judged by k6's."
+    )
+)
 class Threshold:
     scenario: str | None = strawberry.field(description="The scenario that it is about; null: all together.")
     metric: str = strawberry.field(description="The metric, by k6's name: `http_req_duration`, `http_req_failed`, `http_reqs`.")
@@ -51,10 +56,15 @@ class Threshold:
     value: float | None = strawberry.field(
         description=(
             "What was measured: the percentile in milliseconds, the share of failed requests (0 to 1), requests a second under "
-            "load. Null before the verdict, and where no request of what it judges was completed."
+            "load. Null before the verdict, where no request of what it judges was completed, and where k6 judged it."
         )
     )
-    is_met: bool | None = strawberry.field(description="Whether the value held; null where there is none.")
+    is_met: bool | None = strawberry.field(
+        description=(
+            "Whether it held; null before the verdict, where no request of what it judges was completed, and where k6 was to "
+            "judge it and does not say."
+        )
+    )
 
 
 @strawberry.type(

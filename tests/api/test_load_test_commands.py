@@ -173,6 +173,11 @@ def test_thresholds_are_told_with_what_was_measured_once_they_are_judged() -> No
     waiting = run | {"thresholds": [each | {"value": None, "isMet": None} for each in (missed, met)]}
     assert list(WatchedRun().take({"run": waiting, "series": [], "pods": []}).lines) == ["run"]
     view = WatchedRun().take({"run": run | {"thresholds": [missed, met]}, "series": [], "pods": []})
+    by_k6 = run | {"thresholds": [missed | {"value": None}, met | {"value": None}]}
+    assert list(WatchedRun().take({"run": by_k6, "series": [], "pods": []}).lines.values())[:2] == [
+        "Run 1 MISSED: all together http_req_duration p(95.0)<=300.0",
+        "Run 1 met: größe http_req_failed rate<=0.01",
+    ]
     told = (
         "Run 1 MISSED: all together http_req_duration p(95.0)<=300.0, measured 300.4",
         "Run 1 met: größe http_req_failed rate<=0.01, measured 0",

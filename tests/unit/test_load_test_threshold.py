@@ -7,7 +7,7 @@ import pytest
 
 from domain.attempt import Ending
 from domain.executor import Executor, ExecutorKind
-from domain.k6_script import SET_UP_END
+from domain.k6_script import SET_UP_END, ScriptScenario, write_script
 from domain.load_test import LoadTestDefinition, Scenario
 from domain.load_test_run import Counts, LoadTestRun, RunStatus
 from domain.load_test_threshold import Threshold, thresholds_of
@@ -141,6 +141,62 @@ def test_before_the_verdict_they_are_there_and_neither_met_nor_missed() -> None:
     run = run_of(wanted, 10)
     assert [(each.value, each.is_met) for each in run.thresholds] == [(None, None)] * 3
     assert run_of(wanted, 1).measured([window(SET_UP, 1.0)]).thresholds == run.thresholds == thresholds_of(wanted)
+
+
+OLD = definition(scenario(response_time=20), scenario("größe", error_rate=0.2), target_tps=5.0, error_rate=0.5)
+OF_K6 = {
+    "http_reqs": {"count": 10, "rate": 2.0, "thresholds": {"rate>=5.0": True}},
+    "http_req_failed": {"passes": 1, "fails": 9, "value": 0.1},
+    "http_req_duration{scenario:s1}": {"avg": 9, "count": 5, "thresholds": {"p(95.0)<=20": False}},
+    "http_req_failed{scenario:s2}": {"passes": 4, "fails": 1, "value": 0.8, "thresholds": {"rate<=0.2": True}},
+}
+
+
+def ended(metrics: dict[str, Any], status: RunStatus = RunStatus.FAILED, wanted: LoadTestDefinition = OLD) -> LoadTestRun:
+    """A run whose thresholds an older version left to k6."""
+    return replace(load_test_run(*wanted.scenarios), definition=wanted, status=status, summary={"metrics": metrics})
+
+
+def test_of_a_run_that_an_older_version_judged_k6_says_what_was_met_and_not_what_was_measured() -> None:
+    assert told(ended(OF_K6).thresholds) == [
+        (None, "http_req_failed", "rate<=0.5", None, None),
+        (None, "http_reqs", "rate>=5.0", None, False),
+        ("browse", "http_req_duration", "p(95.0)<=20", None, True),
+        ("größe", "http_req_failed", "rate<=0.2", None, False),
+    ]
+    assert ended(OF_K6, RunStatus.RUNNING).thresholds == thresholds_of(OLD), "before the verdict nothing is judged"
+    judged = replace(ended(OF_K6, RunStatus.RUNNING).measured([window("s1", 30.0)]), status=RunStatus.FAILED)
+    assert judged.thresholds == judged.judged != ended(OF_K6).thresholds, "what PLOG judged stays"
+
+
+def test_the_conditions_are_those_of_the_script() -> None:
+    """Those of scenarios stand there still, so that k6 names them as PLOG does."""
+    wanted = definition(scenario(response_time=1e-05, percentile=99.9), scenario("größe", error_rate=1e-07))
+    made = [ScriptScenario(title=each.name, executor=each.executor, requests=(), **targets(each)) for each in wanted.scenarios]
+    script = write_script(made)
+    for key, each in zip(("s1", "s2"), thresholds_of(wanted), strict=True):
+        assert f'"{each.metric}{{scenario:{key}}}"' in script and f'"{each.condition}"' in script
+
+
+def targets(wanted: Scenario) -> dict[str, Any]:
+    return {name: getattr(wanted, name) for name in ("percentile", "response_time", "error_rate")}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"count": 0, "avg": 0, "thresholds": {"p(95.0)<=20": False}},
+        {"passes": 0, "fails": 0, "thresholds": {"p(95.0)<=20": False}},
+        {"count": 5, "thresholds": {"p(95.0)<=21": False}},
+        {"count": 5, "thresholds": {"p(95.0)<=20": None}},
+        {"count": 5, "thresholds": ["p(95.0)<=20"]},
+        {"count": 5, "thresholds": None},
+        {},
+    ],
+)
+def test_where_k6_had_no_sample_or_says_nothing_it_is_not_known_what_was_met(said: dict[str, Any]) -> None:
+    (found,) = ended({"http_req_duration{scenario:s1}": said}, wanted=definition(scenario(response_time=20))).thresholds
+    assert (found.value, found.is_met) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from domain.login import Login, LoginKind
 from domain.metric_window import MetricWindow
 from domain.resource_peak import resource_columns
 from domain.resource_usage import PodSpecs, ResourceUsage
-from domain.run_report import Table, run_report
+from domain.run_report import JUDGED_BY_K6, Table, run_report
 from domain.run_report_html import html_report
 from domain.run_report_markdown import markdown_report, plain
 from domain.wording import Wording, WordingStatus
@@ -273,6 +273,15 @@ def test_all_panels_have_one_time_axis() -> None:
     assert (plot.first, plot.count, plot.last) == (BEGIN, 40, BEGIN + 200)
     assert {len(line.values) for panel in plot.panels for line in panel.lines} == {40}
     assert plot.panels[4].lines[0].values[:2] == (None, 501.0)
+
+
+def test_what_k6_judged_for_an_older_version_is_said_to_be_k6s() -> None:
+    said = {"http_req_duration{scenario:s1}": {"count": 5, "thresholds": {"p(95.0)<=900.0": True}}}
+    old = replace(PLAIN[0], judged=(), summary={"k6": "1.1.0", "metrics": said})
+    (section,) = [each for each in run_report(old, *PLAIN[1:]).sections if each.title == "Thresholds"]
+    assert section.table is not None and section.table.bad == {1}
+    assert [(row[0], row[-1]) for row in section.table.rows] == [("not measured", "–"), ("MISSED", "–")]
+    assert section.notes == (JUDGED_BY_K6,) and "k6" in JUDGED_BY_K6
 
 
 def test_a_run_that_never_began_says_so() -> None:
