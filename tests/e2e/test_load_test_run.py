@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.e2e.server import PlogServer
+from tests.files import contents_of
 from tests.sites import Site, serving
 from tests.waiting import eventually
 
@@ -221,10 +222,6 @@ SET = f"""mutation ($id: ID!, $input: SecretInput!) {{ targetSecretSet(id: $id, 
   ... on TargetPayload {{ target {{ id }} }} {ERROR} }} }}"""
 DELETE = f"""mutation ($id: ID!, $name: String!) {{ targetSecretDelete(id: $id, name: $name) {{
   ... on TargetPayload {{ target {{ id }} }} {ERROR} }} }}"""
-
-
-def contents_of(folder: Path) -> list[bytes]:
-    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
 
 
 async def test_a_secret_reaches_the_target_and_stands_in_no_file(server: PlogServer, site: Site) -> None:
