@@ -184,7 +184,10 @@ mutation QuickStart($url: String!) {
   loadTestQuickStart(url: $url) {
     __typename
     ... on LoadTestRunPayload {
-      run { id number title status placeInQueue scenarios { name } }
+      run {
+        id number title status placeInQueue scenarios { name }
+        loadTest { description }
+      }
     }
     ... on UserError { code message }
   }
