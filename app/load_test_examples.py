@@ -40,7 +40,7 @@ query PreviewLoadTest(
   $targetId: ID!, $input: LoadTestInput!
 ) {
   loadTestPreview(targetId: $targetId, input: $input) {
-    problems { field message }
+    problems { field message } remarks
     server lastSecond mostVus
     scenarios {
       expectedRequests
