@@ -13,11 +13,9 @@ from domain.target import Target
 
 MOST_ENDPOINTS = 5
 TITLE = "Quick start"
-WORD = re.compile(r"[A-Z]*[a-z]+|[A-Z]+")
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 VARIABLE = re.compile(r"\{[^}]*\}")
-ENDING = frozenset(
-    {"logout", "logoff", "signout", "signoff", "endsession", "revoke", "unsubscribe", "delete", "destroy", "shutdown"}
-)
+ENDING = ("logout", "logoff", "signout", "signoff", "endsession", "revoke", "unsubscribe", "delete", "destroy", "shutdown")
 SESSIONS = frozenset({"session", "sessions"})
 OF_SESSIONS = frozenset({"end", "close", "clear", "expire", "invalidate", "kill", "terminate"})
 
@@ -70,8 +68,7 @@ def ends_something(endpoint: Endpoint) -> bool:
     """Whether its path or operation id says that calling it ends a session or removes something, whatever its method means."""
     for text in (VARIABLE.sub("", endpoint.path), endpoint.operation_id):
         words = [each.lower() for each in WORD.findall(text)]
-        joined = {first + second for first, second in pairwise(words)}
-        if not ENDING.isdisjoint({*words, *joined}):
+        if any(each.endswith(ENDING) for each in (*words, *map("".join, pairwise(words)))):
             return True
         if not SESSIONS.isdisjoint(words) and not OF_SESSIONS.isdisjoint(words):
             return True

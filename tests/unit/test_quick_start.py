@@ -35,7 +35,7 @@ def test_what_ends_something_by_its_path(path: str) -> None:
     assert ends_something(endpoint(path))
 
 
-@pytest.mark.parametrize("name", ["logoutUser", "user_sign_out", "endSession", "UserLogOut", "LOGOUT"])
+@pytest.mark.parametrize("name", ["logoutUser", "user_sign_out", "endSession", "UserLogOut", "LOGOUT", "APILogout", "dologout"])
 def test_what_ends_something_by_its_operation_id(name: str) -> None:
     assert ends_something(endpoint("/x", name))
 
