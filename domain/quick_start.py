@@ -98,7 +98,7 @@ def quick_start_document(
         {
             "name": endpoint.key[:200],
             "requests": [{"endpoint": endpoint.key}],
-            "executor": {"kind": "CONSTANT_VUS", "vus": 2, "duration": 30, "gracefulStop": 5},
+            "executor": {"kind": "CONSTANT_VUS", "vus": 2, "duration": 60, "gracefulStop": 5},
             "thinkTime": {"shortest": 0.2, "longest": 0.5},
             "responseTime": 1000,
             "errorRate": 0.01,
