@@ -123,12 +123,14 @@ class PlogServer:
         for process in self.attempt_processes():
             process.kill()
 
-    def attempt_processes(self) -> list[psutil.Process]:
-        """Shims, steps and whatever they started: what works in a run folder of this server."""
+    def attempt_processes(self, name: str | None = None) -> list[psutil.Process]:
+        """Shims, steps and whatever they started, or those of that name: what works in a run folder of this server."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if any(Path(process.cwd()).is_relative_to(self.home / "data" / folder) for folder in RUN_FOLDERS):
+                folder = Path(process.cwd())
+                is_here = any(folder.is_relative_to(self.home / "data" / each) for each in RUN_FOLDERS)
+                if is_here and name in (None, process.name()):
                     found.append(process)
         return found
 

@@ -356,7 +356,7 @@ async def test_kill_9_of_k6_is_an_error_with_its_cause(server: PlogServer, site:
     test = await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=300))
     run = await start(server, test)
     await eventually(lambda: _has_windows(server, run), deadline=30)
-    (k6,) = [each for each in server.attempt_processes() if each.name() == "k6"]
+    (k6,) = server.attempt_processes("k6")
     os.kill(k6.pid, signal.SIGKILL)
     found = await reaches(server, run, *VERDICTS)
     assert found["status"] == "ERROR" and "SIGKILL" in found["message"] and found["figures"][0]["requests"] > 0, found
