@@ -25,7 +25,7 @@ START = f"""mutation LoadTestStart($id: ID!, $label: String, $key: String) {{
   ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
 QUICK_START = f"""mutation LoadTestQuickStart($url: String!, $server: String, $label: String, $key: String) {{
   loadTestQuickStart(url: $url, server: $server, label: $label, idempotencyKey: $key) {{
-  ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
+  ... on LoadTestRunPayload {{ run {{ {FIELDS} loadTest {{ number description }} }} }} {REFUSED} }} }}"""
 STOP = f"""mutation LoadTestStop($id: ID!, $key: String) {{ loadTestStop(id: $id, idempotencyKey: $key) {{
   ... on LoadTestRunPayload {{ {RUN} }} {REFUSED} }} }}"""
 FIND = "query FindLoadTest($number: Int!) { loadTestByNumber(number: $number) { id number } }"

@@ -40,7 +40,7 @@ query PreviewLoadTest(
   $targetId: ID!, $input: LoadTestInput!
 ) {
   loadTestPreview(targetId: $targetId, input: $input) {
-    problems { field message }
+    problems { field message } remarks
     server lastSecond mostVus
     scenarios {
       expectedRequests
@@ -184,7 +184,10 @@ mutation QuickStart($url: String!) {
   loadTestQuickStart(url: $url) {
     __typename
     ... on LoadTestRunPayload {
-      run { id number title status placeInQueue scenarios { name } }
+      run {
+        id number title status placeInQueue scenarios { name }
+        loadTest { description }
+      }
     }
     ... on UserError { code message }
   }

@@ -14,6 +14,7 @@ from domain.live import Notice, Topic
 from domain.load_plan import LoadPlan, plan_load
 from domain.load_test import LoadTest, LoadTestDefinition, checked_definition, load_test_definition
 from domain.query import HistoryQuery, LoadTestQuery, Page
+from domain.short_load import short_load
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis
 from domain.version import Version
@@ -110,10 +111,11 @@ class PlannedLoadTest:
 
 @dataclass(frozen=True, slots=True)
 class LoadTestPreview:
-    """What a definition would do, or else why it would be refused."""
+    """What a definition would do, with remarks in a sentence each, or else why it would be refused."""
 
     planned: PlannedLoadTest | None
     problems: Sequence[FieldProblem] = ()
+    remarks: Sequence[str] = ()
 
 
 async def preview_load_test(services: Services, actor: Actor, target_id: int, document: Mapping[str, Any]) -> LoadTestPreview:
@@ -122,9 +124,10 @@ async def preview_load_test(services: Services, actor: Actor, target_id: int, do
     async with services.database.snapshot() as work:
         target = await read_target(work, target_id)
     try:
-        return LoadTestPreview(await plan_document(services, target, document, "loadTestPreview"))
+        planned = await plan_document(services, target, document, "loadTestPreview")
     except ValidationFailed as error:
         return LoadTestPreview(None, error.problems)
+    return LoadTestPreview(planned, remarks=(*planned.plan.problems, *short_load(planned.definition, services.window_seconds)))
 
 
 async def plan_document(services: Services, target: Target, document: Mapping[str, Any], wanted: str) -> PlannedLoadTest:

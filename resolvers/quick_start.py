@@ -17,7 +17,7 @@ from domain.load_test_run import LoadTestRun
 from domain.openapi import read_openapi
 from domain.project import Project
 from domain.query import LoadTestQuery, NamedOrder, ProjectQuery, TargetQuery
-from domain.quick_start import TITLE, choose_endpoints, quick_start_document, target_name
+from domain.quick_start import TITLE, choose_endpoints, quick_start_document, target_name, why_none
 from domain.schema_value import MAX_STEPS
 from domain.target import Target, TargetDefinition, target_definition
 from resolvers.authorisation import require_person
@@ -123,10 +123,10 @@ async def _document(services: Services, wanted: TargetDefinition, found: FoundDo
     api = await asyncio.to_thread(read_openapi, found.raw, found.url)
     target = replace(target, analysis=analysis_of(target, "", found, "", api, len(api.endpoints), NO_DRIFT))
     left = MAX_STEPS  # for all endpoints together: each by itself might take seconds
-    safe = (each for each in api.endpoints if each.is_safe and not each.is_deprecated)
+    safe = list(islice((each for each in api.endpoints if each.is_safe and not each.is_deprecated), LOOKED_AT))
 
     def checked(*endpoints: Endpoint) -> LoadTestDefinition:
-        given = load_test_definition(quick_start_document(target, endpoints, server), services.load_limits)
+        given = load_test_definition(quick_start_document(target, endpoints, found.raw, server), services.load_limits)
         return checked_definition(given, target, {each.key: each for each in endpoints})
 
     def can_be_called(endpoint: Endpoint) -> bool:
@@ -142,11 +142,11 @@ async def _document(services: Services, wanted: TargetDefinition, found: FoundDo
             left -= share - effort.left
         return True
 
-    chosen = await asyncio.to_thread(choose_endpoints, islice(safe, LOOKED_AT), can_be_called)
+    chosen = await asyncio.to_thread(choose_endpoints, safe, found.raw, can_be_called)
     if not chosen:
-        raise ValidationFailed.of("url", "the document has no endpoint that can be called safely without being told more")
+        raise ValidationFailed.of("url", why_none(safe))
     await refuse_addresses(services, checked(*chosen))
-    return quick_start_document(target, chosen, server)
+    return quick_start_document(target, chosen, found.raw, server)
 
 
 async def _load_test(

@@ -27,7 +27,10 @@ class PlannedScenario:
     scenario: Scenario = strawberry.field(description="The scenario with all defaults.")
     requests: list[PlannedRequest] = strawberry.field(description="Its requests as they are sent.")
     expected_requests: float | None = strawberry.field(
-        description="Requests that it sends if the API keeps up, a whole number; null where that depends on its answers."
+        description=(
+            "Requests that it sends if the API keeps up, a whole number; null for `CONSTANT_VUS` and `RAMPING_VUS`, whose "
+            "virtual users send the next request when the last one was answered, so that it depends on response times."
+        )
     )
 
 
@@ -39,7 +42,12 @@ class LoadTestPreview:
     server: str | None = strawberry.field(description="The base address that is called.")
     last_second: float | None = strawberry.field(description="When, after the start, nothing of it can run any more.")
     most_vus: int | None = strawberry.field(description="The most virtual users of all scenarios together, at their peaks.")
-    remarks: list[str] = strawberry.field(description="What of the document's schemas could not be followed, in a sentence each.")
+    remarks: list[str] = strawberry.field(
+        description=(
+            "What should be known before it runs, in a sentence each: what of the document's schemas could not be followed, and "
+            "whether its load is too short for a run to be compared or analysed."
+        )
+    )
 
 
 @strawberry.type
@@ -74,7 +82,11 @@ class LoadTestQueries:
         return LoadTestConnection.of(page, query, after)
 
     @strawberry.field(
-        description="What a load test of this target would do: its script, load, requests, and what would be refused."
+        description=(
+            "What a load test of this target would do: its script, load, requests, and what would be refused. What is not of its "
+            "field's GraphQL type, such as an executor that does not exist or text for a number, is an error of the operation "
+            "that names the place, as in every operation; `problems` are of inputs that have the right types."
+        )
     )
     async def load_test_preview(
         self,
@@ -119,5 +131,5 @@ def _preview(preview: load_tests.LoadTestPreview) -> LoadTestPreview:
         server=planned.definition.server,
         last_second=planned.definition.last_second,
         most_vus=sum(each.executor.most_vus for each in planned.definition.scenarios),
-        remarks=list(planned.plan.problems),
+        remarks=list(preview.remarks),
     )

@@ -18,6 +18,7 @@ from domain.ports import Runner
 from domain.runner import EndReason, LaunchFailed, Limits, Presence
 from tests.adapters.attempt_driver import AttemptDriver, is_there, number_in
 from tests.adapters.shim_server import TOKEN
+from tests.files import contents_of
 from tests.services import unprivileged
 
 MEGABYTE = 1 << 20
@@ -225,10 +226,6 @@ async def test_a_step_is_told_how_far_the_servers_clock_is_ahead(attempts: Attem
     assert (await attempts.settled(key)).exit_code == 0
     document = json.loads(attempts.file(key, "told").read_text())
     assert document["clockOffset"] == pytest.approx(ahead, abs=10) and "serverTime" not in document
-
-
-def contents_of(folder: Path) -> list[bytes]:
-    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
 
 
 async def test_inputs_that_lead_outside_are_refused(attempts: AttemptDriver) -> None:

@@ -291,7 +291,8 @@ async def test_a_preview_is_the_script_that_k6_would_run(plog: Plog) -> None:
         fillOptional=True,
     )
     preview = await plog.answer(PREVIEW, target=target["id"], input=document)
-    assert (preview["problems"], preview["lastSecond"], preview["mostVus"], preview["remarks"]) == ([], 50, 12, [])
+    assert (preview["problems"], preview["lastSecond"], preview["mostVus"]) == ([], 50, 12)
+    assert [each.split(";")[0] for each in preview["remarks"]] == ["The load lasts at most 20 s"]
     first, second = preview["scenarios"]
     assert (first["expectedRequests"], second["expectedRequests"]) == (2002, None)
     server = target["analysis"]["servers"][0]

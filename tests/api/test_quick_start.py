@@ -14,7 +14,7 @@ from tests.sites import serving
 QUICK_START = f"""mutation ($url: String!, $server: String, $key: String) {{
   loadTestQuickStart(url: $url, server: $server, idempotencyKey: $key) {{ __typename ... on LoadTestRunPayload {{
     run {{ number status title server loadTestVersion scenarios {{ name requests {{ endpoint }} }} script
-      loadTest {{ id project {{ name }} target {{ url analysis {{ number }} }} }} }} }} {ERROR} }} }}"""
+      loadTest {{ id description project {{ name }} target {{ url analysis {{ number }} }} }} }} }} {ERROR} }} }}"""
 TARGETS = "query { targets { nodes { name } } }"
 OPEN = {
     **API,
@@ -48,6 +48,34 @@ async def test_what_wants_a_sign_in_is_left_alone(plog: Plog) -> None:
     with serving({"/openapi.json": json.dumps(OPEN)}) as site:
         run = (await plog.answer(QUICK_START, url=site.address))["run"]
     assert endpoints(run) == ["GET /health", "GET /items"]
+
+
+async def test_an_api_that_wants_a_login_is_told_what_to_do(plog: Plog) -> None:
+    paths = {"/me": {"get": {}}, "/items": {"get": {"security": [{"token": []}]}}, "/orders": {"post": {"security": []}}}
+    with serving({"/openapi.json": json.dumps({**OPEN, "paths": paths})}) as site:
+        refused = await plog.answer(QUICK_START, url=site.address)
+    assert [each["field"] for each in refused["problems"]] == ["url"]
+    assert "2 of them need one (key, token)" in refused["message"] and "`login`" in refused["message"], refused
+    assert (await plog.answer(TARGETS))["nodes"] == []
+
+
+PATH = {"in": "path", "required": True}
+BY_NAME = {"get": {"parameters": [{**PATH, "name": "name", "schema": {"type": "string"}}]}}
+BY_KIND = {"get": {"parameters": [{**PATH, "name": "kind", "schema": {"$ref": "#/components/schemas/Kind"}}]}}
+KINDS = {"schemas": {"Kind": {"type": "string", "enum": ["cat", "dog"]}}}
+
+
+async def test_made_up_ids_are_sent_only_where_nothing_else_can_be_called(plog: Plog) -> None:
+    paths: dict[str, Any] = {"/people/{name}": BY_NAME, "/logout": {"get": {}}, "/kinds/{kind}": BY_KIND, "/kinds": {"get": {}}}
+    with serving({"/openapi.json": json.dumps({**API, "paths": paths, "components": KINDS})}) as site:
+        run = (await plog.answer(QUICK_START, url=site.address))["run"]
+        assert endpoints(run) == ["GET /kinds", "GET /kinds/{kind}"]
+        assert run["loadTest"]["description"] == "Made by loadTestQuickStart."
+        del paths["/kinds"], paths["/kinds/{kind}"]
+        site.pages["/openapi.json"] = json.dumps({**API, "paths": paths})
+        run = (await plog.answer(QUICK_START, url=site.address))["run"]
+    assert endpoints(run) == ["GET /people/{name}"]
+    assert "made up" in run["loadTest"]["description"] and "GET /people/{name}" in run["loadTest"]["description"]
 
 
 async def test_an_api_that_has_changed_makes_a_new_version(plog: Plog) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 from tests.api.test_load_test import CREATE, PREVIEW, UPDATE, analysed, created, load_test, scenario
 from tests.api.test_load_test_report import Run
 from tests.api.test_target import ARCHIVE
+from tests.files import contents_of
 
 SECRETS = "secrets { name server actor updatedAt isReadable }"
 ANSWER = f"{{ __typename ... on TargetPayload {{ target {{ id version {SECRETS} }} }} {ERROR} }}"
@@ -153,7 +153,3 @@ async def test_a_value_is_in_no_file_log_or_answer(plog: Plog, caplog: pytest.Lo
     contents = contents_of(plog.container.settings.home)
     assert any(b"api_key" in each for each in contents)
     assert not any(form in each for each in contents for form in (VALUE.encode(), json.dumps(VALUE).encode()))
-
-
-def contents_of(folder: Path) -> list[bytes]:
-    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]

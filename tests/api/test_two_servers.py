@@ -157,7 +157,7 @@ async def with_load(pair: Pair) -> Pair:
     """The server that runs a load test, and the other one."""
 
     def generators() -> list[PlogServer]:
-        return [server for server in pair if any(each.name() == "k6" for each in server.attempt_processes())]
+        return [server for server in pair if server.attempt_processes("k6")]
 
     await eventually(generators, deadline=60)
     (busy,) = generators()

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,11 @@ ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 class PlogServer:
-    """A server on its own data folder; `settings` are environment variables without their prefix."""
+    """A server on its own data folder; `settings` are environment variables without their prefix, `command` is what serves."""
 
-    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None, command: Sequence[str] = ("serve",)) -> None:
         self.home = home
+        self._command = command
         home.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
         self.environment = {**kept, "PLOG_HOME": str(home / "data"), "PLOG_SCHEDULER__JOBS_SECONDS": "0.2"}
@@ -79,7 +80,7 @@ class PlogServer:
             raise
 
     def _spawn(self) -> None:
-        self._process = ForkedProcess(CLI, ("serve",), self.environment, self.home, output=self.log, errors=self.log)
+        self._process = ForkedProcess(CLI, self._command, self.environment, self.home, output=self.log, errors=self.log)
 
     async def _is_ready(self) -> bool:
         if self._process is None or self._process.poll() is not None:
@@ -122,12 +123,14 @@ class PlogServer:
         for process in self.attempt_processes():
             process.kill()
 
-    def attempt_processes(self) -> list[psutil.Process]:
-        """Shims, steps and whatever they started: what works in a run folder of this server."""
+    def attempt_processes(self, name: str | None = None) -> list[psutil.Process]:
+        """Shims, steps and whatever they started, or those of that name: what works in a run folder of this server."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if any(Path(process.cwd()).is_relative_to(self.home / "data" / folder) for folder in RUN_FOLDERS):
+                folder = Path(process.cwd())
+                is_here = any(folder.is_relative_to(self.home / "data" / each) for each in RUN_FOLDERS)
+                if is_here and name in (None, process.name()):
                     found.append(process)
         return found
 

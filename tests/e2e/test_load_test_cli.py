@@ -82,6 +82,7 @@ async def test_a_run_that_is_stopped_is_no_success(server: PlogServer, site: Sit
 async def test_from_an_address_to_a_run(server: PlogServer, site: Site) -> None:
     done = await plog(server, "quick-start", site.address)
     assert done.returncode == 0 and done.stdout.startswith("Run 1 is "), done
+    assert done.stderr == "Load test 1: Made by loadTestQuickStart.\n"
     await eventually(lambda: "/fast" in site.asked, deadline=20)
     assert (await plog(server, "stop", "1")).returncode == 0
 

@@ -49,7 +49,7 @@ KINDS = {"PASSED": scenario(seconds=20, errorRate=0.5), "FAILED": scenario("/bad
 
 def k6_of(server: PlogServer) -> psutil.Process:
     """The only k6 of this server."""
-    (found,) = [each for each in server.attempt_processes() if each.name() == "k6"]
+    (found,) = server.attempt_processes("k6")
     return found
 
 

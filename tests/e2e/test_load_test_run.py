@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.e2e.server import PlogServer
+from tests.files import contents_of
 from tests.sites import Site, serving
 from tests.waiting import eventually
 
@@ -223,10 +224,6 @@ DELETE = f"""mutation ($id: ID!, $name: String!) {{ targetSecretDelete(id: $id, 
   ... on TargetPayload {{ target {{ id }} }} {ERROR} }} }}"""
 
 
-def contents_of(folder: Path) -> list[bytes]:
-    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
-
-
 async def test_a_secret_reaches_the_target_and_stands_in_no_file(server: PlogServer, site: Site) -> None:
     of = await target(server, site.address + "/openapi.json")
     await server.client.command("targetSecretSet", SET, id=of, input={"name": "key", "value": "s3cr3t-value"})
@@ -359,7 +356,7 @@ async def test_kill_9_of_k6_is_an_error_with_its_cause(server: PlogServer, site:
     test = await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=300))
     run = await start(server, test)
     await eventually(lambda: _has_windows(server, run), deadline=30)
-    (k6,) = [each for each in server.attempt_processes() if each.name() == "k6"]
+    (k6,) = server.attempt_processes("k6")
     os.kill(k6.pid, signal.SIGKILL)
     found = await reaches(server, run, *VERDICTS)
     assert found["status"] == "ERROR" and "SIGKILL" in found["message"] and found["figures"][0]["requests"] > 0, found
