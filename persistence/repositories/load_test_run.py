@@ -60,7 +60,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         rows = (
             await self._connection.execute(from_place(selected, [(RUN.c.id, True)], query.after).limit(query.first + 1))
         ).all()
-        found = await asyncio.to_thread(list, map(_run, rows))  # a thousand take a second, in which nobody else would be served
+        found = await asyncio.to_thread(list, map(_run, rows))  # a hundred definitions would hold everybody else up
         return Page(found[: query.first], has_more=len(found) > query.first)
 
     async def trend(self, query: LoadTestRunQuery) -> list[TrendRun]:
