@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from domain import saturation
-from domain.comparison import ComparisonVerdict, compare_samples
+from domain.comparison import ComparisonVerdict, compare_windows
 from domain.error_burst import FALSE_ALARM as FALSE_BURST
 from domain.error_burst import LEAST_WINDOWS as LEAST_SCANNED
 from domain.error_burst import ErrorBurst, error_bursts
@@ -16,6 +16,7 @@ from domain.finding import Finding, FindingKind, shown
 from domain.load_profile import is_arrival_rate, planned_load, steady_windows
 from domain.load_test import LoadTestDefinition
 from domain.long_run import LEAST_WINDOWS, Spread, spread_of_mean
+from domain.paired_windows import WindowPair
 from domain.resource_peak import ResourceColumn, resource_findings
 from domain.run_figure import RunFigure, estimate
 from domain.window_sample import MeasuredRun, WindowSample
@@ -128,7 +129,7 @@ def check_drift(measured: MeasuredRun) -> Check:
         sample = sample.only(steady_windows(measured, sample.starts))
         halves = sample.only(slice(0, len(sample) // 2)), sample.only(slice(len(sample) // 2, None))
         for figure in DRIFTING:
-            found = compare_samples(*halves, figure, confidence, parts=None)
+            found = compare_windows(WindowPair(*halves), figure, confidence)
             if found.verdict is not ComparisonVerdict.WORSE or found.value is None or found.baseline is None:
                 continue
             grew = f"from {shown(found.baseline, figure.unit)} to {shown(found.value, figure.unit)}"

@@ -52,6 +52,6 @@ def _finding(baseline: int, scenario: ScenarioComparison, found: FigureDifferenc
         sentence=f"{phrase} is {found.verdict.lower()}: {values}.",
         is_problem=kind is FindingKind.REGRESSION,
         scenario=scenario.scenario,
-        start=scenario.first,
-        end=scenario.last,
+        start=found.start,
+        end=found.end,
     )

@@ -10,7 +10,7 @@ is not noise here: it takes more runs to see it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
@@ -20,7 +20,7 @@ from domain.load_profile import steady_windows
 from domain.load_test import Scenario
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.long_run import LEAST_WINDOWS, Spread, Values, spread_of_mean
-from domain.paired_windows import SilentPair, centred, pair_silent_windows, pair_windows
+from domain.paired_windows import WindowPair, centred, pair_silent_windows, pair_windows
 from domain.run_figure import RunFigure, estimate
 from domain.window_sample import MeasuredRun, WindowSample
 
@@ -40,6 +40,7 @@ class FigureDifference:
 
     `low` and `high` are the interval of the difference; `p_value` is how likely noise alone makes one as great.
     These are None where the verdict is `UNKNOWN`, for the `reason` given, and the figures are where they could not be had.
+    `start` and `end` are when the run's windows that it is of begin and end; None where there are none.
     """
 
     figure: RunFigure
@@ -51,20 +52,17 @@ class FigureDifference:
     high: float | None = None
     p_value: float | None = None
     reason: str = ""
+    start: datetime | None
+    end: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioComparison:
-    """The figures of one scenario, or of all together (None), from so many windows of either run.
-
-    `first` and `last` are when those of the run begin and end; None where there are none.
-    """
+    """The figures of one scenario, or of all together (None), from so many windows of either run, but for TPS of silent runs."""
 
     scenario: str | None
     windows: int
     baseline_windows: int
-    first: datetime | None
-    last: datetime | None
     differences: tuple[FigureDifference, ...]
 
 
@@ -105,13 +103,16 @@ def compare_run(
     is_same_load = _load(baseline.run) == _load(other.run)
     shared: list[str | None] = [name for name in baseline.run.names.values() if name in other.run.names.values()]
     names: list[str | None] = [None, *shared] if scenarios is None else [each for each in shared if each in scenarios]
-    silent = {name: pair_silent_windows(baseline, other, name) if is_same_load else None for name in (None, *names)}
+    silent = {name: pair_silent_windows(baseline, other, name) if is_same_load else None for name in names}
     return RunComparison(
         run=other.run,
         is_same_load=is_same_load,
-        remarks=(*_remarks(baseline, other, silent, is_same_load=is_same_load),),
+        remarks=(*_remarks(baseline, other, is_same_load=is_same_load), *_silences((baseline.run, other.run), silent)),
         scenarios=tuple(
-            _compare_scenario(baseline, other, name, confidence, silent[name], is_paired=is_same_load) for name in names
+            _compare_alike(baseline, other, name, confidence, silent[name])
+            if is_same_load
+            else _compare_steady(baseline, other, name, confidence)
+            for name in names
         ),
     )
 
@@ -121,9 +122,7 @@ def _load(run: LoadTestRun) -> tuple[int, tuple[Scenario, ...]]:
     return run.window_seconds, run.definition.scenarios
 
 
-def _remarks(
-    baseline: MeasuredRun, other: MeasuredRun, silent: Mapping[str | None, SilentPair | None], *, is_same_load: bool
-) -> Iterator[str]:
+def _remarks(baseline: MeasuredRun, other: MeasuredRun, *, is_same_load: bool) -> Iterator[str]:
     if not is_same_load:
         yield "Its load is not the baseline's (scenarios, requests or the length of a window differ)."
     if baseline.run.definition.server != other.run.definition.server:
@@ -134,101 +133,96 @@ def _remarks(
         if each.status not in (RunStatus.PASSED, RunStatus.FAILED):
             yield f"Run {each.id} is {each.status}: {each.message}"
     counts = [len(each.load(None)) for each in (baseline, other)]
-    if is_same_load and counts[0] != counts[1] and silent[None] is None:
+    if is_same_load and counts[0] != counts[1]:
         yield f"They have {counts[0]} and {counts[1]} windows under load: what only one has is left out."
-    yield from _silences((baseline.run, other.run), silent)
 
 
-def _silences(runs: Sequence[LoadTestRun], silent: Mapping[str | None, SilentPair | None]) -> Iterator[str]:
+def _silences(runs: Sequence[LoadTestRun], silent: Mapping[str | None, WindowPair | None]) -> Iterator[str]:
     """Who was silent for how long; of a scenario only where it was so for longer than all together."""
     for place, run in enumerate(runs):
-        seconds = {name: pair.seconds[place] if pair else 0 for name, pair in silent.items()}
+        seconds = {name: pair.silences[place] if pair else 0 for name, pair in silent.items()}
         for name, each in seconds.items():
-            if each > (0 if name is None else seconds[None]):
+            if each > (0 if name is None else seconds.get(None, 0)):
                 of_what = "" if name is None else f"of {name!r} "
                 yield (
-                    f"Run {run.id} gave no answers {of_what}for {each} s before its first or after its last, while the other "
-                    "did: they count as 0 TPS, and in no other figure."
+                    f"Run {run.id} gave no answers {of_what}for at least {each} s before its first or after its last, while the "
+                    "other did: they count as 0 TPS, and in no other figure."
                 )
 
 
-def _compare_scenario(
-    baseline: MeasuredRun,
-    other: MeasuredRun,
-    scenario: str | None,
-    confidence: float,
-    silent: SilentPair | None,
-    *,
-    is_paired: bool,
+def _compare_alike(
+    baseline: MeasuredRun, other: MeasuredRun, scenario: str | None, confidence: float, silent: WindowPair | None
 ) -> ScenarioComparison:
-    unsteady: int | None = None
-    if is_paired:
-        samples = pair_windows(baseline, other, scenario)
-    else:
-        samples = [each.sample(scenario).inner for each in (baseline, other)]
-        masks = [steady_windows(measured, each.starts) for each, measured in zip(samples, (baseline, other), strict=True)]
-        is_steady = [mask.sum() >= LEAST_WINDOWS for mask in masks]
-        samples = [each.only(mask) if enough else each for each, mask, enough in zip(samples, masks, is_steady, strict=True)]
-        unsteady = next((run.id for run, enough in zip((baseline.run, other.run), is_steady, strict=True) if not enough), None)
-    first, second = samples
-    differences = tuple(
-        compare_samples(*silent.samples, figure, confidence, parts=silent.parts)
-        if silent and figure is RunFigure.TPS
-        else compare_samples(first, second, figure, confidence, parts=np.ones(len(first), dtype=int) if is_paired else None)
-        for figure in RunFigure
-    )
-    if unsteady is not None:
-        reason = f"The loads differ, and run {unsteady} has fewer than {LEAST_WINDOWS} windows under constant load."
+    """A scenario of runs of the same load; TPS in the windows of `silent` where one of them was silent for some time."""
+    pair = pair_windows(baseline, other, scenario)
+    pairs = {figure: silent if silent and figure is RunFigure.TPS else pair for figure in RunFigure}
+    return _comparison(scenario, pair, tuple(compare_windows(each, figure, confidence) for figure, each in pairs.items()))
+
+
+def _compare_steady(baseline: MeasuredRun, other: MeasuredRun, scenario: str | None, confidence: float) -> ScenarioComparison:
+    """A scenario of runs of different loads, where these are constant."""
+    samples, unsteady = [], []
+    for measured in (baseline, other):
+        sample = measured.sample(scenario).inner
+        mask = steady_windows(measured, sample.starts)
+        is_steady = mask.sum() >= LEAST_WINDOWS
+        samples.append(sample.only(mask) if is_steady else sample)
+        unsteady += [] if is_steady else [measured.run.id]
+    pair = WindowPair(samples[0], samples[1])
+    differences = tuple(compare_windows(pair, figure, confidence) for figure in RunFigure)
+    if unsteady:
+        reason = f"The loads differ, and run {unsteady[0]} has fewer than {LEAST_WINDOWS} windows under constant load."
         differences = tuple(
             replace(each, verdict=ComparisonVerdict.UNKNOWN, low=None, high=None, p_value=None, reason=each.reason or reason)
             for each in differences
         )
+    return _comparison(scenario, pair, differences)
+
+
+def _comparison(scenario: str | None, pair: WindowPair, differences: tuple[FigureDifference, ...]) -> ScenarioComparison:
     return ScenarioComparison(
-        scenario=scenario,
-        windows=len(second),
-        baseline_windows=len(first),
-        first=datetime.fromtimestamp(second.starts[0], UTC) if len(second) else None,
-        last=datetime.fromtimestamp(second.starts[-1] + second.seconds, UTC) if len(second) else None,
-        differences=differences,
+        scenario=scenario, windows=len(pair.other), baseline_windows=len(pair.baseline), differences=differences
     )
 
 
-def compare_samples(
-    baseline: WindowSample, other: WindowSample, figure: RunFigure, confidence: float, *, parts: NDArray[np.int64] | None
-) -> FigureDifference:
-    """A figure of two samples. Where their windows belong together one by one, `parts` are those of the load that these lie in:
-    what differs from part to part is no noise.
-    """
-    fewest = min(len(baseline), len(other))
+def compare_windows(pair: WindowPair, figure: RunFigure, confidence: float) -> FigureDifference:
+    """A figure of windows held against each other."""
+    fewest = min(len(pair.baseline), len(pair.other))
     if fewest < LEAST_WINDOWS:
         found = "1 window" if fewest == 1 else f"{fewest} windows"
-        return _unknown(figure, f"{found} besides the first and the last can be compared; at least {LEAST_WINDOWS} are needed.")
-    first, second = (estimate(each, figure, confidence) for each in (baseline, other))
-    if first.down is None or first.up is None or second.down is None or second.up is None:
-        return _unknown(figure, second.unknown or f"Of the baseline: {first.unknown}")
-    slack = first.slack + second.slack
-    if parts is not None:
-        slack += sum(_shift(each, figure, confidence) for each in (baseline, other)) / 2
-    least = first.least_variance + second.least_variance
-    below = _spread(first.up, second.down, least, parts)
-    above = _spread(first.down, second.up, least, parts)
-    difference = second.value - first.value
+        reason = f"{found} besides the first and the last can be compared; at least {LEAST_WINDOWS} are needed."
+        return _unknown(pair, figure, reason)
+    before, after = (estimate(each, figure, confidence) for each in (pair.baseline, pair.other))
+    if before.down is None or before.up is None or after.down is None or after.up is None:
+        reason = after.unknown or f"Of the baseline: {before.unknown}"
+        return _unknown(pair, figure, reason)
+    slack = before.slack + after.slack
+    if pair.parts is not None:
+        slack += sum(_shift(each, figure, confidence) for each in (pair.baseline, pair.other)) / 2
+    least = before.least_variance + after.least_variance
+    below = _spread(before.up, after.down, least, pair.parts)
+    above = _spread(before.down, after.up, least, pair.parts)
+    difference = after.value - before.value
     low = difference - below.half_width(confidence) - slack
     high = difference + above.half_width(confidence) + slack
     return FigureDifference(
         figure=figure,
         verdict=_verdict(figure, low, high),
-        baseline=first.value,
-        value=second.value,
+        baseline=before.value,
+        value=after.value,
         difference=difference,
         low=low,
         high=high,
         p_value=(below if difference > 0.0 else above).p_value(max(abs(difference) - slack, 0.0)),
+        start=pair.other.start,
+        end=pair.other.end,
     )
 
 
-def _unknown(figure: RunFigure, reason: str) -> FigureDifference:
-    return FigureDifference(figure=figure, verdict=ComparisonVerdict.UNKNOWN, reason=reason)
+def _unknown(pair: WindowPair, figure: RunFigure, reason: str) -> FigureDifference:
+    return FigureDifference(
+        figure=figure, verdict=ComparisonVerdict.UNKNOWN, reason=reason, start=pair.other.start, end=pair.other.end
+    )
 
 
 def _spread(first: Values, second: Values, least: float, parts: NDArray[np.int64] | None) -> Spread:

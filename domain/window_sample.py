@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,16 @@ class WindowSample:
             times=self.times,
             counts=self.counts[chosen],
         )
+
+    @property
+    def start(self) -> datetime | None:
+        """When the first window begins; None where there is none."""
+        return datetime.fromtimestamp(self.starts[0], UTC) if len(self) else None
+
+    @property
+    def end(self) -> datetime | None:
+        """When the last window ends; None where there is none."""
+        return datetime.fromtimestamp(self.starts[-1] + self.seconds, UTC) if len(self) else None
 
     @property
     def inner(self) -> "WindowSample":
@@ -102,9 +113,13 @@ class MeasuredRun:
         """When the windows begin from its first to its last answer; none where it has no answer."""
         return load_windows(self._of(scenario), self.run.window_seconds)
 
+    def answers(self, scenario: str | None) -> list[int]:
+        """When the windows with its answers begin."""
+        return sorted({each.start for each in self._of(scenario) if each.requests})
+
     def load_ended_at(self, scenario: str | None) -> float:
-        """When that scenario, or the last of all (None), began no more iterations, at the latest: as planned, with the last of
-        those that it was to make, or with k6.
+        """When that scenario, or the last of all (None), began no more iterations, at the latest: as planned, with k6, or with
+        its last answer if it made all iterations that it was to make, but for one of each VU, which may be interrupted.
         """
         if not self.windows:
             return self.load_began_at
@@ -114,7 +129,7 @@ class MeasuredRun:
     def _ended_at(self, scenario: Scenario) -> float:
         executor, answered = scenario.executor, self.answered(scenario.name)
         completed = sum(each.iterations for each in self._of(scenario.name))
-        if answered and executor.planned_iterations is not None and completed >= executor.planned_iterations:
+        if answered and executor.planned_iterations is not None and completed >= executor.planned_iterations - executor.most_vus:
             return float(answered[-1] + self.run.window_seconds)
         return self.load_began_at + executor.start_time + executor.seconds
 

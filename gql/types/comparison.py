@@ -28,6 +28,10 @@ class FigureDifference:
         description="How likely noise alone makes a difference as great, 0 to 1; null likewise."
     )
     reason: str = strawberry.field(description="Why the verdict is `UNKNOWN`; else empty.")
+    start: datetime | None = strawberry.field(description="When the run's windows that it is of begin; null for none.")
+    end: datetime | None = strawberry.field(
+        description="When they end. Those of TPS can be more than `windows`: time in which only one run had answers is in them."
+    )
 
     @classmethod
     def of(cls, difference: domain.FigureDifference) -> "FigureDifference":
