@@ -178,7 +178,7 @@ mutation ReportRun($runId: ID!) {
 """
 QUICK_START = """
 # From the address of an API, also one of yours, to a run:
-# half a minute of gentle load on endpoints that are safe to
+# a minute of gentle load on endpoints that are safe to
 # call.
 mutation QuickStart($url: String!) {
   loadTestQuickStart(url: $url) {

@@ -209,7 +209,8 @@ class LoadTestRun:
         """How long k6 says that it ran the script, set-up included: what it counted, by its rate. None where nothing says so."""
         metrics = self.summary.get("metrics") or {}
         counters = [metrics.get(name, {}) for name in ("http_reqs", "iterations")]
-        return next((each["count"] / each["rate"] for each in counters if each.get("rate") and each.get("count")), None)
+        found = (each["count"] / each["rate"] for each in counters if each.get("rate") and each.get("count"))
+        return next((seconds for seconds in found if math.isfinite(seconds)), None)
 
     @property
     def set_up_seconds(self) -> float | None:

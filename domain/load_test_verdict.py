@@ -144,7 +144,8 @@ def _unjudged(run: LoadTestRun, _counts: Counts) -> str | None:
     if not unknown:
         return None
     names = ", ".join(dict.fromkeys("any scenario" if each.scenario is None else repr(each.scenario) for each in unknown))
-    return f"{len(unknown)} of {len(run.thresholds)} thresholds have nothing to judge: no request of {names} was completed."
+    how_many = f"{len(unknown)} of {len(run.thresholds)} thresholds"
+    return f"{how_many} have nothing to judge: no request of {names} was completed under load."
 
 
 DOUBTS: tuple[Callable[[LoadTestRun, Counts], str | None], ...] = (  # why figures can't be trusted; the first is told

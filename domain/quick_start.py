@@ -1,4 +1,4 @@
-"""A load test that someone who has none can begin with: safe endpoints of an API, called gently for half a minute."""
+"""A load test that someone who has none can begin with: safe endpoints of an API, called gently for a minute."""
 
 import hashlib
 import re
@@ -7,17 +7,25 @@ from itertools import pairwise
 from typing import Any
 
 from domain.endpoint import Endpoint, Parameter, ParameterLocation
+from domain.executor import LoadLimits
 from domain.json_pointer import Unresolvable, resolve
 from domain.load_test import MAX_TITLE
+from domain.short_load import COMPARED
 from domain.target import Target
 
 MOST_ENDPOINTS = 5
 TITLE = "Quick start"
+LEAST_SECONDS = 60.0
+GRACE = 5.0
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 VARIABLE = re.compile(r"\{[^}]*\}")
-ENDING = ("logout", "logoff", "signout", "signoff", "endsession", "revoke", "unsubscribe", "delete", "destroy", "shutdown")
+ENDING = ("logout", "logoff", "signout", "signoff", "endsession", "unsubscribe", "shutdown")
+REMOVING = frozenset(
+    {"delete", "destroy", "remove", "erase", "clear", "purge", "wipe", "flush", "drop", "uninstall", "revoke", "unregister"}
+    | {"cancel", "stop", "close", "exit", "kill", "terminate", "reset", "restart", "deactivate", "disable", "disconnect"}
+)
 SESSIONS = frozenset({"session", "sessions"})
-OF_SESSIONS = frozenset({"end", "close", "clear", "expire", "invalidate", "kill", "terminate"})
+OF_SESSIONS = frozenset({"end", "expire", "invalidate"})
 
 
 def target_name(url: str) -> str:
@@ -65,10 +73,14 @@ def why_none(endpoints: Iterable[Endpoint]) -> str:
 
 
 def ends_something(endpoint: Endpoint) -> bool:
-    """Whether its path or operation id says that calling it ends a session or removes something, whatever its method means."""
+    """Whether its path or operation id says that it ends a session, or removes or stops something, whatever its method means."""
     for text in (VARIABLE.sub("", endpoint.path), endpoint.operation_id):
         words = [each.lower() for each in WORD.findall(text)]
-        if any(each.endswith(ENDING) for each in (*words, *map("".join, pairwise(words)))):
+        if any(name in each for each in words for name in ENDING) or any(
+            "".join(two).endswith(ENDING) for two in pairwise(words)
+        ):
+            return True
+        if any(each.removesuffix("all") in REMOVING for each in words):
             return True
         if not SESSIONS.isdisjoint(words) and not OF_SESSIONS.isdisjoint(words):
             return True
@@ -88,17 +100,24 @@ def is_open(endpoint: Endpoint) -> bool:
     return not endpoint.security or any(not alternative for alternative in endpoint.security)
 
 
+def quick_start_seconds(window_seconds: int, limits: LoadLimits) -> float:
+    """How long the load lasts: a minute, or as long as it takes for its runs to be compared, if that is allowed."""
+    return min(max(LEAST_SECONDS, COMPARED * window_seconds), limits.seconds - GRACE)
+
+
 def quick_start_document(
-    target: Target, endpoints: Sequence[Endpoint], document: Mapping[str, Any], server: str | None
+    target: Target, endpoints: Sequence[Endpoint], document: Mapping[str, Any], server: str | None, seconds: float
 ) -> dict[str, Any]:
-    """The input document of a load test: each endpoint in a scenario of its own. Its description says which paths are guesses."""
+    """The input document of a load test of so many seconds: each endpoint in a scenario of its own. Its description says which
+    paths are guesses.
+    """
     guessed = ", ".join(each.key for each in endpoints if has_guessed_path(each, document))
     remark = f" Values in paths are made up, as the document has no examples; answers of 404 make a run fail: {guessed:.2000}."
     scenarios = [
         {
             "name": endpoint.key[:200],
             "requests": [{"endpoint": endpoint.key}],
-            "executor": {"kind": "CONSTANT_VUS", "vus": 2, "duration": 60, "gracefulStop": 5},
+            "executor": {"kind": "CONSTANT_VUS", "vus": 2, "duration": seconds, "gracefulStop": GRACE},
             "thinkTime": {"shortest": 0.2, "longest": 0.5},
             "responseTime": 1000,
             "errorRate": 0.01,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NUMBERS = ("exitCode", "unread", "cpuSeconds", "cpuBusiest", "interrupted", "clockBack", "clockForward")
+COUNTED = ("count", "rate", "passes", "fails")  # of counters, rates and checks
 
 
 def checked_summary(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -23,6 +24,8 @@ def checked_summary(document: Mapping[str, Any]) -> Mapping[str, Any]:
         for figure, value in metric.items():
             if figure != "thresholds" and not _is_number_or_none(value):
                 raise ValueError(f"metrics.{name}.{figure} must be a number")
+            if figure in COUNTED and (value or 0) < 0:
+                raise ValueError(f"metrics.{name}.{figure} must not be negative")
     return document
 
 

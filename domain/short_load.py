@@ -17,7 +17,8 @@ GROWN = 2 * LEAST_WINDOWS + ENDS + SETTLING
 def short_load(definition: LoadTestDefinition, window_seconds: int) -> list[str]:
     """What a run of the definition is too short for, in one sentence; none where it is long enough for all.
 
-    It says nothing of scenarios by themselves, and takes iterations for as slow as they may be.
+    It says nothing of scenarios by themselves, nor of how the load goes within its time, and takes iterations for as slow as
+    they may be.
     """
     executors = [each.executor for each in definition.scenarios]
     seconds = max(each.start_time + each.seconds for each in executors) - min(each.start_time for each in executors)
@@ -30,7 +31,7 @@ def short_load(definition: LoadTestDefinition, window_seconds: int) -> list[str]
 
 
 def _needs(*, rises: bool) -> Iterator[tuple[int, str]]:
-    """So many windows, and what for. Where load rises there are no long times without a change, and else no saturation."""
+    """So many windows, and what for. Where load may rise saturation is looked for, else whether response times grow."""
     yield COMPARED, "to be compared with other runs or to have its error rate analysed"
     if rises:
         yield SATURATED, "for an analysis to find where more load stops bringing TPS"

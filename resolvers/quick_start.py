@@ -17,7 +17,7 @@ from domain.load_test_run import LoadTestRun
 from domain.openapi import read_openapi
 from domain.project import Project
 from domain.query import LoadTestQuery, NamedOrder, ProjectQuery, TargetQuery
-from domain.quick_start import TITLE, choose_endpoints, quick_start_document, target_name, why_none
+from domain.quick_start import TITLE, choose_endpoints, quick_start_document, quick_start_seconds, target_name, why_none
 from domain.schema_value import MAX_STEPS
 from domain.target import Target, TargetDefinition, target_definition
 from resolvers.authorisation import require_person
@@ -122,11 +122,12 @@ async def _document(services: Services, wanted: TargetDefinition, found: FoundDo
     target = Target(id=0, project_id=0, definition=wanted, version=1, created_at=now, updated_at=now)
     api = await asyncio.to_thread(read_openapi, found.raw, found.url)
     target = replace(target, analysis=analysis_of(target, "", found, "", api, len(api.endpoints), NO_DRIFT))
+    seconds = quick_start_seconds(services.window_seconds, services.load_limits)
     left = MAX_STEPS  # for all endpoints together: each by itself might take seconds
     safe = list(islice((each for each in api.endpoints if each.is_safe and not each.is_deprecated), LOOKED_AT))
 
     def checked(*endpoints: Endpoint) -> LoadTestDefinition:
-        given = load_test_definition(quick_start_document(target, endpoints, found.raw, server), services.load_limits)
+        given = load_test_definition(quick_start_document(target, endpoints, found.raw, server, seconds), services.load_limits)
         return checked_definition(given, target, {each.key: each for each in endpoints})
 
     def can_be_called(endpoint: Endpoint) -> bool:
@@ -146,7 +147,7 @@ async def _document(services: Services, wanted: TargetDefinition, found: FoundDo
     if not chosen:
         raise ValidationFailed.of("url", why_none(safe))
     await refuse_addresses(services, checked(*chosen))
-    return quick_start_document(target, chosen, found.raw, server)
+    return quick_start_document(target, chosen, found.raw, server, seconds)
 
 
 async def _load_test(

@@ -45,7 +45,8 @@ class LoadTestPreview:
     remarks: list[str] = strawberry.field(
         description=(
             "What should be known before it runs, in a sentence each: what of the document's schemas could not be followed, and "
-            "whether its load is too short for a run to be compared or analysed."
+            "whether its load is too short, in all, for a run to be compared or analysed. How a load goes within its time can "
+            "stand in the way as well: an analysis says so."
         )
     )
 

@@ -233,6 +233,8 @@ def test_figures_stand_beside_those_of_k6() -> None:
     said = {"http_reqs": {"count": 4, "rate": 2.5}, "http_req_failed": {"passes": 1, "value": 0.25}, "vus": {"min": 1, "max": 2}}
     subject = run(metrics=said | {"http_req_duration": {"avg": 21.0, "p(95)": 29.0}})
     assert subject.k6_seconds == 1.6
+    endless = {"metrics": {"http_reqs": {"count": 2**62, "rate": 5e-324}, "iterations": {"count": 4, "rate": 2.0}}}
+    assert replace(subject, summary=endless).k6_seconds == 2.0
     subject = replace(subject, figures=tuple(figures_of([gauge, window], 5, {"s1": "größe"}, subject.k6_seconds)))
     found = {each.figure: (each.stored, each.k6) for each in subject.k6_figures}
     assert found == {

@@ -29,13 +29,26 @@ def endpoint(path: str, operation_id: str = "") -> Endpoint:
         "/items/{id}/delete",
         "/newsletter/unsubscribe",
         "/actuator/shutdown",
+        "/logoutall",
+        "/LOGOUTALL",
+        "/signouts",
+        "/deleteall",
+        "/cart/remove",
+        "/cache/clear",
+        "/me/deactivate",
+        "/account/close",
+        "/jobs/{id}/cancel",
+        "/server/restart",
     ],
 )
 def test_what_ends_something_by_its_path(path: str) -> None:
     assert ends_something(endpoint(path))
 
 
-@pytest.mark.parametrize("name", ["logoutUser", "user_sign_out", "endSession", "UserLogOut", "LOGOUT", "APILogout", "dologout"])
+@pytest.mark.parametrize(
+    "name",
+    ["logoutUser", "user_sign_out", "endSession", "UserLogOut", "LOGOUT", "APILogout", "dologout", "removeUser", "clearAll"],
+)
 def test_what_ends_something_by_its_operation_id(name: str) -> None:
     assert ends_something(endpoint("/x", name))
 
@@ -50,6 +63,8 @@ def test_what_ends_something_by_its_operation_id(name: str) -> None:
         ("/deleted-items", "findDeleted"),
         ("/assignment/offers", "signs"),
         ("/weekend", "weekends"),
+        ("/stops/{stop}", "listStops"),
+        ("/closest", "findClosest"),
     ],
 )
 def test_what_only_sounds_alike_may_be_called(path: str, name: str) -> None:

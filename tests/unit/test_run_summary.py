@@ -31,3 +31,10 @@ def test_what_k6_and_its_generator_say_is_taken_as_it_is() -> None:
 def test_what_is_no_summary_is_named(said: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         checked_summary(said)
+
+
+@pytest.mark.parametrize("figure", ["count", "rate", "passes", "fails"])
+def test_what_is_counted_is_not_negative(figure: str) -> None:
+    with pytest.raises(ValueError, match=f"metrics.http_reqs.{figure} must not be negative"):
+        checked_summary({"metrics": {"http_reqs": {figure: -1}}})
+    assert checked_summary({"metrics": {"iteration_duration": {"min": -0.5}}})
