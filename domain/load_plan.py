@@ -107,6 +107,7 @@ def _request(
     request, marks = writing.request("")
     _check_size(request)
     if marks.references:
+        # Written again with marks that occur nowhere in it, which is known only of what has been written.
         texts = (request.url, *(text for _, text in request.headers), request.body or "")
         request, marks = writing.request(free_prefix("".join(shown(text) for text in texts)))
         request = replace(
