@@ -205,8 +205,10 @@ def test_a_generator_that_was_held_up_tells_few_revisions_and_all_figures(tmp_pa
         eventually_sync(lambda: generator.windows, deadline=20)
         generator.process.send_signal(signal.SIGSTOP)
         asked = len(site.asked)
-        eventually_sync(lambda: len(site.asked) > asked + 2500, deadline=30)
-        generator.process.send_signal(signal.SIGCONT)
+        try:
+            eventually_sync(lambda: len(site.asked) > asked + 2500, deadline=30)
+        finally:
+            generator.process.send_signal(signal.SIGCONT)
         code, output = generator.end()
     assert code == 0, output
     counted = sum(window.requests for window in generator.windows.values())
