@@ -265,7 +265,8 @@ def _show_run(
     """Do what is asked and tell of its run, or watch it to its verdict. JSON is alone on standard output."""
     found = _asked(asked)
     if made := found.get("loadTest"):
-        errors.print(f"Load test {made['number']}: {made['description']}", highlight=False, markup=False, soft_wrap=True)
+        said = f"Load test {made['number']}: {terminal.printable(made['description'])}"
+        errors.print(said, highlight=False, markup=False, soft_wrap=True)
     if watch:
         found = _asked(load_test_commands.watch(client, errors if as_json else console, found["id"], timeout))
     if as_json:

@@ -107,7 +107,7 @@ def compare_run(
     return RunComparison(
         run=other.run,
         is_same_load=is_same_load,
-        remarks=(*_remarks(baseline, other, is_same_load=is_same_load), *_silences((baseline.run, other.run), silent)),
+        remarks=tuple(_remarks(baseline, other, silent, is_same_load=is_same_load)),
         scenarios=tuple(
             _compare_alike(baseline, other, name, confidence, silent[name])
             if is_same_load
@@ -122,7 +122,9 @@ def _load(run: LoadTestRun) -> tuple[int, tuple[Scenario, ...]]:
     return run.window_seconds, run.definition.scenarios
 
 
-def _remarks(baseline: MeasuredRun, other: MeasuredRun, *, is_same_load: bool) -> Iterator[str]:
+def _remarks(
+    baseline: MeasuredRun, other: MeasuredRun, silent: Mapping[str | None, WindowPair | None], *, is_same_load: bool
+) -> Iterator[str]:
     if not is_same_load:
         yield "Its load is not the baseline's (scenarios, requests or the length of a window differ)."
     if baseline.run.definition.server != other.run.definition.server:
@@ -132,9 +134,11 @@ def _remarks(baseline: MeasuredRun, other: MeasuredRun, *, is_same_load: bool) -
     for each in (baseline.run, other.run):
         if each.status not in (RunStatus.PASSED, RunStatus.FAILED):
             yield f"Run {each.id} is {each.status}: {each.message}"
+    silences = [*_silences((baseline.run, other.run), silent)]
     counts = [len(each.load(None)) for each in (baseline, other)]
-    if is_same_load and counts[0] != counts[1]:
+    if is_same_load and counts[0] != counts[1] and not silences:
         yield f"They have {counts[0]} and {counts[1]} windows under load: what only one has is left out."
+    yield from silences
 
 
 def _silences(runs: Sequence[LoadTestRun], silent: Mapping[str | None, WindowPair | None]) -> Iterator[str]:
@@ -145,8 +149,8 @@ def _silences(runs: Sequence[LoadTestRun], silent: Mapping[str | None, WindowPai
             if each > (0 if name is None else seconds.get(None, 0)):
                 of_what = "" if name is None else f"of {name!r} "
                 yield (
-                    f"Run {run.id} gave no answers {of_what}for at least {each} s before its first or after its last, while the "
-                    "other did: they count as 0 TPS, and in no other figure."
+                    f"Run {run.id} gave no successful answers {of_what}for at least {each} s in which the other did: for its TPS "
+                    "that is a fall, and no noise."
                 )
 
 

@@ -1,8 +1,6 @@
 """Which windows of two runs are held against each other; of runs of the same load those that lie alike in it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +14,8 @@ class WindowPair:
     """Windows of a baseline and of another run, or of two times of one.
 
     Where they belong together one by one, in the order of time, `parts` tells of each in which part of the load it lies: what
-    differs from part to part is no noise. None where they do not belong together. `silences` are for how many seconds at least
-    either run gave no answers while the other did.
+    differs from part to part is no noise. None where they do not belong together. `silences` are for how many seconds either run
+    alone was silent.
     """
 
     baseline: WindowSample
@@ -38,30 +36,25 @@ def pair_windows(baseline: MeasuredRun, other: MeasuredRun, scenario: str | None
 
 
 def pair_silent_windows(baseline: MeasuredRun, other: MeasuredRun, scenario: str | None) -> WindowPair | None:
-    """Full windows of two runs of the same load from the first answer of either to the last, where one is silent at an end of it.
+    """Full windows of two runs of the same load from the first success of either to the last, where one of them falls silent.
 
-    That is for two windows or more, and longer than any pause between answers of either. Its parts are before (0), within (1) and
-    after (2) the time in which both answered. What comes within two windows of the planned end of the load, or of the end of k6,
-    tells nothing: iterations end there. None where neither is silent.
+    Parts are what either, both or none is silent in. What comes within two windows of the planned end of the load, or of the end
+    of k6, tells nothing: iterations end there. None where neither is silent.
     """
     seconds, apart = baseline.run.window_seconds, _apart(baseline, other)
-    first, second = baseline.answered(scenario), _moved(other.answered(scenario), -apart)
-    if not first and not second:
+    successes = [set(baseline.successes(scenario)), {start - apart for start in other.successes(scenario)}]
+    either = set.union(*successes)
+    if not either:
         return None
-    first, second = first or second[:0], second or first[:0]
-    ends = min(baseline.load_ended_at(scenario), other.load_ended_at(scenario) - apart) - 2 * seconds
-    stop = max(min(max(first.stop, second.stop) - seconds, ends + 1), min(first.stop, second.stop) - seconds)
-    starts = range(min(first.start, second.start) + seconds, int(stop), seconds)
-    before = [sum(start < each.start for start in starts) if each else len(starts) for each in (first, second)]
-    after = [sum(start >= each.stop for start in starts) if each else 0 for each in (first, second)]
-    pause = max(_longest_pause(each.answers(scenario), seconds) for each in (baseline, other))
-    if max(*before, *after) <= max(pause, 1):
+    planned = min(baseline.load_ended_at(scenario), other.load_ended_at(scenario) - apart) - 2 * seconds
+    starts = range(min(either) + seconds, int(min(max(either) - seconds, planned)) + 1, seconds)
+    first, second = (np.array([start not in own for start in starts], dtype=bool) for own in successes)
+    first, second = _silent(first, beside=second), _silent(second, beside=first)
+    if not (first | second).any():
         return None
-    both = range(max(first.start, second.start), min(first.stop, second.stop), seconds)
-    parts = [1 if start in both else 0 if start < both.start else 2 for start in starts]
-    silences = (seconds * (before[0] + after[0]), seconds * (before[1] + after[1]))
-    samples = baseline.sample(scenario, starts), other.sample(scenario, _moved(starts, apart))
-    return WindowPair(*samples, np.array(parts, dtype=int), silences)
+    silences = (seconds * int((first & ~second).sum()), seconds * int((second & ~first).sum()))
+    samples = baseline.sample(scenario, starts), other.sample(scenario, range(starts.start + apart, starts.stop + apart, seconds))
+    return WindowPair(*samples, first + 2 * second, silences)
 
 
 def centred(values: Values, parts: NDArray[np.int64]) -> Values:
@@ -77,10 +70,20 @@ def _apart(baseline: MeasuredRun, other: MeasuredRun) -> int:
     return seconds * round((other.load_began_at - baseline.load_began_at) / seconds)
 
 
-def _moved(starts: range, by: int) -> range:
-    return range(starts.start + by, starts.stop + by, starts.step)
+def _silent(empty: NDArray[np.bool_], *, beside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which windows of a run without a success are silence: rows that are long beside the pauses of the other run.
+
+    Longer by more than two windows than three times the longest pause: of two runs of one sparse load hardly any is.
+    """
+    pauses = (row.size for row in _rows(beside) if row[0] > 0 and row[-1] < beside.size - 1)
+    longest = max(pauses, default=0)
+    silent = np.zeros_like(empty)
+    for row in _rows(empty):
+        silent[row] = row.size > 3 * longest + 2
+    return silent
 
 
-def _longest_pause(starts: Sequence[int], seconds: int) -> int:
-    """The most windows in a row without an answer between two with one."""
-    return max(((after - before) // seconds - 1 for before, after in pairwise(starts)), default=0)
+def _rows(chosen: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """The numbers of those chosen, in rows of neighbours."""
+    numbers = np.flatnonzero(chosen)
+    return [row for row in np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1) if row.size]

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -21,8 +21,9 @@ WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 VARIABLE = re.compile(r"\{[^}]*\}")
 ENDING = ("logout", "logoff", "signout", "signoff", "endsession", "unsubscribe", "shutdown")
 REMOVING = frozenset(
-    {"delete", "destroy", "remove", "erase", "clear", "purge", "wipe", "flush", "drop", "uninstall", "revoke", "unregister"}
-    | {"cancel", "stop", "close", "exit", "kill", "terminate", "reset", "restart", "deactivate", "disable", "disconnect"}
+    {"delete", "remove", "erase", "clear", "purge", "wipe", "flush", "drop", "truncate", "unlink", "destroy", "uninstall"}
+    | {"cancel", "abort", "stop", "halt", "close", "exit", "quit", "kill", "terminate", "reset", "restart", "reboot", "poweroff"}
+    | {"revoke", "invalidate", "expire", "deauthorize", "unregister", "deactivate", "disable", "disconnect"}
 )
 SESSIONS = frozenset({"session", "sessions"})
 OF_SESSIONS = frozenset({"end", "expire", "invalidate"})
@@ -59,11 +60,13 @@ def choose_endpoints(
     return chosen
 
 
-def why_none(endpoints: Iterable[Endpoint]) -> str:
+def why_none(endpoints: Sequence[Endpoint]) -> str:
     """Why nothing can be chosen, and what to do."""
     locked = [each for each in endpoints if _is_fit(each) and not is_open(each)]
     if not locked:
-        return "the document has no endpoint that can be called safely without being told more"
+        named = sorted(each.key for each in endpoints if each.is_safe and ends_something(each))
+        avoided = f"; by their names these may end or remove something: {', '.join(named):.300}" if named else ""
+        return f"the document has no endpoint that can be called safely without being told more{avoided}"
     schemes = ", ".join(sorted({name for each in locked for alternative in each.security for name in alternative}))
     return (
         f"the document has no endpoint that can be called safely without a login: {len(locked)} of them need one "

@@ -113,9 +113,9 @@ class MeasuredRun:
         """When the windows begin from its first to its last answer; none where it has no answer."""
         return load_windows(self._of(scenario), self.run.window_seconds)
 
-    def answers(self, scenario: str | None) -> list[int]:
-        """When the windows with its answers begin."""
-        return sorted({each.start for each in self._of(scenario) if each.requests})
+    def successes(self, scenario: str | None) -> list[int]:
+        """When those of its windows begin in which a request succeeded."""
+        return [each.start for each in self._of(scenario) if each.requests > each.failed]
 
     def load_ended_at(self, scenario: str | None) -> float:
         """When that scenario, or the last of all (None), began no more iterations, at the latest: as planned, with k6, or with

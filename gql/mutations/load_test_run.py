@@ -93,9 +93,9 @@ class LoadTestRunMutation:
     @strawberry.mutation(
         description=(
             "From an address to a running load test: analyse the API there, take up to five endpoints that change nothing and "
-            "are open to everybody, and call them gently for a minute; none whose path or operation id says that it ends a "
-            "session or removes something, and none with a made up value in its path where there are others: the load test's "
-            "`description` says where there are not. Takes as long as `targetAnalyze`. "
+            "are open to everybody, and call them gently for a minute or ten windows; none whose path or operation id says that "
+            "it ends a session, or removes or stops something, and none with a made up value in its path where there are others: "
+            "the load test's `description` says where there are not. Takes as long as `targetAnalyze`. "
             "All of it is kept, in the project `Quick start`, and used again the next time, the load test in a new version where "
             "it was changed."
         )

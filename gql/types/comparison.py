@@ -30,7 +30,7 @@ class FigureDifference:
     reason: str = strawberry.field(description="Why the verdict is `UNKNOWN`; else empty.")
     start: datetime | None = strawberry.field(description="When the run's windows that it is of begin; null for none.")
     end: datetime | None = strawberry.field(
-        description="When they end. Those of TPS can be more than `windows`: time in which only one run had answers is in them."
+        description="When they end. Where one of the runs was silent there can be more of TPS than `windows`."
     )
 
     @classmethod
@@ -43,7 +43,10 @@ class FigureDifference:
 class ScenarioComparison:
     scenario: str | None = strawberry.field(description="The scenario; null: all together.")
     windows: int = strawberry.field(
-        description="How many windows of the run were compared, without those in which only one of the runs had answers."
+        description=(
+            "How many windows of the run were compared: of the same load from the later of the first answers to the earlier of "
+            "the last."
+        )
     )
     baseline_windows: int = strawberry.field(description="How many windows of the baseline were compared, likewise.")
     differences: list[FigureDifference] = strawberry.field(description="Each figure.")

@@ -42,7 +42,7 @@ WORSE, BETTER, SAME, UNKNOWN = (
     ComparisonVerdict.NO_DIFFERENCE,
     ComparisonVerdict.UNKNOWN,
 )
-SILENT = " before its first or after its last, while the other did: they count as 0 TPS, and in no other figure."
+SILENT = " s in which the other did: for its TPS that is a fall, and no noise."
 SLOWER = Truth(tps=90.0, median=56.0, error_rate=0.025)
 Verdicts = dict[RunFigure, ComparisonVerdict]
 
@@ -185,10 +185,7 @@ def test_windows_are_paired_from_the_begin_of_the_load_and_not_from_the_first_an
     first, second = (windows(chance, 60, level=lambda place: (place + 0.5) / 60) for _ in range(2))
     late = [replace(each, times=Histogram(), failed=0) if place < 6 else each for place, each in enumerate(second)]
     result = compare_run(measured(first, run=run), measured(late, run=run), 0.99)
-    assert result.remarks == (
-        "They have 60 and 54 windows under load: what only one has is left out.",
-        "Run 1 gave no answers for at least 25 s" + SILENT,
-    )
+    assert result.remarks == ("Run 1 gave no successful answers for at least 25" + SILENT,)
     assert (result.scenarios[0].windows, start_of(result.scenarios[0])) == (52, AT + timedelta(seconds=35))
     assert set(verdicts(result.scenarios[0].differences).values()) == {SAME}
 
@@ -198,7 +195,7 @@ def silenced(parts: list[MetricWindow], silent: range) -> list[MetricWindow]:
     return [replace(each, times=Histogram(), failed=0, iterations=0) if at in silent else each for at, each in enumerate(parts)]
 
 
-@pytest.mark.parametrize("silent", [range(30, 60), range(54, 60), range(30), range(6, 60)])
+@pytest.mark.parametrize("silent", [range(30, 60), range(54, 60), range(30), range(6, 60), range(12, 48), range(20, 25)])
 @pytest.mark.parametrize("executor", [constant(300), ramp(300, 50)])
 def test_a_load_without_answers_is_zero_tps(executor: Executor, silent: range) -> None:
     chance, run = np.random.default_rng(13), load_test_run(scenario(executor))
@@ -208,11 +205,11 @@ def test_a_load_without_answers_is_zero_tps(executor: Executor, silent: range) -
     for pair, verdict, number in (((first, quiet), WORSE, 2), ((quiet, first), BETTER, 1)):
         result = compare_run(measured(pair[0], run=run), measured(pair[1], run=replace(run, id=2)), 0.99)
         told = verdicts(result.scenarios[0].differences)
-        is_told = executor.kind is ExecutorKind.CONSTANT_VUS or silent.start > 0
+        is_told = executor.kind is ExecutorKind.CONSTANT_VUS or (silent.start > 0 and len(silent) > 5)
         assert told[RunFigure.TPS] is verdict or not is_told, silent
         assert {told[each] for each in RunFigure if each is not RunFigure.TPS} <= {SAME, UNKNOWN}, silent
         (*_, remark) = result.remarks
-        assert remark.startswith(f"Run {number} gave no answers for at least") and remark.endswith(SILENT), silent
+        assert remark.startswith(f"Run {number} gave no successful answers for at least") and remark.endswith(SILENT), silent
 
 
 def test_a_scenario_that_falls_silent_is_worse_by_itself() -> None:
@@ -228,7 +225,22 @@ def test_a_scenario_that_falls_silent_is_worse_by_itself() -> None:
         (whole, browse, late) = result.scenarios
         assert [(each.windows, each.baseline_windows) for each in (whole, browse, late)] == [(58, 58), (58, 58), (count, count)]
         assert verdicts(late.differences)[RunFigure.TPS] is WORSE and set(verdicts(browse.differences).values()) == {SAME}
-        assert result.remarks == (f"Run 2 gave no answers of 'late' for at least {seconds} s" + SILENT,)
+        assert result.remarks == (f"Run 2 gave no successful answers of 'late' for at least {seconds}" + SILENT,)
+
+
+def test_timeouts_do_not_end_the_silence_of_a_hanging_api() -> None:
+    chance, run = np.random.default_rng(19), load_test_run(scenario(constant(300)))
+    timeout = Histogram()
+    for _ in range(10):
+        timeout.add(30_000.0)
+    first, second = ([*windows(chance, 60), *gauges([10.0] * 60)] for _ in range(2))
+    hanging = silenced(second, range(30, 60))
+    for place in (35, 41, 47, 53, 59):
+        hanging[place] = replace(hanging[place], times=timeout, failed=10)
+    result = compare_run(measured(first, run=run), measured(hanging, run=replace(run, id=2)), 0.99)
+    told = verdicts(result.scenarios[0].differences)
+    assert told[RunFigure.TPS] is WORSE
+    assert result.remarks[-1] == "Run 2 gave no successful answers for at least 145" + SILENT
 
 
 def test_a_run_without_any_answers_has_no_tps_at_all() -> None:
@@ -253,8 +265,8 @@ def test_pauses_of_a_sparse_load_are_no_silence(each_window: float) -> None:
         )
         result = compare_run(first, second, 0.95)
         told[verdicts(result.scenarios[0].differences)[RunFigure.TPS]] += 1
-        told["silent"] += any("gave no answers" in each for each in result.remarks)
-    assert told[WORSE] + told[BETTER] <= 8 and told["silent"] <= {0.2: 25, 0.5: 8, 1.0: 3}[each_window], told
+        told["silent"] += any("gave no successful answers" in each for each in result.remarks)
+    assert told[WORSE] + told[BETTER] <= 8 and told["silent"] <= 10, told
 
 
 def test_an_iteration_that_was_interrupted_is_no_silence_of_the_faster_run() -> None:

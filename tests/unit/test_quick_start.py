@@ -39,6 +39,8 @@ def endpoint(path: str, operation_id: str = "") -> Endpoint:
         "/account/close",
         "/jobs/{id}/cancel",
         "/server/restart",
+        "/reboot",
+        "/users/expire",
     ],
 )
 def test_what_ends_something_by_its_path(path: str) -> None:
