@@ -139,7 +139,7 @@ async def test_windows_have_the_servers_time_whatever_the_clock_of_k6s_machine_s
         code, output = await asyncio.to_thread(generator.end)
     assert code == 0, output
     found = {(each.start, each.scenario): each for each in await taken(samples, replace(run, window_seconds=1), generator.told)}
-    assert sum(each.requests for each in found.values()) == generator.summary["metrics"]["http_reqs"]["count"] >= 200
+    assert sum(each.requests for each in found.values()) == generator.summary["metrics"]["http_reqs"]["count"] > 100
     starts = sorted({start for start, scenario in found if scenario == "s1"})
     assert starts == list(range(starts[0], starts[-1] + 1)), "without a hole"
     assert server_time - 1 <= starts[0] <= starts[-1] <= time.time() - ahead
