@@ -122,6 +122,7 @@ async def test_kill_9_of_the_server(tmp_path: Path, migrated_postgres_url: str, 
             test = await load_test(server, targets[number % 2], KINDS[verdict], title=str(number))
             run = await start(server, test)
             await reaches(server, run, "RUNNING")
+            await eventually(partial(server.attempt_processes, "k6"), deadline=30)
             await moment(chance.uniform(0, 8))
             k6 = k6_of(server)
             await server.kill()
