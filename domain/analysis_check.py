@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -53,8 +52,7 @@ def not_made(reason: str) -> Check:
 
 def window_times(sample: WindowSample, first: int = 0, last: int = -1) -> dict[str, Any]:
     """When windows number `first` to `last` begin and end."""
-    begin, end = sample.starts[first], sample.starts[last] + sample.seconds
-    return {"start": datetime.fromtimestamp(begin, UTC), "end": datetime.fromtimestamp(end, UTC)}
+    return {"start": sample.only(slice(first, None)).start, "end": sample.only(slice(last, None if last == -1 else last + 1)).end}
 
 
 def check_saturation(measured: MeasuredRun) -> Check:

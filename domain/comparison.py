@@ -2,7 +2,7 @@
 
 Only full windows of a scenario's load are compared. Runs that make the same load are compared window by window, counted from the
 begin of the load, so that ramps and warm-up weigh the same in both and cancel out; what a window more or less of a ramp changes
-counts as noise. Where one of them answers later or falls silent sooner than the other, its TPS are 0 for so long. Of runs that
+counts as noise. Where one of them falls silent while the other goes on, that is a fall of its TPS and no noise. Of runs that
 make different loads only windows under constant load are compared: a ramp can't be told from noise.
 What differs from one run to the next for reasons that no window of either shows (another day, another neighbour on the machine)
 is not noise here: it takes more runs to see it.
