@@ -14,6 +14,21 @@ from domain.target import Target
 from gql.ids import encode
 
 JUDGED = frozenset({RunStatus.PASSED, RunStatus.FAILED})
+ADD_TARGET = """
+# Adds an API as a target: any address of it, also one of
+# yours. It goes to the project of the newest load test;
+# projectCreate makes another project.
+mutation AddTarget($projectId: ID!, $input: TargetInput!) {
+  targetAdd(projectId: $projectId, input: $input) {
+    __typename
+    ... on TargetPayload {
+      target { id name url project { id name } }
+    }
+    ... on UserError { code message }
+    ... on ValidationFailed { problems { field message } }
+  }
+}
+"""
 ANALYZE = """
 # Reads the OpenAPI document of a target again, from any
 # address of its API, and says what has changed since.
@@ -76,6 +91,17 @@ mutation StartLoadTest($id: ID!) {
       run { id number title status placeInQueue }
     }
     ... on UserError { code message }
+  }
+}
+"""
+WATCH_LIST = """
+# The newest load tests with their last runs, live.
+subscription WatchLoadTests {
+  loadTests(first: 10) {
+    order isSnapshot
+    changed {
+      loadTest { number title lastRun { number status message } }
+    }
   }
 }
 """
@@ -145,8 +171,8 @@ query CompareRuns($runIds: [ID!]!) {
 """
 ANALYZE_RUN = """
 # What statistics find in a run that has ended: where it
-# saturates, bursts of errors, times that grow, the nearest
-# limit.
+# saturates, bursts of errors, what becomes worse under
+# constant load, the nearest limit.
 mutation AnalyzeRun($runId: ID!) {
   loadTestAnalyze(kind: COMPREHENSIVE, runId: $runId) {
     __typename
@@ -193,6 +219,18 @@ mutation QuickStart($url: String!) {
   }
 }
 """
+STOP = """
+# Stops a run before its end; its figures so far stay. As it
+# stands it is the run of QuickStart, pressed after
+# StartLoadTest; their answers have the ids of others.
+mutation StopRun($id: ID!) {
+  loadTestStop(id: $id) {
+    __typename
+    ... on LoadTestRunPayload { run { number status message } }
+    ... on UserError { code message }
+  }
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,31 +260,36 @@ async def find_known(work: UnitOfWork) -> Known | None:
 def load_test_examples(known: Known | None) -> tuple[Example, ...]:
     """The tabs, in the order in which a newcomer uses them, with the ids of what is there."""
     load_test = "" if known is None else encode("LoadTest", known.load_test.id)
+    project = "" if known is None else encode("Project", known.target.project_id)
     target = "" if known is None else encode("Target", known.target.id)
+    number = 1 if known is None else known.load_test.id + 1
     url = f"http://127.0.0.1:{USUAL_PORT}/docs" if known is None else known.target.definition.url
     newest = 0 if known is None or known.newest is None else known.newest.id
     judged = [] if known is None else [each.id for each in known.judged]
-    made = {"targetId": target, "input": _input(known)}
+    made = {"targetId": target, "input": _input(known, number)}
     # Where only one run can be compared the other one is the next that is started: runs are numbered one by one.
     compared = [*reversed(judged), *([newest + 1] if len(judged) == 1 else [])]
     watched = encode("LoadTestRun", newest) if newest else ""
     ended = encode("LoadTestRun", judged[0]) if judged else watched
     return (
         Example(HISTORY.strip(), {"loadTestId": load_test}),
+        Example(ADD_TARGET.strip(), {"projectId": project, "input": {"url": url, "name": f"My API {number}"}}),
         Example(ANALYZE.strip(), {"id": target}),
         Example(PREVIEW.strip(), made),
         Example(CREATE.strip(), made),
         Example(START.strip(), {"id": load_test}),
+        Example(WATCH_LIST.strip()),
         Example(WATCH.strip(), {"runId": watched}),
         Example(LOG.strip(), {"runId": watched}),
         Example(COMPARE.strip(), {"runIds": [encode("LoadTestRun", each) for each in compared]}),
         Example(ANALYZE_RUN.strip(), {"runId": ended}),
         Example(REPORT.strip(), {"runId": ended}),
         Example(QUICK_START.strip(), {"url": url}),
+        Example(STOP.strip(), {"id": encode("LoadTestRun", newest + 2)}),
     )
 
 
-def _input(known: Known | None) -> dict[str, Any]:
+def _input(known: Known | None, number: int) -> dict[str, Any]:
     """A small load test of what the known one calls without changing anything."""
     endpoints = ("GET /books",) if known is None else known.load_test.definition.endpoints
     scenario = {
@@ -261,5 +304,4 @@ def _input(known: Known | None) -> dict[str, Any]:
         "responseTime": 500,
         "errorRate": 0.01,
     }
-    number = 1 if known is None else known.load_test.id + 1
     return {"title": f"A small load test {number}", "scenarios": [scenario]}

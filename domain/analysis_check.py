@@ -1,13 +1,13 @@
 """The checks of an analysis: each looks at one side of a run, and says what it found or why it could not look."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from domain import saturation
-from domain.comparison import ComparisonVerdict, compare_windows
+from domain.comparison import ComparisonVerdict, FigureDifference, compare_windows
 from domain.error_burst import FALSE_ALARM as FALSE_BURST
 from domain.error_burst import LEAST_WINDOWS as LEAST_SCANNED
 from domain.error_burst import ErrorBurst, error_bursts
@@ -22,7 +22,7 @@ from domain.window_sample import MeasuredRun, WindowSample
 
 FALSE_ALARM = 0.05
 MOST_ERRORS = 0.01  # of the requests of a scenario without a limit, where none is set for all together either
-DRIFTING = (RunFigure.MEAN, RunFigure.P95)
+DRIFTING_TIMES = (RunFigure.MEAN, RunFigure.P95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,39 +115,51 @@ def _saturation(measured: MeasuredRun, scenario: str | None) -> Finding | None:
     )
 
 
-def check_drift(measured: MeasuredRun) -> Check:
-    """Whether response times grow while the load is constant: the second half of it against the first."""
+def check_tps(measured: MeasuredRun) -> Check:
+    """Whether more load stops bringing TPS; where the load is too even to tell, whether TPS falls under it."""
+    saturated = check_saturation(measured)
+    if saturated.is_made:
+        return saturated
+    drift = check_drift(measured, (RunFigure.TPS,))
+    return replace(drift, remarks=(*saturated.remarks, *drift.remarks))
+
+
+def check_drift(measured: MeasuredRun, figures: Sequence[RunFigure]) -> Check:
+    """Whether these figures become worse while the load is constant: the second half of it against the first."""
     if steady_windows(measured, measured.sample(None).inner.starts).sum() < 2 * LEAST_WINDOWS:
-        return not_made(f"Whether response times grow under constant load needs {2 * LEAST_WINDOWS} windows of it.")
+        return not_made(f"What becomes worse under constant load needs {2 * LEAST_WINDOWS} windows of it.")
     names = _parts(measured)
+    looks = len(names) * len(figures)
     findings = []
-    confidence = 1.0 - FALSE_ALARM / (len(names) * len(DRIFTING))
     for name in names:
         sample = measured.sample(name).inner
         sample = sample.only(steady_windows(measured, sample.starts))
-        halves = sample.only(slice(0, len(sample) // 2)), sample.only(slice(len(sample) // 2, None))
-        for figure in DRIFTING:
-            found = compare_windows(WindowPair(*halves), figure, confidence)
-            if found.verdict is not ComparisonVerdict.WORSE or found.value is None or found.baseline is None:
-                continue
-            grew = f"from {shown(found.baseline, figure.unit)} to {shown(found.value, figure.unit)}"
-            findings.append(
-                Finding(
-                    kind=FindingKind.DRIFT,
-                    figure=figure.phrase,
-                    value=found.value,
-                    unit=figure.unit,
-                    baseline=found.baseline,
-                    low=found.low,
-                    high=found.high,
-                    confidence=1.0 - min(1.0, (found.p_value or 0.0) * len(names) * len(DRIFTING)),
-                    sentence=f"Under constant load {figure.phrase} grew {grew} in the second half.",
-                    is_problem=True,
-                    scenario=name,
-                    **window_times(halves[1]),
-                )
-            )
+        halves = WindowPair(sample.only(slice(0, len(sample) // 2)), sample.only(slice(len(sample) // 2, None)))
+        for figure in figures:
+            found = compare_windows(halves, figure, 1.0 - FALSE_ALARM / looks)
+            if found.verdict is ComparisonVerdict.WORSE and found.value is not None and found.baseline is not None:
+                findings.append(_drift(found, found.baseline, found.value, name, looks))
     return Check(findings=tuple(findings))
+
+
+def _drift(found: FigureDifference, before: float, after: float, scenario: str | None, looks: int) -> Finding:
+    figure = found.figure
+    went = f"{'fell' if after < before else 'grew'} from {shown(before, figure.unit)} to {shown(after, figure.unit)}"
+    return Finding(
+        kind=FindingKind.DRIFT,
+        figure=figure.phrase,
+        value=after,
+        unit=figure.unit,
+        baseline=before,
+        low=found.low,
+        high=found.high,
+        confidence=1.0 - min(1.0, (found.p_value or 0.0) * looks),
+        sentence=f"Under constant load {figure.phrase} {went} in the second half.",
+        is_problem=True,
+        scenario=scenario,
+        start=found.start,
+        end=found.end,
+    )
 
 
 def _parts(measured: MeasuredRun) -> list[str | None]:

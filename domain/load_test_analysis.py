@@ -4,8 +4,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
-from domain.analysis_check import Check, check_bursts, check_drift, check_error_rate, check_resources, check_saturation
+from domain.analysis_check import (
+    DRIFTING_TIMES,
+    Check,
+    check_bursts,
+    check_drift,
+    check_error_rate,
+    check_resources,
+    check_saturation,
+    check_tps,
+)
 from domain.analysis_regression import check_regressions
 from domain.finding import Finding
 from domain.load_test_run import RunStatus
@@ -37,10 +47,15 @@ COMPARED: dict[AnalysisKind, tuple[RunFigure, ...]] = {
     AnalysisKind.COMPREHENSIVE: tuple(RunFigure),
 }
 CHECKS: dict[AnalysisKind, tuple[Callable[[MeasuredRun], Check], ...]] = {
-    AnalysisKind.TPS: (check_saturation,),
-    AnalysisKind.RESPONSE_TIME: (check_drift,),
+    AnalysisKind.TPS: (check_tps,),
+    AnalysisKind.RESPONSE_TIME: (partial(check_drift, figures=DRIFTING_TIMES),),
     AnalysisKind.ERROR_RATE: (check_error_rate, check_bursts),
-    AnalysisKind.COMPREHENSIVE: (check_saturation, check_drift, check_error_rate, check_bursts),
+    AnalysisKind.COMPREHENSIVE: (
+        check_saturation,
+        partial(check_drift, figures=(RunFigure.TPS, *DRIFTING_TIMES)),
+        check_error_rate,
+        check_bursts,
+    ),
 }
 WITH_RESOURCES = frozenset({AnalysisKind.RESOURCE_USAGE, AnalysisKind.COMPREHENSIVE})
 

@@ -230,12 +230,17 @@ class LoadTestRun:
         return tuple(_k6_figures(metrics, self.figures[0])) if self.figures and metrics else ()
 
     @property
+    def is_judged_by_k6(self) -> bool:
+        """Whether k6 judged its thresholds, as it did those of older versions' runs, which know no values of them."""
+        return self.has_ended and not self.judged
+
+    @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """What has to hold of it; judged with the verdict, by older versions as k6 did."""
-        if self.judged:
-            return self.judged
+        """What has to hold of it; judged with the verdict."""
         wanted = thresholds_of(self.definition)
-        return judged_by_k6(wanted, self.names, self.summary.get("metrics") or {}) if self.has_ended else wanted
+        if self.is_judged_by_k6:
+            return judged_by_k6(wanted, self.names, self.summary.get("metrics") or {})
+        return self.judged or wanted
 
     def measured(self, windows: Sequence[MetricWindow]) -> "LoadTestRun":
         """The run with the figures and judged thresholds of all of its windows, sorted by start."""

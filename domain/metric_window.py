@@ -173,10 +173,10 @@ class WindowsByTime:
         self._next = int(began) - int(began) % seconds
         self._told: dict[int, int] = {}
 
-    def due(self, now: float | None) -> Iterator[MetricWindow]:
-        """The windows to tell at that time; all up to this moment for None."""
-        if now is None:
-            end = self._next + self._seconds + math.ceil(self._settle_seconds)
+    def due(self, now: float, *, is_over: bool = False) -> Iterator[MetricWindow]:
+        """The windows to tell at that time; all that have begun where k6's run is over."""
+        if is_over:  # also those up to the last look, where the clock was set back since
+            end = max(self._next + self._seconds + math.ceil(self._settle_seconds), int(now) + 1)
             first = min(self._told, default=self._next)
             yield from map(self._tell, range(first, end, self._seconds))
             return
@@ -219,18 +219,18 @@ class WindowSums:
             found = of_start[scenario] = MetricWindow(start, scenario)
         return found
 
-    def due(self, now: float | None) -> Iterator[MetricWindow]:
-        """The windows to tell at that time, the oldest first, each in its next revision; all that have changed for None.
+    def due(self, now: float, *, is_over: bool = False) -> Iterator[MetricWindow]:
+        """The windows to tell at that time, the oldest first, each in its next revision; all that changed where k6's run is over.
 
         Of those of one time that of the set-up comes last: told without the others it looks like a window without requests.
         """
         for key in sorted(self._changed, key=lambda key: (key[0], key[1] == SET_UP, key[1])):
-            if now is None or now >= key[0] + self._seconds + self._settle_seconds:
+            if is_over or now >= key[0] + self._seconds + self._settle_seconds:
                 self._changed.discard(key)
                 window = self._windows[key[0]][key[1]]
                 window.revision += 1
                 yield window
-        if now is not None:
+        if not is_over:
             self._fold(now - self._seconds - self._keep_seconds)
 
     def _fold(self, before: float) -> None:

@@ -172,8 +172,7 @@ def _thresholds(run: LoadTestRun) -> Section:
     )
     heads = ("Verdict", "Scenario", "Metric", "Condition", "Measured")
     missed = frozenset(place for place, each in enumerate(judged) if each.is_met is False)
-    is_of_k6 = any(each.is_met is not None and each.value is None for each in judged)
-    notes = (JUDGED_BY_K6 if is_of_k6 else JUDGED_BY,)
+    notes = (JUDGED_BY_K6 if run.is_judged_by_k6 else JUDGED_BY,)
     return Section(title=title, notes=notes, table=Table(heads=heads, rows=rows, labels=4, bad=missed))
 
 

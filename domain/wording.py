@@ -27,7 +27,7 @@ MEANINGS = {
     FindingKind.NO_SATURATION: "TPS grew with the load up to this greatest load",
     FindingKind.REGRESSION: "the figure is worse than in the baseline run",
     FindingKind.IMPROVEMENT: "the figure is better than in the baseline run",
-    FindingKind.DRIFT: "the figure grew from baseline to value while the load was constant",
+    FindingKind.DRIFT: "the figure became worse, from baseline to value, while the load was constant",
     FindingKind.ERROR_RATE: "more requests failed than the baseline allows",
     FindingKind.ERROR_BURST: "for this time far more requests failed than the baseline, which is the rest of the run",
     FindingKind.RESOURCE_NEAREST_LIMIT: "the most that was used of the resource nearest its limit, which is the baseline",

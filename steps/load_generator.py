@@ -24,7 +24,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -68,7 +68,8 @@ def run(program: str, step: StepInput, reports: Reports) -> None:
     environment = {"K6_BLACKLIST_IPS": ",".join(step.document["refusedNetworks"])}
     if output is not None:
         environment |= _influxdb_environment(output)
-    with K6(program, script, step.output_folder / SUMMARY_FILE, redaction, environment, output) as k6:
+    log, summary = K6Log(redaction), step.output_folder / SUMMARY_FILE
+    with K6(_options(program, script, summary, output), environment, log, tells_samples=output is None) as k6:
         samples, cpu, clock, look_at = K6Samples(sums, ahead), K6Cpu(k6.pid), ClockSteps(), 0.0
         for lines in k6.samples():
             cpu.look()
@@ -81,14 +82,14 @@ def run(program: str, step: StepInput, reports: Reports) -> None:
             # By the clock that can be set, as k6 stamps its samples by it: by a steady one all that is stamped after a step back
             # would be late and told again with each sample, and what is stamped after a step forward would wait for the end.
             reports.windows(each.as_json() for each in windows.due(time.time() + ahead))
-    reports.windows(each.as_json() for each in windows.due(None))
+    reports.windows(each.as_json() for each in windows.due(time.time() + ahead, is_over=True))
     said: dict[str, Any] = {"exitCode": k6.exit_code, "stopped": k6.is_stopped, "k6": version}
     said |= {"unread": samples.unread}
-    said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": k6.interrupted}
+    said |= {"cpuSeconds": cpu.seconds, "cpuBusiest": cpu.busiest, "interrupted": log.interrupted}
     said |= {"clockBack": clock.back, "clockForward": clock.forward}
-    reports.summary(said | k6.summary())
+    reports.summary(said | _summary(summary))
     if k6.exit_code not in (0, MISSED_THRESHOLDS) and not k6.is_stopped:
-        raise StepFailed(k6.failed_login or f"k6 ended with {shown(k6.exit_code)}; its log says why.")
+        raise StepFailed(log.failed_login or f"k6 ended with {shown(k6.exit_code)}; its log says why.")
 
 
 def version_of(program: str) -> str | None:
@@ -106,40 +107,57 @@ def shown(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
 
 
+class K6Log:
+    """What k6 writes for people, copied into the log of the run without its secrets, and what is understood of it."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self.failed_login = ""  # the sentence of the script, where its login failed
+        self.interrupted: int | None = None  # iterations, as the last line on how far it is says
+        self._redaction = redaction
+        self._is_summary = False
+
+    def messages(self, lines: Sequence[bytes]) -> None:
+        """Take lines of standard error."""
+        text = self._copy(lines)
+        if not self.failed_login and (found := FAILED_LOGIN.search(text)):
+            self.failed_login = found.group()
+
+    def output(self, lines: Iterable[bytes]) -> None:
+        """Take lines of standard output: only its summary is copied, not how far it was at times."""
+        self._copy([line for line in lines if self._belongs_to_summary(line)])
+
+    def _belongs_to_summary(self, line: bytes) -> bool:
+        if found := PROGRESS.match(line):
+            self.interrupted = int(found[1])
+        self._is_summary = not found and (self._is_summary or SUMMARY_BEGINS in line)
+        return self._is_summary
+
+    def _copy(self, lines: Sequence[bytes]) -> str:
+        text = self._redaction(b"\n".join(lines).decode("utf-8", "replace"))
+        if lines:
+            print(text, flush=True)  # noqa: T201
+        return text
+
+
 class K6:
-    """A run of k6: its samples as they come, and what it says at its end. Its log is copied to standard output on the way.
+    """A run of k6 from its start: its samples as they come, and what it says at its end.
 
     Samples come through a pipe of their own: between lines on standard output k6 tells how far it is, in the midst of others.
     """
 
-    def __init__(
-        self,
-        program: str,
-        script: Path,
-        summary: Path,
-        redaction: Redaction,
-        environment: Mapping[str, str],
-        output: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, options: Sequence[str], environment: Mapping[str, str], log: K6Log, *, tells_samples: bool) -> None:
+        """Start k6; `options` begin with the program, and `tells_samples` says that they come through the pipe."""
         self.is_stopped = False
         self.exit_code = 0
-        self.failed_login = ""
-        self.interrupted: int | None = None
-        self._summary = summary
-        self._redaction = redaction
+        self._log = log
         self._kill_at: float | None = None
-        self._tells_summary = False
         samples, into = os.pipe()
-        command = [  # without an address: who asks there is given what the set-up hands on, tokens, and can stop the test
-            program, "run", "--address", "", "--no-usage-report", "--no-color",
-            "--summary-export", str(summary), "--summary-trend-stats", "avg,min,max,p(50),p(90),p(95),p(99),count",
-            *(("--out", f"json=/dev/fd/{into}") if output is None else _influxdb(output)), str(script),
-        ]  # fmt: skip
+        output = ("--out", f"json=/dev/fd/{into}") if tells_samples else ()
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
             # In a group of its own, as the shim's SIGTERM goes to the generator's: a second signal ends k6 without its summary.
             self._process = subprocess.Popen(
-                command, env={**os.environ, **environment}, pass_fds=(into,), process_group=0, **pipes
+                [*options, *output], env={**os.environ, **environment}, pass_fds=(into,), process_group=0, **pipes
             )
         except OSError as error:
             raise StepFailed(f"k6 can't be started: {error}") from error
@@ -168,44 +186,39 @@ class K6:
         """The samples that came within a short time, a line each, until there will be no more; often none."""
         if self._process.stdout is None or self._process.stderr is None:
             raise RuntimeError("k6's output is read from pipes")
-        samples, said, log = Lines(self._samples), Lines(self._process.stdout), Lines(self._process.stderr)
-        while reading := [each for each in (samples, said, log) if not each.is_over]:
+        samples, output, messages = Lines(self._samples), Lines(self._process.stdout), Lines(self._process.stderr)
+        while reading := [each for each in (samples, output, messages) if not each.is_over]:
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._process.kill()
             ready, _, _ = select.select(reading, [], [], LOOK_SECONDS)
-            self.tell(*(log.read() if log in ready else ()))
-            self.tell(*filter(self._is_summary, said.read() if said in ready else ()))
+            self._log.messages(messages.read() if messages in ready else ())
+            self._log.output(output.read() if output in ready else ())
             yield samples.read() if samples in ready else []
-
-    def _is_summary(self, line: bytes) -> bool:
-        """Whether a line of standard output belongs to the summary; of the others, on how far it is, the last count is kept."""
-        if found := PROGRESS.match(line):
-            self.interrupted = int(found[1])
-        self._tells_summary = not found and (self._tells_summary or SUMMARY_BEGINS in line)
-        return self._tells_summary
-
-    def tell(self, *lines: bytes) -> None:
-        """Copy lines into the log of the run, without the secrets."""
-        if lines:
-            text = self._redaction(b"\n".join(lines).decode("utf-8", "replace"))
-            found = FAILED_LOGIN.search(text)
-            self.failed_login = self.failed_login or (found.group() if found is not None else "")
-            print(text, flush=True)  # noqa: T201
-
-    def summary(self) -> dict[str, Any]:
-        """What k6 says of the whole test, as `metrics` by name; nothing where it came to no summary."""
-        try:
-            return {"metrics": json.loads(self._summary.read_text("utf-8"))["metrics"]}
-        except (OSError, ValueError, KeyError):
-            return {}
-        finally:
-            self._summary.unlink(missing_ok=True)  # what the script's set-up hands on stands in it as well: tokens
 
     def _stop(self, _signal: int, _frame: object) -> None:
         if self._kill_at is None:
             self.is_stopped = True
             self._kill_at = time.monotonic() + STOP_SECONDS
             self._process.send_signal(signal.SIGINT)
+
+
+def _options(program: str, script: Path, summary: Path, output: Mapping[str, Any] | None) -> list[str]:
+    """The command of k6, without where its samples go when they come here."""
+    return [  # without an address: who asks there is given what the set-up hands on, tokens, and can stop the test
+        program, "run", str(script), "--address", "", "--no-usage-report", "--no-color",
+        "--summary-export", str(summary), "--summary-trend-stats", "avg,min,max,p(50),p(90),p(95),p(99),count",
+        *(() if output is None else _influxdb(output)),
+    ]  # fmt: skip
+
+
+def _summary(file: Path) -> dict[str, Any]:
+    """What k6 said of the whole test, as `metrics` by name; nothing where it came to no summary. The file is removed."""
+    try:
+        return {"metrics": json.loads(file.read_text("utf-8"))["metrics"]}
+    except (OSError, ValueError, KeyError):
+        return {}
+    finally:
+        file.unlink(missing_ok=True)  # what the script's set-up hands on stands in it as well: tokens
 
 
 def _influxdb(output: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from domain.run_frame import RunFrame
 from gql import ids
 from gql.context import Info
 from gql.types.connection import AfterWindow, checked_offset, second_of
@@ -42,7 +43,7 @@ class LoadTestMetricsFrame:
     is_end: bool = strawberry.field(description="Whether the run has its verdict and nothing follows.")
 
     @classmethod
-    def of(cls, frame: live.RunFrame) -> "LoadTestMetricsFrame":
+    def of(cls, frame: RunFrame) -> "LoadTestMetricsFrame":
         """The type for a frame of the use case."""
         return cls(
             run=LoadTestRun.of(frame.run),

@@ -227,10 +227,11 @@ strawberry.enum(
     AnalysisKind,
     name="LoadTestAnalysisKind",
     description=(
-        "What an analysis of a run looks at. `TPS`: where more load stops bringing TPS. `RESPONSE_TIME`: whether response times "
-        "grow under constant load. `ERROR_RATE`: whether more requests fail than are allowed, and where errors gather. "
-        "`RESOURCE_USAGE`: the resource nearest its limit, and what limits to set. `COMPARISON`: every figure against those of a "
-        "baseline; the other kinds hold their own figures against it too where one is given. `COMPREHENSIVE`: all of it."
+        "What an analysis of a run looks at. `TPS`: where more load stops bringing TPS, or, where the load is constant, whether "
+        "TPS falls. `RESPONSE_TIME`: whether response times grow under constant load. `ERROR_RATE`: whether more requests fail "
+        "than are allowed, and where errors gather. `RESOURCE_USAGE`: the resource nearest its limit, and what limits to set. "
+        "`COMPARISON`: every figure against those of a baseline; the other kinds hold their own figures against it too where one "
+        "is given. `COMPREHENSIVE`: all of it."
     ),
 )
 strawberry.enum(
@@ -239,9 +240,9 @@ strawberry.enum(
     description=(
         "What a finding is about. `SATURATION`: from that load on more of it brings no more TPS; `NO_SATURATION`: up to that "
         "load it did. `REGRESSION`, `IMPROVEMENT`: a figure is worse or better than the baseline's. `DRIFT`: response times "
-        "grew while the load was constant. `ERROR_RATE`: more requests failed than are allowed. `ERROR_BURST`: for a time far "
-        "more requests failed than in the rest of the run. `RESOURCE_NEAREST_LIMIT`, `RESOURCE_LIMIT`: how much of a resource "
-        "was used, and the limit to set."
+        "grew, or TPS fell, while the load was constant. `ERROR_RATE`: more requests failed than are allowed. `ERROR_BURST`: for "
+        "a time far more requests failed than in the rest of the run. `RESOURCE_NEAREST_LIMIT`, `RESOURCE_LIMIT`: how much of a "
+        "resource was used, and the limit to set."
     ),
 )
 strawberry.enum(

@@ -133,16 +133,19 @@ TABS = {
     "WatchKit": '"isSnapshot": true',
     "JobLog": '"attempt": 1',
     "LoadTestHistory": '"totalCount": 1',
+    "AddTarget": '"TargetPayload"',
     "AnalyzeTarget": '"title": "Sample book shop"',
     "PreviewLoadTest": '"mostVus": 5',
     "CreateLoadTest": '"LoadTestPayload"',
     "StartLoadTest": '"LoadTestRunPayload"',
+    "WatchLoadTests": '"isSnapshot": true',
     "WatchRun": '"status": "PASSED"',
     "RunLog": '"isLast": true',
     "CompareRuns": '"isSameLoad": true',
     "AnalyzeRun": '"LoadTestAnalysisPayload"',
     "ReportRun": '"LoadTestRunReportPayload"',
     "QuickStart": '"LoadTestRunPayload"',
+    "StopRun": '"LoadTestRunPayload"',
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,25 +48,32 @@ async def reach(server: PlogServer, run: str, count: int) -> None:
     await eventually(is_there, deadline=30)
 
 
+async def stopped(server: PlogServer, run: str) -> dict[str, Any]:
+    """The run, stopped once it has been seen to go on: how long its load lasts is not a matter of how fast this machine is."""
+    await server.client.command("loadTestStop", STOP, id=run)
+    found = await reaches(server, run, *VERDICTS)
+    assert found["status"] == "ABORTED", found["message"]
+    return found
+
+
 async def test_both_may_be_away_in_mid_run(server: PlogServer, influx: InfluxServer, site: Site, tell: Tell) -> None:
     of = await target(server, site.address + "/openapi.json")
-    run = await start(server, await load_test(server, of, scenario(seconds=12)))
+    run = await start(server, await load_test(server, of, scenario(seconds=300)))
 
     await reach(server, run, 2)
     influx.kill()
     asked, before = len(site.asked), await windows(server, run)
-    await eventually(lambda: len(site.asked) > asked + 400, deadline=30)
+    await eventually(lambda: len(site.asked) > asked + 200, deadline=30)
     assert await windows(server, run) <= before + 1, "a window is in PLOG when InfluxDB has it"
     influx.start()
     await reach(server, run, before + 2)
     await server.kill()
     asked = len(site.asked)
-    await eventually(lambda: len(site.asked) > asked + 300, deadline=30)
+    await eventually(lambda: len(site.asked) > asked + 100, deadline=30)
     await server.start()
-    found = await reaches(server, run, *VERDICTS)
-    assert found["status"] == "PASSED", found
+    found = await stopped(server, run)
     check_figures(found)
-    assert found["k6Requests"] == stored(influx, "1") > 1000
+    assert found["k6Requests"] == stored(influx, "1") > 300
     tell(f"of {found['k6Requests']:.0f} requests none is lost, in PLOG or InfluxDB, each of which was killed in mid-run")
 
 
@@ -95,18 +103,19 @@ async def fed_by_k6(tmp_path: Path, influx: InfluxServer) -> AsyncIterator[PlogS
 
 async def test_what_k6_writes_itself_is_complete_through_a_restart_of_plog(fed_by_k6: PlogServer, site: Site, tell: Tell) -> None:
     server = fed_by_k6
-    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=12)))
+    of = await target(server, site.address + "/openapi.json")
+    run = await start(server, await load_test(server, of, scenario(seconds=300)))
     await reach(server, run, 2)
     await server.kill()
     asked = len(site.asked)
-    await eventually(lambda: len(site.asked) > asked + 300, deadline=30)
+    await eventually(lambda: len(site.asked) > asked + 100, deadline=30)
     await server.start()
-    found = await reaches(server, run, *VERDICTS)
-    assert found["status"] == "PASSED", found
+    await reach(server, run, 6)
+    found = await stopped(server, run)
     check_figures(found)
-    assert found["k6Requests"] > 800
+    assert found["k6Requests"] > 100
     starts = found["metrics"][0]["windowStart"]
-    assert len(starts) == len(set(starts)) >= 8
+    assert len(starts) == len(set(starts)) >= 6
     tell(f"of {found['k6Requests']:.0f} requests that k6 wrote itself none is lost, and PLOG was killed in mid-run")
 
 
@@ -114,11 +123,11 @@ async def test_what_k6_could_not_write_makes_a_run_invalid_by_so_many(
     fed_by_k6: PlogServer, influx: InfluxServer, site: Site, tell: Tell
 ) -> None:
     server = fed_by_k6
-    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=12)))
+    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=15)))
     await reach(server, run, 2)
     influx.kill()
     asked = len(site.asked)
-    await eventually(lambda: len(site.asked) > asked + 400, deadline=30)
+    await eventually(lambda: len(site.asked) > asked + 200, deadline=30)
     influx.start()
     found = await reaches(server, run, *VERDICTS)
     lost = found["k6Requests"] - found["figures"][0]["requests"]

@@ -1,5 +1,6 @@
 """Analyses of runs: what each kind looks at, what it finds in runs of known truth, and how sure it says it is."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -111,6 +112,23 @@ def test_response_times_that_grow_under_constant_load() -> None:
     assert all(each.is_problem and each.start and each.start > AT + timedelta(seconds=140) for each in found)
     same = analyse(AnalysisKind.RESPONSE_TIME, steady(chance), None)
     assert (same.findings, same.score, same.confidence) == ((), 100.0, 0.95)
+
+
+def test_tps_that_falls_under_constant_load() -> None:
+    chance = np.random.default_rng(9)
+    first, second = windows(chance, 30), windows(chance, 30, replace(STEADY, tps=80.0))
+    falls = measured([*first, *(replace(each, start=each.start + 150) for each in second)])
+    for kind in (AnalysisKind.TPS, AnalysisKind.COMPREHENSIVE):
+        conclusion = analyse(kind, falls, None)
+        (found,) = of_kind(conclusion, FindingKind.DRIFT)
+        assert (found.figure, found.unit, found.is_problem) == ("TPS", "requests/s", True)
+        assert found.low is not None and found.high is not None and found.low < -20 < found.high < 0
+        assert found.start and found.start > AT + timedelta(seconds=140) and found.confidence > 0.99
+        assert re.fullmatch(r"Under constant load TPS fell from 1\S+ \S+ to 7\S+ requests/s in the second half\.", found.sentence)
+        assert any("loads that differ" in remark for remark in conclusion.remarks)
+    assert analyse(AnalysisKind.RESPONSE_TIME, falls, None).findings == ()
+    even = analyse(AnalysisKind.TPS, steady(chance), None)
+    assert (even.findings, even.score, even.confidence) == ((), 100.0, 0.95)
 
 
 def test_errors_over_their_limit_and_in_bursts() -> None:

@@ -27,7 +27,7 @@ def test_the_last_revisions_hold_every_sample(
             assert window.start + seconds <= now * 10.0 - 1
             told[window.start, window.scenario] = MetricWindow.of(json.loads(json.dumps(window.as_json())))
             revisions.setdefault((window.start, window.scenario), []).append(window.revision)
-    for window in sums.due(None):
+    for window in sums.due(0.0, is_over=True):
         told[window.start, window.scenario] = MetricWindow.of(json.loads(json.dumps(window.as_json())))
         revisions.setdefault((window.start, window.scenario), []).append(window.revision)
     samples = [each for batch in batches for each in batch]
@@ -38,7 +38,7 @@ def test_the_last_revisions_hold_every_sample(
         assert window.requests == len(mine)
         assert window.times.total == pytest.approx(sum(mine)) and window.times.greatest == max(mine)
     assert all(found == list(range(1, len(found) + 1)) for found in revisions.values())
-    assert list(sums.due(None)) == []
+    assert list(sums.due(0.0, is_over=True)) == []
 
 
 def test_a_window_is_told_when_it_is_over_and_again_for_what_came_late() -> None:
@@ -75,7 +75,7 @@ def test_what_is_counted_of_the_whole_test_is_told_after_the_scenarios() -> None
     sums = WindowSums(5)
     for second, scenario in ((12, SET_UP), (12, "s2"), (17, SET_UP), (12, "s1"), (17, "s1")):
         sums.window(second, scenario)
-    told = [(each.start, each.scenario) for each in sums.due(None)]
+    told = [(each.start, each.scenario) for each in sums.due(0.0, is_over=True)]
     assert told == [(10, "s1"), (10, "s2"), (10, SET_UP), (15, "s1"), (15, SET_UP)]
 
 
@@ -100,9 +100,9 @@ def test_a_window_of_an_older_generator_knows_one_number_of_virtual_users() -> N
     assert (old.vus, old.vus_mean, old.vus_count) == (3, 3, 0)
 
 
-@given(st.floats(0, 1e9), st.lists(st.floats(0, 30), max_size=30), st.integers(1, 60))
+@given(st.floats(0, 1e9), st.lists(st.floats(0, 30), max_size=30), st.integers(1, 60), st.floats(0, 30))
 def test_by_time_each_window_is_told_when_it_is_over_a_window_later_and_at_the_end(
-    began: float, waits: Sequence[float], seconds: int
+    began: float, waits: Sequence[float], seconds: int, held_up: float
 ) -> None:
     windows, now = WindowsByTime(seconds, began, -7), began
     told: dict[int, list[int]] = {}
@@ -114,6 +114,7 @@ def test_by_time_each_window_is_told_when_it_is_over_a_window_later_and_at_the_e
             told.setdefault(window.start, []).append(window.revision)
     starts = sorted(told)
     assert all(revisions == [1, 2] for start, revisions in told.items() if start != starts[-1])
-    last = [window.start for window in windows.due(None)]
+    now += held_up
+    last = [window.start for window in windows.due(now, is_over=True)]
     assert set(starts) <= set(last) and last == list(range(last[0], last[-1] + 1, seconds))
     assert last[0] <= began < last[0] + seconds and now < last[-1] + seconds
