@@ -1,7 +1,6 @@
 """The whole of PLOG behind a real uvicorn on a free port, inside the test's own event loop; it runs no attempts."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import uvicorn
 
 from app.asgi import WebApp
 from app.container import Container, open_container, running
-from app.server import Server
+from app.server import Server, bind
 from app.settings import ROOT, Settings
 from domain import commands
 from domain.actor import Generator, Worker
@@ -164,7 +163,7 @@ def _furnish(home: Path) -> None:
 async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> AsyncIterator[Plog]:
     """Serve until the block ends, with `environment` as settings by their names in `Settings`."""
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(socket.create_server((HOST, 0)))
+        listener = stack.enter_context(bind(Settings(home=home, host=HOST, port=0)))
         port = listener.getsockname()[1]
         nothing_runs = {"runner": {"capacity": 0}, "k6": {"capacity": 0}}
         _furnish(home)

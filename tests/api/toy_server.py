@@ -16,6 +16,8 @@ from starlette.routing import Route, WebSocketRoute
 from uvicorn.server import ServerState
 from websockets.asyncio.client import ClientConnection, connect
 
+from app.server import bind
+from app.settings import Settings
 from gql.gateway import TransportSettings
 from gql.limits import Limits
 from gql.peer import exposing_transport
@@ -112,7 +114,7 @@ async def toy_server(
         graphiql=HTMLResponse("<p>GraphiQL</p>"),
     )
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
-    with socket.create_server((HOST, port)) as listening:
+    with bind(Settings(host=HOST, port=port)) as listening:
         port = listening.getsockname()[1]
         config = uvicorn.Config(exposing_transport(app), log_level="warning", timeout_graceful_shutdown=5, lifespan="off")
         server = _Server(config, endpoint)
