@@ -1,7 +1,7 @@
 """The checks of an analysis: each looks at one side of a run, and says what it found or why it could not look."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from domain.error_burst import FALSE_ALARM as FALSE_BURST
 from domain.error_burst import LEAST_WINDOWS as LEAST_SCANNED
 from domain.error_burst import ErrorBurst, error_bursts
 from domain.finding import Finding, FindingKind, shown
-from domain.load_profile import is_arrival_rate, planned_load, steady_windows
+from domain.load_profile import constant_stretch, is_arrival_rate, planned_load
 from domain.load_test import LoadTestDefinition
 from domain.long_run import LEAST_WINDOWS, Spread, spread_of_mean
 from domain.paired_windows import WindowPair
@@ -116,25 +116,28 @@ def _saturation(measured: MeasuredRun, scenario: str | None) -> Finding | None:
 
 
 def check_tps(measured: MeasuredRun) -> Check:
-    """Whether more load stops bringing TPS; where the load is too even to tell, whether TPS falls under it."""
-    saturated = check_saturation(measured)
-    if saturated.is_made:
-        return saturated
-    drift = check_drift(measured, (RunFigure.TPS,))
-    return replace(drift, remarks=(*saturated.remarks, *drift.remarks))
+    """Whether more load stops bringing TPS, and whether TPS falls while the load is constant; made where either can be told."""
+    checks = check_saturation(measured), check_drift(measured, (RunFigure.TPS,))
+    made = [each for each in checks if each.is_made]
+    return Check(
+        findings=tuple(finding for each in made for finding in each.findings),
+        remarks=() if len(made) == 1 else tuple(remark for each in checks for remark in each.remarks),
+        is_made=bool(made),
+        false_alarm=sum(each.false_alarm for each in made),
+    )
 
 
 def check_drift(measured: MeasuredRun, figures: Sequence[RunFigure]) -> Check:
-    """Whether these figures become worse while the load is constant: the second half of it against the first."""
-    if steady_windows(measured, measured.sample(None).inner.starts).sum() < 2 * LEAST_WINDOWS:
+    """Whether these figures become worse while the load is constant: the second half of its longest time against the first."""
+    stretches = {name: constant_stretch(measured, name) for name in _parts(measured)}
+    stretches = {name: stretch for name, stretch in stretches.items() if len(stretch) >= 2 * LEAST_WINDOWS}
+    if not stretches:
         return not_made(f"What becomes worse under constant load needs {2 * LEAST_WINDOWS} windows of it.")
-    names = _parts(measured)
-    looks = len(names) * len(figures)
+    looks = len(stretches) * len(figures)
     findings = []
-    for name in names:
-        sample = measured.sample(name).inner
-        sample = sample.only(steady_windows(measured, sample.starts))
-        halves = WindowPair(sample.only(slice(0, len(sample) // 2)), sample.only(slice(len(sample) // 2, None)))
+    for name, stretch in stretches.items():
+        middle = len(stretch) // 2
+        halves = WindowPair(measured.sample(name, stretch[:middle]), measured.sample(name, stretch[middle:]))
         for figure in figures:
             found = compare_windows(halves, figure, 1.0 - FALSE_ALARM / looks)
             if found.verdict is ComparisonVerdict.WORSE and found.value is not None and found.baseline is not None:

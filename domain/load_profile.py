@@ -36,16 +36,37 @@ def steady_windows(measured: MeasuredRun, starts: Values) -> NDArray[np.bool_]:
     """In which windows of those that begin then no scenario's load changes, those next to a change left out: it takes a while to
     show.
     """
-    seconds = measured.run.window_seconds
-    starts = starts - measured.load_began_at
     steady = np.ones(starts.size, dtype=bool)
     for scenario in measured.run.definition.scenarios:
         points = scenario.executor.profile()
         moments = [(points[0][0], points[0][0]), (points[-1][0], points[-1][0])]
         moments += [(before, after) for (before, first), (after, last) in pairwise(points) if first != last]
         for first, last in moments:
-            steady &= (starts + seconds * (1 + SETTLING) <= first) | (starts - seconds * SETTLING >= last)
+            steady &= _is_apart(measured, starts, measured.load_began_at + first, measured.load_began_at + last)
     return steady
+
+
+def constant_stretch(measured: MeasuredRun, scenario: str | None) -> range:
+    """When the windows begin of the longest time with answers to that scenario, or to any (None), in which no load changes.
+
+    A scenario's load changes too when all iterations that it was to make are done.
+    """
+    own, seconds = measured.load(scenario), measured.run.window_seconds
+    starts = np.array(own[1:-1], dtype=float)
+    steady = steady_windows(measured, starts)
+    for each in measured.run.definition.scenarios:
+        ended = measured.load_ended_at(each.name)
+        if ended < measured.load_began_at + each.executor.profile()[-1][0]:
+            steady &= _is_apart(measured, starts, ended - seconds, ended)
+    edges = np.flatnonzero(np.diff(steady, prepend=False, append=False))
+    first, last = max(zip(edges[::2], edges[1::2], strict=True), key=lambda span: span[1] - span[0], default=(0, 0))
+    return own[1:-1][first:last]
+
+
+def _is_apart(measured: MeasuredRun, starts: Values, first: float, last: float) -> NDArray[np.bool_]:
+    """Which windows lie apart from a change that goes on from `first` to `last`."""
+    seconds = measured.run.window_seconds
+    return (starts + seconds * (1 + SETTLING) <= first) | (starts - seconds * SETTLING >= last)
 
 
 def is_arrival_rate(executor: Executor) -> bool:

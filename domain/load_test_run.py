@@ -232,14 +232,14 @@ class LoadTestRun:
     @property
     def is_judged_by_k6(self) -> bool:
         """Whether k6 judged its thresholds, as it did those of older versions' runs, which know no values of them."""
-        return self.has_ended and not self.judged
+        return self.has_ended and not self.judged and bool(self.summary.get("metrics"))
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
         """What has to hold of it; judged with the verdict."""
         wanted = thresholds_of(self.definition)
         if self.is_judged_by_k6:
-            return judged_by_k6(wanted, self.names, self.summary.get("metrics") or {})
+            return judged_by_k6(wanted, self.names, self.summary["metrics"])
         return self.judged or wanted
 
     def measured(self, windows: Sequence[MetricWindow]) -> "LoadTestRun":

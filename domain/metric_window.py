@@ -162,23 +162,24 @@ def load_windows(windows: Iterable[MetricWindow], seconds: int) -> range:
 class WindowsByTime:
     """Tells windows of `seconds` whose figures lie elsewhere: when they should be there, and again a window later.
 
-    At the end all are told once more, as samples may have arrived at any time before. Times are the server's, by `clock_offset`
-    seconds ahead of those that k6 gives its samples.
+    At the end all are told once more, as samples may have arrived at any time before, with those that had only begun and those to
+    which the clock was set back. Times are the server's, by `clock_offset` seconds ahead of those that k6 gives its samples.
     """
 
     def __init__(self, seconds: int, began: float, clock_offset: int = 0, settle_seconds: float = 2.0) -> None:
         self._seconds = seconds
         self._clock_offset = clock_offset
         self._settle_seconds = settle_seconds
+        self._least = began
         self._next = int(began) - int(began) % seconds
         self._told: dict[int, int] = {}
 
     def due(self, now: float, *, is_over: bool = False) -> Iterator[MetricWindow]:
-        """The windows to tell at that time; all that have begun where k6's run is over."""
-        if is_over:  # also those up to the last look, where the clock was set back since
+        """The windows to tell at that time; all that there can be where k6's run is over."""
+        self._least = min(self._least, now)
+        if is_over:
             end = max(self._next + self._seconds + math.ceil(self._settle_seconds), int(now) + 1)
-            first = min(self._told, default=self._next)
-            yield from map(self._tell, range(first, end, self._seconds))
+            yield from map(self._tell, range(int(self._least) - int(self._least) % self._seconds, end, self._seconds))
             return
         while now >= self._next + self._seconds + self._settle_seconds:
             if self._told:

@@ -227,8 +227,8 @@ strawberry.enum(
     AnalysisKind,
     name="LoadTestAnalysisKind",
     description=(
-        "What an analysis of a run looks at. `TPS`: where more load stops bringing TPS, or, where the load is constant, whether "
-        "TPS falls. `RESPONSE_TIME`: whether response times grow under constant load. `ERROR_RATE`: whether more requests fail "
+        "What an analysis of a run looks at. `TPS`: where more load stops bringing TPS, and whether TPS falls under constant "
+        "load. `RESPONSE_TIME`: whether response times grow under constant load. `ERROR_RATE`: whether more requests fail "
         "than are allowed, and where errors gather. `RESOURCE_USAGE`: the resource nearest its limit, and what limits to set. "
         "`COMPARISON`: every figure against those of a baseline; the other kinds hold their own figures against it too where one "
         "is given. `COMPREHENSIVE`: all of it."

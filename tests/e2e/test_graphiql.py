@@ -145,7 +145,7 @@ TABS = {
     "AnalyzeRun": '"LoadTestAnalysisPayload"',
     "ReportRun": '"LoadTestRunReportPayload"',
     "QuickStart": '"LoadTestRunPayload"',
-    "StopRun": '"LoadTestRunPayload"',
+    "StopRun": '"NOT_FOUND"',
 }
 
 

@@ -123,7 +123,7 @@ async def test_what_k6_could_not_write_makes_a_run_invalid_by_so_many(
     fed_by_k6: PlogServer, influx: InfluxServer, site: Site, tell: Tell
 ) -> None:
     server = fed_by_k6
-    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=15)))
+    run = await start(server, await load_test(server, await target(server, site.address + "/openapi.json"), scenario(seconds=20)))
     await reach(server, run, 2)
     influx.kill()
     asked = len(site.asked)

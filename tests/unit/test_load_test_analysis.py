@@ -125,10 +125,61 @@ def test_tps_that_falls_under_constant_load() -> None:
         assert found.low is not None and found.high is not None and found.low < -20 < found.high < 0
         assert found.start and found.start > AT + timedelta(seconds=140) and found.confidence > 0.99
         assert re.fullmatch(r"Under constant load TPS fell from 1\S+ \S+ to 7\S+ requests/s in the second half\.", found.sentence)
-        assert any("loads that differ" in remark for remark in conclusion.remarks)
+        assert any("loads that differ" in remark for remark in conclusion.remarks) is (kind is AnalysisKind.COMPREHENSIVE)
     assert analyse(AnalysisKind.RESPONSE_TIME, falls, None).findings == ()
     even = analyse(AnalysisKind.TPS, steady(chance), None)
     assert (even.findings, even.score, even.confidence) == ((), 100.0, 0.95)
+
+
+def test_another_load_is_no_drift() -> None:
+    """Where all that grows or falls does so with the load: VUs in stages, a scenario that begins late or is done early."""
+    chance = np.random.default_rng(12)
+
+    def staged(first: int, second: int) -> Executor:
+        stages = (Stage(duration=150, target=first), Stage(duration=0, target=second), Stage(duration=150, target=second))
+        return Executor(kind=ExecutorKind.RAMPING_VUS, start=first, stages=stages)
+
+    late = replace(constant(150), start_time=150.0)
+    done = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=10, iterations=15_000, duration=600)
+    half = windows(chance, 30, key="s2")
+    again = [replace(each, start=each.start + 150) for each in half]
+
+    def level(first: float, second: float) -> list[MetricWindow]:
+        slower = replace(STEADY, median=STEADY.median * second / first)
+        low = windows(chance, 30, slower, level=lambda _: second / 10)
+        return [*windows(chance, 30, level=lambda _: first / 10), *(replace(each, start=each.start + 150) for each in low)]
+
+    for parts, scenarios in (
+        ((level(12, 10),), [scenario(staged(12, 10))]),
+        ((level(20, 10),), [scenario(staged(20, 10))]),
+        ((level(10, 20),), [scenario(staged(10, 20))]),
+        ((windows(chance, 30), again), [scenario(constant(150)), scenario(late, "late")]),
+        ((windows(chance, COUNT), half), [scenario(constant(300)), scenario(done, "done")]),
+    ):
+        run = measured(*parts, run=load_test_run(*scenarios))
+        for kind in (AnalysisKind.TPS, AnalysisKind.RESPONSE_TIME, AnalysisKind.COMPREHENSIVE):
+            conclusion = analyse(kind, run, None)
+            assert of_kind(conclusion, FindingKind.DRIFT) == [] and not any("constant" in each for each in conclusion.remarks)
+
+
+def test_a_fall_of_tps_is_found_behind_a_ramp_and_before_another_scenario() -> None:
+    chance = np.random.default_rng(13)
+    stages = (Stage(duration=30, target=20), Stage(duration=270, target=20))
+    executor = Executor(kind=ExecutorKind.RAMPING_VUS, start=0, stages=stages)
+    late = replace(constant(30), start_time=270.0)
+    added = [replace(each, start=each.start + 270) for each in windows(chance, 6, key="s2")]
+
+    def falls(place: int) -> list[MetricWindow]:
+        return windows(chance, COUNT, level=lambda at: min(1.0, (at + 0.5) / 6) * (0.6 if at >= place else 1.0))
+
+    for parts, scenarios in (
+        ((falls(33),), [scenario(executor)]),
+        ((falls(30), added), [scenario(executor), scenario(late, "late")]),
+    ):
+        run = measured(*parts, run=load_test_run(*scenarios))
+        for kind in (AnalysisKind.TPS, AnalysisKind.COMPREHENSIVE):
+            drift = of_kind(analyse(kind, run, None), FindingKind.DRIFT)
+            assert {each.figure for each in drift} == {"TPS"} and drift[0].scenario is None
 
 
 def test_errors_over_their_limit_and_in_bursts() -> None:

@@ -118,3 +118,15 @@ def test_by_time_each_window_is_told_when_it_is_over_a_window_later_and_at_the_e
     last = [window.start for window in windows.due(now, is_over=True)]
     assert set(starts) <= set(last) and last == list(range(last[0], last[-1] + 1, seconds))
     assert last[0] <= began < last[0] + seconds and now < last[-1] + seconds
+
+
+@given(st.floats(100, 1e6), st.floats(0, 60), st.floats(0, 90), st.floats(0, 9), st.integers(1, 60))
+def test_by_time_no_window_is_left_out_where_the_clock_is_set_back(
+    began: float, until: float, back: float, after: float, seconds: int
+) -> None:
+    windows = WindowsByTime(seconds, began)
+    looks = [began, began + until, began + until - back, began + until - back + after]
+    for now in looks[:-1]:
+        list(windows.due(now))
+    last = [window.start for window in windows.due(looks[-1], is_over=True)]
+    assert {int(now) - int(now) % seconds for now in looks} <= set(last) and len(last) == len(set(last))

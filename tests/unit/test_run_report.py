@@ -20,7 +20,7 @@ from domain.login import Login, LoginKind
 from domain.metric_window import MetricWindow
 from domain.resource_peak import resource_columns
 from domain.resource_usage import PodSpecs, ResourceUsage
-from domain.run_report import JUDGED_BY_K6, Table, run_report
+from domain.run_report import JUDGED_BY, JUDGED_BY_K6, Table, run_report
 from domain.run_report_html import html_report
 from domain.run_report_markdown import markdown_report, plain
 from domain.wording import Wording, WordingStatus
@@ -282,6 +282,10 @@ def test_what_k6_judged_for_an_older_version_is_said_to_be_k6s() -> None:
     assert section.table is not None and section.table.bad == {1}
     assert [(row[0], row[-1]) for row in section.table.rows] == [("not measured", "–"), ("MISSED", "–")]
     assert section.notes == (JUDGED_BY_K6,) and "k6" in JUDGED_BY_K6
+    never_begun = replace(old, status=RunStatus.ABORTED, summary={})
+    (section,) = [each for each in run_report(never_begun, [], [], None).sections if each.title == "Thresholds"]
+    assert section.table is not None and {row[0] for row in section.table.rows} == {"not measured"}
+    assert section.notes == (JUDGED_BY,)
 
 
 def test_a_run_that_never_began_says_so() -> None:
