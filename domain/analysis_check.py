@@ -12,7 +12,7 @@ from domain.error_burst import FALSE_ALARM as FALSE_BURST
 from domain.error_burst import LEAST_WINDOWS as LEAST_SCANNED
 from domain.error_burst import ErrorBurst, error_bursts
 from domain.finding import Finding, FindingKind, shown
-from domain.load_profile import constant_stretch, is_arrival_rate, planned_load
+from domain.load_profile import constant_stretches, is_arrival_rate, planned_load
 from domain.load_test import LoadTestDefinition
 from domain.long_run import LEAST_WINDOWS, Spread, spread_of_mean
 from domain.paired_windows import WindowPair
@@ -115,24 +115,12 @@ def _saturation(measured: MeasuredRun, scenario: str | None) -> Finding | None:
     )
 
 
-def check_tps(measured: MeasuredRun) -> Check:
-    """Whether more load stops bringing TPS, and whether TPS falls while the load is constant; made where either can be told."""
-    checks = check_saturation(measured), check_drift(measured, (RunFigure.TPS,))
-    made = [each for each in checks if each.is_made]
-    return Check(
-        findings=tuple(finding for each in made for finding in each.findings),
-        remarks=() if len(made) == 1 else tuple(remark for each in checks for remark in each.remarks),
-        is_made=bool(made),
-        false_alarm=sum(each.false_alarm for each in made),
-    )
-
-
 def check_drift(measured: MeasuredRun, figures: Sequence[RunFigure]) -> Check:
     """Whether these figures become worse while the load is constant: the second half of its longest time against the first."""
-    stretches = {name: constant_stretch(measured, name) for name in _parts(measured)}
-    stretches = {name: stretch for name, stretch in stretches.items() if len(stretch) >= 2 * LEAST_WINDOWS}
+    longest = constant_stretches(measured, _parts(measured))
+    stretches = {name: stretch for name, stretch in longest.items() if len(stretch) >= 2 * LEAST_WINDOWS}
     if not stretches:
-        return not_made(f"What becomes worse under constant load needs {2 * LEAST_WINDOWS} windows of it.")
+        return not_made(f"What becomes worse under constant load needs {2 * LEAST_WINDOWS} windows in a row of one load.")
     looks = len(stretches) * len(figures)
     findings = []
     for name, stretch in stretches.items():

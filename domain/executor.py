@@ -36,6 +36,7 @@ class ExecutorKind(StrEnum):
 
 
 RAMPING = frozenset({ExecutorKind.RAMPING_VUS, ExecutorKind.RAMPING_ARRIVAL_RATE})
+ITERATIONS = frozenset({ExecutorKind.SHARED_ITERATIONS, ExecutorKind.PER_VU_ITERATIONS})
 ARRIVAL_RATE = frozenset({ExecutorKind.CONSTANT_ARRIVAL_RATE, ExecutorKind.RAMPING_ARRIVAL_RATE})
 OPTIONS: Mapping[ExecutorKind, tuple[str, ...]] = {
     ExecutorKind.CONSTANT_VUS: ("vus", "duration"),
@@ -175,7 +176,7 @@ def read_executor(problems: Problems, raw: Mapping[str, Any], limits: LoadLimits
     read: dict[str, Any] = {"kind": kind, "start_time": start_time, "graceful_stop": graceful_stop}
     if kind in (ExecutorKind.CONSTANT_VUS, ExecutorKind.CONSTANT_ARRIVAL_RATE):
         read["duration"] = problems.number(raw, "duration", None, SHORTEST, limits.seconds)
-    if kind in (ExecutorKind.SHARED_ITERATIONS, ExecutorKind.PER_VU_ITERATIONS):
+    if kind in ITERATIONS:
         read["iterations"] = problems.integer(raw, "iterations", 1, 1, MAX_ITERATIONS)
         read["duration"] = problems.number(
             raw, "maxDuration", min(DEFAULT_MAX_DURATION, limits.seconds), SHORTEST, limits.seconds

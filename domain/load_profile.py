@@ -1,11 +1,12 @@
 """The load that a run was to make in each of its windows, from the executors of its scenarios."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.executor import ARRIVAL_RATE, Executor
+from domain.executor import ARRIVAL_RATE, ITERATIONS, Executor
 from domain.long_run import Values
 from domain.window_sample import MeasuredRun
 
@@ -46,21 +47,30 @@ def steady_windows(measured: MeasuredRun, starts: Values) -> NDArray[np.bool_]:
     return steady
 
 
-def constant_stretch(measured: MeasuredRun, scenario: str | None) -> range:
-    """When the windows begin of the longest time with answers to that scenario, or to any (None), in which no load changes.
+def constant_stretches(measured: MeasuredRun, scenarios: Sequence[str | None]) -> dict[str | None, range]:
+    """When the windows begin of the longest time in which no load changes, for each of these scenarios, or all together (None).
 
-    A scenario's load changes too when all iterations that it was to make are done.
+    It lies between answers of the scenario, and the scenario is under load in it. Its load changes too when all iterations that
+    each VU, or all of them together, were to make are done.
     """
-    own, seconds = measured.load(scenario), measured.run.window_seconds
-    starts = np.array(own[1:-1], dtype=float)
-    steady = steady_windows(measured, starts)
+    starts, seconds = np.array(measured.starts, dtype=float), measured.run.window_seconds
+    if not starts.size:
+        return {name: range(0) for name in scenarios}
+    steady, loads = steady_windows(measured, starts), dict[str, Values]()
     for each in measured.run.definition.scenarios:
-        ended = measured.load_ended_at(each.name)
-        if ended < measured.load_began_at + each.executor.profile()[-1][0]:
+        loads[each.name] = planned_load(measured, each.executor, starts)
+        if each.executor.kind in ITERATIONS:
+            ended = measured.load_ended_at(each.name)
             steady &= _is_apart(measured, starts, ended - seconds, ended)
-    edges = np.flatnonzero(np.diff(steady, prepend=False, append=False))
-    first, last = max(zip(edges[::2], edges[1::2], strict=True), key=lambda span: span[1] - span[0], default=(0, 0))
-    return own[1:-1][first:last]
+    found = {}
+    for name in scenarios:
+        own = measured.load(name)[1:-1]
+        is_loaded = np.any([load > 0.0 for key, load in loads.items() if name in (None, key)], axis=0)
+        chosen = steady & is_loaded & (starts >= own.start) & (starts < own.stop)
+        edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
+        first, last = max(zip(edges[::2], edges[1::2], strict=True), key=lambda span: span[1] - span[0], default=(0, 0))
+        found[name] = measured.starts[first:last]
+    return found
 
 
 def _is_apart(measured: MeasuredRun, starts: Values, first: float, last: float) -> NDArray[np.bool_]:

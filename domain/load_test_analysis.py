@@ -14,7 +14,6 @@ from domain.analysis_check import (
     check_error_rate,
     check_resources,
     check_saturation,
-    check_tps,
 )
 from domain.analysis_regression import check_regressions
 from domain.finding import Finding
@@ -47,7 +46,7 @@ COMPARED: dict[AnalysisKind, tuple[RunFigure, ...]] = {
     AnalysisKind.COMPREHENSIVE: tuple(RunFigure),
 }
 CHECKS: dict[AnalysisKind, tuple[Callable[[MeasuredRun], Check], ...]] = {
-    AnalysisKind.TPS: (check_tps,),
+    AnalysisKind.TPS: (check_saturation, partial(check_drift, figures=(RunFigure.TPS,))),
     AnalysisKind.RESPONSE_TIME: (partial(check_drift, figures=DRIFTING_TIMES),),
     AnalysisKind.ERROR_RATE: (check_error_rate, check_bursts),
     AnalysisKind.COMPREHENSIVE: (

@@ -18,6 +18,7 @@ MOST_START = 2**33  # in the year 2242, up to which nanoseconds since 1970 have 
 MOST_COUNT = 2**31 - 1  # in one window; what every database has as an integer
 MOST_RANGE = 5_000  # by its number, either way; a year is in range 1,209
 MOST_TIME = 1e18  # in milliseconds; also of all of a window's together
+FARTHEST_BACK = 3600.0  # seconds before its begin to which a clock may be set back in a run
 COUNTS = ("revision", "failed", "iterations", "dropped", "checksPassed", "checksFailed")
 COUNTS_OF_VUS = ("vusTotal", "vusCount")
 NUMBERS_OF_VUS = ("vus", "vusLeast", "maxVus")
@@ -170,13 +171,13 @@ class WindowsByTime:
         self._seconds = seconds
         self._clock_offset = clock_offset
         self._settle_seconds = settle_seconds
-        self._least = began
+        self._began = self._least = began
         self._next = int(began) - int(began) % seconds
         self._told: dict[int, int] = {}
 
     def due(self, now: float, *, is_over: bool = False) -> Iterator[MetricWindow]:
         """The windows to tell at that time; all that there can be where k6's run is over."""
-        self._least = min(self._least, now)
+        self._least = max(min(self._least, now), self._began - FARTHEST_BACK)
         if is_over:
             end = max(self._next + self._seconds + math.ceil(self._settle_seconds), int(now) + 1)
             yield from map(self._tell, range(int(self._least) - int(self._least) % self._seconds, end, self._seconds))

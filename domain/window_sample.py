@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class WindowSample:
         return self.only(slice(1, -1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MeasuredRun:
     """A run with all of its windows, sorted by start."""
 
@@ -90,7 +91,7 @@ class MeasuredRun:
         known = first if started is None else started.timestamp()
         return min(max(known, first), first + self.run.window_seconds)
 
-    @property
+    @cached_property
     def load_began_at(self) -> float:
         """When the set-up was over and the scenarios' times began to count, as sure as `began_at`.
 

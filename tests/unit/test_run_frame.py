@@ -55,6 +55,24 @@ def test_pods_wait_for_what_k6_says_of_the_same_window() -> None:
     assert later(frames, RunNews(told(4))) == [("", [2, 3, 4], [2])], "windows follow one another, also without an answer"
 
 
+def test_what_was_sent_of_a_pod_is_carried_on_and_what_came_late_for_an_earlier_window_is_not() -> None:
+    for after in (None, BEGIN + SECONDS):
+        for late in ([], used(0, number=3)):
+            frames = RunFrames(RUNNING, ALL)
+            frames.snapshot(RunNews(told(0, 1), used(0, 1)), after, SOON)
+            assert later(frames, RunNews(usages=late)) == [("revision", [], [0])] * len(late)
+            (frame,) = frames.of(RUNNING, RunNews(told(2)), SOON)
+            (usage,) = frame.pods[0].usages
+            assert usage is not None and (usage.start, usage.id) == (BEGIN + SECONDS, 2), (after, late)
+
+
+def test_who_asks_for_k6_alone_gets_no_pods_and_an_ended_run_shows_all_of_them() -> None:
+    alone = RunFrames(RUNNING, K6)
+    assert alone.snapshot(RunNews(told(0), used(0)), None, SOON).pods == ()
+    ended = RunFrames(load_test_run(status=RunStatus.PASSED), ALL)
+    assert shown(ended.snapshot(RunNews(told(0), used(2, 1)), None, SOON)) == ("snapshot end", [0, 1, 2], [1, 2])
+
+
 def test_with_resources_alone_nothing_waits_for_k6() -> None:
     frames = RunFrames(RUNNING, PODS)
     assert shown(frames.snapshot(RunNews(usages=used(0)), None, SOON)) == ("snapshot", [], [0])
