@@ -120,7 +120,7 @@ def check_drift(measured: MeasuredRun, figures: Sequence[RunFigure]) -> Check:
     longest = constant_stretches(measured, _parts(measured))
     stretches = {name: stretch for name, stretch in longest.items() if len(stretch) >= 2 * LEAST_WINDOWS}
     if not stretches:
-        return not_made(f"What becomes worse under constant load needs {2 * LEAST_WINDOWS} windows in a row of one load.")
+        return not_made(f"What becomes worse under constant load needs {2 * LEAST_WINDOWS} full windows in a row of one load.")
     looks = len(stretches) * len(figures)
     findings = []
     for name, stretch in stretches.items():

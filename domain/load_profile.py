@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.executor import ARRIVAL_RATE, ITERATIONS, Executor
+from domain.executor import ARRIVAL_RATE, ITERATIONS, Executor, ExecutorKind
 from domain.long_run import Values
 from domain.window_sample import MeasuredRun
 
@@ -50,8 +50,8 @@ def steady_windows(measured: MeasuredRun, starts: Values) -> NDArray[np.bool_]:
 def constant_stretches(measured: MeasuredRun, scenarios: Sequence[str | None]) -> dict[str | None, range]:
     """When the windows begin of the longest time in which no load changes, for each of these scenarios, or all together (None).
 
-    It lies between answers of the scenario, and the scenario is under load in it. Its load changes too when all iterations that
-    each VU, or all of them together, were to make are done.
+    It lies between answers of the scenario, and the scenario is under load in it. A load of shared iterations is over when these
+    are done. One of iterations of each VU is not constant: a VU that is done before others leaves less.
     """
     starts, seconds = np.array(measured.starts, dtype=float), measured.run.window_seconds
     if not starts.size:
@@ -61,7 +61,9 @@ def constant_stretches(measured: MeasuredRun, scenarios: Sequence[str | None]) -
         loads[each.name] = planned_load(measured, each.executor, starts)
         if each.executor.kind in ITERATIONS:
             ended = measured.load_ended_at(each.name)
-            steady &= _is_apart(measured, starts, ended - seconds, ended)
+            changing = ended - seconds if each.executor.kind is ExecutorKind.SHARED_ITERATIONS else measured.load_began_at
+            steady &= _is_apart(measured, starts, changing, ended)
+            loads[each.name] = np.where(starts < ended, loads[each.name], 0.0)
     found = {}
     for name in scenarios:
         own = measured.load(name)[1:-1]

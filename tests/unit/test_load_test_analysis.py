@@ -10,6 +10,7 @@ import pytest
 from domain.executor import Executor, ExecutorKind, Stage
 from domain.finding import Finding, FindingKind, shown
 from domain.k6_script import SET_UP_END
+from domain.load_profile import constant_stretches
 from domain.load_test_analysis import AnalysisKind, Conclusion, analyse
 from domain.load_test_run import RunStatus
 from domain.metric_window import MetricWindow
@@ -64,7 +65,7 @@ def test_saturation_is_told_in_vus_or_offered_requests() -> None:
         assert found.start is not None and abs(found.start - AT - timedelta(seconds=180)) < timedelta(seconds=40)
         assert f"More than {found.value:.0f} {unit} brings no more TPS" in found.sentence and found.confidence > 0.99
         assert conclusion.score is not None and conclusion.score < 1 and 0.49 < conclusion.confidence < 0.5
-        assert conclusion.remarks == ("What becomes worse under constant load needs 16 windows in a row of one load.",)
+        assert conclusion.remarks == ("What becomes worse under constant load needs 16 full windows in a row of one load.",)
 
 
 def test_what_was_asked_for_is_no_problem_and_no_knee_says_up_to_where() -> None:
@@ -200,6 +201,27 @@ def test_a_fall_is_found_where_there_is_load_and_answers() -> None:
         run = measured(*parts, run=load_test_run(*scenarios))
         found = of_kind(analyse(AnalysisKind.TPS, run, None), FindingKind.DRIFT)
         assert [(each.scenario, each.figure) for each in found][:1] == [(None, "TPS")]
+
+
+def test_the_longest_time_of_one_load() -> None:
+    """In windows from the run's begin: between answers, and while iterations are made; never where VUs are done one by one."""
+    chance = np.random.default_rng(15)
+    sparse = Executor(kind=ExecutorKind.CONSTANT_ARRIVAL_RATE, rate=2, duration=300, max_vus=1000)
+    shared = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=10, iterations=13_000, duration=600)
+    of_each = Executor(kind=ExecutorKind.PER_VU_ITERATIONS, vus=10, iterations=1300, duration=600)
+    late = replace(constant(100), start_time=400.0)
+    short, long = windows(chance, 26, replace(STEADY, tps=101.0)), windows(chance, COUNT)
+    after = [replace(each, start=each.start + 400) for each in windows(chance, 20, key="s2")]
+    half = [replace(each, scenario="s2") for each in windows(chance, 30)]
+    for parts, scenarios, expected in (
+        ((long, half), [scenario(constant(300)), scenario(sparse, "b")], {None: (1, 59), "browse": (1, 59), "b": (1, 29)}),
+        ((short, after), [scenario(shared), scenario(late, "b")], {None: (1, 24), "browse": (1, 24), "b": (81, 99)}),
+        ((short, after), [scenario(of_each), scenario(late, "b")], {None: (81, 99), "browse": (0, 0), "b": (81, 99)}),
+    ):
+        run = measured(*parts, run=load_test_run(*scenarios))
+        found = constant_stretches(run, [None, "browse", "b"])
+        places = {name: ((each.start - BEGIN) // 5, (each.stop - BEGIN) // 5) for name, each in found.items() if each}
+        assert {name: places.get(name, (0, 0)) for name in expected} == expected
 
 
 def test_errors_over_their_limit_and_in_bursts() -> None:

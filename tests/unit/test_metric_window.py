@@ -130,3 +130,11 @@ def test_by_time_no_window_is_left_out_where_the_clock_is_set_back(
         list(windows.due(now))
     last = [window.start for window in windows.due(looks[-1], is_over=True)]
     assert {int(now) - int(now) % seconds for now in looks} <= set(last) and len(last) == len(set(last))
+
+
+def test_a_clock_that_is_set_back_for_years_makes_windows_of_an_hour() -> None:
+    windows = WindowsByTime(5, 1e9)
+    list(windows.due(1e9 + 20))
+    list(windows.due(1e9 - 1e8))
+    last = [window.start for window in windows.due(1e9 + 30, is_over=True)]
+    assert (last[0], last[-1]) == (1e9 - 3600, 1e9 + 30)
