@@ -26,7 +26,7 @@ def definition(*executors: dict[str, Any]) -> LoadTestDefinition:
 def test_a_load_that_is_too_short_for_anything_says_what_it_takes() -> None:
     (remark,) = short_load(definition({"duration": 30}), 5)
     assert remark.startswith("The load lasts at most 30 s; with windows of 5 s it takes 50 s to be compared"), remark
-    assert "95 s for an analysis to tell whether response times grow." in remark
+    assert "95 s for an analysis to tell whether response times grow or TPS falls." in remark
 
 
 @pytest.mark.parametrize(("seconds", "window", "said"), [(49, 5, 2), (50, 5, 1), (94, 5, 1), (95, 5, 0), (18, 1, 1)])
@@ -45,6 +45,13 @@ def test_a_load_that_rises_is_held_against_what_its_saturation_takes() -> None:
     (remark,) = short_load(rising, 5)
     assert remark.endswith("it takes 70 s for an analysis to find where more load stops bringing TPS."), remark
     assert short_load(rising, 2) == []
+
+
+def test_iterations_of_each_vu_are_never_long_enough_for_what_takes_constant_load() -> None:
+    each_vu = {"kind": "PER_VU_ITERATIONS", "vus": 2, "iterations": 9}
+    assert short_load(definition(each_vu | {"maxDuration": 60}), 5) == []
+    (remark,) = short_load(definition(each_vu | {"maxDuration": 30}), 5)
+    assert "constant" not in remark and "grow" not in remark
 
 
 @pytest.mark.parametrize("late", [0, 3])
