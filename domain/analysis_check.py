@@ -7,22 +7,20 @@ from typing import Any
 import numpy as np
 
 from domain import saturation
-from domain.comparison import ComparisonVerdict, FigureDifference, compare_windows
+from domain.comparison import FigureDifference
 from domain.error_burst import FALSE_ALARM as FALSE_BURST
 from domain.error_burst import LEAST_WINDOWS as LEAST_SCANNED
 from domain.error_burst import ErrorBurst, error_bursts
 from domain.finding import Finding, FindingKind, shown
-from domain.load_profile import constant_stretches, is_arrival_rate, planned_load
+from domain.load_profile import is_arrival_rate, planned_load
 from domain.load_test import LoadTestDefinition
 from domain.long_run import LEAST_WINDOWS, Spread, spread_of_mean
-from domain.paired_windows import WindowPair
 from domain.resource_peak import ResourceColumn, resource_findings
 from domain.run_figure import RunFigure, estimate
 from domain.window_sample import MeasuredRun, WindowSample
 
 FALSE_ALARM = 0.05
 MOST_ERRORS = 0.01  # of the requests of a scenario without a limit, where none is set for all together either
-DRIFTING_TIMES = (RunFigure.MEAN, RunFigure.P95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +43,19 @@ class Check:
         return max((each.confidence for each in self.findings if each.is_problem), default=0.0)
 
 
-def not_made(reason: str) -> Check:
+def not_made(*reasons: str) -> Check:
     """A check that could not be made."""
-    return Check(is_made=False, remarks=(reason,))
+    return Check(is_made=False, remarks=reasons)
+
+
+def untold(found: FigureDifference, scenario: str | None) -> str:
+    """The rest of a remark on a figure of which it can't be told whether it differs."""
+    return f"{found.figure.phrase}{of(scenario)} could not be compared: {found.reason}"
+
+
+def of(scenario: str | None) -> str:
+    """Whose something is, in a sentence; nothing where it is that of all together."""
+    return "" if scenario is None else f" of {scenario!r}"
 
 
 def window_times(sample: WindowSample, first: int = 0, last: int = -1) -> dict[str, Any]:
@@ -115,45 +123,7 @@ def _saturation(measured: MeasuredRun, scenario: str | None) -> Finding | None:
     )
 
 
-def check_drift(measured: MeasuredRun, figures: Sequence[RunFigure]) -> Check:
-    """Whether these figures become worse while the load is constant: the second half of its longest time against the first."""
-    longest = constant_stretches(measured, _parts(measured))
-    stretches = {name: stretch for name, stretch in longest.items() if len(stretch) >= 2 * LEAST_WINDOWS}
-    if not stretches:
-        return not_made(f"What becomes worse under constant load needs {2 * LEAST_WINDOWS} full windows in a row of one load.")
-    looks = len(stretches) * len(figures)
-    findings = []
-    for name, stretch in stretches.items():
-        middle = len(stretch) // 2
-        halves = WindowPair(measured.sample(name, stretch[:middle]), measured.sample(name, stretch[middle:]))
-        for figure in figures:
-            found = compare_windows(halves, figure, 1.0 - FALSE_ALARM / looks)
-            if found.verdict is ComparisonVerdict.WORSE and found.value is not None and found.baseline is not None:
-                findings.append(_drift(found, found.baseline, found.value, name, looks))
-    return Check(findings=tuple(findings))
-
-
-def _drift(found: FigureDifference, before: float, after: float, scenario: str | None, looks: int) -> Finding:
-    figure = found.figure
-    went = f"{'fell' if after < before else 'grew'} from {shown(before, figure.unit)} to {shown(after, figure.unit)}"
-    return Finding(
-        kind=FindingKind.DRIFT,
-        figure=figure.phrase,
-        value=after,
-        unit=figure.unit,
-        baseline=before,
-        low=found.low,
-        high=found.high,
-        confidence=1.0 - min(1.0, (found.p_value or 0.0) * looks),
-        sentence=f"Under constant load {figure.phrase} {went} in the second half.",
-        is_problem=True,
-        scenario=scenario,
-        start=found.start,
-        end=found.end,
-    )
-
-
-def _parts(measured: MeasuredRun) -> list[str | None]:
+def scenarios_looked_at(measured: MeasuredRun) -> list[str | None]:
     """All together, and each scenario where there are several."""
     names = list(measured.run.names.values())
     return [None, *names] if len(names) > 1 else [None]
@@ -211,7 +181,7 @@ def check_bursts(measured: MeasuredRun) -> Check:
     """
     if len(measured.load(None)) < LEAST_SCANNED:
         return not_made(f"Bursts of errors need {LEAST_SCANNED} windows.")
-    names = _parts(measured)
+    names = scenarios_looked_at(measured)
     findings: list[Finding] = []
     whole: list[tuple[float, float]] = []  # when the first and the last window of each begin, as loads begin at different times
     for name in names:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from domain.analysis_check import FALSE_ALARM, Check, not_made
+from domain.analysis_check import FALSE_ALARM, Check, not_made, untold
 from domain.comparison import ComparisonVerdict, FigureDifference, ScenarioComparison, compare_run
 from domain.finding import Finding, FindingKind, shown
 from domain.run_figure import RunFigure
@@ -20,17 +20,23 @@ def check_regressions(baseline: MeasuredRun, measured: MeasuredRun, figures: Seq
     shared = [name for name in measured.run.names.values() if name in baseline.run.names.values()]
     looks = len(figures) * (1 if is_single else 1 + len(shared))
     comparison = compare_run(baseline, measured, 1.0 - FALSE_ALARM / looks)
-    told = [
+    looked_at = [
         (scenario, each)
         for scenario in comparison.scenarios[: 1 if is_single else None]
         for each in scenario.differences
-        if each.figure in figures and each.verdict is not ComparisonVerdict.UNKNOWN
+        if each.figure in figures
     ]
+    told = [(scenario, each) for scenario, each in looked_at if each.verdict is not ComparisonVerdict.UNKNOWN]
     if not told:
         reasons = {each.reason for each in comparison.scenarios[0].differences if each.reason}
         return not_made(f"Nothing could be held against run {baseline.run.id}: {'; '.join(sorted(reasons))}")
     findings = tuple(found for scenario, each in told for found in _finding(baseline.run.id, scenario, each, looks))
-    return Check(findings=findings, remarks=comparison.remarks)
+    unseen = [
+        f"With run {baseline.run.id} {untold(each, scenario.scenario)}"
+        for scenario, each in looked_at
+        if each.verdict is ComparisonVerdict.UNKNOWN
+    ]
+    return Check(findings=findings, remarks=(*comparison.remarks, *unseen))
 
 
 def _finding(baseline: int, scenario: ScenarioComparison, found: FigureDifference, looks: int) -> Iterator[Finding]:

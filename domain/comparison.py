@@ -189,8 +189,8 @@ def _comparison(scenario: str | None, pair: WindowPair, differences: tuple[Figur
     )
 
 
-def compare_windows(pair: WindowPair, figure: RunFigure, confidence: float) -> FigureDifference:
-    """A figure of windows held against each other."""
+def compare_windows(pair: WindowPair, figure: RunFigure, confidence: float, baseline: str = "the baseline") -> FigureDifference:
+    """A figure of windows held against each other; `baseline` is what a reason calls the first."""
     fewest = min(len(pair.baseline), len(pair.other))
     if fewest < LEAST_WINDOWS:
         found = "1 window" if fewest == 1 else f"{fewest} windows"
@@ -198,7 +198,7 @@ def compare_windows(pair: WindowPair, figure: RunFigure, confidence: float) -> F
         return _unknown(pair, figure, reason)
     before, after = (estimate(each, figure, confidence) for each in (pair.baseline, pair.other))
     if before.down is None or before.up is None or after.down is None or after.up is None:
-        reason = after.unknown or f"Of the baseline: {before.unknown}"
+        reason = after.unknown or f"Of {baseline}: {before.unknown}"
         return _unknown(pair, figure, reason)
     slack = before.slack + after.slack
     if pair.parts is not None:

@@ -3,6 +3,7 @@
 Source: k6's documentation of executors (version 1.1). Times are in seconds; a rate is in iterations each `time_unit`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -125,6 +126,16 @@ class Executor:
         points = self.profile()
         areas = ((at - before) * (level + last) / 2 for (before, last), (at, level) in pairwise(points))
         return int(sum(areas) + 1e-6) + (self.kind is ExecutorKind.CONSTANT_ARRIVAL_RATE)
+
+    @property
+    def idling_iterations(self) -> float:
+        """When so many are completed one of its virtual users may have no more to make; infinite where time alone ends them."""
+        match self.kind:
+            case ExecutorKind.SHARED_ITERATIONS:
+                return self.iterations - self.vus + 1
+            case ExecutorKind.PER_VU_ITERATIONS:
+                return self.iterations
+        return math.inf
 
     def profile(self) -> list[tuple[float, float]]:
         """The load as points to draw with straight lines: (seconds after the test's start, VUs or iterations a second)."""

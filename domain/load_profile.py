@@ -1,12 +1,13 @@
 """The load that a run was to make in each of its windows, from the executors of its scenarios."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.executor import ARRIVAL_RATE, ITERATIONS, Executor, ExecutorKind
+from domain.executor import ARRIVAL_RATE, ITERATIONS, Executor
+from domain.load_test import Scenario
 from domain.long_run import Values
 from domain.window_sample import MeasuredRun
 
@@ -39,31 +40,38 @@ def steady_windows(measured: MeasuredRun, starts: Values) -> NDArray[np.bool_]:
     """
     steady = np.ones(starts.size, dtype=bool)
     for scenario in measured.run.definition.scenarios:
-        points = scenario.executor.profile()
-        moments = [(points[0][0], points[0][0]), (points[-1][0], points[-1][0])]
-        moments += [(before, after) for (before, first), (after, last) in pairwise(points) if first != last]
-        for first, last in moments:
-            steady &= _is_apart(measured, starts, measured.load_began_at + first, measured.load_began_at + last)
+        for first, last in _changes(measured, scenario):
+            steady &= _is_apart(measured, starts, first, last)
     return steady
+
+
+def _changes(measured: MeasuredRun, scenario: Scenario) -> Iterator[tuple[float, float]]:
+    """From when to when the load of a scenario changes: it begins, goes to its next level, or ends.
+
+    A load of iterations ends bit by bit, from when the first virtual user may have no more to make.
+    """
+    began, points = measured.load_began_at, scenario.executor.profile()
+    yield began + points[0][0], began + points[0][0]
+    for (before, first), (after, last) in pairwise(points):
+        if first != last:
+            yield began + before, began + after
+    ended = measured.load_ended_at(scenario.name) if scenario.executor.kind in ITERATIONS else began + points[-1][0]
+    yield min(measured.idle_from(scenario), ended), ended
 
 
 def constant_stretches(measured: MeasuredRun, scenarios: Sequence[str | None]) -> dict[str | None, range]:
     """When the windows begin of the longest time in which no load changes, for each of these scenarios, or all together (None).
 
-    It lies between answers of the scenario, and the scenario is under load in it. A load of shared iterations is over when these
-    are done. One of iterations of each VU is not constant: a VU that is done before others leaves less.
+    It lies between answers of the scenario, and the scenario is under load in it.
     """
-    starts, seconds = np.array(measured.starts, dtype=float), measured.run.window_seconds
+    starts = np.array(measured.starts, dtype=float)
     if not starts.size:
         return {name: range(0) for name in scenarios}
     steady, loads = steady_windows(measured, starts), dict[str, Values]()
     for each in measured.run.definition.scenarios:
-        loads[each.name] = planned_load(measured, each.executor, starts)
-        if each.executor.kind in ITERATIONS:
-            ended = measured.load_ended_at(each.name)
-            changing = ended - seconds if each.executor.kind is ExecutorKind.SHARED_ITERATIONS else measured.load_began_at
-            steady &= _is_apart(measured, starts, changing, ended)
-            loads[each.name] = np.where(starts < ended, loads[each.name], 0.0)
+        load = planned_load(measured, each.executor, starts)
+        is_over = each.executor.kind in ITERATIONS and starts >= measured.load_ended_at(each.name)
+        loads[each.name] = np.where(is_over, 0.0, load)
     found = {}
     for name in scenarios:
         own = measured.load(name)[1:-1]

@@ -6,15 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
-from domain.analysis_check import (
-    DRIFTING_TIMES,
-    Check,
-    check_bursts,
-    check_drift,
-    check_error_rate,
-    check_resources,
-    check_saturation,
-)
+from domain.analysis_check import Check, check_bursts, check_error_rate, check_resources, check_saturation
+from domain.analysis_drift import DRIFTING_TIMES, check_drift
 from domain.analysis_regression import check_regressions
 from domain.finding import Finding
 from domain.load_test_run import RunStatus

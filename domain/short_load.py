@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from domain import saturation
-from domain.executor import RAMPING, ExecutorKind
+from domain.executor import RAMPING
 from domain.load_profile import SETTLING
 from domain.load_test import LoadTestDefinition
 from domain.long_run import LEAST_WINDOWS
@@ -21,19 +21,19 @@ def short_load(definition: LoadTestDefinition, window_seconds: int) -> list[str]
     they may be.
     """
     executors = [each.executor for each in definition.scenarios]
-    kinds = {each.kind for each in executors}
     seconds = max(each.start_time + each.seconds for each in executors) - min(each.start_time for each in executors)
-    needs = [(windows * window_seconds, purpose) for windows, purpose in _needs(kinds)]
+    rises = any(each.kind in RAMPING for each in executors)
+    needs = [(windows * window_seconds, purpose) for windows, purpose in _needs(rises=rises)]
     wanted = [f"{needed} s {purpose}" for needed, purpose in needs if seconds < needed]
     if not wanted:
         return []
     return [f"The load lasts at most {seconds:g} s; with windows of {window_seconds} s it takes {', '.join(wanted)}."]
 
 
-def _needs(kinds: set[ExecutorKind]) -> Iterator[tuple[int, str]]:
-    """So many windows, and what for. Where load may rise, saturation is looked for, else what becomes worse meanwhile."""
+def _needs(*, rises: bool) -> Iterator[tuple[int, str]]:
+    """So many windows, and what for. Where load may rise, saturation is looked for, else what becomes worse while it does not."""
     yield COMPARED, "to be compared with other runs or to have its error rate analysed"
-    if kinds & RAMPING:
+    if rises:
         yield SATURATED, "for an analysis to find where more load stops bringing TPS"
-    elif ExecutorKind.PER_VU_ITERATIONS not in kinds:
+    else:
         yield WORSE, "for an analysis to tell whether response times grow or TPS falls"

@@ -1,5 +1,6 @@
 """The windows of one scenario as columns of numbers, for statistics."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,6 +134,15 @@ class MeasuredRun:
         if answered and executor.planned_iterations is not None and completed >= executor.planned_iterations - executor.most_vus:
             return float(answered[-1] + self.run.window_seconds)
         return self.load_began_at + executor.start_time + executor.seconds
+
+    def idle_from(self, scenario: Scenario) -> float:
+        """When the window begins in which the first virtual user may have made all its iterations; infinite where in none."""
+        idling, completed = scenario.executor.idling_iterations, 0
+        for each in self._of(scenario.name):
+            completed += each.iterations
+            if completed >= idling:
+                return float(each.start)
+        return math.inf
 
     def _of(self, scenario: str | None) -> list[MetricWindow]:
         keys = {key for key, name in self.run.names.items() if scenario in (None, name)}

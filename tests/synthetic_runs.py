@@ -12,8 +12,10 @@ from scipy.special import ndtr
 from scipy.stats import binom
 
 from domain.executor import Executor, ExecutorKind, Stage
+from domain.finding import Finding, FindingKind
 from domain.histogram import LOG_GAMMA, Histogram, range_value
 from domain.load_test import LoadTestDefinition, Scenario
+from domain.load_test_analysis import Conclusion
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.metric_window import SET_UP, MetricWindow
 from domain.scenario_request import ScenarioRequest
@@ -22,6 +24,7 @@ from domain.window_sample import MeasuredRun
 SECONDS = 5
 BEGIN = 1_800_000_000
 AT = datetime.fromtimestamp(BEGIN, UTC)
+COUNT = 60  # windows of a run of 300 s
 RANGES = np.arange(1, 600)  # of response times from 1 ms to 160 s
 
 
@@ -150,3 +153,13 @@ def measured(*parts: Sequence[MetricWindow], run: LoadTestRun | None = None) -> 
 def at_most(hits: int, trials: int, rate: float) -> bool:
     """Whether so many hits are no evidence that they come more often than at that rate."""
     return bool(binom.sf(hits - 1, trials, rate) > 0.001)
+
+
+def of_kind(conclusion: Conclusion, kind: FindingKind) -> list[Finding]:
+    """What was found of that kind."""
+    return [each for each in conclusion.findings if each.kind is kind]
+
+
+def steady(chance: np.random.Generator, truth: Truth = STEADY, number: int = 1, **changes: object) -> MeasuredRun:
+    """A run of `COUNT` windows under constant load."""
+    return measured(windows(chance, COUNT, truth), run=load_test_run(scenario(constant(300)), number=number, **changes))

@@ -154,6 +154,16 @@ def test_another_load_is_said_and_compared_where_it_is_constant() -> None:
     assert tps.reason == "The loads differ, and run 3 has fewer than 8 windows under constant load."
 
 
+def test_of_vus_that_are_done_one_by_one_nothing_is_compared_with_a_constant_load() -> None:
+    chance = np.random.default_rng(12)
+    first = measured(windows(chance, 60), run=load_test_run(scenario(constant(300))))
+    each_vu = Executor(kind=ExecutorKind.PER_VU_ITERATIONS, vus=10, iterations=1500, duration=600)
+    fewer = windows(chance, 60, level=lambda place: 1.0 - place / 60)
+    done = measured(fewer, run=load_test_run(scenario(each_vu), number=2))
+    (tps, *_) = compare_run(first, done, 0.95).scenarios[0].differences
+    assert (tps.verdict, tps.reason) == (UNKNOWN, "The loads differ, and run 2 has fewer than 8 windows under constant load.")
+
+
 @pytest.mark.parametrize("summary", [{"metrics": {SET_UP_END: {"value": 30_400.0}}}, {}])
 @pytest.mark.parametrize("executor", [constant(300), ramp(300, 50)])
 def test_the_same_load_after_a_long_login_is_no_difference(executor: Executor, summary: dict[str, Any]) -> None:

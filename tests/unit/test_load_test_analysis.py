@@ -1,6 +1,5 @@
 """Analyses of runs: what each kind looks at, what it finds in runs of known truth, and how sure it says it is."""
 
-import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -8,42 +7,33 @@ import numpy as np
 import pytest
 
 from domain.executor import Executor, ExecutorKind, Stage
-from domain.finding import Finding, FindingKind, shown
+from domain.finding import FindingKind, shown
 from domain.k6_script import SET_UP_END
-from domain.load_profile import constant_stretches
-from domain.load_test_analysis import AnalysisKind, Conclusion, analyse
+from domain.load_test_analysis import AnalysisKind, analyse
 from domain.load_test_run import RunStatus
 from domain.metric_window import MetricWindow
 from domain.resource_peak import ResourceColumn, resource_findings
-from domain.window_sample import MeasuredRun
 from tests.endurance import SHARE, Tell
 from tests.synthetic_runs import (
     AT,
     BEGIN,
+    COUNT,
     STEADY,
-    Truth,
     after_login,
     at_most,
     constant,
     gauges,
     load_test_run,
     measured,
+    of_kind,
     ramp,
     rising_rate,
     scenario,
+    steady,
     windows,
 )
 
 KNEE = 0.6  # of the greatest load
-COUNT = 60
-
-
-def of_kind(conclusion: Conclusion, kind: FindingKind) -> list[Finding]:
-    return [each for each in conclusion.findings if each.kind is kind]
-
-
-def steady(chance: np.random.Generator, truth: Truth = STEADY, number: int = 1, **changes: object) -> MeasuredRun:
-    return measured(windows(chance, COUNT, truth), run=load_test_run(scenario(constant(300)), number=number, **changes))
 
 
 def bending(chance: np.random.Generator) -> list[MetricWindow]:
@@ -103,125 +93,6 @@ def test_a_run_is_held_against_its_baseline() -> None:
     assert "TPS" not in {each.figure for each in only.findings} and of_kind(only, FindingKind.REGRESSION)
     better = analyse(AnalysisKind.TPS, baseline, worse)
     assert of_kind(better, FindingKind.IMPROVEMENT) and better.score == 100.0
-
-
-def test_response_times_that_grow_under_constant_load() -> None:
-    chance = np.random.default_rng(5)
-    first, second = windows(chance, 30), windows(chance, 30, replace(STEADY, median=70.0))
-    grows = [*first, *(replace(each, start=each.start + 150) for each in second)]
-    found = of_kind(analyse(AnalysisKind.RESPONSE_TIME, measured(grows), None), FindingKind.DRIFT)
-    assert [each.figure for each in found] == ["the mean response time", "the 95th percentile of the response times"]
-    assert all(each.is_problem and each.start and each.start > AT + timedelta(seconds=140) for each in found)
-    same = analyse(AnalysisKind.RESPONSE_TIME, steady(chance), None)
-    assert (same.findings, same.score, same.confidence) == ((), 100.0, 0.95)
-
-
-def test_tps_that_falls_under_constant_load() -> None:
-    chance = np.random.default_rng(9)
-    first, second = windows(chance, 30), windows(chance, 30, replace(STEADY, tps=80.0))
-    falls = measured([*first, *(replace(each, start=each.start + 150) for each in second)])
-    for kind in (AnalysisKind.TPS, AnalysisKind.COMPREHENSIVE):
-        conclusion = analyse(kind, falls, None)
-        (found,) = of_kind(conclusion, FindingKind.DRIFT)
-        assert (found.figure, found.unit, found.is_problem) == ("TPS", "requests/s", True)
-        assert found.low is not None and found.high is not None and found.low < -20 < found.high < 0
-        assert found.start and found.start > AT + timedelta(seconds=140) and found.confidence > 0.99
-        assert re.fullmatch(r"Under constant load TPS fell from 1\S+ \S+ to 7\S+ requests/s in the second half\.", found.sentence)
-        assert any("loads that differ" in remark for remark in conclusion.remarks)
-    assert analyse(AnalysisKind.RESPONSE_TIME, falls, None).findings == ()
-    even = analyse(AnalysisKind.TPS, steady(chance), None)
-    assert (even.findings, even.score, even.confidence) == ((), 100.0, 0.95 / 2)
-
-
-def test_another_load_is_no_drift() -> None:
-    """Where all that grows or falls does so with the load: VUs in stages, a scenario that begins late or is done early."""
-    chance = np.random.default_rng(12)
-
-    def staged(first: int, second: int) -> Executor:
-        stages = (Stage(duration=150, target=first), Stage(duration=0, target=second), Stage(duration=150, target=second))
-        return Executor(kind=ExecutorKind.RAMPING_VUS, start=first, stages=stages)
-
-    late = replace(constant(150), start_time=150.0)
-    half = windows(chance, 30, key="s2")
-    made = sum(each.iterations for each in half)
-    done = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=10, iterations=made, duration=600)
-    again = [replace(each, start=each.start + 150) for each in half]
-
-    def level(first: float, second: float) -> list[MetricWindow]:
-        slower = replace(STEADY, median=STEADY.median * second / first)
-        low = windows(chance, 30, slower, level=lambda _: second / 10)
-        return [*windows(chance, 30, level=lambda _: first / 10), *(replace(each, start=each.start + 150) for each in low)]
-
-    for parts, scenarios in (
-        ((level(12, 10),), [scenario(staged(12, 10))]),
-        ((level(20, 10),), [scenario(staged(20, 10))]),
-        ((level(10, 20),), [scenario(staged(10, 20))]),
-        ((windows(chance, 30), again), [scenario(constant(150)), scenario(late, "late")]),
-        ((windows(chance, COUNT), half), [scenario(constant(300)), scenario(done, "done")]),
-    ):
-        run = measured(*parts, run=load_test_run(*scenarios))
-        for kind in (AnalysisKind.TPS, AnalysisKind.RESPONSE_TIME, AnalysisKind.COMPREHENSIVE):
-            conclusion = analyse(kind, run, None)
-            assert of_kind(conclusion, FindingKind.DRIFT) == [] and not any("constant" in each for each in conclusion.remarks)
-
-
-def test_a_fall_of_tps_is_found_behind_a_ramp_and_before_another_scenario() -> None:
-    chance = np.random.default_rng(13)
-    stages = (Stage(duration=30, target=20), Stage(duration=270, target=20))
-    executor = Executor(kind=ExecutorKind.RAMPING_VUS, start=0, stages=stages)
-    late = replace(constant(30), start_time=270.0)
-    added = [replace(each, start=each.start + 270) for each in windows(chance, 6, key="s2")]
-
-    def falls(place: int) -> list[MetricWindow]:
-        return windows(chance, COUNT, level=lambda at: min(1.0, (at + 0.5) / 6) * (0.6 if at >= place else 1.0))
-
-    for parts, scenarios in (
-        ((falls(33),), [scenario(executor)]),
-        ((falls(30), added), [scenario(executor), scenario(late, "late")]),
-    ):
-        run = measured(*parts, run=load_test_run(*scenarios))
-        for kind in (AnalysisKind.TPS, AnalysisKind.COMPREHENSIVE):
-            drift = of_kind(analyse(kind, run, None), FindingKind.DRIFT)
-            assert {each.figure for each in drift} == {"TPS"} and drift[0].scenario is None
-
-
-def test_a_fall_is_found_where_there_is_load_and_answers() -> None:
-    """Before a pause that is longer, and beside a scenario that was to go on, answered for half of the time, and is not done."""
-    chance = np.random.default_rng(14)
-    stages = [Stage(duration=seconds, target=vus) for seconds, vus in ((130, 10), (0, 0), (170, 0), (0, 10), (130, 10))]
-    paused = Executor(kind=ExecutorKind.RAMPING_VUS, start=10, stages=tuple(stages))
-    pause = windows(chance, 86, level=lambda at: 0.0 if 26 <= at < 60 else 0.5 if 13 <= at < 26 else 1.0)
-    sparse = Executor(kind=ExecutorKind.CONSTANT_ARRIVAL_RATE, rate=2, duration=300, max_vus=1000)
-    falls = windows(chance, COUNT, level=lambda at: 0.6 if at >= 30 else 1.0)
-    few = windows(chance, 30, replace(STEADY, tps=2.0), key="s2")
-    for parts, scenarios in (
-        ((pause,), [scenario(paused)]),
-        ((falls, few), [scenario(constant(300)), scenario(sparse, "sparse")]),
-    ):
-        run = measured(*parts, run=load_test_run(*scenarios))
-        found = of_kind(analyse(AnalysisKind.TPS, run, None), FindingKind.DRIFT)
-        assert [(each.scenario, each.figure) for each in found][:1] == [(None, "TPS")]
-
-
-def test_the_longest_time_of_one_load() -> None:
-    """In windows from the run's begin: between answers, and while iterations are made; never where VUs are done one by one."""
-    chance = np.random.default_rng(15)
-    sparse = Executor(kind=ExecutorKind.CONSTANT_ARRIVAL_RATE, rate=2, duration=300, max_vus=1000)
-    shared = Executor(kind=ExecutorKind.SHARED_ITERATIONS, vus=10, iterations=13_000, duration=600)
-    of_each = Executor(kind=ExecutorKind.PER_VU_ITERATIONS, vus=10, iterations=1300, duration=600)
-    late = replace(constant(100), start_time=400.0)
-    short, long = windows(chance, 26, replace(STEADY, tps=101.0)), windows(chance, COUNT)
-    after = [replace(each, start=each.start + 400) for each in windows(chance, 20, key="s2")]
-    half = [replace(each, scenario="s2") for each in windows(chance, 30)]
-    for parts, scenarios, expected in (
-        ((long, half), [scenario(constant(300)), scenario(sparse, "b")], {None: (1, 59), "browse": (1, 59), "b": (1, 29)}),
-        ((short, after), [scenario(shared), scenario(late, "b")], {None: (1, 24), "browse": (1, 24), "b": (81, 99)}),
-        ((short, after), [scenario(of_each), scenario(late, "b")], {None: (81, 99), "browse": (0, 0), "b": (81, 99)}),
-    ):
-        run = measured(*parts, run=load_test_run(*scenarios))
-        found = constant_stretches(run, [None, "browse", "b"])
-        places = {name: ((each.start - BEGIN) // 5, (each.stop - BEGIN) // 5) for name, each in found.items() if each}
-        assert {name: places.get(name, (0, 0)) for name in expected} == expected
 
 
 def test_errors_over_their_limit_and_in_bursts() -> None:
@@ -332,7 +203,7 @@ def test_the_resource_nearest_its_limit_and_the_limit_to_set() -> None:
 
 
 def test_how_sure_an_analysis_is() -> None:
-    chance = np.random.default_rng(8)
+    chance = np.random.default_rng(7)
     nothing = analyse(AnalysisKind.COMPREHENSIVE, measured(windows(chance, 4)), None)
     assert (nothing.confidence, nothing.score, nothing.findings) == (0.0, None, ()) and len(nothing.remarks) == 5
     assert analyse(AnalysisKind.COMPREHENSIVE, measured(), None).score is None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from domain.comparison import ComparisonVerdict, compare
-from domain.executor import LoadLimits
+from domain.executor import Executor, ExecutorKind, LoadLimits
 from domain.load_test import LoadTestDefinition, load_test_definition
 from domain.load_test_analysis import AnalysisKind, analyse
 from domain.run_figure import RunFigure
@@ -47,19 +47,14 @@ def test_a_load_that_rises_is_held_against_what_its_saturation_takes() -> None:
     assert short_load(rising, 2) == []
 
 
-def test_iterations_of_each_vu_are_never_long_enough_for_what_takes_constant_load() -> None:
-    each_vu = {"kind": "PER_VU_ITERATIONS", "vus": 2, "iterations": 9}
-    assert short_load(definition(each_vu | {"maxDuration": 60}), 5) == []
-    (remark,) = short_load(definition(each_vu | {"maxDuration": 30}), 5)
-    assert "constant" not in remark and "grow" not in remark
-
-
 @pytest.mark.parametrize("late", [0, 3])
 def test_what_is_long_enough_is_analysed_and_compared_wherever_its_windows_begin(late: int) -> None:
     chance = np.random.default_rng(1)
     for seconds, executor, kind in (
         (50, constant(50), AnalysisKind.ERROR_RATE),
         (95, constant(95), AnalysisKind.RESPONSE_TIME),
+        (95, Executor(kind=ExecutorKind.SHARED_ITERATIONS, iterations=10**6, duration=95), AnalysisKind.RESPONSE_TIME),
+        (95, Executor(kind=ExecutorKind.PER_VU_ITERATIONS, vus=9, iterations=10**6, duration=95), AnalysisKind.RESPONSE_TIME),
         (70, ramp(70, 20), AnalysisKind.TPS),
     ):
         count = seconds // SECONDS + bool(late)
