@@ -1,13 +1,13 @@
 """The checks of an analysis: each looks at one side of a run, and says what it found or why it could not look."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from domain import saturation
-from domain.comparison import FigureDifference
+from domain.comparison import ComparisonVerdict, FigureDifference
 from domain.error_burst import FALSE_ALARM as FALSE_BURST
 from domain.error_burst import LEAST_WINDOWS as LEAST_SCANNED
 from domain.error_burst import ErrorBurst, error_bursts
@@ -48,9 +48,14 @@ def not_made(*reasons: str) -> Check:
     return Check(is_made=False, remarks=reasons)
 
 
-def untold(found: FigureDifference, scenario: str | None) -> str:
-    """The rest of a remark on a figure of which it can't be told whether it differs."""
-    return f"{found.figure.phrase}{of(scenario)} could not be compared: {found.reason}"
+def untold(found: Iterable[FigureDifference], scenario: str | None) -> Iterator[str]:
+    """The rest of a remark for each reason why it can't be told of figures whether they differ."""
+    reasons: dict[str, list[str]] = {}
+    for each in found:
+        if each.verdict is ComparisonVerdict.UNKNOWN:
+            reasons.setdefault(each.reason, []).append(each.figure.phrase)
+    for reason, phrases in reasons.items():
+        yield f"{', '.join(phrases)}{of(scenario)} could not be compared: {reason}"
 
 
 def of(scenario: str | None) -> str:

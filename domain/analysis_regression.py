@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from domain.analysis_check import FALSE_ALARM, Check, not_made, untold
-from domain.comparison import ComparisonVerdict, FigureDifference, ScenarioComparison, compare_run
+from domain.comparison import ComparisonVerdict, FigureDifference, compare_run
 from domain.finding import Finding, FindingKind, shown
 from domain.run_figure import RunFigure
 from domain.window_sample import MeasuredRun
@@ -20,26 +20,20 @@ def check_regressions(baseline: MeasuredRun, measured: MeasuredRun, figures: Seq
     shared = [name for name in measured.run.names.values() if name in baseline.run.names.values()]
     looks = len(figures) * (1 if is_single else 1 + len(shared))
     comparison = compare_run(baseline, measured, 1.0 - FALSE_ALARM / looks)
-    looked_at = [
-        (scenario, each)
+    looked_at = {
+        scenario.scenario: [each for each in scenario.differences if each.figure in figures]
         for scenario in comparison.scenarios[: 1 if is_single else None]
-        for each in scenario.differences
-        if each.figure in figures
-    ]
-    told = [(scenario, each) for scenario, each in looked_at if each.verdict is not ComparisonVerdict.UNKNOWN]
+    }
+    told = [(name, each) for name, row in looked_at.items() for each in row if each.verdict is not ComparisonVerdict.UNKNOWN]
     if not told:
         reasons = {each.reason for each in comparison.scenarios[0].differences if each.reason}
         return not_made(f"Nothing could be held against run {baseline.run.id}: {'; '.join(sorted(reasons))}")
-    findings = tuple(found for scenario, each in told for found in _finding(baseline.run.id, scenario, each, looks))
-    unseen = [
-        f"With run {baseline.run.id} {untold(each, scenario.scenario)}"
-        for scenario, each in looked_at
-        if each.verdict is ComparisonVerdict.UNKNOWN
-    ]
+    findings = tuple(found for name, each in told for found in _finding(baseline.run.id, name, each, looks))
+    unseen = [f"With run {baseline.run.id} {remark}" for name, row in looked_at.items() for remark in untold(row, name)]
     return Check(findings=findings, remarks=(*comparison.remarks, *unseen))
 
 
-def _finding(baseline: int, scenario: ScenarioComparison, found: FigureDifference, looks: int) -> Iterator[Finding]:
+def _finding(baseline: int, scenario: str | None, found: FigureDifference, looks: int) -> Iterator[Finding]:
     kind = KINDS.get(found.verdict)
     if kind is None or found.value is None or found.baseline is None or found.p_value is None:
         return
@@ -57,7 +51,7 @@ def _finding(baseline: int, scenario: ScenarioComparison, found: FigureDifferenc
         confidence=1.0 - min(1.0, found.p_value * looks),
         sentence=f"{phrase} is {found.verdict.lower()}: {values}.",
         is_problem=kind is FindingKind.REGRESSION,
-        scenario=scenario.scenario,
+        scenario=scenario,
         start=found.start,
         end=found.end,
     )
