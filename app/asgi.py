@@ -5,7 +5,7 @@ from datetime import timedelta
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
@@ -33,6 +33,7 @@ from gql.types.kit import Kit
 from gql.types.load_test_run import LoadTestRun
 from resolvers import attempt as attempts
 from resolvers import load_generator as generators
+from resolvers.open_streams import OpenStream
 
 STATUS_OF: dict[type[errors.UserError], int] = {
     errors.ValidationFailed: 400,
@@ -127,13 +128,24 @@ def _graphql(container: Container, graphiql: GraphiQL | None) -> GraphQLEndpoint
             raise errors.Unauthenticated("A bearer token is needed: `Authorization: Bearer …` (`plog token ada` prints one).")
         return await container.verifier.verify(token)
 
-    def make_context(actor: Actor, _: HTTPConnection) -> Context:
-        return Context(actor, container.services, container.live, container.live_load_tests, Kit.of, LoadTestRun.of, results)
+    def make_context(actor: Actor, stream: OpenStream | None) -> Context:
+        return Context(
+            actor,
+            container.services,
+            container.live,
+            container.live_load_tests,
+            container.live_permission_requests,
+            Kit.of,
+            LoadTestRun.of,
+            results,
+            stream,
+        )
 
     return create_graphql_app(
         build_schema(Limits(introspection=settings.introspection, cost=settings.max_cost), OperationLog),
         authenticate=authenticate,
         make_context=make_context,
+        open_streams=container.open_streams,
         settings=TransportSettings(
             max_body=int(settings.max_body_mb * 1e6), max_batch=settings.max_batch, origins=settings.origins
         ),

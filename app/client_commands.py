@@ -68,7 +68,7 @@ Key = Annotated[
 
 @app.command()
 def token(
-    name: Annotated[str, typer.Argument(help="A demo user: ada, bela or chris.")],
+    name: Annotated[str, typer.Argument(help="A demo user: ada, bela, chris or dana.")],
     hours: Annotated[float, typer.Option(help="How long it is valid.", min=0.01, max=8760)] = 24,
 ) -> None:
     """Print a bearer token of a demo user of the embedded issuer."""

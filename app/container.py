@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -22,13 +23,14 @@ from adapters.bus.redis import RedisBus
 from adapters.chat import OpenAiChat
 from adapters.documents.finder import DocumentFinder
 from adapters.identity.attempt_tokens import SignedAttemptTokens
-from adapters.identity.local_issuer import LocalIssuer
+from adapters.identity.local_issuer import DEMO_APPROVERS, LocalIssuer
 from adapters.identity.verifier import VerifierByType
 from adapters.processes.listening import ListeningProcesses
 from adapters.processes.runner import ProcessRunner
 from adapters.samples.embedded import EmbeddedSamples
 from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
+from app.demo_users import permit_demo_users
 from app.identity import open_local_issuer, open_verifier, read_keys
 from app.settings import Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
@@ -37,6 +39,7 @@ from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, JobReconcilerSettings
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
 from controllers.resource_watcher import ResourceWatcher
+from domain.approver import EVERY_KIND, Approvers
 from domain.executor import LoadLimits
 from domain.ports import Samples
 from domain.runner import Limits
@@ -49,7 +52,10 @@ from persistence.unit_of_work import Database
 from persistence.unusable import DatabaseUnusable, naming_causes
 from resolvers.live import LiveKits
 from resolvers.live_load_test import LiveLoadTests
+from resolvers.live_permission_request import LivePermissionRequests
+from resolvers.open_streams import OpenStreams
 from resolvers.report_intake import ReportIntake
+from resolvers.rights import rights_of
 from resolvers.services import Services, StepSettings
 
 log = logging.getLogger(__name__)
@@ -65,6 +71,8 @@ class Container:
     services: Services
     live: LiveKits
     live_load_tests: LiveLoadTests
+    live_permission_requests: LivePermissionRequests
+    open_streams: OpenStreams
     reconciler: JobReconciler
     load_tests: LoadTestReconciler
     resources: ResourceWatcher
@@ -236,6 +244,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             load_limits=_load_limits(settings),
             load_generator=(sys.executable, "-P", "-m", "steps.load_generator", settings.k6.binary or K6),
             public_url=settings.base_url,
+            approvers=_approvers(settings, issuer),
             chat=await _open_chat(settings, stack),
             window_seconds=settings.k6.window_seconds,
             warning_seconds=settings.k6.warning_seconds,
@@ -249,6 +258,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             services=services,
             live=LiveKits(database, bus),
             live_load_tests=LiveLoadTests(database, bus),
+            live_permission_requests=LivePermissionRequests(database, bus),
+            open_streams=OpenStreams(partial(rights_of, services)),
             reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _job_reconciler(settings)),
             load_tests=LoadTestReconciler(
                 services, load_runner, resources, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
@@ -259,6 +270,14 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             signed_urls=signed_urls,
             issuer=issuer,
         )
+
+
+def _approvers(settings: Settings, issuer: LocalIssuer | None) -> Approvers:
+    """Those of the settings; of the embedded issuer the group of its approver, unless others are named."""
+    given = settings.permissions
+    if issuer is not None and not given.approvers and not given.approver_groups:
+        return Approvers(groups={EVERY_KIND: (DEMO_APPROVERS,)})
+    return Approvers(given.approvers, given.approver_groups)
 
 
 def _documents(settings: Settings, names: NameLookup) -> DocumentFinder:
@@ -308,9 +327,13 @@ def _rhythm(settings: Settings) -> dict[str, float]:
 @asynccontextmanager
 async def running(container: Container) -> AsyncIterator[None]:
     """The controllers and the live loops, running until the context is left."""
+    if container.issuer is not None:
+        await permit_demo_users(container.services, container.issuer)
     loops = [
         asyncio.create_task(container.live.run(), name="live kits"),
         asyncio.create_task(container.live_load_tests.run(), name="live load tests"),
+        asyncio.create_task(container.live_permission_requests.run(), name="live permission requests"),
+        asyncio.create_task(container.open_streams.run(), name="open streams"),
         asyncio.create_task(container.reconciler.run(), name="job reconciler"),
         asyncio.create_task(container.load_tests.run(), name="load test reconciler"),
         asyncio.create_task(container.resources.run(), name="resource watcher"),

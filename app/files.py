@@ -1,24 +1,31 @@
 """Content over HTTP: uploads that go on where they broke off, downloads by signed links, parts of both."""
 
+import asyncio
 import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.signed_urls import UrlCheck
 from app.container import Container
 from app.sign_in import actor_of
+from domain.actor import Actor, Person
 from domain.errors import NotFound, ValidationFailed
+from gql.peer import Peer
 from resolvers import artifact as artifacts
 from resolvers import attempt as attempts
 from resolvers import upload as uploads
+from resolvers.open_streams import OpenStreams
 
 log = logging.getLogger(__name__)
 MAX_SIZE = 100 * 10**9
@@ -40,6 +47,7 @@ class Files:
             Route("/uploads/{sha256}", self._upload, methods=["HEAD", "PUT"]),
             Route("/uploads/{owner}/{sha256}", self._download_upload),
             Route("/artifacts/{id:uuid}", self._download),
+            Route("/artifacts/{id:uuid}/{viewer}", self._download),
         ]
 
     async def _upload(self, request: Request) -> Response:
@@ -60,11 +68,14 @@ class Files:
             return Response(status_code=CLIENT_GONE)  # read by the log alone; what came is kept for the next try
         return Response(status_code=204)
 
-    async def _download(self, request: Request) -> Response:
+    async def _download(self, request: Request) -> ASGIApp:
         artifact_id: UUID = request.path_params["id"]
         if (refusal := self._check_link(request)) is not None:
             return refusal
-        artifact = await artifacts.artifact_behind_link(self._container.services, artifact_id)
+        viewer = None
+        if (name := request.path_params.get("viewer")) is not None:
+            viewer = await artifacts.viewer_behind_link(self._container.services, name)
+        artifact = await artifacts.artifact_behind_link(self._container.services, artifact_id, viewer)
         if await self._container.services.artifacts.size(artifact.location) != artifact.size:
             log.error("the content of artifact %s is not in the artifact store: %s", artifact.id, artifact.location)
             raise NotFound("content of artifact", artifact.id)
@@ -73,7 +84,8 @@ class Files:
             "Content-Disposition": _disposition(artifact.name),
             "ETag": f'"{artifact.sha256}"',
         }
-        return self._content(request, artifact.location, artifact.size, headers)
+        response = self._content(request, artifact.location, artifact.size, headers)
+        return response if viewer is None else Revocable(response, viewer, self._container.open_streams)
 
     async def _download_upload(self, request: Request) -> Response:
         if (refusal := self._check_link(request)) is not None:
@@ -110,6 +122,33 @@ class Files:
             return Response(status_code=status, headers=headers)
         content: AsyncIterator[bytes] = self._container.services.artifacts.read(location, start, end)
         return StreamingResponse(content, status_code=status, headers=headers)
+
+
+class Revocable:
+    """A response that is cut off in the middle when its viewer loses a permission."""
+
+    def __init__(self, response: Response, viewer: Actor, open_streams: OpenStreams) -> None:
+        self._response = response
+        self._viewer = viewer
+        self._open_streams = open_streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; a peer that does not read is cut off too."""
+        with self._open_streams.holding(self._viewer) as stream:
+            if isinstance(self._viewer, Person):
+                stream.hold(self._viewer.rights)
+            sending = asyncio.create_task(self._response(scope, receive, send))
+            try:
+                events: set[asyncio.Future[Any]] = {sending, stream.ended}
+                await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+                if not sending.done():
+                    Peer(scope, send, 0).abort()
+                    return
+                sending.result()
+            finally:
+                sending.cancel()
+                with suppress(asyncio.CancelledError, OSError):
+                    await sending
 
 
 def _whole(text: str, field: str) -> int:

@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from domain.approver import EVERY_KIND
+from domain.permission_kind import PERMISSION_KINDS
+
 
 def database_url(url: str) -> str:
     """A URL of SQLAlchemy with a driver that PLOG has; or none."""
@@ -82,3 +85,11 @@ def program(name: str) -> str:
     if path is None:
         raise ValueError(f"{name!r} is no program that can be started here")
     return str(Path(path).absolute())
+
+
+def permission_kinds(deciding: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Names by the permissions on which they decide."""
+    for kind in deciding:
+        if kind not in PERMISSION_KINDS and kind != EVERY_KIND:
+            raise ValueError(f"{kind!r} is no permission; there are {', '.join(PERMISSION_KINDS)}, and {EVERY_KIND} for all")
+    return deciding

@@ -109,6 +109,21 @@ class OidcSettings(Group):
     groups_claim: str = Field("groups", description="The claim that lists a person's groups, or a dotted path to it.")
 
 
+class PermissionSettings(Group):
+    """Who decides on permissions."""
+
+    approvers: Annotated[dict[str, list[str]], AfterValidator(setting_values.permission_kinds)] = Field(
+        default_factory=dict,
+        description=(
+            'The subjects of those who decide, as JSON by permission: `{"LOGIC_GENERAL": ["…"]}`; `*` stands for all of them. '
+            "Neither set, with the embedded issuer: Chris."
+        ),
+    )
+    approver_groups: Annotated[dict[str, list[str]], AfterValidator(setting_values.permission_kinds)] = Field(
+        default_factory=dict, description="The same by groups, as the issuer tells of them."
+    )
+
+
 class SecretSettings(Group):
     """Keys for job tokens and signed links."""
 
@@ -254,6 +269,7 @@ class Settings(BaseSettings):
     influxdb: InfluxdbSettings = Field(default_factory=lambda: InfluxdbSettings())
     chat: ChatSettings = Field(default_factory=lambda: ChatSettings())
     oidc: OidcSettings = Field(default_factory=lambda: OidcSettings())
+    permissions: PermissionSettings = Field(default_factory=lambda: PermissionSettings())
     secrets: SecretSettings = Field(default_factory=lambda: SecretSettings())
     artifacts: ArtifactSettings = Field(default_factory=lambda: ArtifactSettings())
     runner: RunnerSettings = Field(default_factory=lambda: RunnerSettings())

@@ -7,6 +7,7 @@ from app.logs import REQUEST
 from app.request_log import subject_of
 from domain.actor import Actor
 from domain.errors import Unauthenticated
+from resolvers.rights import with_rights
 
 
 async def actor_of(request: Request, container: Container) -> Actor:
@@ -14,7 +15,7 @@ async def actor_of(request: Request, container: Container) -> Actor:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("A bearer token is needed.")
-    actor = await container.verifier.verify(token.strip())
+    actor = await with_rights(container.services, await container.verifier.verify(token.strip()))
     if (facts := REQUEST.get()) is not None:
         facts.subject = subject_of(actor)
     return actor

@@ -1,5 +1,7 @@
 """Removing what has had its time: idempotency keys after seven days, what runs of load tests measured when settings say so.
 
+Permissions that have expired open nothing by themselves; here that is put on record.
+
 Events, audit and results are never touched.
 """
 
@@ -10,6 +12,7 @@ from datetime import datetime, timedelta
 from controllers.reconciler import guarded
 from domain.errors import Unavailable
 from domain.load_test_run import LoadTestRun
+from resolvers.grant import expire_grants
 from resolvers.load_test_run import tell
 from resolvers.run_report import remove_reports
 from resolvers.services import Services
@@ -54,6 +57,8 @@ class Housekeeping:
             is_prepared = await work.events.prepare_partitions(now)
         if not is_prepared:
             log.warning("the event table's next months could not be prepared now; the next round tries again")
+        if expired := await expire_grants(self._services):
+            log.info("%d permissions have expired", expired)
         if dropped:
             log.info("dropped %d idempotency keys", dropped)
         if self._keep_runs:

@@ -4,16 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.attempt import AttemptKey
+from domain.permission_kind import Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A signed-in person: the issuer's subject, a name to show, and when the sign-in ends."""
+    """A signed-in person: the issuer's subject, a name to show, and when the sign-in ends.
+
+    `rights` are what the person's permissions open, read anew for each operation (`resolvers/rights.py`).
+    """
 
     subject: str
     name: str
     expires_at: datetime
     groups: frozenset[str] = frozenset()
+    rights: frozenset[Right] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,9 +149,37 @@ class Unauthenticated(UserError):
 
 
 class PermissionDenied(UserError):
-    """The caller is known but may not do this."""
+    """The caller is known but may not do this.
+
+    `opened_by` are the kinds of permissions that would open it, `apply_at` is the page where one applies for the first of them.
+    """
 
     code = "PERMISSION_DENIED"
+
+    def __init__(self, message: str, opened_by: Sequence[str] = (), apply_at: str | None = None) -> None:
+        self.opened_by = tuple(opened_by)
+        self.apply_at = apply_at
+        super().__init__(message)
+
+
+class AlreadyGranted(UserError):
+    """The person has what was applied for; nothing was stored."""
+
+    code = "ALREADY_GRANTED"
+
+    def __init__(self, what: str, grant_id: int) -> None:
+        self.grant_id = grant_id
+        super().__init__(f"You already have {what}, without an end.")
+
+
+class AlreadyPending(UserError):
+    """The person has applied for it, and nobody has decided yet; nothing was stored."""
+
+    code = "ALREADY_PENDING"
+
+    def __init__(self, what: str, request_id: int) -> None:
+        self.request_id = request_id
+        super().__init__(f"You have applied for {what} already; request {request_id} waits for a decision.")
 
 
 class Unavailable(UserError):

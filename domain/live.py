@@ -12,12 +12,14 @@ class Topic(StrEnum):
     RUNNER = "runner"
     LOAD_TEST = "load test"
     LOAD_TEST_RUN = "load test run"
+    PERMISSION = "permission"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """The thing `key` of `topic` has reached `version` (a kit's version, a log's end offset).
 
+    The key of `PERMISSION` is a person's subject: an application or permission of theirs has changed.
     A load test's notice may also say that its last run has changed; its own version is the same then.
     """
 

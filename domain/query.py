@@ -6,12 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from domain.audit_entry import AuditAction
 from domain.endpoint import Method
 from domain.event import EventKind
+from domain.grant import GrantStatus
 from domain.job_type import JobType
 from domain.kit import ProductLine
 from domain.load_test_analysis import AnalysisKind
 from domain.load_test_run import RunStatus
+from domain.permission_request import PermissionRequestStatus
 from domain.status import Status
 
 Item = TypeVar("Item")
@@ -225,4 +228,48 @@ class EndpointQuery:
     search: str | None = None
     is_deprecated: bool | None = None
     after: int = 0
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionRequestQuery:
+    """Which applications for permissions, by number. `after` is the number of the last one seen.
+
+    `is_decidable` leaves only those that the caller may decide on: of the kinds that are theirs to decide, and not their own.
+    """
+
+    statuses: frozenset[PermissionRequestStatus] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    subject: str | None = None
+    is_decidable: bool = False
+    is_descending: bool = True
+    after: tuple[int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantQuery:
+    """Which permissions, by number; the rest as of applications."""
+
+    statuses: frozenset[GrantStatus] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    subject: str | None = None
+    expires_before: datetime | None = None
+    is_descending: bool = True
+    after: tuple[int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditQuery:
+    """Which entries of the audit, by number; times are half-open [from, to)."""
+
+    actions: frozenset[AuditAction] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    person: str | None = None
+    actor: str | None = None
+    recorded_from: datetime | None = None
+    recorded_to: datetime | None = None
+    is_descending: bool = True
+    after: tuple[int] | None = None
     first: int = 50

@@ -25,6 +25,7 @@ from domain.load_test_storage import (
     TargetStore,
     WrittenEndpoints,
 )
+from domain.people_storage import AuditStore, GrantStore, PermissionRequestStore
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
@@ -298,6 +299,12 @@ class UnitOfWork(Protocol):
     def resource_usages(self) -> ResourceUsageStore: ...
     @property
     def load_test_analyses(self) -> LoadTestAnalysisStore: ...
+    @property
+    def permission_requests(self) -> PermissionRequestStore: ...
+    @property
+    def grants(self) -> GrantStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
 
 
 class Database(Protocol):

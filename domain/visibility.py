@@ -1,4 +1,4 @@
-"""What a caller can see, as a value that queries apply in SQL and loaders are keyed by."""
+"""What a caller can see, as values that queries apply in SQL and loaders are keyed by."""
 
 from dataclasses import dataclass
 
@@ -13,3 +13,11 @@ class Visibility:
 
 
 EVERYTHING = Visibility(frozenset(ProductLine))
+
+
+@dataclass(frozen=True, slots=True)
+class Involvement:
+    """Whose applications, permissions and audit exist for the caller: their own, and those of the kinds that they decide on."""
+
+    subject: str
+    decides_on: frozenset[str] = frozenset()

@@ -1,6 +1,6 @@
 """Who may run which kind of operation: asked once for each operation, before anything of it is executed."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 from strawberry.extensions import SchemaExtension
 
@@ -8,7 +8,7 @@ from strawberry.extensions import SchemaExtension
 class AdmissionExtension(SchemaExtension):
     """Lets the operation's context refuse it by its kind, with a `UserError`."""
 
-    def on_execute(self) -> Iterator[None]:
+    async def on_execute(self) -> AsyncIterator[None]:
         """Ask the context."""
-        self.execution_context.context.admit(self.execution_context.operation_type)
+        await self.execution_context.context.admit(self.execution_context.operation_type)
         yield

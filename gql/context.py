@@ -10,17 +10,19 @@ import strawberry
 from strawberry.dataloader import DataLoader
 from strawberry.types.graphql import OperationType
 
-from domain.actor import Actor
+from domain.actor import Actor, Person
 from domain.artifact import Artifact, AttemptArtifact, RunArtifact
 from domain.attempt import Attempt
 from domain.deck_request import DeckRequest
 from domain.event import Event
+from domain.grant import Grant
 from domain.job import Job
 from domain.kit import Kit
 from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun, RunEvent
 from domain.metric_series import MetricSeries, RunFigures
+from domain.permission_request import PermissionRequest
 from domain.project import Project, ProjectDefinition
 from domain.query import EventQuery, HistoryQuery, Page, WindowQuery
 from domain.resource_usage import ResourceSeries
@@ -32,11 +34,13 @@ from domain.version import Version
 from domain.visibility import Visibility
 from gql.sharing import SharedResults
 from resolvers import artifact as artifacts
+from resolvers import grant as grants
 from resolvers import job as jobs
 from resolvers import kit as kits
 from resolvers import load_test as load_tests
 from resolvers import load_test_analysis as analyses
 from resolvers import load_test_run as runs
+from resolvers import permission_request as permission_requests
 from resolvers import project as projects
 from resolvers import secret as secrets
 from resolvers import target as targets
@@ -44,6 +48,9 @@ from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
 from resolvers.live import LiveKits
 from resolvers.live_load_test import LiveLoadTests
+from resolvers.live_permission_request import LivePermissionRequests
+from resolvers.open_streams import OpenStream
+from resolvers.rights import with_rights
 from resolvers.services import Services
 
 Key = TypeVar("Key")
@@ -131,6 +138,12 @@ class Loaders:
         self.analysis_by_id: DataLoader[int, LoadTestAnalysis | None] = DataLoader(
             load_fn=_found(lambda keys: analyses.find_analyses(services, actor, keys))
         )
+        self.permission_request_by_id: DataLoader[int, PermissionRequest | None] = DataLoader(
+            load_fn=_found(lambda keys: permission_requests.find_permission_requests(services, actor, keys))
+        )
+        self.grant_by_id: DataLoader[int, Grant | None] = DataLoader(
+            load_fn=_found(lambda keys: grants.find_grants(services, actor, keys))
+        )
         self.histories = Histories(services)
         self.of_runs = OfRuns(services)
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
@@ -172,7 +185,7 @@ def _grouped(
 
 @dataclass(frozen=True)
 class Context:
-    """The context of one operation.
+    """The context of one operation. Its actor's rights are those of the moment when it was admitted; `stream` lasts as they do.
 
     `present_kit` is `gql.types.kit.Kit.of`: types of jobs lead to kits and those to jobs, and modules can't. So do load tests and
     their runs: `present_run` is `gql.types.load_test_run.LoadTestRun.of`.
@@ -182,23 +195,32 @@ class Context:
     services: Services
     live: LiveKits
     live_load_tests: LiveLoadTests
+    live_permission_requests: LivePermissionRequests
     present_kit: Callable[..., Any]
     present_run: Callable[..., Any]
     shared_results: SharedResults
+    stream: OpenStream | None = None
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "loaders", Loaders(self.services, self.actor))
+        self._speak_for(self.actor)
 
     @property
     def visibility(self) -> Visibility:
         """What the actor can see."""
         return visibility_of(self.actor)
 
-    def admit(self, operation: OperationType) -> None:
-        """Refuse what the actor may not run: a worker reports, and reads nothing."""
+    async def admit(self, operation: OperationType) -> None:
+        """Refuse what the actor may not run: a worker reports, and reads nothing. Read what a person's permissions open now."""
         if operation is not OperationType.MUTATION:
             require_person(self.actor)
+        self._speak_for(await with_rights(self.services, self.actor))
+        if self.stream is not None and operation is OperationType.SUBSCRIPTION and isinstance(self.actor, Person):
+            self.stream.hold(self.actor.rights)
+
+    def _speak_for(self, actor: Actor) -> None:
+        object.__setattr__(self, "actor", actor)
+        object.__setattr__(self, "loaders", Loaders(self.services, actor))
 
     def fresh(self) -> "Context":
         """The same context with new, empty loaders."""

@@ -50,9 +50,22 @@ class IdempotencyKeyReused(UserError):
     pass
 
 
-@strawberry.type(description="The viewer may not do this.")
+@strawberry.type(description="The viewer may not do this; nothing was changed.")
 class PermissionDenied(UserError):
-    pass
+    opened_by: list[str] = strawberry.field(
+        description="The names of the permissions that would open it, the smallest first; none where none would."
+    )
+    apply_at: str | None = strawberry.field(description="The page where one applies for the first of them.")
+
+
+@strawberry.type(description="The person has what was applied for, without an end; nothing was stored.")
+class AlreadyGranted(UserError):
+    grant_id: strawberry.ID = strawberry.field(description="What they have.")
+
+
+@strawberry.type(description="The person has applied for it already, and nobody has decided yet; nothing was stored.")
+class AlreadyPending(UserError):
+    permission_request_id: strawberry.ID = strawberry.field(description="That application.")
 
 
 @strawberry.type(description="Runs of load tests that have not ended need what the command would take away; nothing was changed.")
@@ -103,5 +116,10 @@ def union_member(error: errors.UserError) -> Any:
         case errors.SecretUnavailable():
             return SecretUnavailable(**base, names=list(error.names))
         case errors.PermissionDenied():
-            return PermissionDenied(**base)
+            return PermissionDenied(**base, opened_by=list(error.opened_by), apply_at=error.apply_at)
+        case errors.AlreadyGranted():
+            return AlreadyGranted(**base, grant_id=strawberry.ID(ids.encode("Grant", error.grant_id)))
+        case errors.AlreadyPending():
+            request_id = strawberry.ID(ids.encode("PermissionRequest", error.request_id))
+            return AlreadyPending(**base, permission_request_id=request_id)
     raise error

@@ -5,7 +5,8 @@ Strawberry's own stream writes CRLF, which urql can't split, and answers any req
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import math
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from domain.actor import Actor
-from domain.errors import Unauthenticated
+from domain.errors import PermissionDenied, Unauthenticated, Unavailable, UserError
 from gql.execution import Answer
 from gql.gateway import EXPIRED, seconds_left
 from gql.masking import refusal
 from gql.peer import Peer, PeerGone
 from gql.wire import encode
+from resolvers.open_streams import OpenStream, OpenStreams, StreamEnd
 
 LAST_WORD_SECONDS = 2.0
 
@@ -53,14 +55,21 @@ MULTIPART = Framing(
 )
 
 
+ENDINGS: Mapping[StreamEnd, UserError] = {
+    StreamEnd.LOST: PermissionDenied(StreamEnd.LOST.value),
+    StreamEnd.UNCONFIRMED: Unavailable(StreamEnd.UNCONFIRMED.value),
+}
+
+
 class EventStream:
     """A response that pulls an answer, writes it, and only then pulls the next, so that nothing piles up here."""
 
     def __init__(
         self,
         framing: Framing,
-        answers: AsyncGenerator[Answer, None],
+        answers: Callable[[OpenStream], AsyncGenerator[Answer, None]],
         actor: Actor,
+        open_streams: OpenStreams,
         open_peers: set[Peer],
         *,
         heartbeat: float,
@@ -69,47 +78,58 @@ class EventStream:
         self._framing = framing
         self._answers = answers
         self._actor = actor
+        self._open_streams = open_streams
         self._open_peers = open_peers
         self._heartbeat = heartbeat
         self._write_timeout = write_timeout
         self._is_quiet = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send all answers; ends with them, with the peer, or with the actor's sign-in (a last error then says so)."""
+        """Send all answers; ends with them, with the peer, or with what permits it (a last error then says so)."""
         peer = Peer(scope, send, self._write_timeout)
         self._open_peers.add(peer)
-        # One task runs the generator from its start to its end: a resolver may hold a scope open across its results.
-        writing = asyncio.create_task(self._write_answers(peer))
-        gone = asyncio.create_task(_until_gone(receive))
-        try:
-            await self._watch(peer, writing, gone)
-        except PeerGone:
-            return
-        finally:
-            self._open_peers.discard(peer)
-            await _ended(writing)
-            await _ended(gone)
+        with self._open_streams.holding(self._actor) as stream:
+            # One task runs the generator from its start to its end: a resolver may hold a scope open across its results.
+            writing = asyncio.create_task(self._write_answers(peer, self._answers(stream)))
+            gone = asyncio.create_task(_until_gone(receive))
+            try:
+                await self._watch(peer, stream, writing, gone)
+            except PeerGone:
+                return
+            finally:
+                self._open_peers.discard(peer)
+                await _ended(writing)
+                await _ended(gone)
 
-    async def _watch(self, peer: Peer, writing: "asyncio.Task[None]", gone: "asyncio.Task[None]") -> None:
+    async def _watch(self, peer: Peer, stream: OpenStream, writing: "asyncio.Task[None]", gone: "asyncio.Task[None]") -> None:
         while True:
             self._is_quiet = True
             patience = max(0.0, min(self._heartbeat, seconds_left(self._actor)))
-            await asyncio.wait({writing, gone}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            events: set[asyncio.Future[Any]] = {writing, gone, stream.ended}
+            await asyncio.wait(events, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if writing.done():
                 writing.result()
                 return
             if gone.done():
                 return
+            if stream.ended.done():
+                await self._say_last(peer, writing, ENDINGS[stream.ended.result()])
+                return
             if seconds_left(self._actor) <= 0:
-                await _ended(writing)
-                await self._write(peer, self._framing.frame({"errors": [refusal(Unauthenticated(EXPIRED))]}))
-                await self._write(peer, self._framing.closing, last=True)
+                await self._say_last(peer, writing, Unauthenticated(EXPIRED))
                 return
             if self._is_quiet:
                 await self._write(peer, self._framing.heartbeat)
 
-    async def _write_answers(self, peer: Peer) -> None:
-        async with aclosing(self._answers):
+    async def _say_last(self, peer: Peer, writing: "asyncio.Task[None]", error: UserError) -> None:
+        """Say why it ends; a peer that does not take that soon is cut off. What may be tried again ends without `complete`."""
+        await _ended(writing)
+        closing = b"" if isinstance(error, Unavailable) else self._framing.closing
+        await self._write(peer, self._framing.frame({"errors": [refusal(error)]}), within=LAST_WORD_SECONDS)
+        await self._write(peer, closing, last=True, within=LAST_WORD_SECONDS)
+
+    async def _write_answers(self, peer: Peer, answers: AsyncGenerator[Answer, None]) -> None:
+        async with aclosing(answers):
             headers = {
                 "content-type": self._framing.media_type,
                 "cache-control": "no-cache, no-transform",
@@ -118,7 +138,7 @@ class EventStream:
             raw = [(name.encode(), value.encode()) for name, value in headers.items()]
             await peer.send({"type": "http.response.start", "status": 200, "headers": raw})
             await self._write(peer, self._framing.opening)
-            async for answer in self._answers:
+            async for answer in answers:
                 if answer.interrupted:  # without a word that it is complete: clients then connect again
                     await peer.send({"type": "http.response.body", "body": b"", "more_body": False})
                     return
@@ -126,9 +146,9 @@ class EventStream:
                 await self._write(peer, self._framing.frame(answer.payload))
             await self._write(peer, self._framing.closing, last=True)
 
-    async def _write(self, peer: Peer, body: bytes, *, last: bool = False) -> None:
+    async def _write(self, peer: Peer, body: bytes, *, last: bool = False, within: float = math.inf) -> None:
         # A peer that reads too slowly must not outlive its sign-in by the whole write timeout.
-        within = max(0.0, seconds_left(self._actor)) + LAST_WORD_SECONDS
+        within = min(within, max(0.0, seconds_left(self._actor)) + LAST_WORD_SECONDS)
         await peer.send({"type": "http.response.body", "body": body, "more_body": not last}, within=within)
 
 

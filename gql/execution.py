@@ -43,7 +43,7 @@ class OperationContext(Protocol):
     def shared_results(self) -> SharedResults:
         """The process's results of events that several may see."""
 
-    def admit(self, operation: OperationType) -> None:
+    async def admit(self, operation: OperationType) -> None:
         """Raise `UserError` where the caller may not run operations of that kind."""
 
     def fresh(self) -> Self:

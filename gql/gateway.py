@@ -11,6 +11,7 @@ from strawberry.types.graphql import OperationType
 from domain.actor import Actor
 from domain.errors import Unauthenticated
 from gql.execution import Answer, OperationContext, OperationRequest, Schema, answers
+from resolvers.open_streams import OpenStream, OpenStreams
 
 EXPIRED = "token expired"
 
@@ -41,13 +42,15 @@ class Gateway:
     """Lets signed-in actors run operations.
 
     authenticate: the bearer token (None where none came) to the actor; raises `UserError` (`Unauthenticated`,
-    `Unavailable`). make_context: a new context; called once for every operation.
+    `Unavailable`). make_context: a new context; called once for every operation, with the stream that its answers go to.
+    open_streams: what is open ends with the permissions behind it.
     """
 
     schema: Schema
     authenticate: Callable[[str | None], Awaitable[Actor]]
-    make_context: Callable[[Actor, HTTPConnection], OperationContext]
+    make_context: Callable[[Actor, OpenStream | None], OperationContext]
     settings: TransportSettings
+    open_streams: OpenStreams
 
     async def sign_in(self, authorization: object) -> Actor:
         """The actor behind an `Authorization` value (`Bearer TOKEN`)."""
@@ -62,10 +65,10 @@ class Gateway:
         return actor
 
     def run(
-        self, request: OperationRequest, actor: Actor, connection: HTTPConnection, operations: Iterable[OperationType]
+        self, request: OperationRequest, actor: Actor, operations: Iterable[OperationType], stream: OpenStream | None = None
     ) -> AsyncGenerator[Answer, None]:
         """Run one operation in a context of its own; see `gql.execution.answers`."""
-        return answers(self.schema, request, self.make_context(actor, connection), operations)
+        return answers(self.schema, request, self.make_context(actor, stream), operations)
 
     def admits_origin(self, connection: HTTPConnection) -> bool:
         """Whether a page may open a websocket: one of PLOG itself, of an allowed origin, or no page at all."""

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.types.graphql import OperationType
@@ -117,11 +117,11 @@ class GraphQLOverHTTP:
             raise Refused(406, "NOT_ACCEPTABLE", f"The answer can be {GRAPHQL_JSON}, {PLAIN_JSON} or text/event-stream.")
         raw = _from_query(request) if request.method == "GET" else await self._from_body(request)
         if isinstance(raw, list):
-            return await self._batch(raw, actor, request, accepted)
+            return await self._batch(raw, actor, accepted)
         operation = _read(raw)
         is_get = request.method == "GET"
         if accepted.json is not None:
-            answer = await self._single(operation, actor, request, QUERIES if is_get else SINGLE_ANSWER)
+            answer = await self._single(operation, actor, QUERIES if is_get else SINGLE_ANSWER)
             if answer.denied is OperationType.MUTATION:
                 raise Refused(405, "METHOD_NOT_ALLOWED", "A mutation is sent by POST.", allow="POST")
             if answer.denied is None:
@@ -131,12 +131,13 @@ class GraphQLOverHTTP:
             if accepted.stream is None:
                 raise Refused(400, "SUBSCRIPTION_NEEDS_STREAM", NO_PLAIN_SUBSCRIPTION)
         assert accepted.stream is not None
-        answers = self._gateway.run(operation, actor, request, SUBSCRIPTIONS | QUERIES if is_get else ALL_OPERATIONS)
+        kinds = SUBSCRIPTIONS | QUERIES if is_get else ALL_OPERATIONS
         settings = self._gateway.settings
         return EventStream(
             accepted.stream,
-            answers,
+            lambda stream: self._gateway.run(operation, actor, kinds, stream),
             actor,
+            self._gateway.open_streams,
             self._open_peers,
             heartbeat=settings.heartbeat,
             write_timeout=settings.write_timeout,
@@ -166,7 +167,7 @@ class GraphQLOverHTTP:
                 raise Refused(413, "PAYLOAD_TOO_LARGE", f"The body may be {limit} bytes long.")
         return _decode(bytes(body))
 
-    async def _batch(self, raw: list[Any], actor: Actor, request: Request, accepted: Accepted) -> Response:
+    async def _batch(self, raw: list[Any], actor: Actor, accepted: Accepted) -> Response:
         most = self._gateway.settings.max_batch
         if most <= 1 or accepted.json is None:
             raise Refused(400, "BATCHING_NOT_ALLOWED", "One operation is sent at a time; batches are off.")
@@ -174,14 +175,12 @@ class GraphQLOverHTTP:
             raise Refused(400, "BATCH_TOO_LARGE", f"A batch holds from 1 to {most} operations; this one holds {len(raw)}.")
         payloads = []
         for operation in [_read(item) for item in raw]:
-            answer = await self._single(operation, actor, request, SINGLE_ANSWER)
+            answer = await self._single(operation, actor, SINGLE_ANSWER)
             payloads.append(answer.payload)
         return _json(payloads, accepted.json, 200)
 
-    async def _single(
-        self, operation: OperationRequest, actor: Actor, connection: HTTPConnection, kinds: Iterable[OperationType]
-    ) -> Answer:
-        async with aclosing(self._gateway.run(operation, actor, connection, kinds)) as answers:
+    async def _single(self, operation: OperationRequest, actor: Actor, kinds: Iterable[OperationType]) -> Answer:
+        async with aclosing(self._gateway.run(operation, actor, kinds)) as answers:
             return await anext(answers)
 
 

@@ -28,6 +28,9 @@ _KEYS = {
     "LoadTestRun": _NUMBER,
     "LoadTestAnalysis": _NUMBER,
     "Endpoint": f"{_NUMBER}:{_NUMBER}:{_NUMBER}",
+    "PermissionKind": "[A-Z_]+",
+    "PermissionRequest": _NUMBER,
+    "Grant": _NUMBER,
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
 
@@ -91,6 +94,16 @@ def run_number(text: str) -> int:
 def analysis_number(text: str) -> int:
     """The number of the analysis with that id."""
     return _integer("LoadTestAnalysis", text)
+
+
+def permission_request_number(text: str) -> int:
+    """The number of the application with that id."""
+    return _integer("PermissionRequest", text)
+
+
+def grant_number(text: str) -> int:
+    """The number of the grant with that id."""
+    return _integer("Grant", text)
 
 
 def found(decode: Callable[[str], Key], text: str) -> Key | None:

@@ -12,7 +12,7 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
-from domain.errors import UserError, ValidationFailed
+from domain.errors import PermissionDenied, UserError, ValidationFailed
 
 logger = logging.getLogger("plog.graphql")
 SHOWN_CAUSES = (CannotGetOperationTypeError, InvalidOperationTypeError)
@@ -22,8 +22,9 @@ def formatted(errors: Iterable[GraphQLError], operation: str | None) -> list[dic
     """The errors as they go to the caller: message, locations, path, and `extensions.code` on every one.
 
     A `UserError` raised by a resolver shows its message and code (`ValidationFailed` also `extensions.problems`, a list
-    of `{field, message}`). Errors of the request itself are shown as they are. Anything else is logged under a new id and
-    shown as `Internal error, id …` with code INTERNAL_ERROR and that `id`; an exception that many fields waited for is logged
+    of `{field, message}`; `PermissionDenied` also `openedBy` and `applyAt`). Errors of the request itself are shown as they are.
+    Anything else is logged under a new id and shown as `Internal error, id …` with code INTERNAL_ERROR and that `id`; an
+    exception that many fields waited for is logged
     once. `operation` names the operation in the log.
     """
     logged: dict[int, dict[str, Any]] = {}
@@ -49,6 +50,8 @@ def refusal(error: UserError) -> dict[str, Any]:
     extensions: dict[str, Any] = {"code": error.code}
     if isinstance(error, ValidationFailed):
         extensions["problems"] = [{"field": problem.field, "message": problem.message} for problem in error.problems]
+    if isinstance(error, PermissionDenied) and error.opened_by:
+        extensions |= {"openedBy": list(error.opened_by), "applyAt": error.apply_at}
     return {"message": error.message, "extensions": extensions}
 
 

@@ -9,28 +9,36 @@ from strawberry.schema.config import StrawberryConfig
 
 from gql.execution import Schema
 from gql.limits import Limits
+from gql.mutations.grant import GrantMutation
 from gql.mutations.job import JobMutation
 from gql.mutations.kit import KitMutation
 from gql.mutations.load_test import LoadTestMutation
 from gql.mutations.load_test_analysis import LoadTestAnalysisMutation
 from gql.mutations.load_test_run import LoadTestRunMutation
+from gql.mutations.permission_request import PermissionRequestMutation
 from gql.mutations.project import ProjectMutation
 from gql.mutations.run_report import RunReportMutation
 from gql.mutations.target import TargetMutation
 from gql.mutations.task import TaskMutation
+from gql.queries.audit_entry import AuditEntryQueries
 from gql.queries.comparison import ComparisonQueries
 from gql.queries.endpoint import EndpointQueries
+from gql.queries.grant import GrantQueries
 from gql.queries.job import JobQueries
 from gql.queries.kit import KitQueries
 from gql.queries.load_test import LoadTestQueries
 from gql.queries.load_test_analysis import LoadTestAnalysisQueries
 from gql.queries.load_test_run import LoadTestRunQueries
 from gql.queries.node import NodeQueries
+from gql.queries.permission_kind import PermissionKindQueries
+from gql.queries.permission_request import PermissionRequestQueries
 from gql.queries.project import ProjectQueries
 from gql.queries.target import TargetQueries
 from gql.subscriptions.kit import KitSubscription
 from gql.subscriptions.load_test import LoadTestSubscription
 from gql.subscriptions.load_test_run import LoadTestRunSubscription
+from gql.subscriptions.permission_request import PermissionRequestSubscription
+from gql.subscriptions.viewer import ViewerSubscription
 from gql.types.date_time import DATE_TIME
 
 
@@ -48,6 +56,10 @@ class Query(
     LoadTestRunQueries,
     ComparisonQueries,
     LoadTestAnalysisQueries,
+    PermissionKindQueries,
+    PermissionRequestQueries,
+    GrantQueries,
+    AuditEntryQueries,
 ):
     """Every query."""
 
@@ -63,6 +75,8 @@ class Mutation(
     LoadTestRunMutation,
     LoadTestAnalysisMutation,
     RunReportMutation,
+    PermissionRequestMutation,
+    GrantMutation,
 ):
     """Every mutation."""
 
@@ -73,7 +87,9 @@ class Mutation(
         "stream that ends without `complete` was broken off: subscribe again."
     )
 )
-class Subscription(KitSubscription, LoadTestSubscription, LoadTestRunSubscription):
+class Subscription(
+    KitSubscription, LoadTestSubscription, LoadTestRunSubscription, PermissionRequestSubscription, ViewerSubscription
+):
     """Every subscription."""
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.actor import Actor
@@ -10,6 +9,7 @@ from gql.execution import OperationContext, Schema
 from gql.gateway import Gateway, TransportSettings
 from gql.http import GraphQLOverHTTP
 from gql.websocket import GraphQLOverWebSocket
+from resolvers.open_streams import OpenStream, OpenStreams
 
 
 class GraphQLEndpoint:
@@ -32,15 +32,18 @@ def create_graphql_app(
     schema: Schema,
     *,
     authenticate: Callable[[str | None], Awaitable[Actor]],
-    make_context: Callable[[Actor, HTTPConnection], OperationContext],
+    make_context: Callable[[Actor, OpenStream | None], OperationContext],
+    open_streams: OpenStreams,
     settings: TransportSettings | None = None,
     graphiql: ASGIApp | None = None,
 ) -> GraphQLEndpoint:
     """The endpoint; it takes `http` and `websocket` scopes, so it is routed for both (`Route` and `WebSocketRoute`).
 
     authenticate: the bearer token (None where none came) to the actor, or a `UserError`: `Unauthenticated`, `Unavailable`.
-    make_context: a context for one operation, with loaders of its own. graphiql: what a browser gets that asks for a page,
+    make_context: a context for one operation, with loaders of its own, and the stream that its answers go to. open_streams: ends
+    them with the permissions behind them; its loop is run by the caller. graphiql: what a browser gets that asks for a page,
     without signing in. Wrap the outermost application in `gql.peer.exposing_transport`, or peers that stopped reading are
     only dropped when the server gives up on them.
     """
-    return GraphQLEndpoint(Gateway(schema, authenticate, make_context, settings or TransportSettings()), graphiql)
+    gateway = Gateway(schema, authenticate, make_context, settings or TransportSettings(), open_streams)
+    return GraphQLEndpoint(gateway, graphiql)

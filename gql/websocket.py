@@ -5,7 +5,7 @@ token that expires, sends no pings and waits for peers that stopped reading.
 """
 
 import asyncio
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from gql.gateway import EXPIRED, Gateway, seconds_left
 from gql.masking import unexpected
 from gql.peer import Peer, PeerGone
 from gql.wire import NotJSON, decode, encode
+from resolvers.open_streams import OpenStream, StreamEnd
 
 PROTOCOL = "graphql-transport-ws"
 CLOSE_SECONDS = 2.0
@@ -44,6 +45,12 @@ class Closing(Exception):
     reason: str
 
 
+CLOSINGS = {
+    StreamEnd.LOST: Closing(FORBIDDEN, StreamEnd.LOST.value),
+    StreamEnd.UNCONFIRMED: Closing(TRY_AGAIN_LATER, StreamEnd.UNCONFIRMED.value),
+}
+
+
 class GraphQLOverWebSocket:
     """The ASGI application for `websocket` scopes."""
 
@@ -62,7 +69,7 @@ class GraphQLOverWebSocket:
             is_spoken = PROTOCOL in scope["subprotocols"]
             await peer.send({"type": "websocket.accept", "subprotocol": PROTOCOL if is_spoken else None})
             if is_spoken:
-                await Conversation(self._gateway, connection, peer, receive).run()
+                await Conversation(self._gateway, peer, receive).run()
             else:
                 await _close(peer, Closing(WRONG_PROTOCOL, "Subprotocol not acceptable"))
         except PeerGone:
@@ -72,13 +79,14 @@ class GraphQLOverWebSocket:
 class Conversation:
     """One open websocket: who speaks, which operations run, and when the connection has to end."""
 
-    def __init__(self, gateway: Gateway, connection: HTTPConnection, peer: Peer, receive: Receive) -> None:
+    def __init__(self, gateway: Gateway, peer: Peer, receive: Receive) -> None:
         self._gateway = gateway
         self._settings = gateway.settings
-        self._connection = connection
         self._peer = peer
         self._receive = receive
         self._actor: Actor | None = None
+        self._stream: OpenStream | None = None
+        self._holding = ExitStack()
         self._is_initialised = False
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,13 +97,14 @@ class Conversation:
 
     async def run(self) -> None:
         """Read messages and keep the deadlines until one side closes."""
-        try:
-            await self._listen()
-        except Closing as closing:
-            await self._stop_operations()
-            await _close(self._peer, closing)
-        finally:
-            await self._stop_operations()
+        with self._holding:
+            try:
+                await self._listen()
+            except Closing as closing:
+                await self._stop_operations()
+                await _close(self._peer, closing)
+            finally:
+                await self._stop_operations()
 
     async def _listen(self) -> None:
         receiving: asyncio.Task[Message] | None = None
@@ -190,6 +199,8 @@ class Conversation:
             raise Closing(UNAUTHORIZED if authorization is None else FORBIDDEN, error.message) from error
         except Exception as error:
             raise Closing(INTERNAL_ERROR, unexpected(error, None)["message"]) from error
+        self._stream = self._holding.enter_context(self._gateway.open_streams.holding(self._actor))
+        self._stream.ended.add_done_callback(lambda ended: self._break_off(CLOSINGS[ended.result()]))
         await self._send({"type": "connection_ack"})
 
     def _subscribe(self, operation_id: str, payload: object) -> None:
@@ -213,7 +224,7 @@ class Conversation:
                 error = {"message": "Too many operations on this connection", "extensions": {"code": "TOO_MANY_OPERATIONS"}}
                 await self._send_last(operation_id, {"id": operation_id, "type": "error", "payload": [error]})
                 return
-            async with aclosing(self._gateway.run(request, actor, self._connection, ALL_OPERATIONS)) as answers:
+            async with aclosing(self._gateway.run(request, actor, ALL_OPERATIONS, self._stream)) as answers:
                 async for answer in answers:
                     if answer.interrupted:
                         self._break_off(Closing(TRY_AGAIN_LATER, answer.payload["errors"][0]["message"]))

@@ -25,6 +25,7 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal,
     literal_column,
     select,
     text,
@@ -250,3 +251,10 @@ async def clock(connection: AsyncConnection) -> datetime:
     if connection.dialect.name == "postgresql":
         return (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()  # type: ignore[no-any-return]
     return datetime.now(UTC)
+
+
+def clock_column(dialect_name: str) -> ColumnElement[datetime]:
+    """The same clock, within a statement."""
+    if dialect_name == "postgresql":
+        return func.clock_timestamp(type_=Instant())
+    return literal(datetime.now(UTC), Instant())

@@ -19,6 +19,7 @@ APPEND_ONLY = (
     "load_test_version",
     "load_test_run_event",
     "load_test_analysis",
+    "audit_entry",
 )
 
 

@@ -12,14 +12,17 @@ from domain.errors import Unavailable
 from domain.load_test_storage import WrittenEndpoints
 from persistence.repositories.artifact import ArtifactRepository
 from persistence.repositories.attempt import AttemptRepository
+from persistence.repositories.audit_entry import AuditRepository
 from persistence.repositories.deck_request import DeckRequestRepository
 from persistence.repositories.event import EventRepository
+from persistence.repositories.grant import GrantRepository
 from persistence.repositories.idempotency_key import IdempotencyKeyRepository
 from persistence.repositories.kit import KitRepository
 from persistence.repositories.load_test import LoadTestRepository
 from persistence.repositories.load_test_analysis import LoadTestAnalysisRepository
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
+from persistence.repositories.permission_request import PermissionRequestRepository
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.resource_usage import ResourceUsageRepository
 from persistence.repositories.secret import SecretRepository
@@ -47,6 +50,9 @@ class UnitOfWork:
         self.load_test_runs = LoadTestRunRepository(connection)
         self.resource_usages = ResourceUsageRepository(connection)
         self.load_test_analyses = LoadTestAnalysisRepository(connection)
+        self.permission_requests = PermissionRequestRepository(connection)
+        self.grants = GrantRepository(connection)
+        self.audit = AuditRepository(connection)
 
 
 class Database:

@@ -1,13 +1,15 @@
 """Finding artifacts and handing out links to them."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.actor import Actor
+from domain.actor import Actor, Person
 from domain.artifact import Artifact, RunArtifact
 from domain.errors import NotFound
 from domain.visibility import EVERYTHING
-from resolvers.authorisation import visibility_of
+from resolvers.authorisation import require_person, visibility_of
+from resolvers.rights import with_rights
 from resolvers.services import Services
 
 
@@ -23,9 +25,15 @@ async def reports_of_runs(services: Services, run_ids: list[int]) -> list[RunArt
         return await work.artifacts.of_runs(run_ids)
 
 
-def download_url(services: Services, artifact: Artifact, lifetime: timedelta | None = None) -> str:
-    """A link to the content of an artifact that the caller was shown; it needs no sign-in and expires."""
-    return signed_url(services, f"/artifacts/{artifact.id}", lifetime or services.download_lifetime)
+def download_url(services: Services, actor: Actor, artifact: Artifact) -> str:
+    """A link to the content of an artifact that the person was shown; it needs no sign-in, and opens what they may see then."""
+    viewer = base64.urlsafe_b64encode(require_person(actor).subject.encode()).decode().rstrip("=")
+    return signed_url(services, f"/artifacts/{artifact.id}/{viewer}", services.download_lifetime)
+
+
+def input_url(services: Services, artifact: Artifact, lifetime: timedelta) -> str:
+    """A link to the content of an artifact for the attempt that it is an input of: the link itself is the permission."""
+    return signed_url(services, f"/artifacts/{artifact.id}", lifetime)
 
 
 def signed_url(services: Services, path: str, lifetime: timedelta) -> str:
@@ -33,10 +41,17 @@ def signed_url(services: Services, path: str, lifetime: timedelta) -> str:
     return f"{services.public_url}{path}?{services.url_signer.sign('GET', path, datetime.now(UTC) + lifetime)}"
 
 
-async def artifact_behind_link(services: Services, artifact_id: UUID) -> Artifact:
-    """The artifact that a valid link leads to: the link itself is the permission."""
+async def viewer_behind_link(services: Services, viewer: str) -> Actor:
+    """The person for whom a valid link was made, with what they may do now."""
+    subject = base64.urlsafe_b64decode(viewer + "=" * (-len(viewer) % 4)).decode()
+    return await with_rights(services, Person(subject=subject, name=subject, expires_at=datetime.max.replace(tzinfo=UTC)))
+
+
+async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> Artifact:
+    """The artifact that a valid link leads to, if it exists for the viewer; where none is named, the link is the permission."""
+    visibility = EVERYTHING if viewer is None else visibility_of(viewer)
     async with services.database.snapshot() as work:
-        artifact = (await work.artifacts.get_many([artifact_id], EVERYTHING)).get(artifact_id)
+        artifact = (await work.artifacts.get_many([artifact_id], visibility)).get(artifact_id)
     if artifact is None:
         raise NotFound("artifact", artifact_id)
     return artifact

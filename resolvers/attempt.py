@@ -16,7 +16,7 @@ from domain.runner import LaunchOrder
 from domain.step_template import BUILTIN
 from domain.storage import UnitOfWork
 from domain.visibility import EVERYTHING
-from resolvers.artifact import download_url, signed_url
+from resolvers.artifact import input_url, signed_url
 from resolvers.authorisation import require_worker
 from resolvers.services import Services
 from resolvers.upload import take_in, upload_location, upload_path
@@ -75,7 +75,7 @@ async def input_document(services: Services, actor: Actor) -> dict[str, Any]:
                 "size": artifact.size,
                 "mediaType": artifact.media_type,
                 "jobType": types[artifact.attempt.job_id],
-                "url": download_url(services, artifact, INPUT_LIFETIME),
+                "url": input_url(services, artifact, INPUT_LIFETIME),
             }
             for artifact in artifacts
         ]

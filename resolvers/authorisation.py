@@ -1,15 +1,60 @@
-"""Who may do what. Every use case asks here first; permissions by kind and product line get their rules in this module."""
+"""Who may do what. Every use case asks here first; what a permission opens is in `domain/permission_kind.py`."""
+
+from collections.abc import Callable
 
 from domain.actor import Actor, Generator, Person, Worker
 from domain.attempt import AttemptKey
-from domain.errors import PermissionDenied
-from domain.visibility import EVERYTHING, Visibility
+from domain.errors import PermissionDenied, UserError
+from domain.kit import ProductLine
+from domain.permission_kind import PERMISSION_KINDS, PermissionAction, Right, kinds_that_open
+from domain.visibility import Involvement, Visibility
+from resolvers.services import Services
+
+DOING = {PermissionAction.GENERAL: "work", PermissionAction.SET_UP: "copy, set up and promote models"}
 
 
 def visibility_of(actor: Actor) -> Visibility:
-    """What exists for the actor: everything for a person; a worker is refused."""
-    require_person(actor)
-    return EVERYTHING
+    """What exists for the person: what lies in the product lines that a permission opens; a worker is refused."""
+    return Visibility(frozenset(right.product_line for right in require_person(actor).rights))
+
+
+def require_right(services: Services, actor: Actor, product_line: ProductLine, action: PermissionAction) -> Person:
+    """The signed-in person, who may do that in that product line; the denial says what to apply for."""
+    person = require_person(actor)
+    right = Right(product_line, action)
+    if right not in person.rights:
+        raise denial(services, right)
+    return person
+
+
+def involvement_of(services: Services, actor: Actor) -> Involvement:
+    """Whose applications, permissions and audit exist for the person."""
+    person = require_person(actor)
+    return Involvement(person.subject, services.approvers.kinds_of(person))
+
+
+def refusal_of(check: Callable[[], object]) -> UserError | None:
+    """What a check refuses with; None where it lets pass."""
+    try:
+        check()
+    except UserError as refusal:
+        return refusal
+    return None
+
+
+def denial(services: Services, right: Right) -> PermissionDenied:
+    """Says which permissions would open it and where to apply."""
+    kinds = kinds_that_open(right)
+    wanted = f"You may not {DOING[right.action]} in {right.product_line}"
+    if not kinds:
+        return PermissionDenied(f"{wanted}; no permission opens that.")
+    titles = " or ".join(f"“{PERMISSION_KINDS[kind].title}”" for kind in kinds)
+    return PermissionDenied(f"{wanted}; apply for {titles}.", kinds, apply_page(services, kinds[0]))
+
+
+def apply_page(services: Services, kind: str) -> str:
+    """Where a person applies for that permission."""
+    return f"{services.public_url}/apply?kind={kind}"
 
 
 def require_person(actor: Actor) -> Person:

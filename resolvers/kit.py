@@ -17,10 +17,11 @@ from domain.errors import NotFound, ValidationFailed
 from domain.event import Event
 from domain.job_type import JobType
 from domain.kit import Kit, KitIdentity
+from domain.permission_kind import PermissionAction
 from domain.projection import apply, empty_kit
 from domain.query import EventQuery, KitQuery, Page
 from domain.storage import UnitOfWork
-from resolvers.authorisation import require_person, visibility_of
+from resolvers.authorisation import require_person, require_right, visibility_of
 from resolvers.change import Decide, change_kit, check_expected, publish
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
@@ -35,6 +36,7 @@ async def create_kit(services: Services, actor: Actor, document: Mapping[str, An
     idempotency = Idempotency.of(person.subject, "kitCreate", idempotency_key, document)
     steps = services.steps
     new = await asyncio.to_thread(parse_kit, document, steps.templates, steps.folders, steps.functions)
+    require_right(services, actor, new.product_line, PermissionAction.GENERAL)
     await _check_source(services, person.subject, new.definition.deck.source)
     template = services.steps.templates[new.definition.template]
     identity = KitIdentity(

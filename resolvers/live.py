@@ -18,7 +18,7 @@ from resolvers.live_list import ListFrame, LiveList, StateFrame, Versions, Watch
 from resolvers.shared_read import SharedRead
 
 
-class LiveKits(LiveList[KitQuery, Kit]):
+class LiveKits(LiveList[KitQuery, Visibility, Kit]):
     """The watchers of kits and of their lists."""
 
     topic = Topic.KIT
@@ -28,14 +28,14 @@ class LiveKits(LiveList[KitQuery, Kit]):
         self._of_kit: dict[int, set[Watcher]] = defaultdict(set)
         self._kit_reads: WeakValueDictionary[tuple[int, Visibility], SharedRead[Kit | None]] = WeakValueDictionary()
 
-    async def read_versions(self, work: UnitOfWork, query: KitQuery, visibility: Visibility) -> Mapping[int, Versions]:
+    async def read_versions(self, work: UnitOfWork, query: KitQuery, scope: Visibility) -> Mapping[int, Versions]:
         """See `LiveList.read_versions`."""
-        found = await work.kits.versions_on_page(query, visibility)
+        found = await work.kits.versions_on_page(query, scope)
         return {kit_id: (version,) for kit_id, version in found.items()}
 
-    async def read_bodies(self, work: UnitOfWork, ids: Sequence[int], visibility: Visibility) -> Mapping[int, Kit]:
+    async def read_bodies(self, work: UnitOfWork, ids: Sequence[int], scope: Visibility) -> Mapping[int, Kit]:
         """See `LiveList.read_bodies`."""
-        return await work.kits.get_many(ids, visibility)
+        return await work.kits.get_many(ids, scope)
 
     @contextmanager
     def watching(self, kit_id: int) -> Iterator[Watcher]:

@@ -19,7 +19,6 @@ from domain.errors import Unavailable
 from domain.live import Gap, Notice, Topic
 from domain.ports import Bus
 from domain.storage import Database, UnitOfWork
-from domain.visibility import Visibility
 from resolvers.shared_read import SharedRead
 
 log = logging.getLogger(__name__)
@@ -43,6 +42,7 @@ class Versioned(Protocol):
 
 
 Query = TypeVar("Query", bound=Hashable)
+Scope = TypeVar("Scope", bound=Hashable)
 Body = TypeVar("Body", bound=Versioned)
 Versions = tuple[int, ...]
 
@@ -129,8 +129,11 @@ async def woken_by(bus: Bus, topic: Topic, key: str) -> AsyncIterator[Watcher]:
 Page = Sequence[tuple[Body, Versions]]
 
 
-class LiveList(ABC, Generic[Query, Body]):
-    """The watchers of one kind of list in one process, the two loops that wake them, and what was read for all of them."""
+class LiveList(ABC, Generic[Query, Scope, Body]):
+    """The watchers of one kind of list in one process, the two loops that wake them, and what was read for all of them.
+
+    A scope is what exists for a watcher: those of the same scope share what is read.
+    """
 
     topic: ClassVar[Topic]
 
@@ -139,14 +142,14 @@ class LiveList(ABC, Generic[Query, Body]):
         self._bus = bus
         self._of_lists: set[Watcher] = set()
         self._bodies: OrderedDict[int, Body] = OrderedDict()
-        self._page_reads: WeakValueDictionary[tuple[Query, Visibility], SharedRead[Page[Body]]] = WeakValueDictionary()
+        self._page_reads: WeakValueDictionary[tuple[Query, Scope], SharedRead[Page[Body]]] = WeakValueDictionary()
 
     @abstractmethod
-    async def read_versions(self, work: UnitOfWork, query: Query, visibility: Visibility) -> Mapping[int, Versions]:
+    async def read_versions(self, work: UnitOfWork, query: Query, scope: Scope) -> Mapping[int, Versions]:
         """The ids of what is on the page, in its order, with the versions of all that is shown of each, its own first."""
 
     @abstractmethod
-    async def read_bodies(self, work: UnitOfWork, ids: Sequence[int], visibility: Visibility) -> Mapping[int, Body]:
+    async def read_bodies(self, work: UnitOfWork, ids: Sequence[int], scope: Scope) -> Mapping[int, Body]:
         """The things of these ids."""
 
     async def run(self) -> None:
@@ -165,19 +168,19 @@ class LiveList(ABC, Generic[Query, Body]):
         finally:
             self._of_lists.discard(watcher)
 
-    def reader_of_page(self, query: Query, visibility: Visibility) -> SharedRead[Page[Body]]:
+    def reader_of_page(self, query: Query, scope: Scope) -> SharedRead[Page[Body]]:
         """Reads a page: of what is kept at its version only that; one for all who hold it."""
 
         async def read() -> Page[Body]:
             async with self._database.snapshot() as work:
-                versions = await self.read_versions(work, query, visibility)
+                versions = await self.read_versions(work, query, scope)
                 found = {each: body for each, (own, *_) in versions.items() if (body := self.body(each, own)) is not None}
                 wanted = [each for each in versions if each not in found]
-                missing = await self.read_bodies(work, wanted, visibility) if wanted else {}
+                missing = await self.read_bodies(work, wanted, scope) if wanted else {}
             self.keep(missing.values())
             return [(found.get(each) or missing[each], shown) for each, shown in versions.items()]
 
-        return self._page_reads.setdefault((query, visibility), SharedRead(read, LIST_INTERVAL_SECONDS))
+        return self._page_reads.setdefault((query, scope), SharedRead(read, LIST_INTERVAL_SECONDS))
 
     def body(self, number: int, version: int) -> Body | None:
         """The thing at that version, if it was read before; for those to whom the database has told that it is there."""
@@ -226,9 +229,9 @@ class LiveList(ABC, Generic[Query, Body]):
                 log.exception("the versions of what is watched (%s) can't be read; the next round begins anew", self.topic)
 
 
-async def watch_list(live: LiveList[Query, Body], query: Query, visibility: Visibility) -> AsyncIterator[ListFrame[Body]]:
+async def watch_list(live: LiveList[Query, Scope, Body], query: Query, scope: Scope) -> AsyncIterator[ListFrame[Body]]:
     """The first page of a list now, then whenever something on it, or the page itself, has changed."""
-    read = live.reader_of_page(query, visibility)
+    read = live.reader_of_page(query, scope)
     with live.watching_lists() as watcher:
         page = await read()
         yield _list_frame(page, {}, is_snapshot=True)

@@ -28,16 +28,16 @@ from resolvers.services import Services
 POLL_SECONDS = 2.0
 
 
-class LiveLoadTests(LiveList[LoadTestQuery, LoadTest]):
+class LiveLoadTests(LiveList[LoadTestQuery, Visibility, LoadTest]):
     """The watchers of lists of load tests. What is shown of one changes with it, its project, its target and its last run."""
 
     topic = Topic.LOAD_TEST
 
-    async def read_versions(self, work: UnitOfWork, query: LoadTestQuery, visibility: Visibility) -> Mapping[int, Versions]:
+    async def read_versions(self, work: UnitOfWork, query: LoadTestQuery, scope: Visibility) -> Mapping[int, Versions]:
         """See `LiveList.read_versions`."""
         return await work.load_tests.versions_on_page(query)
 
-    async def read_bodies(self, work: UnitOfWork, ids: Sequence[int], visibility: Visibility) -> Mapping[int, LoadTest]:
+    async def read_bodies(self, work: UnitOfWork, ids: Sequence[int], scope: Visibility) -> Mapping[int, LoadTest]:
         """See `LiveList.read_bodies`."""
         return await work.load_tests.get_many(ids)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from domain.approver import Approvers
 from domain.executor import LoadLimits
 from domain.ports import (
     AddressGuard,
@@ -39,8 +40,8 @@ class Services:
 
     `load_generator` is the command of the program that runs k6, `window_seconds` the length of a window of its figures,
     `warning_seconds` how long before a run is ended for taking too long that is told (0: not at all), `runs_per_target` how many
-    runs put load on one host and port at once, by whatever targets and wherever they run. `chat` words the findings of analyses,
-    where there is one.
+    runs put load on one host and port at once, by whatever targets and wherever they run. `approvers` decide on permissions.
+    `chat` words the findings of analyses, where there is one.
     """
 
     database: Database
@@ -57,6 +58,7 @@ class Services:
     load_limits: LoadLimits
     load_generator: tuple[str, ...]
     public_url: str
+    approvers: Approvers = field(default_factory=Approvers)
     chat: ChatModel | None = None
     window_seconds: int = 5
     warning_seconds: float = 60

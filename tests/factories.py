@@ -6,17 +6,22 @@ from typing import Any
 from uuid import uuid4
 
 from domain import commands
+from domain.actor import Person
 from domain.change import Change
 from domain.executor import Executor, ExecutorKind
 from domain.job_type import DEFAULT_TASKS, JobType
 from domain.kit import Kit, KitIdentity, ProductLine
 from domain.load_test import LoadTest, LoadTestDefinition, Scenario
 from domain.load_test_run import LoadTestRun, RunStatus
+from domain.permission_kind import PERMISSION_KINDS
 from domain.project import ProjectDefinition
 from domain.projection import empty_kit
 from domain.scenario_request import ScenarioRequest
 from domain.storage import Database, UnitOfWork
 from domain.target import TargetDefinition, server_origin
+from resolvers.live_permission_request import held_permissions
+from resolvers.permission_request import approve_permission_request, create_permission_requests
+from resolvers.services import Services
 
 DEFINITION: Mapping[str, Any] = {"template": "builtin", "deck": {"kind": "TABLE"}, "design": {}, "ml": {}, "optimize": {}}
 
@@ -97,3 +102,15 @@ async def change(database: Database, kit: Kit, *decisions: Any) -> Kit:
         decide(made)
     async with database.transaction() as work:
         return await store(work, made)
+
+
+async def grant_everything(services: Services, *usernames: str) -> None:
+    """Let these demo users have every permission, applied for and approved as people do."""
+    at = datetime.now(UTC)
+    approver = Person(subject="demo:chris", name="Chris", expires_at=at, groups=frozenset({"approvers"}))
+    for username in usernames:
+        person = Person(subject=f"demo:{username}", name=username, expires_at=at)
+        held = (await held_permissions(services, person)).grants
+        if kinds := [kind for kind in PERMISSION_KINDS if kind not in held]:
+            for request in await create_permission_requests(services, person, {"kinds": kinds, "reason": "for tests"}):
+                await approve_permission_request(services, approver, request.id, "for tests")

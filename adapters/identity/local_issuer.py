@@ -27,11 +27,15 @@ class IssuerRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoUser:
-    """Someone to sign in as: `username` is what people type, `groups` what a company's directory would say of them."""
+    """Someone to sign in as: `username` is what people type, `groups` what a company's directory would say of them.
+
+    `permissions` are what they have from the first start on.
+    """
 
     username: str
     name: str
     groups: tuple[str, ...]
+    permissions: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -44,10 +48,12 @@ class DemoUser:
         return f"{self.username}@plog.example"
 
 
+DEMO_APPROVERS = "approvers"
 DEMO_USERS = (
-    DemoUser(username="ada", name="Ada (logic engineer)", groups=("logic-engineers",)),
-    DemoUser(username="bela", name="Bela (DRAM engineer)", groups=("dram-engineers",)),
-    DemoUser(username="chris", name="Chris (approver)", groups=("approvers",)),
+    DemoUser(username="ada", name="Ada (sets up logic models)", groups=("logic-engineers",), permissions=("LOGIC_MODEL_SET_UP",)),
+    DemoUser(username="bela", name="Bela (DRAM engineer)", groups=("dram-engineers",), permissions=("DRAM_GENERAL",)),
+    DemoUser(username="chris", name="Chris (approver)", groups=(DEMO_APPROVERS,)),
+    DemoUser(username="dana", name="Dana (applicant)", groups=("logic-engineers",)),
 )
 
 

@@ -9,6 +9,7 @@ import strawberry
 from domain.attempt import AttemptKey
 from domain.errors import NotFound, ValidationFailed
 from domain.job import Job as DomainJob
+from domain.permission_kind import PERMISSION_KINDS
 from domain.query import EndpointQuery, EventQuery
 from gql import ids
 from gql.context import Context, Info
@@ -16,6 +17,7 @@ from gql.types.artifact import Artifact
 from gql.types.attempt import Attempt
 from gql.types.deck_request import DeckRequest
 from gql.types.endpoint import Endpoint
+from gql.types.grant import Grant
 from gql.types.job import Job
 from gql.types.kit import Kit
 from gql.types.kit_event import KitEvent
@@ -23,6 +25,8 @@ from gql.types.load_test import LoadTest
 from gql.types.load_test_analysis import LoadTestAnalysis
 from gql.types.load_test_run import LoadTestRun
 from gql.types.node import Node
+from gql.types.permission_kind import PermissionKind
+from gql.types.permission_request import PermissionRequest
 from gql.types.project import Project
 from gql.types.step_template import StepTemplate
 from gql.types.target import Target
@@ -145,6 +149,21 @@ async def _endpoint(context: Context, target: str, analysis: str, place: str) ->
     return next((Endpoint.of(int(target), int(analysis), int(place), each) for each in found), None)
 
 
+async def _permission_kind(context: Context, name: str) -> PermissionKind | None:
+    kind = PERMISSION_KINDS.get(name)
+    return None if kind is None else PermissionKind.of(kind)
+
+
+async def _permission_request(context: Context, number: str) -> PermissionRequest | None:
+    request = await context.loaders.permission_request_by_id.load(int(number))
+    return None if request is None else PermissionRequest.of(request)
+
+
+async def _grant(context: Context, number: str) -> Grant | None:
+    grant = await context.loaders.grant_by_id.load(int(number))
+    return None if grant is None else Grant.of(grant)
+
+
 FINDERS: dict[str, Any] = {
     "Kit": _kit,
     "Job": _job,
@@ -160,4 +179,7 @@ FINDERS: dict[str, Any] = {
     "LoadTestRun": _load_test_run,
     "LoadTestAnalysis": _load_test_analysis,
     "Endpoint": _endpoint,
+    "PermissionKind": _permission_kind,
+    "PermissionRequest": _permission_request,
+    "Grant": _grant,
 }

@@ -33,10 +33,14 @@ class Artifact(Node):
     artifact: strawberry.Private[domain.Artifact]
 
     @strawberry.field(
-        description="A link to its content. It needs no sign-in and expires after some minutes.", directives=[Volatile()]
+        description=(
+            "A link to its content. It needs no sign-in, expires after some minutes, and opens nothing that the viewer may not "
+            "see any more."
+        ),
+        directives=[Volatile()],
     )
     def download_url(self, info: Info) -> str:
-        return download_url(info.context.services, self.artifact)
+        return download_url(info.context.services, info.context.actor, self.artifact)
 
     @classmethod
     def of(cls, artifact: domain.Artifact) -> "Artifact":

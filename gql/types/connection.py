@@ -1,6 +1,7 @@
 """Relay connections by keyset: a cursor holds the place in the order, so that pages neither skip nor repeat."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -8,11 +9,12 @@ import orjson
 import strawberry
 
 from domain.errors import ValidationFailed
-from domain.query import MAX_PAGE, MAX_SERIES, HistoryQuery
+from domain.query import MAX_PAGE, MAX_SERIES, HistoryQuery, Page
 from domain.validation import is_storable
 
 First = Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")]
 After = Annotated[str | None, strawberry.argument(description="Go on after this cursor.")]
+NewestFirst = Annotated[bool, strawberry.argument(description="The newest first.")]
 FirstWindows = Annotated[int, strawberry.argument(description=f"How many windows at most, 1 to {MAX_SERIES:,}.")]
 AfterWindow = Annotated[datetime | None, strawberry.argument(description="Go on after the window that begins then.")]
 MAX_FILTER = 1000
@@ -56,6 +58,18 @@ def page_parts(nodes: list[Any], cursors: list[str], *, has_more: bool, after: s
     }
 
 
+def numbered_page(kind: str, page: Page[Any], made: Callable[[Any], Any], after: str | None) -> dict[str, Any]:
+    """The fields of a connection for a page of what is listed by number; `kind` is that of its cursors."""
+    cursors = [encode_cursor(kind, each.id) for each in page.items]
+    return page_parts([made(each) for each in page.items], cursors, has_more=page.has_more, after=after)
+
+
+def numbered_place(kind: str, after: str | None) -> tuple[int] | None:
+    """The place that such a cursor holds."""
+    place = decode_cursor(kind, after, int)
+    return None if place is None else (place[0],)
+
+
 def checked_first(first: int, most: int = MAX_PAGE) -> int:
     """`first` if a page, or a series of that many at most, may be that long."""
     if not 1 <= first <= most:
@@ -74,6 +88,13 @@ def checked_text(field: str, text: str | None) -> str | None:
     if text is not None and (len(text) > MAX_FILTER or not is_storable(text)):
         raise ValidationFailed.of(field, f"must have at most {MAX_FILTER} characters, none of them NUL or a lone surrogate")
     return text
+
+
+def checked_names(field: str, names: list[str] | None) -> frozenset[str]:
+    """`names` if there can be anything of each."""
+    for name in names or ():
+        checked_text(field, name)
+    return frozenset(names or ())
 
 
 def checked_attempt(number: int | None) -> int | None:

@@ -7,6 +7,7 @@ from domain.answer import ExtractionSource as ExtractionSource
 from domain.api_document import OAuthGrant as OAuthGrant
 from domain.api_document import SecurityKind as SecurityKind
 from domain.attempt import Cause as Cause
+from domain.audit_entry import AuditAction as AuditAction
 from domain.claim import ClaimProblem as ClaimProblem
 from domain.comparison import ComparisonVerdict as ComparisonVerdict
 from domain.endpoint import Method as Method
@@ -14,12 +15,15 @@ from domain.endpoint import ParameterLocation as ParameterLocation
 from domain.event import EventKind as EventKind
 from domain.executor import ExecutorKind as ExecutorKind
 from domain.finding import FindingKind as FindingKind
+from domain.grant import GrantStatus as GrantStatus
 from domain.job_type import JobType as JobType
 from domain.kit import ProductLine as ProductLine
 from domain.load_test_analysis import AnalysisKind as AnalysisKind
 from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
 from domain.load_test_run import RunStatus as RunStatus
 from domain.login import LoginKind as LoginKind
+from domain.permission_kind import PermissionAction as PermissionAction
+from domain.permission_request import PermissionRequestStatus as PermissionRequestStatus
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
 from domain.query import LoadTestAnalysisOrder as LoadTestAnalysisOrder
@@ -281,5 +285,37 @@ strawberry.enum(
     description=(
         "How a run's report is written down. `HTML`: one page with plots that needs nothing else, for screens and paper. "
         "`MARKDOWN`: for pages and threads that people write; its plots are lines of block characters."
+    ),
+)
+strawberry.enum(
+    PermissionAction,
+    name="PermissionAction",
+    description=(
+        "What may be done in a product line. `GENERAL`: see it, run kits, track lots, ask for models. `SET_UP`: copy, set up and "
+        "promote models."
+    ),
+)
+strawberry.enum(
+    PermissionRequestStatus,
+    name="PermissionRequestStatus",
+    description=(
+        "Where an application stands. `PENDING`: nobody has decided yet. `APPROVED`. `REJECTED`. `WITHDRAWN`: by the applicant."
+    ),
+)
+strawberry.enum(
+    GrantStatus,
+    name="GrantStatus",
+    description=(
+        "Whether a grant opens anything. `ACTIVE`: it does. `EXPIRED`: its time is over. `REVOKED`: it was taken away or given "
+        "back."
+    ),
+)
+strawberry.enum(
+    AuditAction,
+    name="AuditAction",
+    description=(
+        "What was decided. `PERMISSION_REQUESTED`: somebody applied. `PERMISSION_WITHDRAWN`: and thought better of it. "
+        "`PERMISSION_APPROVED`: they got it. `PERMISSION_REJECTED`: they did not. `PERMISSION_RENEWED`: it got another end. "
+        "`PERMISSION_REVOKED`: it was taken away or given back. `PERMISSION_EXPIRED`: its time was over."
     ),
 )

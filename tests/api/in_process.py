@@ -23,6 +23,7 @@ from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey
 from domain.change import Change
 from resolvers.change import change_kit
+from tests.factories import grant_everything
 from tests.migrated import migrated_sqlite
 from tests.waiting import eventually
 
@@ -36,7 +37,10 @@ KIT = """fragment KitParts on Kit { id number name owner productLine status perc
   jobs { id uuid type status percent version statusVersion cancelRequested metadata attempt { number status cause }
          tasks { id name status percent metadata } } }
 """
-ERROR = "... on UserError { __typename code message } ... on ValidationFailed { problems { field message } }"
+ERROR = (
+    "... on UserError { __typename code message } ... on ValidationFailed { problems { field message } } "
+    "... on PermissionDenied { openedBy applyAt }"
+)
 CREATE = f"""{KIT} mutation ($input: KitInput!, $key: String) {{ kitCreate(input: $input, idempotencyKey: $key) {{
   __typename ... on KitCreatePayload {{ kit {{ ...KitParts }} }} {ERROR} }} }}"""
 ARGUMENTS = "$id: ID!, $expected: Int, $key: String"
@@ -121,9 +125,13 @@ class Plog:
         answer = (await self.post(query, variables, headers)).json()
         return [error["extensions"]["code"] for error in answer.get("errors", ())]
 
+    async def create_answer(self, name: str = "kit", user: str = "ada", **changes: Any) -> dict[str, Any]:
+        """What creating a kit answers."""
+        return await self.answer(CREATE, self.signed_in(user), input=table_document(name=name, **changes))
+
     async def create(self, name: str = "kit", user: str = "ada", **changes: Any) -> dict[str, Any]:
         """A new kit."""
-        payload = await self.answer(CREATE, self.signed_in(user), input=table_document(name=name, **changes))
+        payload = await self.create_answer(name, user, **changes)
         assert payload["__typename"] == "KitCreatePayload", payload
         kit: dict[str, Any] = payload["kit"]
         return kit
@@ -161,7 +169,10 @@ def _furnish(home: Path) -> None:
 
 @asynccontextmanager
 async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> AsyncIterator[Plog]:
-    """Serve until the block ends, with `environment` as settings by their names in `Settings`."""
+    """Serve until the block ends, with `environment` as settings by their names in `Settings`.
+
+    Ada and Bela have every permission; Chris decides on them and has none, Dana has none.
+    """
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(bind(Settings(home=home, host=HOST, port=0)))
         port = listener.getsockname()[1]
@@ -170,6 +181,7 @@ async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> A
         chosen: dict[str, Any] = {"home": home, "port": port, **nothing_runs, **(environment or {})}
         container = await stack.enter_async_context(open_container(Settings(**chosen)))
         await stack.enter_async_context(running(container))
+        await grant_everything(container.services, "ada", "bela")
         web = WebApp(container)
         config = uvicorn.Config(web.asgi, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
         server = _Quiet(config, web, container)

@@ -27,7 +27,13 @@ async def config() -> GraphiQLConfig:
 def visitor(dist: Path, host: str = "127.0.0.1:8000") -> httpx.AsyncClient:
     """A browser at PLOG, whose web part lies in `dist`."""
     world, graphiql = World(), GraphiQL(config, dist)
-    endpoint = create_graphql_app(toy_schema(), authenticate=world.authenticate, make_context=world.context, graphiql=graphiql)
+    endpoint = create_graphql_app(
+        toy_schema(),
+        authenticate=world.authenticate,
+        make_context=world.context,
+        open_streams=world.streams,
+        graphiql=graphiql,
+    )
     app = Starlette(routes=graphiql.routes)
     app.mount("/graphql", endpoint)
     return httpx.AsyncClient(

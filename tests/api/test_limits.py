@@ -149,7 +149,7 @@ async def test_the_standard_introspection_query_passes_unless_a_setting_closes_i
 
 async def test_figures_of_one_request_do_not_leak_into_another() -> None:
     schema, world = toy_schema(), World()
-    context = world.context(await world.authenticate("ann"), None)  # type: ignore[arg-type]
+    context = world.context(await world.authenticate("ann"), None)
     for document, cost in (("{ node { id } }", 1), ("{ viewer }", 0), ("{ node { id } }", 1)):
         result = await schema.execute(document, context_value=context)
         assert result.extensions == {"cost": {"requested": cost, "maximum": 20_000}}

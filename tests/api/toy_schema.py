@@ -1,21 +1,22 @@
 """A small schema that stands for PLOG's own in the tests of the transport: everything that a transport can get wrong, once."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import strawberry
-from starlette.requests import HTTPConnection
 from strawberry import Info
 from strawberry.types.graphql import OperationType
 
 from domain.actor import Actor, Person
 from domain.errors import NotFound, Unauthenticated, Unavailable, ValidationFailed
+from domain.permission_kind import LOGIC_GENERAL, Right
 from gql.execution import Schema
 from gql.limits import Limits
 from gql.sharing import SharedResults
+from resolvers.open_streams import OpenStream, OpenStreams
 
 TOKEN = "ann"
 
@@ -32,6 +33,14 @@ class World:
     lifetime: timedelta = timedelta(hours=1)
     shared_results: SharedResults = field(default_factory=SharedResults)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    rights: frozenset[Right] = frozenset({LOGIC_GENERAL})
+    streams: OpenStreams = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.streams = OpenStreams(self.read_rights)
+
+    async def read_rights(self, subjects: Collection[str]) -> Mapping[str, frozenset[Right]]:
+        return dict.fromkeys(subjects, self.rights)
 
     def change(self) -> None:
         self.number += 1
@@ -47,9 +56,9 @@ class World:
             raise Unauthenticated("No valid token came with the request.")
         return Person(subject=token, name=token.title(), expires_at=datetime.now(UTC) + self.lifetime)
 
-    def context(self, actor: Actor, connection: HTTPConnection) -> "ToyContext":
+    def context(self, actor: Actor, stream: OpenStream | None) -> "ToyContext":
         self.contexts += 1
-        return ToyContext(actor, self)
+        return ToyContext(actor, self, stream)
 
 
 @dataclass
@@ -58,6 +67,7 @@ class ToyContext:
 
     actor: Actor
     world: World
+    stream: OpenStream | None = None
     loaded: list[int] = field(default_factory=list)
     fault: Exception = field(default_factory=lambda: RuntimeError("secret detail of a loader"))
 
@@ -69,11 +79,12 @@ class ToyContext:
     def shared_results(self) -> SharedResults:
         return self.world.shared_results
 
-    def admit(self, operation: OperationType) -> None:
-        return None
+    async def admit(self, operation: OperationType) -> None:
+        if self.stream is not None:
+            self.stream.hold(self.world.rights)
 
     def fresh(self) -> Self:
-        return type(self)(self.actor, self.world)
+        return type(self)(self.actor, self.world, self.stream)
 
     def number(self) -> int:
         if not self.loaded:

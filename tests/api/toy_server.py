@@ -110,6 +110,7 @@ async def toy_server(
         toy_schema(limits),
         authenticate=world.authenticate,
         make_context=world.context,
+        open_streams=world.streams,
         settings=settings,
         graphiql=HTMLResponse("<p>GraphiQL</p>"),
     )

@@ -42,7 +42,12 @@ WITHOUT_A_VERSION = {
     "loadTestQuickStart",
     "loadTestAnalyze",
     "loadTestRunReport",  # of a run that has ended, which does not change any more
+    "permissionRequestCreate",
+    "permissionRequestWithdraw",  # what nobody has decided yet has one version only
+    "permissionRequestApprove",
+    "permissionRequestReject",
 }
+NOUNS = ("kit", "job", "task", "project", "target", "loadTest", "permissionRequest", "grant")
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
 RESOLVED_FIELDS = {
     "Kit": {"events"},
@@ -52,6 +57,7 @@ RESOLVED_FIELDS = {
 # What is shown whole: as long as a definition, an OpenAPI document or the settings make it, and no longer.
 LISTS_WITHOUT_PAGES = {
     "Artifact.inputIds",
+    "Capability.openedBy",
     "Claim.findings",
     "Drift.added",
     "Drift.changed",
@@ -127,6 +133,11 @@ LISTS_WITHOUT_PAGES = {
     "MetricSeries.windowStart",
     "OAuthFlow.scopes",
     "Parameter.examples",
+    "PermissionDenied.openedBy",
+    "PermissionInboxFrame.changed",
+    "PermissionInboxFrame.order",
+    "PermissionKind.opens",
+    "PermissionRequestCreatePayload.permissionRequests",
     "PlannedRequest.headers",
     "PlannedScenario.requests",
     "PodActualUsage.cpuMillicores",
@@ -145,12 +156,13 @@ LISTS_WITHOUT_PAGES = {
     "ProjectVersion.members",
     "Query.loadTestTrend",
     "Query.nodes",
+    "Query.permissionKinds",
     "Query.stepTemplates",
     "RequestBody.examples",
     "RequestBody.fields",
-    "RunWait.behind",
     "RunComparison.remarks",
     "RunComparison.scenarios",
+    "RunWait.behind",
     "Scenario.requests",
     "ScenarioComparison.differences",
     "ScenarioRequest.checks",
@@ -176,6 +188,8 @@ LISTS_WITHOUT_PAGES = {
     "TaskReportPayload.results",
     "ValidationFailed.problems",
     "Viewer.groups",
+    "Viewer.permissions",
+    "Viewer.productLines",
     "Wording.claims",
     "Wording.dropped",
 }
@@ -236,7 +250,7 @@ def test_every_mutation_takes_an_idempotency_key_and_says_first_what_it_is_about
     assert GRAPHQL.mutation_type is not None
     for name, field in GRAPHQL.mutation_type.fields.items():
         assert str(field.args["idempotencyKey"].type) == "String", name
-        noun = next(noun for noun in ("kit", "job", "task", "project", "target", "loadTest") if name.startswith(noun))
+        noun = next(noun for noun in NOUNS if name.startswith(noun))
         assert name.removeprefix(noun)[:1].isupper(), name
         assert name in WITHOUT_A_VERSION or "expectedVersion" in field.args, name
 

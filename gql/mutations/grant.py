@@ -1,0 +1,83 @@
+"""Renewing permissions and taking them away."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import strawberry
+
+from domain import grant as domain
+from domain.errors import UserError
+from gql import errors, ids
+from gql.context import Info
+from gql.mutations.kit import IdempotencyKey
+from gql.mutations.permission_request import ExpiresAt, Reason
+from gql.mutations.project import ExpectedVersion
+from gql.types.grant import Grant
+from resolvers import grant as grants
+
+GrantId = Annotated[strawberry.ID, strawberry.argument(description="The grant's id.")]
+
+
+@strawberry.type(description="The grant was changed.")
+class GrantPayload:
+    grant: Grant = strawberry.field(description="The grant after the change.")
+
+
+GrantAnswer = Annotated[
+    GrantPayload
+    | errors.ValidationFailed
+    | errors.NotFound
+    | errors.IllegalTransition
+    | errors.VersionConflict
+    | errors.IdempotencyKeyReused
+    | errors.PermissionDenied,
+    strawberry.union("GrantAnswer", description="The grant after the change, or why it was refused."),
+]
+
+
+@strawberry.type
+class GrantMutation:
+    @strawberry.mutation(
+        description="Give an active permission another end. Approvers alone can, with a reason, and never for themselves."
+    )
+    async def grant_renew(
+        self,
+        info: Info,
+        id: GrantId,
+        reason: Reason = None,
+        expires_at: ExpiresAt = None,
+        expected_version: ExpectedVersion = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> GrantAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: grants.renew_grant(
+                services, actor, ids.grant_number(id), reason, expires_at, expected_version, idempotency_key
+            )
+        )
+
+    @strawberry.mutation(
+        description=(
+            "Take a permission away, as an approver, or give back one's own; with a reason. What it opened closes within five "
+            "seconds, open subscriptions too."
+        )
+    )
+    async def grant_revoke(
+        self,
+        info: Info,
+        id: GrantId,
+        reason: Reason = None,
+        expected_version: ExpectedVersion = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> GrantAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: grants.revoke_grant(services, actor, ids.grant_number(id), reason, expected_version, idempotency_key)
+        )
+
+
+async def _answer(command: Callable[[], Awaitable[domain.Grant]]) -> Any:
+    try:
+        return GrantPayload(grant=Grant.of(await command()))
+    except UserError as error:
+        return errors.union_member(error)

@@ -1,0 +1,24 @@
+"""Whether the viewer may do something, and if not, why not and what would help."""
+
+import strawberry
+
+from domain.errors import PermissionDenied, UserError
+
+
+@strawberry.type(description="Whether the viewer may do something now. It is asked again when it is done.")
+class Capability:
+    is_allowed: bool = strawberry.field(description="Whether it would be done now.")
+    reason: str | None = strawberry.field(description="Why not, in a sentence for people; null where it is allowed.")
+    opened_by: list[str] = strawberry.field(description="The permissions that would open it, by name; none where none would.")
+    apply_at: str | None = strawberry.field(description="Where to apply for the first of them.")
+
+    @classmethod
+    def of(cls, refusal: UserError | None) -> "Capability":
+        """The type for what the use case would be refused with; None for nothing."""
+        denial = refusal if isinstance(refusal, PermissionDenied) else None
+        return cls(
+            is_allowed=refusal is None,
+            reason=None if refusal is None else refusal.message,
+            opened_by=list(denial.opened_by) if denial is not None else [],
+            apply_at=None if denial is None else denial.apply_at,
+        )

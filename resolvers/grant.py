@@ -1,0 +1,166 @@
+"""What people are permitted: renewing it, taking it away, and putting on record what has expired."""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from domain.actor import Actor, Person
+from domain.audit_entry import AuditAction, AuditEntry
+from domain.errors import NotFound
+from domain.grant import Grant, decision
+from domain.live import Notice, Topic
+from domain.query import GrantQuery, Page
+from domain.storage import UnitOfWork
+from resolvers.authorisation import involvement_of, require_person
+from resolvers.services import Services
+from resolvers.versioned import Command, Overtaken
+
+log = logging.getLogger(__name__)
+EXPIRED_AT_ONCE = 100
+
+
+async def renew_grant(
+    services: Services,
+    actor: Actor,
+    number: int,
+    reason: str | None,
+    expires_at: datetime | None,
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
+) -> Grant:
+    """Give an active permission of somebody else another end (None: none), with a reason."""
+    person = require_person(actor)
+    kinds = services.approvers.kinds_of(person)
+    given = {"reason": reason, "expiresAt": expires_at}
+
+    def renew(grant: Grant, at: datetime) -> tuple[Grant, AuditEntry]:
+        why, until = decision(given, at)
+        changed = grant.renewed(person, kinds, until, at)
+        details = {"expiresAt": None if until is None else until.isoformat()}
+        return changed, _entry(AuditAction.PERMISSION_RENEWED, grant, person, why, details)
+
+    command = Command("grantRenew", "grant", number, expected_version, idempotency_key, given)
+    return await _change(services, person, command, renew)
+
+
+async def revoke_grant(
+    services: Services,
+    actor: Actor,
+    number: int,
+    reason: str | None,
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
+) -> Grant:
+    """Take a permission away, with a reason, or give back one's own; what it opened closes within seconds, everywhere."""
+    person = require_person(actor)
+    kinds = services.approvers.kinds_of(person)
+    given = {"reason": reason}
+
+    def revoke(grant: Grant, at: datetime) -> tuple[Grant, AuditEntry]:
+        why, _ = decision(given, at)
+        return grant.revoked(person, kinds, why, at), _entry(AuditAction.PERMISSION_REVOKED, grant, person, why)
+
+    command = Command("grantRevoke", "grant", number, expected_version, idempotency_key, given)
+    return await _change(services, person, command, revoke)
+
+
+async def _change(
+    services: Services, person: Person, command: Command, decide: Callable[[Grant, datetime], tuple[Grant, AuditEntry]]
+) -> Grant:
+    idempotency = command.idempotency(person.subject)
+    while True:
+        try:
+            async with services.database.transaction() as work:
+                is_replay = idempotency is not None and await idempotency.replayed(work) is not None
+                grant = (await work.grants.get_many([command.number], involvement_of(services, person))).get(command.number)
+                if grant is None:
+                    raise NotFound("grant", command.number)
+                if is_replay:
+                    return grant
+                command.check_version(grant.version)
+                at = max(grant.updated_at, await work.kits.now())
+                changed, entry = decide(grant, at)
+                if not await work.grants.change(grant, changed):
+                    raise Overtaken
+                await work.audit.add([entry], at)
+                if idempotency is not None:
+                    await idempotency.complete(work, {"grant": command.number})
+        except Overtaken:
+            continue
+        await tell(services, changed.subject)
+        log.info("%s", command.mutation, extra={"grant": command.number, "subject": person.subject})
+        return changed
+
+
+async def expire_grants(services: Services) -> int:
+    """Put on record what has expired since this was last done, and tell those who watch; returns how many."""
+    ended = 0
+    while True:
+        async with services.database.transaction() as work:
+            expired = await work.grants.expired(EXPIRED_AT_ONCE)
+            at = await work.kits.now()
+            ended_now = [grant for grant in expired if await _end(work, grant, at)]
+            await work.audit.add([ended_by_time(grant) for grant in ended_now], at)
+        for grant in ended_now:
+            await tell(services, grant.subject)
+        ended += len(ended_now)
+        if len(expired) < EXPIRED_AT_ONCE:
+            return ended
+
+
+async def _end(work: UnitOfWork, grant: Grant, at: datetime) -> bool:
+    return await work.grants.change(grant, grant.expired(at))
+
+
+async def tell(services: Services, subject: str) -> None:
+    """Tell that something of a person's applications or permissions has changed."""
+    await services.bus.publish([Notice(Topic.PERMISSION, subject, 0)])
+
+
+def ended_by_time(grant: Grant) -> AuditEntry:
+    """The entry for a grant whose time is over."""
+    return AuditEntry(
+        action=AuditAction.PERMISSION_EXPIRED,
+        kind=grant.kind,
+        person=grant.subject,
+        person_name=grant.name,
+        request_id=grant.request_id,
+        grant_id=grant.id,
+        details={} if grant.expires_at is None else {"expiresAt": grant.expires_at.isoformat()},
+    )
+
+
+def _entry(
+    action: AuditAction, grant: Grant, person: Person, reason: str, details: Mapping[str, Any] | None = None
+) -> AuditEntry:
+    return AuditEntry(
+        action=action,
+        kind=grant.kind,
+        person=grant.subject,
+        person_name=grant.name,
+        actor=person.subject,
+        actor_name=person.name,
+        reason=reason,
+        request_id=grant.request_id,
+        grant_id=grant.id,
+        details=details or {},
+    )
+
+
+async def find_grants(services: Services, actor: Actor, ids: list[int]) -> dict[int, Grant]:
+    """The grants of these ids that exist for the caller: their own, and those of the kinds that they decide on."""
+    async with services.database.snapshot() as work:
+        return await work.grants.get_many(ids, involvement_of(services, actor))
+
+
+async def list_grants(services: Services, actor: Actor, query: GrantQuery) -> Page[Grant]:
+    """A page of the grants that exist for the caller."""
+    async with services.database.snapshot() as work:
+        return await work.grants.page(query, involvement_of(services, actor))
+
+
+async def count_grants(services: Services, actor: Actor, query: GrantQuery) -> int:
+    """How many of those the query has in all."""
+    async with services.database.snapshot() as work:
+        return await work.grants.count(query, involvement_of(services, actor))

@@ -1,0 +1,105 @@
+"""What is open for a while (websockets, event streams, downloads) ends soon after the permissions behind it.
+
+Each process reads what the people behind its open streams may do every second, all in one statement, and ends what has lost
+something that it was opened with. So does what can't be confirmed for some seconds, as nobody knows then: no bus and no other
+server is needed for that.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+
+from domain.actor import Actor, Person
+from domain.errors import Unavailable
+from domain.permission_kind import Right
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 1.0
+ANSWER_SECONDS = 1.0  # how long the database may take to confirm
+SILENCE_SECONDS = 3.0
+Read = Callable[[Collection[str]], Awaitable[Mapping[str, frozenset[Right]]]]
+
+
+class StreamEnd(Enum):
+    """Why a stream was ended; the value is what is said of it."""
+
+    LOST = "A permission that this was opened with has ended."
+    UNCONFIRMED = "It can't be confirmed now that this is still permitted. Try again."
+
+
+@dataclass(eq=False, slots=True)
+class OpenStream:
+    """Something that is open for a person, with all the rights that were used to open parts of it.
+
+    `ended` is set when it has to end. It is to be ended whatever its peer does.
+    """
+
+    subject: str | None
+    rights: frozenset[Right] = frozenset()
+    confirmed_at: float = field(default_factory=time.monotonic)
+    ended: "asyncio.Future[StreamEnd]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def hold(self, rights: frozenset[Right]) -> None:
+        """Depend on these rights, which were read just now, too."""
+        self.rights |= rights
+        self.confirmed_at = time.monotonic()
+
+    def end(self, why: StreamEnd) -> None:
+        """Let it end."""
+        if not self.ended.done():
+            self.ended.set_result(why)
+
+
+class OpenStreams:
+    """All that is open in this process. `read` tells what people may do."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._streams: set[OpenStream] = set()
+
+    @contextmanager
+    def holding(self, actor: Actor) -> Iterator[OpenStream]:
+        """A stream that is open for the actor until the block ends; a worker's depends on no permission."""
+        stream = OpenStream(actor.subject if isinstance(actor, Person) else None)
+        self._streams.add(stream)
+        try:
+            yield stream
+        finally:
+            self._streams.discard(stream)
+
+    async def run(self) -> None:
+        """Look every second until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except Exception:
+                log.exception("open streams can't be looked at; the next round begins anew")
+
+    async def look(self) -> None:
+        """End what has lost something, and what could not be confirmed for too long."""
+        asked = [stream for stream in self._streams if stream.rights and not stream.ended.done()]
+        if not asked:
+            return
+        asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                found = await self._read({stream.subject for stream in asked if stream.subject is not None})
+        except (Unavailable, TimeoutError) as error:
+            log.warning("%d open streams can't be confirmed: %s", len(asked), error or "no answer in time")
+            found = None
+        for stream in asked:
+            if found is not None:
+                self._compare(stream, found.get(stream.subject or "", frozenset()), asked_at)
+            elif time.monotonic() - stream.confirmed_at > SILENCE_SECONDS:
+                stream.end(StreamEnd.UNCONFIRMED)
+
+    def _compare(self, stream: OpenStream, rights: frozenset[Right], asked_at: float) -> None:
+        if stream.rights <= rights:
+            stream.confirmed_at = asked_at
+        elif stream.confirmed_at <= asked_at:  # else it holds what was granted after the answer was read
+            stream.end(StreamEnd.LOST)

@@ -1,0 +1,29 @@
+"""What people may do now, read from the database each time: nothing that was revoked or has expired is remembered."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from domain.actor import Actor, Person
+from domain.grant import Grant
+from domain.permission_kind import Right, opened_by
+from resolvers.services import Services
+
+
+async def with_rights(services: Services, actor: Actor) -> Actor:
+    """The actor, a person with what their permissions open at this moment."""
+    if not isinstance(actor, Person):
+        return actor
+    found = await rights_of(services, [actor.subject])
+    return replace(actor, rights=found.get(actor.subject, frozenset()))
+
+
+async def rights_of(services: Services, subjects: Collection[str]) -> dict[str, frozenset[Right]]:
+    """What the permissions of these people open, in one statement; nothing of who has none."""
+    async with services.database.snapshot() as work:
+        held = await work.grants.active(subjects)
+    return {subject: rights_in(grants) for subject, grants in held.items()}
+
+
+def rights_in(grants: Iterable[Grant]) -> frozenset[Right]:
+    """What active grants open."""
+    return opened_by(grant.kind for grant in grants)
