@@ -61,6 +61,10 @@ class OpenStreams:
         self._read = read
         self._streams: set[OpenStream] = set()
 
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._streams)
+
     @contextmanager
     def holding(self, actor: Actor) -> Iterator[OpenStream]:
         """A stream that is open for the actor until the block ends; a worker's depends on no permission."""

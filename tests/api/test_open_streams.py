@@ -1,0 +1,216 @@
+"""What is open ends soon after the permission behind it: websockets, event streams, downloads, whatever their peers do."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from domain.actor import Person, Worker
+from domain.attempt import AttemptKey
+from domain.errors import Unavailable
+from domain.permission_kind import DRAM_GENERAL, LOGIC_GENERAL, LOGIC_SET_UP, Right
+from resolvers.open_streams import SILENCE_SECONDS, OpenStreams, StreamEnd
+from tests.api.in_process import HOST, Plog
+from tests.api.permissions import granted, revoke
+from tests.api.test_artifact import with_artifact
+from tests.api.test_kit_subscription import STATE
+from tests.api.test_websocket import closed_with, deaf_websocket
+from tests.api.toy_server import PROTOCOL, ToyServer, deaf_connection, receive, send, toy_server
+from tests.waiting import eventually
+
+PERSON = Person(subject="ann", name="Ann", expires_at=datetime.now(UTC) + timedelta(hours=1))
+NUMBERS = "subscription { numbers { sent } }"
+
+
+@asynccontextmanager
+async def watched() -> AsyncIterator[ToyServer]:
+    """A server whose open streams are looked at."""
+    async with toy_server() as server:
+        looking = asyncio.create_task(server.world.streams.run())
+        yield server
+        looking.cancel()
+
+
+class Answers:
+    """What people may do, as it is told: rights, or an error."""
+
+    def __init__(self, *rights: Right) -> None:
+        self.rights: frozenset[Right] | Exception = frozenset(rights)
+        self.asked: list[Collection[str]] = []
+
+    async def __call__(self, subjects: Collection[str]) -> Mapping[str, frozenset[Right]]:
+        self.asked.append(subjects)
+        if isinstance(self.rights, Exception):
+            raise self.rights
+        return dict.fromkeys(subjects, self.rights)
+
+
+async def test_a_stream_ends_when_something_that_it_holds_is_lost_and_not_before() -> None:
+    answers = Answers(LOGIC_GENERAL, LOGIC_SET_UP)
+    streams = OpenStreams(answers)
+    with streams.holding(PERSON) as general, streams.holding(PERSON) as both, streams.holding(PERSON) as nothing:
+        general.hold(frozenset({LOGIC_GENERAL}))
+        both.hold(frozenset({LOGIC_GENERAL}))
+        both.hold(frozenset({LOGIC_SET_UP}))
+        await streams.look()
+        answers.rights = frozenset({LOGIC_GENERAL, DRAM_GENERAL})
+        await streams.look()
+        assert both.ended.done() and both.ended.result() is StreamEnd.LOST
+        assert not general.ended.done()
+        answers.rights = frozenset()
+        await streams.look()
+        assert general.ended.result() is StreamEnd.LOST and not nothing.ended.done()
+        assert [set(each) for each in answers.asked] == [{"ann"}] * 3, "of all in one read, and of none that holds nothing"
+    await streams.look()
+    assert len(answers.asked) == 3
+
+
+async def test_what_was_granted_while_the_answer_was_on_its_way_is_not_taken_for_lost() -> None:
+    streams: OpenStreams
+
+    async def late(subjects: Collection[str]) -> Mapping[str, frozenset[Right]]:
+        stream.hold(frozenset({DRAM_GENERAL}))
+        return dict.fromkeys(subjects, frozenset({LOGIC_GENERAL}))
+
+    streams = OpenStreams(late)
+    with streams.holding(PERSON) as stream:
+        stream.hold(frozenset({LOGIC_GENERAL}))
+        await streams.look()
+        assert not stream.ended.done()
+
+
+@pytest.mark.parametrize("outage", [Unavailable("The database does not answer."), TimeoutError()])
+async def test_what_can_not_be_confirmed_for_some_seconds_ends(outage: Exception) -> None:
+    answers = Answers(LOGIC_GENERAL)
+    streams = OpenStreams(answers)
+    with streams.holding(PERSON) as stream:
+        stream.hold(frozenset({LOGIC_GENERAL}))
+        answers.rights = outage
+        await streams.look()
+        assert not stream.ended.done(), "a moment's silence ends nothing"
+        stream.confirmed_at = time.monotonic() - SILENCE_SECONDS - 0.01
+        await streams.look()
+        assert stream.ended.result() is StreamEnd.UNCONFIRMED
+
+
+async def test_a_worker_depends_on_no_permission() -> None:
+    answers = Answers()
+    streams = OpenStreams(answers)
+    worker = Worker(attempt=AttemptKey.parse("00000000-0000-0000-0000-000000000001/1"), kit_id=1, expires_at=PERSON.expires_at)
+    with streams.holding(worker):
+        await streams.look()
+    assert not answers.asked
+
+
+async def test_a_websocket_closes_with_a_reason() -> None:
+    async with watched() as server, server.socket() as socket:
+        await send(socket, {"id": "s", "type": "subscribe", "payload": {"query": NUMBERS}})
+        await receive(socket)
+        server.world.rights = frozenset()
+        assert await closed_with(socket, 5) == (4403, StreamEnd.LOST.value)
+        await eventually(lambda: server.world.open_streams == 0)
+
+
+async def test_a_websocket_without_a_subscription_stays_open() -> None:
+    """It holds nothing; what it asks next is refused or not by what is permitted then."""
+    async with watched() as server, server.socket() as socket:
+        await send(socket, {"id": "q", "type": "subscribe", "payload": {"query": "{ viewer }"}})
+        await receive(socket)
+        await send(socket, {"type": "ping"})
+        assert {(await receive(socket))["type"] for _ in range(2)} == {"complete", "pong"}
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "multipart/mixed;subscriptionSpec=1.0"])
+async def test_an_event_stream_ends_with_the_reason_as_its_last_word(accept: str) -> None:
+    async with watched() as server:
+        headers = {"authorization": "Bearer ann", "accept": accept}
+        async with server.client.stream("POST", server.url, json={"query": NUMBERS}, headers=headers) as response:
+            text = ""
+            async with asyncio.timeout(6):
+                async for part in response.aiter_text():
+                    text += part
+                    if "sent" in text:
+                        server.world.rights = frozenset()
+        assert "PERMISSION_DENIED" in text and StreamEnd.LOST.value in text
+        assert text.rstrip().endswith("data:" if "event" in accept else "--graphql--")
+
+
+@pytest.mark.parametrize("kind", ["websocket", "event stream"])
+async def test_a_peer_that_stopped_reading_is_cut_off(kind: str) -> None:
+    async with watched() as server:
+        body = json.dumps({"query": "subscription { large }"})
+        head = "POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\nAccept: text/event-stream\r\n"
+        request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        is_socket = kind == "websocket"
+        with await deaf_websocket(server, "subscription { large }") if is_socket else deaf_connection(server.port, request):
+            await eventually(lambda: server.world.produced > 0)
+            began = time.monotonic()
+            server.world.rights = frozenset()
+            await eventually(lambda: server.connections == 0, deadline=6)
+            assert time.monotonic() - began < 5
+
+
+async def test_a_revocation_ends_what_watches_a_kit_and_nobody_elses(plog: Plog) -> None:
+    kit, grant = await plog.create(), await granted(plog, "LOGIC_GENERAL")
+    url = plog.url.replace("http", "ws") + "/graphql"
+    async with connect(url, subprotocols=[PROTOCOL]) as socket, connect(url, subprotocols=[PROTOCOL]) as other:  # type: ignore[list-item]
+        for each, user in ((socket, "dana"), (other, "ada")):
+            await send(each, {"type": "connection_init", "payload": {"Authorization": f"Bearer {plog.token(user)}"}})
+            await receive(each)
+            await send(each, {"id": "s", "type": "subscribe", "payload": {"query": STATE, "variables": {"id": kit["id"]}}})
+            assert (await receive(each))["type"] == "next"
+        await revoke(plog, grant)
+        assert await closed_with(socket, 5) == (4403, StreamEnd.LOST.value)
+        await send(other, {"type": "ping"})
+        assert (await receive(other))["type"] == "pong"
+
+
+async def test_a_permission_that_ends_by_the_clock_closes_what_it_opened(plog: Plog) -> None:
+    kit = await plog.create()
+    end = datetime.now(UTC) + timedelta(seconds=1.5)
+    await granted(plog, "LOGIC_GENERAL", expires=end.isoformat())
+    headers = {**plog.signed_in("dana"), "accept": "text/event-stream"}
+    body = {"query": STATE, "variables": {"id": kit["id"]}}
+    async with plog.http.stream("POST", "/graphql", json=body, headers=headers) as response:
+        async with asyncio.timeout(8):
+            text = "".join([part async for part in response.aiter_text()])
+    assert '"isSnapshot":true' in text and "PERMISSION_DENIED" in text
+    assert (datetime.now(UTC) - end).total_seconds() < 5
+
+
+async def test_a_download_is_the_viewers_and_ends_with_the_permission(plog: Plog) -> None:
+    artifact = await with_artifact(plog)
+    grant = await granted(plog, "LOGIC_GENERAL")
+    document = "query ($id: ID!) { node(id: $id) { ... on Artifact { downloadUrl } } }"
+    url = (await plog.answer(document, plog.signed_in("dana"), id=artifact["id"]))["downloadUrl"]
+    assert url != artifact["downloadUrl"] and (await plog.http.get(url)).status_code == 200
+    await revoke(plog, grant)
+    assert (await plog.http.get(url)).status_code == 404
+    assert (await plog.http.get(artifact["downloadUrl"])).status_code == 200, "Ada's link goes on"
+    bent = url.replace(url.split("?")[0].rsplit("/", 1)[1], artifact["downloadUrl"].split("?")[0].rsplit("/", 1)[1])
+    assert (await plog.http.get(bent)).status_code == 403
+
+
+async def test_a_download_under_way_is_cut_off(plog: Plog) -> None:
+    content = bytes(range(256)) * 2**18  # more than the kernels of both sides take
+    artifact = await with_artifact(plog, content=content)
+    grant = await granted(plog, "LOGIC_GENERAL")
+    document = "query ($id: ID!) { node(id: $id) { ... on Artifact { downloadUrl } } }"
+    url = httpx.URL((await plog.answer(document, plog.signed_in("dana"), id=artifact["id"]))["downloadUrl"])
+    request = f"GET {url.raw_path.decode()} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
+    with deaf_connection(url.port or 80, request.encode()) as peer:
+        peer.setblocking(False)
+        assert (await asyncio.get_running_loop().sock_recv(peer, 12)) == b"HTTP/1.1 200"
+        await revoke(plog, grant)
+        await eventually(lambda: len(plog.container.open_streams) == 0, deadline=5)
+        received = 0
+        with suppress(ConnectionResetError):
+            while part := await asyncio.get_running_loop().sock_recv(peer, 2**20):
+                received += len(part)
+        assert received < len(content)
