@@ -21,7 +21,7 @@ from domain import errors
 from domain.actor import Actor, Generator
 from domain.query import KitQuery
 from domain.upload import UploadOffsetMismatch
-from domain.visibility import EVERYTHING
+from domain.visibility import Membership, Visibility
 from gql.context import Context
 from gql.gateway import TransportSettings
 from gql.limits import Limits
@@ -34,6 +34,7 @@ from gql.types.load_test_run import LoadTestRun
 from resolvers import attempt as attempts
 from resolvers import load_generator as generators
 from resolvers.open_streams import OpenStream
+from resolvers.rights import rights_of
 
 STATUS_OF: dict[type[errors.UserError], int] = {
     errors.ValidationFailed: 400,
@@ -97,10 +98,12 @@ class WebApp:
         issuer = self._container.issuer
         if issuer is None:
             return GraphiQLConfig(tabs=(*kit_examples(None), *load_test_examples(None)))
+        shown = issuer.users[0]
+        rights = (await rights_of(self._container.services, [shown.subject])).get(shown.subject, frozenset())
         async with self._container.services.database.snapshot() as work:
-            kits = (await work.kits.page(KitQuery(first=1), EVERYTHING)).items
-            known = await find_known(work)
-        token = issuer.issue(issuer.users[0].username, DEMO_TOKEN_LIFETIME)
+            kits = (await work.kits.page(KitQuery(first=1), Visibility.of(rights))).items
+            known = await find_known(work, Membership(shown.subject))
+        token = issuer.issue(shown.username, DEMO_TOKEN_LIFETIME)
         headers = {"Authorization": f"Bearer {token}"}
         tabs = (*kit_examples(next(iter(kits), None)), *load_test_examples(known))
         return GraphiQLConfig(tabs=tabs, headers=headers, notice=DEMO_NOTICE)

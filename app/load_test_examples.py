@@ -11,6 +11,7 @@ from domain.load_test_run import LoadTestRun, RunStatus
 from domain.query import LoadTestQuery, LoadTestRunQuery
 from domain.storage import UnitOfWork
 from domain.target import Target
+from domain.visibility import Membership
 from gql.ids import encode
 
 JUDGED = frozenset({RunStatus.PASSED, RunStatus.FAILED})
@@ -243,17 +244,17 @@ class Known:
     judged: Sequence[LoadTestRun]
 
 
-async def find_known(work: UnitOfWork) -> Known | None:
-    """The load test that ran last, or else the newest one; None where there is none."""
-    newest = next(iter((await work.load_test_runs.page(LoadTestRunQuery(first=1))).items), None)
+async def find_known(work: UnitOfWork, membership: Membership) -> Known | None:
+    """The load test that ran last, or else the newest one, in these projects; None where there is none."""
+    newest = next(iter((await work.load_test_runs.page(LoadTestRunQuery(first=1), membership)).items), None)
     if newest is None:
-        load_test = next(iter((await work.load_tests.page(LoadTestQuery(first=1))).items), None)
+        load_test = next(iter((await work.load_tests.page(LoadTestQuery(first=1), membership)).items), None)
     else:
-        load_test = (await work.load_tests.get_many([newest.load_test_id]))[newest.load_test_id]
+        load_test = (await work.load_tests.get_many([newest.load_test_id], membership))[newest.load_test_id]
     if load_test is None:
         return None
-    target = (await work.targets.get_many([load_test.target_id]))[load_test.target_id]
-    judged = await work.load_test_runs.page(LoadTestRunQuery(load_test_id=load_test.id, statuses=JUDGED, first=2))
+    target = (await work.targets.get_many([load_test.target_id], membership))[load_test.target_id]
+    judged = await work.load_test_runs.page(LoadTestRunQuery(load_test_id=load_test.id, statuses=JUDGED, first=2), membership)
     return Known(load_test, target, newest, judged.items)
 
 

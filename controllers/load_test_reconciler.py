@@ -20,6 +20,7 @@ from domain.load_test_verdict import verdict
 from domain.ports import Runner
 from domain.run_queue import busy_origins
 from domain.runner import EndReason, LaunchFailed, Observation, Presence
+from domain.visibility import EVERY_PROJECT
 from resolvers.load_generator import STOP_GRACE_SECONDS, TOKEN_LIFETIME, generator_token, launch_order
 from resolvers.load_test import refuse_addresses
 from resolvers.load_test_run import tell, with_figures
@@ -188,7 +189,7 @@ class LoadTestReconciler(Reconciler[LoadTestRun, LoadTestReconcilerSettings]):
         for run in unfinished:
             if run.is_queued and len(mine) < room and busy[run.origin] < limit:
                 async with self._services.database.transaction() as work:
-                    (known,) = (await work.load_test_runs.get_many([run.id])).values()
+                    (known,) = (await work.load_test_runs.get_many([run.id], EVERY_PROJECT)).values()
                     claimed = await work.load_test_runs.claim(known, ACTOR, self._runner.id, limit)
                 if claimed is None:
                     busy[run.origin] = limit  # those after it can't overtake it

@@ -12,7 +12,7 @@ from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import Counts, LoadTestRun, RunEvent, RunStatus
 from domain.load_test_trend import TrendRun
 from domain.metric_window import MetricWindow
-from domain.project import Project, ProjectDefinition
+from domain.project import Project, ProjectDefinition, ProjectRole
 from domain.query import (
     EndpointQuery,
     HistoryQuery,
@@ -29,31 +29,39 @@ from domain.run_queue import Unfinished
 from domain.secret import Sealed, Secret
 from domain.target import Target, TargetAnalysis, TargetDefinition
 from domain.version import Version
+from domain.visibility import Membership
 
 
 class ProjectStore(Protocol):
-    """The projects of one unit of work. Each change is a new version; the earlier ones stay on record with their actors."""
+    """The projects of one unit of work. Each change is a new version; the earlier ones stay on record with their actors.
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, Project]:
-        """The projects of these ids, by id."""
+    Here and in the stores of what belongs to projects, a caller's membership says what exists for them.
+    """
+
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, Project]:
+        """The projects of these ids that exist for the caller, by id."""
         ...
 
-    async def page(self, query: ProjectQuery) -> Page[Project]:
+    async def page(self, query: ProjectQuery, membership: Membership) -> Page[Project]:
         """A page of projects."""
         ...
 
-    async def count(self, query: ProjectQuery) -> int:
+    async def count(self, query: ProjectQuery, membership: Membership) -> int:
         """How many projects the query has, wherever its page begins."""
         ...
 
     async def add(self, definition: ProjectDefinition, owner: str) -> Project:
-        """Store a new project; `ValidationFailed` of `input.name` where another that is not archived has that name."""
+        """Store a new project; `ValidationFailed` of `input.name` where another of that owner, not archived, has that name."""
         ...
 
     async def change(
         self, project: Project, definition: ProjectDefinition, actor: str, *, is_archived: bool = False
     ) -> Project | None:
         """Store the project's next version; None where it has changed since it was read. Names as in `add`."""
+        ...
+
+    async def role_of(self, subject: str, project_id: int) -> ProjectRole | None:
+        """What the person is in the project; None for nobody."""
         ...
 
     async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[ProjectDefinition]]]:
@@ -72,15 +80,15 @@ class WrittenEndpoints:
 class TargetStore(Protocol):
     """The targets of one unit of work, with their analyses and endpoints; changes as of projects."""
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, Target]:
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, Target]:
         """The targets of these ids, by id."""
         ...
 
-    async def page(self, query: TargetQuery) -> Page[Target]:
+    async def page(self, query: TargetQuery, membership: Membership) -> Page[Target]:
         """A page of targets."""
         ...
 
-    async def count(self, query: TargetQuery) -> int:
+    async def count(self, query: TargetQuery, membership: Membership) -> int:
         """How many targets the query has, wherever its page begins."""
         ...
 
@@ -109,7 +117,7 @@ class TargetStore(Protocol):
         """
         ...
 
-    async def endpoints(self, query: EndpointQuery) -> Page[tuple[int, Endpoint]]:
+    async def endpoints(self, query: EndpointQuery, membership: Membership) -> Page[tuple[int, Endpoint]]:
         """A page of an analysis's endpoints, each with its place from 1 in the document."""
         ...
 
@@ -148,11 +156,11 @@ class SecretStore(Protocol):
 class LoadTestStore(Protocol):
     """The load tests of one unit of work; changes as of projects."""
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTest]:
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, LoadTest]:
         """The load tests of these ids, by id."""
         ...
 
-    async def page(self, query: LoadTestQuery) -> Page[LoadTest]:
+    async def page(self, query: LoadTestQuery, membership: Membership) -> Page[LoadTest]:
         """A page of load tests."""
         ...
 
@@ -163,14 +171,14 @@ class LoadTestStore(Protocol):
         """
         ...
 
-    async def versions_on_page(self, query: LoadTestQuery) -> dict[int, tuple[int, ...]]:
+    async def versions_on_page(self, query: LoadTestQuery, membership: Membership) -> dict[int, tuple[int, ...]]:
         """The ids of the load tests on that page, in its order, with the versions of all that is shown of each.
 
         They are its own, its project's, its target's, and the number and version of its last run, 0 before the first.
         """
         ...
 
-    async def count(self, query: LoadTestQuery) -> int:
+    async def count(self, query: LoadTestQuery, membership: Membership) -> int:
         """How many load tests the query has, wherever its page begins."""
         ...
 
@@ -192,7 +200,7 @@ class LoadTestStore(Protocol):
 class LoadTestRunStore(Protocol):
     """The runs of one unit of work, with what they measured. Each status of a run is a version of it; all stay on record."""
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTestRun]:
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, LoadTestRun]:
         """The runs of these ids, by id."""
         ...
 
@@ -200,15 +208,15 @@ class LoadTestRunStore(Protocol):
         """The run with that UUID."""
         ...
 
-    async def page(self, query: LoadTestRunQuery) -> Page[LoadTestRun]:
+    async def page(self, query: LoadTestRunQuery, membership: Membership) -> Page[LoadTestRun]:
         """A page of runs, the newest first."""
         ...
 
-    async def trend(self, query: LoadTestRunQuery) -> list[TrendRun]:
+    async def trend(self, query: LoadTestRunQuery, membership: Membership) -> list[TrendRun]:
         """What a trend shows of a page of runs that have ended, the newest first; nothing else of them is read."""
         ...
 
-    async def count(self, query: LoadTestRunQuery) -> int:
+    async def count(self, query: LoadTestRunQuery, membership: Membership) -> int:
         """How many runs the query has, wherever its page begins."""
         ...
 
@@ -325,15 +333,15 @@ class ResourceUsageStore(Protocol):
 class LoadTestAnalysisStore(Protocol):
     """The analyses of one unit of work. What was stored is never changed."""
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTestAnalysis]:
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, LoadTestAnalysis]:
         """The analyses of these ids, by id."""
         ...
 
-    async def page(self, query: LoadTestAnalysisQuery) -> Page[LoadTestAnalysis]:
+    async def page(self, query: LoadTestAnalysisQuery, membership: Membership) -> Page[LoadTestAnalysis]:
         """A page of analyses."""
         ...
 
-    async def count(self, query: LoadTestAnalysisQuery) -> int:
+    async def count(self, query: LoadTestAnalysisQuery, membership: Membership) -> int:
         """How many analyses the query has, wherever its page begins."""
         ...
 

@@ -29,7 +29,7 @@ from domain.people_storage import AuditStore, GrantStore, PermissionRequestStore
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
-from domain.visibility import Visibility
+from domain.visibility import Membership, Visibility
 
 MOST_BYTES = 2**31 - 1  # as many as a piece of a log can have
 
@@ -182,7 +182,7 @@ class ArtifactRecords(Protocol):
         """Store records; IntegrityError where a name is taken in its attempt."""
         ...
 
-    async def get_many(self, ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, Artifact]:
+    async def get_many(self, ids: Sequence[UUID], visibility: Visibility, membership: Membership) -> dict[UUID, Artifact]:
         """The artifacts of these ids that exist for the caller, by id."""
         ...
 

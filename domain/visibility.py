@@ -1,8 +1,10 @@
 """What a caller can see, as values that queries apply in SQL and loaders are keyed by."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from domain.kit import ProductLine
+from domain.permission_kind import Right
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +13,23 @@ class Visibility:
 
     product_lines: frozenset[ProductLine]
 
+    @classmethod
+    def of(cls, rights: Iterable[Right]) -> "Visibility":
+        """What exists for who has these rights: what lies in a product line in which they may do anything."""
+        return cls(frozenset(right.product_line for right in rights))
+
 
 EVERYTHING = Visibility(frozenset(ProductLine))
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The person whose projects of load tests exist for the caller, with all that belongs to them; None for PLOG itself: all."""
+
+    subject: str | None
+
+
+EVERY_PROJECT = Membership(None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,15 @@ project = Table(
     comment="The current state of each project of load tests",
 )
 
+project_member = Table(
+    "project_member",
+    metadata,
+    Column("project_id", Integer, primary_key=True),
+    Column("subject", Name, primary_key=True),
+    Column("role", Name, nullable=False),
+    comment="Who works on each project now, as what; the same as the members in its row",
+)
+
 project_version = Table(
     "project_version",
     metadata,

@@ -73,9 +73,9 @@ class VersionedRows(Generic[Thing]):
         self._connection = connection
         self._kept: Versioned[Thing] = kept
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, Thing]:
-        """The things of these ids, by id."""
-        query = self._kept.selected.where(among(self._kept.table.c.id, ids, self._connection.dialect.name))
+    async def get_many(self, ids: Sequence[int], *conditions: ColumnElement[bool]) -> dict[int, Thing]:
+        """The things of these ids that meet the conditions, by id."""
+        query = self._kept.selected.where(among(self._kept.table.c.id, ids, self._connection.dialect.name), *conditions)
         return {row.id: self._kept.read(row) for row in await self._connection.execute(query)}
 
     async def page(self, query: NamedQuery, conditions: Sequence[ColumnElement[bool]]) -> Page[Thing]:

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 from domain.actor import Actor, Generator, Person, Worker
 from domain.attempt import AttemptKey
-from domain.errors import PermissionDenied, UserError
+from domain.errors import NotFound, PermissionDenied, UserError
 from domain.kit import ProductLine
 from domain.permission_kind import PERMISSION_KINDS, PermissionAction, Right, kinds_that_open
-from domain.visibility import Involvement, Visibility
+from domain.project import ProjectRole
+from domain.storage import UnitOfWork
+from domain.visibility import Involvement, Membership, Visibility
 from resolvers.services import Services
 
 DOING = {PermissionAction.GENERAL: "work", PermissionAction.SET_UP: "copy, set up and promote models"}
@@ -15,7 +17,7 @@ DOING = {PermissionAction.GENERAL: "work", PermissionAction.SET_UP: "copy, set u
 
 def visibility_of(actor: Actor) -> Visibility:
     """What exists for the person: what lies in the product lines that a permission opens; a worker is refused."""
-    return Visibility(frozenset(right.product_line for right in require_person(actor).rights))
+    return Visibility.of(require_person(actor).rights)
 
 
 def require_right(services: Services, actor: Actor, product_line: ProductLine, action: PermissionAction) -> Person:
@@ -25,6 +27,26 @@ def require_right(services: Services, actor: Actor, product_line: ProductLine, a
     if right not in person.rights:
         raise denial(services, right)
     return person
+
+
+def membership_of(actor: Actor) -> Membership:
+    """The projects of load tests that exist for the person: those that they are a member of."""
+    return Membership(require_person(actor).subject)
+
+
+async def require_role(work: UnitOfWork, person: Person, project_id: int, role: ProjectRole) -> None:
+    """Refuse who is less than that in the project, which exists for them."""
+    found = await work.projects.role_of(person.subject, project_id)
+    if found is None:
+        raise NotFound("project", project_id)
+    if not found.includes(role):
+        raise role_denial(project_id, found, role)
+
+
+def role_denial(project_id: int, found: ProjectRole, wanted: ProjectRole) -> PermissionDenied:
+    """Says who can help."""
+    needed = "an OWNER" if wanted is ProjectRole.OWNER else f"an {wanted} or OWNER"
+    return PermissionDenied(f"You are a {found} of project {project_id}; this needs {needed}. Its owners can make you one.")
 
 
 def involvement_of(services: Services, actor: Actor) -> Involvement:

@@ -15,7 +15,7 @@ from domain.kit import Kit
 from domain.live import Topic
 from domain.load_test_run import LoadTestRun
 from domain.runner import LogChunk
-from resolvers.authorisation import require_person, visibility_of
+from resolvers.authorisation import membership_of, visibility_of
 from resolvers.change import kit_of_job
 from resolvers.live import LiveKits
 from resolvers.live_list import POLL_SECONDS, Watcher, woken_by
@@ -99,11 +99,11 @@ async def watch_log(
 
 async def watch_run_log(services: Services, actor: Actor, run_id: int, after: int) -> AsyncIterator[LogFrame]:
     """The output of a run's load generator in the same way, until the run has its verdict; `WindowsRemoved` where it is gone."""
-    require_person(actor)
+    membership = membership_of(actor)
 
     async def read() -> LoadTestRun:
         async with services.database.snapshot() as work:
-            run = await read_run(work, run_id)
+            run = await read_run(work, run_id, membership)
         run.check_windows()
         return run
 

@@ -19,8 +19,8 @@ from domain.resource_usage import ResourceUsage
 from domain.run_frame import RunFrame, RunFrames, RunNews
 from domain.run_queue import Wait, waits
 from domain.storage import UnitOfWork
-from domain.visibility import Visibility
-from resolvers.authorisation import require_person, visibility_of
+from domain.visibility import Membership
+from resolvers.authorisation import membership_of
 from resolvers.live_list import ListFrame, LiveList, Versions, watch_list
 from resolvers.load_test_run import read_run
 from resolvers.services import Services
@@ -28,23 +28,23 @@ from resolvers.services import Services
 POLL_SECONDS = 2.0
 
 
-class LiveLoadTests(LiveList[LoadTestQuery, Visibility, LoadTest]):
+class LiveLoadTests(LiveList[LoadTestQuery, Membership, LoadTest]):
     """The watchers of lists of load tests. What is shown of one changes with it, its project, its target and its last run."""
 
     topic = Topic.LOAD_TEST
 
-    async def read_versions(self, work: UnitOfWork, query: LoadTestQuery, scope: Visibility) -> Mapping[int, Versions]:
+    async def read_versions(self, work: UnitOfWork, query: LoadTestQuery, scope: Membership) -> Mapping[int, Versions]:
         """See `LiveList.read_versions`."""
-        return await work.load_tests.versions_on_page(query)
+        return await work.load_tests.versions_on_page(query, scope)
 
-    async def read_bodies(self, work: UnitOfWork, ids: Sequence[int], scope: Visibility) -> Mapping[int, LoadTest]:
+    async def read_bodies(self, work: UnitOfWork, ids: Sequence[int], scope: Membership) -> Mapping[int, LoadTest]:
         """See `LiveList.read_bodies`."""
-        return await work.load_tests.get_many(ids)
+        return await work.load_tests.get_many(ids, scope)
 
 
 def watch_load_tests(live: LiveLoadTests, actor: Actor, query: LoadTestQuery) -> AsyncIterator[ListFrame[LoadTest]]:
     """The first page of a list of load tests now, then whenever one on it, or the page itself, has changed."""
-    return watch_list(live, query, visibility_of(actor))
+    return watch_list(live, query, membership_of(actor))
 
 
 async def watch_run(
@@ -54,11 +54,11 @@ async def watch_run(
 
     The first frame has the windows that begin after a second since 1970; all for None.
     """
-    require_person(actor)
+    membership = membership_of(actor)
     async with services.bus.subscribe(Topic.LOAD_TEST_RUN, str(run_id)) as notices:
         heard = asyncio.ensure_future(anext(notices))
         try:
-            run, news = await _read(services, run_id, include, None, after)
+            run, news = await _read(services, membership, run_id, include, None, after)
             run.check_windows()
             frames = RunFrames(run, include)
             yield frames.snapshot(news, after, time.time())
@@ -67,7 +67,7 @@ async def watch_run(
                 if heard.done():
                     heard = asyncio.ensure_future(anext(notices))
                 with suppress(Unavailable):
-                    run, news = await _read(services, run_id, include, (run.last_sequence, frames.last_usage))
+                    run, news = await _read(services, membership, run_id, include, (run.last_sequence, frames.last_usage))
                     for frame in frames.of(run, news, time.time()):
                         yield frame
         finally:
@@ -75,7 +75,12 @@ async def watch_run(
 
 
 async def _read(
-    services: Services, run_id: int, include: MetricsInclude, known: tuple[int, int] | None, after: int | None = None
+    services: Services,
+    membership: Membership,
+    run_id: int,
+    include: MetricsInclude,
+    known: tuple[int, int] | None,
+    after: int | None = None,
 ) -> tuple[LoadTestRun, RunNews]:
     """The run, with what was reported and measured after these numbers, all from one moment.
 
@@ -87,7 +92,7 @@ async def _read(
     windows: list[MetricWindow] = []
     usages: list[ResourceUsage] = []
     async with services.database.snapshot() as work:
-        run = await read_run(work, run_id)
+        run = await read_run(work, run_id, membership)
         if run.status is RunStatus.QUEUED:
             wait = waits(await work.load_test_runs.unfinished(), services.runs_per_target).get(run_id)
         if include is not MetricsInclude.RESOURCES_ONLY:

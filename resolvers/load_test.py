@@ -13,12 +13,14 @@ from domain.errors import FieldProblem, ValidationFailed
 from domain.live import Notice, Topic
 from domain.load_plan import LoadPlan, plan_load
 from domain.load_test import LoadTest, LoadTestDefinition, checked_definition, load_test_definition
+from domain.project import ProjectRole
 from domain.query import HistoryQuery, LoadTestQuery, Page
 from domain.short_load import short_load
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis
 from domain.version import Version
-from resolvers.authorisation import require_person
+from domain.visibility import EVERY_PROJECT, Membership
+from resolvers.authorisation import membership_of, require_person, require_role
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.target import read_target, refuse_archived, refuse_archived_target
@@ -37,14 +39,16 @@ async def create_load_test(
     while True:
         async with services.database.snapshot() as work:
             if idempotency is not None and (outcome := await idempotency.earlier(work)) is not None:
-                return await read_load_test(work, outcome["load_test"])
-            target = await read_target(work, target_id)
+                return await read_load_test(work, outcome["load_test"], membership_of(person))
+            target = await read_target(work, target_id, membership_of(person))
+            await require_role(work, person, target.project_id, ProjectRole.EDITOR)
         planned = await plan_document(services, target, document, "loadTestCreate")
         async with services.database.transaction() as work:
-            if await read_target(work, target_id) != target:
+            if await read_target(work, target_id, membership_of(person)) != target:
                 continue
+            await require_role(work, person, target.project_id, ProjectRole.EDITOR)
             if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
-                return await read_load_test(work, outcome["load_test"])
+                return await read_load_test(work, outcome["load_test"], membership_of(person))
             await refuse_archived_target(work, target, "loadTestCreate")
             load_test = await work.load_tests.add(target, planned.definition, person.subject)
             if idempotency is not None:
@@ -66,11 +70,11 @@ async def update_load_test(
 
     async def prepare(seen: LoadTest) -> Write[LoadTest]:
         async with services.database.snapshot() as work:
-            target = await read_target(work, seen.target_id)
+            target = await read_target(work, seen.target_id, membership_of(actor))
         planned = await plan_document(services, target, document, command.mutation)
 
         async def update(work: UnitOfWork, load_test: LoadTest, subject: str) -> LoadTest | None:
-            if await read_target(work, target.id) != target:
+            if await read_target(work, target.id, membership_of(actor)) != target:
                 return None
             await refuse_archived_target(work, target, command.mutation)
             return await work.load_tests.change(load_test, planned.definition, subject)
@@ -120,9 +124,8 @@ class LoadTestPreview:
 
 async def preview_load_test(services: Services, actor: Actor, target_id: int, document: Mapping[str, Any]) -> LoadTestPreview:
     """What a definition, as sent, would do to a target; nothing is kept and nothing is sent."""
-    require_person(actor)
     async with services.database.snapshot() as work:
-        target = await read_target(work, target_id)
+        target = await read_target(work, target_id, membership_of(actor))
     try:
         planned = await plan_document(services, target, document, "loadTestPreview")
     except ValidationFailed as error:
@@ -182,10 +185,10 @@ async def _endpoints(work: UnitOfWork, target: Target, definition: LoadTestDefin
 
 
 async def stale_scenarios(services: Services, ids: Sequence[int]) -> dict[int, list[stale_scenario.StaleScenario]]:
-    """The scenarios of these load tests that the last analyses of their targets make stale."""
+    """The scenarios of load tests that the caller was shown, which the last analyses of their targets make stale."""
     async with services.database.snapshot() as work:
-        load_tests = await work.load_tests.get_many(ids)
-        targets = await work.targets.get_many(sorted({each.target_id for each in load_tests.values()}))
+        load_tests = await work.load_tests.get_many(ids, EVERY_PROJECT)
+        targets = await work.targets.get_many(sorted({each.target_id for each in load_tests.values()}), EVERY_PROJECT)
         analyses = {each.id: each.analysis.number for each in targets.values() if each.analysis is not None}
         keys = {key for each in load_tests.values() for key in each.definition.endpoints}
         found = await work.targets.endpoints_named(analyses, keys)
@@ -198,30 +201,27 @@ async def stale_scenarios(services: Services, ids: Sequence[int]) -> dict[int, l
     }
 
 
-async def read_load_test(work: UnitOfWork, load_test_id: int) -> LoadTest:
-    """The load test of that id; `NotFound` where there is none."""
-    return known(await work.load_tests.get_many([load_test_id]), "load test", load_test_id)
+async def read_load_test(work: UnitOfWork, load_test_id: int, membership: Membership) -> LoadTest:
+    """The load test of that id; `NotFound` where there is none for the caller."""
+    return known(await work.load_tests.get_many([load_test_id], membership), "load test", load_test_id)
 
 
 async def find_load_tests(services: Services, actor: Actor, ids: list[int]) -> dict[int, LoadTest]:
-    """The load tests of these ids."""
-    require_person(actor)
+    """The load tests of these ids that exist for the caller."""
     async with services.database.snapshot() as work:
-        return await work.load_tests.get_many(ids)
+        return await work.load_tests.get_many(ids, membership_of(actor))
 
 
 async def list_load_tests(services: Services, actor: Actor, query: LoadTestQuery) -> Page[LoadTest]:
-    """A page of load tests."""
-    require_person(actor)
+    """A page of the load tests in the caller's projects."""
     async with services.database.snapshot() as work:
-        return await work.load_tests.page(query)
+        return await work.load_tests.page(query, membership_of(actor))
 
 
 async def count_load_tests(services: Services, actor: Actor, query: LoadTestQuery) -> int:
     """How many load tests the query has in all."""
-    require_person(actor)
     async with services.database.snapshot() as work:
-        return await work.load_tests.count(query)
+        return await work.load_tests.count(query, membership_of(actor))
 
 
 async def versions_of_load_tests(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[Version[LoadTestDefinition]]]:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from time import perf_counter
 
-from domain.actor import Actor
-from domain.errors import ValidationFailed
+from domain.actor import Actor, Person
+from domain.errors import NotFound, ValidationFailed
 from domain.finding import Finding
 from domain.load_test_analysis import AnalysisKind, LoadTestAnalysis, analyse
+from domain.project import ProjectRole
 from domain.query import LoadTestAnalysisQuery, Page, WindowQuery
 from domain.resource_peak import resource_columns
 from domain.wording import UNASKED, ChatFailed, Wording, WordingStatus, messages, worded
-from resolvers.authorisation import require_person
+from resolvers.authorisation import membership_of, require_person, require_role
 from resolvers.comparison import measured_run
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
@@ -41,18 +42,24 @@ async def analyze_run(
     while True:
         async with services.database.snapshot() as work:
             is_repeat = idempotency is not None and await idempotency.earlier(work) is not None
-        made = None if is_repeat else await _analysis(services, person.subject, kind, run_id, baseline_run_id)
+        made = None if is_repeat else await _analysis(services, person, kind, run_id, baseline_run_id)
         with suppress(Overtaken):
-            return await _kept(services, made, idempotency)
+            return await _kept(services, person, made, idempotency)
 
 
-async def _kept(services: Services, made: LoadTestAnalysis | None, idempotency: Idempotency | None) -> LoadTestAnalysis:
+async def _kept(
+    services: Services, person: Person, made: LoadTestAnalysis | None, idempotency: Idempotency | None
+) -> LoadTestAnalysis:
     """What the command made now or, as a repeat, before; `Overtaken` where neither is there."""
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
-            return (await work.load_test_analyses.get_many([outcome["analysis"]]))[outcome["analysis"]]
+            found = await work.load_test_analyses.get_many([outcome["analysis"]], membership_of(person))
+            if outcome["analysis"] not in found:
+                raise NotFound("analysis", outcome["analysis"])
+            return found[outcome["analysis"]]
         if made is None:
             raise Overtaken
+        await require_role(work, person, made.project_id, ProjectRole.EDITOR)
         made = await work.load_test_analyses.add(made)
         if idempotency is not None:
             await idempotency.complete(work, {"analysis": made.id})
@@ -62,7 +69,7 @@ async def _kept(services: Services, made: LoadTestAnalysis | None, idempotency: 
 
 
 async def _analysis(
-    services: Services, subject: str, kind: AnalysisKind, run_id: int, baseline_run_id: int | None
+    services: Services, person: Person, kind: AnalysisKind, run_id: int, baseline_run_id: int | None
 ) -> LoadTestAnalysis:
     if kind is AnalysisKind.COMPARISON and baseline_run_id is None:
         raise ValidationFailed.of("baselineRunId", "is needed by a COMPARISON")
@@ -70,8 +77,10 @@ async def _analysis(
         raise ValidationFailed.of("baselineRunId", "is the run itself")
     before = perf_counter()
     async with services.database.snapshot() as work:
-        measured = await measured_run(work, run_id)
-        baseline = None if baseline_run_id is None else await measured_run(work, baseline_run_id)
+        membership = membership_of(person)
+        measured = await measured_run(work, run_id, membership)
+        await require_role(work, person, measured.run.project_id, ProjectRole.EDITOR)
+        baseline = None if baseline_run_id is None else await measured_run(work, baseline_run_id, membership)
         (usages,) = await work.resource_usages.find([WindowQuery(run_id=run_id)])
     resources = list(resource_columns(usages, measured.run.window_seconds))
     conclusion = await asyncio.to_thread(analyse, kind, measured, baseline, resources)
@@ -87,7 +96,7 @@ async def _analysis(
         kind=kind,
         model=services.chat.name if services.chat is not None and wording.claims else None,
         seconds=perf_counter() - before,
-        actor=subject,
+        actor=person.subject,
         created_at=run.updated_at,
         conclusion=conclusion,
         wording=wording,
@@ -108,21 +117,18 @@ async def _wording(services: Services, findings: Sequence[Finding]) -> Wording:
 
 
 async def find_analyses(services: Services, actor: Actor, ids: list[int]) -> dict[int, LoadTestAnalysis]:
-    """The analyses of these ids."""
-    require_person(actor)
+    """The analyses of these ids that exist for the caller."""
     async with services.database.snapshot() as work:
-        return await work.load_test_analyses.get_many(ids)
+        return await work.load_test_analyses.get_many(ids, membership_of(actor))
 
 
 async def list_analyses(services: Services, actor: Actor, query: LoadTestAnalysisQuery) -> Page[LoadTestAnalysis]:
-    """A page of analyses."""
-    require_person(actor)
+    """A page of the analyses in the caller's projects."""
     async with services.database.snapshot() as work:
-        return await work.load_test_analyses.page(query)
+        return await work.load_test_analyses.page(query, membership_of(actor))
 
 
 async def count_analyses(services: Services, actor: Actor, query: LoadTestAnalysisQuery) -> int:
     """How many analyses the query has in all."""
-    require_person(actor)
     async with services.database.snapshot() as work:
-        return await work.load_test_analyses.count(query)
+        return await work.load_test_analyses.count(query, membership_of(actor))

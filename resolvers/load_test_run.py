@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
 
-from domain.actor import Actor
+from domain.actor import Actor, Person
 from domain.errors import IllegalTransition, NotFound, ValidationFailed, WindowsRemoved
 from domain.live import Notice, Topic
 from domain.load_test import LoadTest, check_startable
@@ -19,7 +19,8 @@ from domain.resource_usage import CARRY_SECONDS, ResourceSeries, ResourceUsage, 
 from domain.run_queue import Wait, waits
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis, server_origin
-from resolvers.authorisation import require_person
+from domain.visibility import EVERY_PROJECT, Membership
+from resolvers.authorisation import membership_of, require_person, require_role
 from resolvers.load_test import load_plan, read_load_test, refuse_addresses
 from resolvers.secret import values_of_secrets
 from resolvers.services import Services
@@ -40,17 +41,17 @@ async def start_load_test(
     label: str | None = None,
 ) -> LoadTestRun:
     """Queue a run of the load test as it is now, with the script that this makes of the target's document."""
-    subject = require_person(actor).subject
+    person = require_person(actor)
     given = of_label(label)
     command = Command("loadTestStart", "load_test", load_test_id, expected_version, idempotency_key, given)
     while True:
         try:
-            run, is_repeat = await _try_start(services, subject, command, label)
+            run, is_repeat = await _try_start(services, person, command, label)
         except Overtaken:
             continue
         if not is_repeat:
             await tell(services, run)
-            log.info("loadTestStart", extra={"run": run.id, "load_test": load_test_id, "subject": subject})
+            log.info("loadTestStart", extra={"run": run.id, "load_test": load_test_id, "subject": person.subject})
         return run
 
 
@@ -60,26 +61,28 @@ def of_label(label: str | None) -> dict[str, str]:
     return {} if checked is None else {"label": checked}
 
 
-async def _try_start(services: Services, subject: str, command: Command, label: str | None) -> tuple[LoadTestRun, bool]:
+async def _try_start(services: Services, person: Person, command: Command, label: str | None) -> tuple[LoadTestRun, bool]:
     """The run, and whether it is that of the same command before; `Overtaken` where its script would be an old one's."""
-    idempotency = command.idempotency(subject)
+    idempotency, membership = command.idempotency(person.subject), membership_of(person)
     async with services.database.snapshot() as work:
         is_used = idempotency is not None and await idempotency.earlier(work) is not None
-        load_test = await read_load_test(work, command.number)
-        target = await read_target(work, load_test.target_id)
+        load_test = await read_load_test(work, command.number, membership)
+        target = await read_target(work, load_test.target_id, membership)
+        await require_role(work, person, load_test.project_id, command.role)
     script = "" if is_used else await _script(services, load_test, target)
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
-            return await read_run(work, outcome["run"]), True
+            return await read_run(work, outcome["run"], membership), True
         await work.load_tests.hold(load_test.id)
-        now = await read_load_test(work, load_test.id)
+        now = await read_load_test(work, load_test.id, membership)
+        await require_role(work, person, now.project_id, command.role)
         command.check(now)
-        if is_used or now.version != load_test.version or await read_target(work, target.id) != target:
+        if is_used or now.version != load_test.version or await read_target(work, target.id, membership) != target:
             raise Overtaken
         await refuse_archived_target(work, target, command.mutation)
         if target.analysis is None:
             raise ValidationFailed.of("id", f"target {target.id} has not been analysed")
-        run = await work.load_test_runs.add(_queued(services, load_test, target.analysis, subject, label), script)
+        run = await work.load_test_runs.add(_queued(services, load_test, target.analysis, person.subject, label), script)
         if idempotency is not None:
             await idempotency.complete(work, {"run": run.id})
     return run, False
@@ -123,7 +126,7 @@ async def stop_load_test(
     command = Command("loadTestStop", "run", run_id, expected_version, idempotency_key)
     while True:
         try:
-            run, is_repeat = await _try_stop(services, person.subject, command)
+            run, is_repeat = await _try_stop(services, person, command)
         except Overtaken:
             continue
         if not is_repeat:
@@ -132,16 +135,17 @@ async def stop_load_test(
         return run
 
 
-async def _try_stop(services: Services, subject: str, command: Command) -> tuple[LoadTestRun, bool]:
+async def _try_stop(services: Services, person: Person, command: Command) -> tuple[LoadTestRun, bool]:
     """The run, and whether the same command was there before."""
-    idempotency = command.idempotency(subject)
+    idempotency = command.idempotency(person.subject)
     async with services.database.transaction() as work:
         is_repeat = idempotency is not None and await idempotency.replayed(work) is not None
-        run = await read_run(work, command.number)
+        run = await read_run(work, command.number, membership_of(person))
+        await require_role(work, person, run.project_id, command.role)
         if is_repeat:
             return run, True
         command.check_version(run.version)
-        changed = await _stop(work, run, subject)
+        changed = await _stop(work, run, person.subject)
         if changed is None:
             raise Overtaken
         if idempotency is not None:
@@ -170,19 +174,18 @@ async def tell(services: Services, run: LoadTestRun) -> None:
     await services.bus.publish(notices)
 
 
-async def read_run(work: UnitOfWork, run_id: int) -> LoadTestRun:
-    """The run of that id; `NotFound` where there is none."""
-    run = (await work.load_test_runs.get_many([run_id])).get(run_id)
+async def read_run(work: UnitOfWork, run_id: int, membership: Membership) -> LoadTestRun:
+    """The run of that id; `NotFound` where there is none for the caller."""
+    run = (await work.load_test_runs.get_many([run_id], membership)).get(run_id)
     if run is None:
         raise NotFound("run", run_id)
     return run
 
 
 async def find_runs(services: Services, actor: Actor, ids: list[int]) -> dict[int, LoadTestRun]:
-    """The runs of these ids."""
-    require_person(actor)
+    """The runs of these ids that exist for the caller."""
     async with services.database.snapshot() as work:
-        return await work.load_test_runs.get_many(ids)
+        return await work.load_test_runs.get_many(ids, membership_of(actor))
 
 
 async def last_runs(services: Services, load_test_ids: Sequence[int]) -> dict[int, LoadTestRun]:
@@ -192,17 +195,15 @@ async def last_runs(services: Services, load_test_ids: Sequence[int]) -> dict[in
 
 
 async def list_runs(services: Services, actor: Actor, query: LoadTestRunQuery) -> Page[LoadTestRun]:
-    """A page of runs."""
-    require_person(actor)
+    """A page of the runs in the caller's projects."""
     async with services.database.snapshot() as work:
-        return await work.load_test_runs.page(query)
+        return await work.load_test_runs.page(query, membership_of(actor))
 
 
 async def count_runs(services: Services, actor: Actor, query: LoadTestRunQuery) -> int:
     """How many runs the query has in all."""
-    require_person(actor)
     async with services.database.snapshot() as work:
-        return await work.load_test_runs.count(query)
+        return await work.load_test_runs.count(query, membership_of(actor))
 
 
 async def events_of_runs(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[RunEvent]]:
@@ -252,7 +253,7 @@ async def _made_of_windows(
     """What is made of the windows of each query; of a few at a time, as they take far more memory than that."""
     made: list[Made] = []
     async with services.database.snapshot() as work:
-        runs = await work.load_test_runs.get_many([query.run_id for query in queries])
+        runs = await work.load_test_runs.get_many([query.run_id for query in queries], EVERY_PROJECT)
         for some in _parts(queries, runs):
             windows = await work.load_test_runs.windows(some)
             made += await asyncio.to_thread(list, map(make, [runs[query.run_id] for query in some], windows))
@@ -282,7 +283,7 @@ def _parts(queries: Sequence[WindowQuery], runs: Mapping[int, LoadTestRun]) -> I
 async def resources_of_runs(services: Services, queries: Sequence[WindowQuery]) -> list[list[ResourceSeries] | WindowsRemoved]:
     """What pods under test of runs that the caller was shown used; `WindowsRemoved` in place of what is gone."""
     async with services.database.snapshot() as work:
-        runs = await work.load_test_runs.get_many([query.run_id for query in queries])
+        runs = await work.load_test_runs.get_many([query.run_id for query in queries], EVERY_PROJECT)
         found = await work.resource_usages.find(queries)
         seconds = [runs[query.run_id].window_seconds for query in queries]
         earlier = await work.resource_usages.find([_before(*each) for each in zip(queries, found, seconds, strict=True)])

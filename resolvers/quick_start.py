@@ -20,7 +20,7 @@ from domain.query import LoadTestQuery, NamedOrder, ProjectQuery, TargetQuery
 from domain.quick_start import TITLE, choose_endpoints, quick_start_document, quick_start_seconds, target_name, why_none
 from domain.schema_value import MAX_STEPS
 from domain.target import Target, TargetDefinition, target_definition
-from resolvers.authorisation import require_person
+from resolvers.authorisation import membership_of, require_person
 from resolvers.idempotency import Idempotency
 from resolvers.load_test import create_load_test, preview_load_test, refuse_addresses, update_load_test
 from resolvers.load_test_run import of_label, read_run, start_load_test
@@ -53,7 +53,7 @@ async def quick_start(
     if idempotency is not None:
         async with services.database.snapshot() as work:
             if (outcome := await idempotency.earlier(work)) is not None:
-                return await read_run(work, outcome["run"])
+                return await read_run(work, outcome["run"], membership_of(person))
     try:
         run = await _start(services, actor, url, server, idempotency_key, label)
     except ValidationFailed as error:
@@ -89,16 +89,18 @@ async def _start(
 
 
 async def _project(services: Services, actor: Actor) -> Project:
-    query = ProjectQuery(name_prefix=TITLE, first=100)
+    """The person's own project for such starts."""
+    query = ProjectQuery(name_prefix=TITLE, owner=require_person(actor).subject, first=100)
     for _ in range(2):
         async with services.database.snapshot() as work:
-            found = [each for each in (await work.projects.page(query)).items if each.definition.name == TITLE]
+            page = await work.projects.page(query, membership_of(actor))
+        found = [each for each in page.items if each.definition.name == TITLE]
         if found:
             return found[0]
         try:
             return await create_project(services, actor, {"name": TITLE, "description": "Load tests of loadTestQuickStart."})
         except ValidationFailed:
-            continue  # somebody else has just created it
+            continue  # another request of theirs has just created it
     raise ValidationFailed.of("url", f"the project {TITLE!r} can't be had")
 
 
@@ -106,7 +108,8 @@ async def _target(services: Services, actor: Actor, project: Project, wanted: Ta
     query = TargetQuery(project_id=project.id, name_prefix=wanted.name, order=NamedOrder.NAME, is_descending=False, first=100)
     for _ in range(2):
         async with services.database.snapshot() as work:
-            found = [each for each in (await work.targets.page(query)).items if each.definition == wanted]
+            page = await work.targets.page(query, membership_of(actor))
+        found = [each for each in page.items if each.definition == wanted]
         if found:
             return found[0]
         try:
@@ -157,7 +160,8 @@ async def _load_test(
     query = LoadTestQuery(target_id=target.id, title_prefix=title, order=NamedOrder.NAME, is_descending=False, first=100)
     for is_last in (False, True):
         async with services.database.snapshot() as work:
-            found = [each for each in (await work.load_tests.page(query)).items if each.definition.title == title]
+            page = await work.load_tests.page(query, membership_of(actor))
+        found = [each for each in page.items if each.definition.title == title]
         if found:
             break
         try:

@@ -5,15 +5,16 @@ import hashlib
 import logging
 from dataclasses import replace
 
-from domain.actor import Actor
+from domain.actor import Actor, Person
 from domain.artifact import Artifact, RunArtifact, report_id, reports_folder
 from domain.errors import NotFound
+from domain.project import ProjectRole
 from domain.query import LoadTestAnalysisQuery, WindowQuery
 from domain.run_report import ReportFormat, run_report
 from domain.run_report_html import html_report
 from domain.run_report_markdown import markdown_report
 from domain.visibility import EVERYTHING
-from resolvers.authorisation import require_person
+from resolvers.authorisation import membership_of, require_person, require_role
 from resolvers.comparison import measured_run
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
@@ -33,12 +34,12 @@ async def report_run(
     """
     person = require_person(actor)
     idempotency = Idempotency.of(person.subject, MUTATION, idempotency_key, {"run": run_id, "format": form})
-    made, content = await _made(services, person.subject, run_id, form)
+    made, content = await _made(services, person, run_id, form)
     await keep(services, made.location, made.sha256, content)
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
             first = report_id(run_id, outcome["sha256"])
-            found = await work.artifacts.get_many([first], EVERYTHING)
+            found = await work.artifacts.get_many([first], EVERYTHING, membership_of(person))
             if first not in found:
                 raise NotFound("report", first)
             return found[first]
@@ -49,11 +50,12 @@ async def report_run(
     return stored
 
 
-async def _made(services: Services, subject: str, run_id: int, form: ReportFormat) -> tuple[RunArtifact, bytes]:
+async def _made(services: Services, person: Person, run_id: int, form: ReportFormat) -> tuple[RunArtifact, bytes]:
     async with services.database.snapshot() as work:
-        measured = await measured_run(work, run_id)
+        measured = await measured_run(work, run_id, membership_of(person))
+        await require_role(work, person, measured.run.project_id, ProjectRole.EDITOR)
         (usages,) = await work.resource_usages.find([WindowQuery(run_id=run_id)])
-        analyses = await work.load_test_analyses.page(LoadTestAnalysisQuery(run_id=run_id, first=1))
+        analyses = await work.load_test_analyses.page(LoadTestAnalysisQuery(run_id=run_id, first=1), membership_of(person))
     analysis = next(iter(analyses.items), None)
 
     def write() -> tuple[bytes, str]:
@@ -69,7 +71,7 @@ async def _made(services: Services, subject: str, run_id: int, form: ReportForma
         size=len(content),
         created_at=measured.run.updated_at,
         run_id=run_id,
-        actor=subject,
+        actor=person.subject,
         analysis_id=None if analysis is None else analysis.id,
     )
     return report, content

@@ -9,7 +9,7 @@ from domain.errors import NotFound, SecretUnavailable, ValidationFailed
 from domain.load_test import LoadTestDefinition
 from domain.secret import MAX_SECRETS, Secret, given_secret, refusal, sealing_context
 from domain.target import Target, origin
-from resolvers.authorisation import require_person
+from resolvers.authorisation import membership_of, require_person, require_role
 from resolvers.services import Services
 from resolvers.target import read_target, refuse_archived
 from resolvers.versioned import Command
@@ -21,16 +21,17 @@ async def set_secret(
     services: Services, actor: Actor, target_id: int, document: Mapping[str, Any], idempotency_key: str | None = None
 ) -> Target:
     """Give the target a secret, in the place of one of that name. What is kept of the command tells nothing of the value."""
-    subject = require_person(actor).subject
+    person = require_person(actor)
     server = document.get("server")
     if isinstance(server, str) and origin(server) and (problem := await services.address_guard.problem(server)):
         raise ValidationFailed.of("input.server", problem)
     digest = services.secrets.digest(str(document.get("value")))
     command = Command("targetSecretSet", "target", target_id, None, idempotency_key, {**document, "value": digest})
-    idempotency = command.idempotency(subject)
+    idempotency = command.idempotency(person.subject)
     async with services.database.transaction() as work:
         is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-        target = await read_target(work, target_id)
+        target = await read_target(work, target_id, membership_of(person))
+        await require_role(work, person, target.project_id, command.role)
         if is_replay:
             return target
         command.check(target)
@@ -45,13 +46,13 @@ async def set_secret(
             name=given.name,
             origin=given.origin,
             key_id=sealed.key_id,
-            actor=subject,
+            actor=person.subject,
             updated_at=await work.kits.now(),
         )
         await work.secrets.put(secret, sealed.ciphertext)
         if idempotency is not None:
             await idempotency.complete(work, {"target": target_id})
-    log.info("targetSecretSet", extra={"target": target_id, "secret": given.name, "subject": subject})
+    log.info("targetSecretSet", extra={"target": target_id, "secret": given.name, "subject": person.subject})
     return target
 
 
@@ -59,19 +60,20 @@ async def delete_secret(
     services: Services, actor: Actor, target_id: int, name: str, idempotency_key: str | None = None
 ) -> Target:
     """Remove a secret of a target, archived or not; load tests that use it can't be started any more."""
-    subject = require_person(actor).subject
+    person = require_person(actor)
     command = Command("targetSecretDelete", "target", target_id, None, idempotency_key, {"name": name})
-    idempotency = command.idempotency(subject)
+    idempotency = command.idempotency(person.subject)
     async with services.database.transaction() as work:
         is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-        target = await read_target(work, target_id)
+        target = await read_target(work, target_id, membership_of(person))
+        await require_role(work, person, target.project_id, command.role)
         if is_replay:
             return target
         if not await work.secrets.delete(target_id, name):
             raise NotFound("secret", f"{name[:64]!r}")
         if idempotency is not None:
             await idempotency.complete(work, {"target": target_id})
-    log.info("targetSecretDelete", extra={"target": target_id, "secret": name, "subject": subject})
+    log.info("targetSecretDelete", extra={"target": target_id, "secret": name, "subject": person.subject})
     return target
 
 

@@ -16,12 +16,14 @@ from domain.endpoint import Endpoint
 from domain.errors import IllegalTransition
 from domain.load_test_storage import WrittenEndpoints
 from domain.openapi import read_openapi
+from domain.project import ProjectRole
 from domain.query import EndpointQuery, HistoryQuery, Page, TargetQuery
 from domain.storage import UnitOfWork
 from domain.target import Target, TargetAnalysis, TargetDefinition, target_definition
 from domain.uncollected import uncollected
 from domain.version import Version
-from resolvers.authorisation import require_person
+from domain.visibility import EVERY_PROJECT, Membership
+from resolvers.authorisation import membership_of, require_person, require_role
 from resolvers.idempotency import Idempotency
 from resolvers.project import read_project
 from resolvers.services import Services
@@ -42,7 +44,9 @@ async def add_target(
     idempotency = Idempotency.of(person.subject, "targetAdd", idempotency_key, given)
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
-            return await read_target(work, outcome["target"])
+            return await read_target(work, outcome["target"], membership_of(person))
+        await read_project(work, project_id, membership_of(person))
+        await require_role(work, person, project_id, ProjectRole.EDITOR)
         await refuse_archived(work, project_id, "targetAdd")
         target = await work.targets.add(project_id, definition, person.subject)
         if idempotency is not None:
@@ -174,7 +178,7 @@ def analysis_of(
 
 async def refuse_archived(work: UnitOfWork, project_id: int, wanted: str) -> None:
     """`IllegalTransition` where the project is archived, `NotFound` where there is none."""
-    project = await read_project(work, project_id)
+    project = await read_project(work, project_id, EVERY_PROJECT)
     if project.archived_at is not None:
         raise IllegalTransition(f"Project {project_id}", "ARCHIVED", wanted, f"Project {project_id} is archived.")
 
@@ -187,37 +191,33 @@ async def refuse_archived_target(work: UnitOfWork, target: Target, wanted: str) 
     await refuse_archived(work, target.project_id, wanted)
 
 
-async def read_target(work: UnitOfWork, target_id: int) -> Target:
-    """The target of that id; `NotFound` where there is none."""
-    return known(await work.targets.get_many([target_id]), "target", target_id)
+async def read_target(work: UnitOfWork, target_id: int, membership: Membership) -> Target:
+    """The target of that id; `NotFound` where there is none for the caller."""
+    return known(await work.targets.get_many([target_id], membership), "target", target_id)
 
 
 async def find_targets(services: Services, actor: Actor, ids: list[int]) -> dict[int, Target]:
-    """The targets of these ids."""
-    require_person(actor)
+    """The targets of these ids that exist for the caller."""
     async with services.database.snapshot() as work:
-        return await work.targets.get_many(ids)
+        return await work.targets.get_many(ids, membership_of(actor))
 
 
 async def list_targets(services: Services, actor: Actor, query: TargetQuery) -> Page[Target]:
-    """A page of targets."""
-    require_person(actor)
+    """A page of the targets in the caller's projects."""
     async with services.database.snapshot() as work:
-        return await work.targets.page(query)
+        return await work.targets.page(query, membership_of(actor))
 
 
 async def count_targets(services: Services, actor: Actor, query: TargetQuery) -> int:
     """How many targets the query has in all."""
-    require_person(actor)
     async with services.database.snapshot() as work:
-        return await work.targets.count(query)
+        return await work.targets.count(query, membership_of(actor))
 
 
 async def list_endpoints(services: Services, actor: Actor, query: EndpointQuery) -> Page[tuple[int, Endpoint]]:
     """A page of the endpoints of one analysis, each with its place in the document."""
-    require_person(actor)
     async with services.database.snapshot() as work:
-        return await work.targets.endpoints(query)
+        return await work.targets.endpoints(query, membership_of(actor))
 
 
 async def versions_of_targets(services: Services, queries: Sequence[HistoryQuery]) -> list[Page[Version[TargetDefinition]]]:

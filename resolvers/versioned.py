@@ -5,26 +5,30 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from domain.actor import Actor
+from domain.actor import Actor, Person
 from domain.errors import IllegalTransition, InUse, NotFound, ValidationFailed, VersionConflict
 from domain.load_test import LoadTest
-from domain.project import Project
+from domain.project import Project, ProjectRole
 from domain.storage import UnitOfWork
 from domain.target import Target
-from resolvers.authorisation import require_person
+from domain.visibility import Membership
+from resolvers.authorisation import membership_of, require_person, require_role
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 
 log = logging.getLogger(__name__)
 Thing = TypeVar("Thing", Project, Target, LoadTest)
-Read = Callable[[UnitOfWork, int], Awaitable[Thing]]
+Read = Callable[[UnitOfWork, int, Membership], Awaitable[Thing]]
 Write = Callable[[UnitOfWork, Thing, str], Awaitable[Thing | None]]
 MOST_NAMED = 100  # runs in one refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A mutation as sent, about the thing of that kind (`project`) and number; `given` is what else came with it."""
+    """A mutation as sent, about the thing of that kind (`project`) and number; `given` is what else came with it.
+
+    `role` is what one has to be in the thing's project to give it.
+    """
 
     mutation: str
     kind: str
@@ -32,6 +36,7 @@ class Command:
     expected_version: int | None
     idempotency_key: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
+    role: ProjectRole = ProjectRole.EDITOR
 
     @property
     def thing(self) -> str:
@@ -67,7 +72,7 @@ async def run(services: Services, actor: Actor, command: Command, read: Read[Thi
     A repeat of a command with its key returns the thing as it is now.
     """
     while True:
-        changed = await _try(services, require_person(actor).subject, command, read, write)
+        changed = await _try(services, require_person(actor), command, read, write)
         if changed is not None:
             return changed
 
@@ -79,12 +84,13 @@ async def run_prepared(
 
     Where what it gave does not store anything, as what it saw was changed meanwhile, it is called again.
     """
-    person = require_person(actor).subject
-    idempotency = command.idempotency(person)
+    person = require_person(actor)
+    idempotency = command.idempotency(person.subject)
     while True:
         async with services.database.snapshot() as work:
             is_replay = idempotency is not None and await idempotency.earlier(work) is not None
-            thing = await read(work, command.number)
+            thing = await read(work, command.number, membership_of(person))
+            await require_role(work, person, project_of(thing), command.role)
         if is_replay:
             return thing
         command.check(thing)
@@ -93,17 +99,18 @@ async def run_prepared(
             return changed
 
 
-async def _try(services: Services, person: str, command: Command, read: Read[Thing], write: Write[Thing]) -> Thing | None:
+async def _try(services: Services, person: Person, command: Command, read: Read[Thing], write: Write[Thing]) -> Thing | None:
     """What `write` stored, or the thing as it is where the command is a repeat; None where another writer was faster."""
-    idempotency = command.idempotency(person)
+    idempotency = command.idempotency(person.subject)
     try:
         async with services.database.transaction() as work:
             is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-            thing = await read(work, command.number)
+            thing = await read(work, command.number, membership_of(person))
+            await require_role(work, person, project_of(thing), command.role)
             if is_replay:
                 return thing
             command.check(thing)
-            changed = await write(work, thing, person)
+            changed = await write(work, thing, person.subject)
             if changed is None:
                 raise Overtaken  # which undoes the claim of the key
             if idempotency is not None:
@@ -127,6 +134,11 @@ async def archived(work: UnitOfWork, kind: str, thing: Thing | None) -> Thing | 
 
 class Overtaken(Exception):
     """Another writer was faster: raised out of a transaction, so that nothing of it is stored, the command's key neither."""
+
+
+def project_of(thing: Project | Target | LoadTest) -> int:
+    """The id of the project that the thing belongs to, or is."""
+    return thing.id if isinstance(thing, Project) else thing.project_id
 
 
 def known(found: Mapping[int, Thing], kind: str, number: int) -> Thing:

@@ -14,7 +14,7 @@ from domain.kit import Kit, KitIdentity, ProductLine
 from domain.load_test import LoadTest, LoadTestDefinition, Scenario
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.permission_kind import PERMISSION_KINDS
-from domain.project import ProjectDefinition
+from domain.project import ProjectDefinition, ProjectMember, ProjectRole
 from domain.projection import empty_kit
 from domain.scenario_request import ScenarioRequest
 from domain.storage import Database, UnitOfWork
@@ -23,6 +23,7 @@ from resolvers.live_permission_request import held_permissions
 from resolvers.permission_request import approve_permission_request, create_permission_requests
 from resolvers.services import Services
 
+OWNER = ProjectMember("demo:ada", ProjectRole.OWNER)
 DEFINITION: Mapping[str, Any] = {"template": "builtin", "deck": {"kind": "TABLE"}, "design": {}, "ml": {}, "optimize": {}}
 
 
@@ -61,7 +62,7 @@ async def store_load_tests(database: Database, count: int) -> list[LoadTest]:
     asked = Executor(kind=ExecutorKind.CONSTANT_VUS, vus=1, duration=1)
     scenarios = (Scenario(name="s", requests=(ScenarioRequest(endpoint="GET /"),), executor=asked),)
     async with database.transaction() as work:
-        project = await work.projects.add(ProjectDefinition(name="p"), "ada")
+        project = await work.projects.add(ProjectDefinition(name="p", members=(OWNER,)), "ada")
         target = await work.targets.add(project.id, TargetDefinition(name="t", url="http://x.test"), "ada")
         named = [LoadTestDefinition(title=f"t{number}", server="http://x.test", scenarios=scenarios) for number in range(count)]
         return [await work.load_tests.add(target, each, "ada") for each in named]

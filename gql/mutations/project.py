@@ -60,7 +60,9 @@ class ProjectMutation:
             return errors.union_member(error)  # type: ignore[no-any-return]
         return ProjectCreatePayload(project=Project.of(project))
 
-    @strawberry.mutation(description="Give the project another name, description and members. What it was stays on record.")
+    @strawberry.mutation(
+        description="Give the project another name, description and members, as an owner. What it was stays on record."
+    )
     async def project_update(
         self,
         info: Info,

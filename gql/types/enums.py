@@ -24,6 +24,7 @@ from domain.load_test_run import RunStatus as RunStatus
 from domain.login import LoginKind as LoginKind
 from domain.permission_kind import PermissionAction as PermissionAction
 from domain.permission_request import PermissionRequestStatus as PermissionRequestStatus
+from domain.project import ProjectRole as ProjectRole
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
 from domain.query import LoadTestAnalysisOrder as LoadTestAnalysisOrder
@@ -317,5 +318,13 @@ strawberry.enum(
         "What was decided. `PERMISSION_REQUESTED`: somebody applied. `PERMISSION_WITHDRAWN`: and thought better of it. "
         "`PERMISSION_APPROVED`: they got it. `PERMISSION_REJECTED`: they did not. `PERMISSION_RENEWED`: it got another end. "
         "`PERMISSION_REVOKED`: it was taken away or given back. `PERMISSION_EXPIRED`: its time was over."
+    ),
+)
+strawberry.enum(
+    ProjectRole,
+    name="ProjectRole",
+    description=(
+        "What a member of a project may do. `VIEWER`: look, compare and download. `EDITOR`: also change what is in it, run load "
+        "tests, analyse and report. `OWNER`: also change and archive the project, and say who its members are."
     ),
 )

@@ -1,5 +1,6 @@
 """Projects of load tests."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from domain.query import NamedOrder, Page, ProjectQuery
 from domain.version import Version
 from gql import ids
 from gql.context import Info
+from gql.sharing import Volatile
 from gql.types import version as versions
 from gql.types.connection import (
     After,
@@ -22,24 +24,45 @@ from gql.types.connection import (
     history_query,
     page_parts,
 )
+from gql.types.enums import ProjectRole
 from gql.types.node import Node
 from resolvers import project as projects
+from resolvers.authorisation import require_person
 
 NAMED_PLACES = {NamedOrder.NUMBER: int, NamedOrder.NAME: str}
+
+
+@strawberry.type(description="Somebody who works on a project.")
+class ProjectMember:
+    subject: str = strawberry.field(description="The issuer's name for the person.")
+    role: ProjectRole = strawberry.field(description="What they may do.")
+
+    @classmethod
+    def of(cls, member: domain.ProjectMember) -> "ProjectMember":
+        """The type for a member of the domain."""
+        return cls(subject=member.subject, role=member.role)
+
+
+@strawberry.input(description="Somebody who is to work on a project.")
+class ProjectMemberInput:
+    subject: str = strawberry.field(description="The issuer's name for the person.")
+    role: ProjectRole = strawberry.field(default=ProjectRole.EDITOR, description="What they may do.")
 
 
 @strawberry.type(description="What a project was.")
 class ProjectVersion(versions.Version):
     name: str = strawberry.field(description="Its name then.")
     description: str = strawberry.field(description="What it was about.")
-    members: list[str] = strawberry.field(description="The subjects of the people who worked on it.")
+    members: list[ProjectMember] = strawberry.field(description="The people who worked on it.")
 
     @classmethod
     def of(cls, version: Version[domain.ProjectDefinition]) -> "ProjectVersion":
         """The type for a version of the domain."""
         said = version.definition
         parts = versions.version_parts(version)
-        return cls(**parts, name=said.name, description=said.description, members=list(said.members))
+        return cls(
+            **parts, name=said.name, description=said.description, members=[ProjectMember.of(each) for each in said.members]
+        )
 
 
 @strawberry.type(description="A page of a project's versions, oldest first.")
@@ -53,14 +76,19 @@ class ProjectVersionConnection(Connection[ProjectVersion]):
 @strawberry.type(description="What belongs together in load testing: targets, load tests and their history, and who works on it.")
 class Project(Node):
     number: int = strawberry.field(description="The short number that people quote.")
-    name: str = strawberry.field(description="Its name; no other project that is not archived has it.")
+    name: str = strawberry.field(description="Its name; no other project of its creator that is not archived has it.")
     description: str = strawberry.field(description="What it is about.")
     owner: str = strawberry.field(description="The subject of the person who created it.")
-    members: list[str] = strawberry.field(description="The subjects of the people who work on it.")
+    members: list[ProjectMember] = strawberry.field(description="The people who work on it; it exists for nobody else.")
     version: int = strawberry.field(description="Grows by one with each change.")
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
     archived_at: datetime | None = strawberry.field(description="When it was taken out of the lists.")
+
+    @strawberry.field(description="What the viewer is in it; null for nobody any more.", directives=[Volatile()])
+    def viewer_role(self, info: Info) -> ProjectRole | None:
+        subject = require_person(info.context.actor).subject
+        return next((each.role for each in self.members if each.subject == subject), None)
 
     @strawberry.field(description="What it was and is: its versions, oldest first.")
     async def versions(self, info: Info, first: First = 50, after: After = None) -> ProjectVersionConnection:
@@ -76,7 +104,7 @@ class Project(Node):
             name=project.definition.name,
             description=project.definition.description,
             owner=project.owner,
-            members=list(project.definition.members),
+            members=[ProjectMember.of(each) for each in project.definition.members],
             version=project.version,
             created_at=project.created_at,
             updated_at=project.updated_at,
@@ -86,13 +114,22 @@ class Project(Node):
 
 @strawberry.input(description="A project as people define it.")
 class ProjectInput:
-    name: str = strawberry.field(description="Its name, at most 200 characters; no other project may have it.")
+    name: str = strawberry.field(
+        description="Its name, at most 200 characters; no other project of who created it, not archived, may have it."
+    )
     description: str = strawberry.field(default="", description="What it is about.")
-    members: list[str] = strawberry.field(default_factory=list, description="The subjects of the people who work on it.")
+    members: list[ProjectMemberInput] | None = strawberry.field(
+        default=None,
+        description=(
+            "The people who work on it, each once, at most 1,000, one of them an `OWNER`. Left out: as they are. Who creates a "
+            "project is an `OWNER` of it."
+        ),
+    )
 
     def document(self) -> dict[str, Any]:
         """The input as the domain reads it."""
-        return {"name": self.name, "description": self.description, "members": list(self.members)}
+        members = None if self.members is None else [asdict(each) for each in self.members]
+        return {"name": self.name, "description": self.description, "members": members}
 
 
 @strawberry.input(description="Which projects. What is left out does not restrict; archived ones are left out unless asked for.")

@@ -5,18 +5,19 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, delete, or_, select
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.artifact import Artifact, AttemptArtifact, RunArtifact, TargetArtifact
 from domain.attempt import AttemptKey
 from domain.storage import ArtifactRecords
-from domain.visibility import Visibility
-from persistence import tables
+from domain.visibility import Membership, Visibility
+from persistence import load_test_tables, tables
 from persistence.dialect import among, insert_into
+from persistence.membership import is_member
 from persistence.repositories.kit import is_visible
 
-ARTIFACT = tables.artifact
+ARTIFACT, TARGET, RUN = tables.artifact, load_test_tables.target, load_test_tables.load_test_run
 
 
 class ArtifactRepository(ArtifactRecords):
@@ -34,11 +35,14 @@ class ArtifactRepository(ArtifactRecords):
         await self._connection.execute(insert.on_conflict_do_nothing(index_elements=[ARTIFACT.c.id]))
         return _artifact((await self._connection.execute(select(ARTIFACT).where(ARTIFACT.c.id == artifact.id))).one())
 
-    async def get_many(self, ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, Artifact]:
+    async def get_many(self, ids: Sequence[UUID], visibility: Visibility, membership: Membership) -> dict[UUID, Artifact]:
         query = (
             select(ARTIFACT)
             .join(tables.kit, tables.kit.c.id == ARTIFACT.c.kit_id, isouter=True)
-            .where(self._among(ARTIFACT.c.id, ids), or_(ARTIFACT.c.kit_id.is_(None), is_visible(visibility)))
+            .join(TARGET, TARGET.c.id == ARTIFACT.c.target_id, isouter=True)
+            .join(RUN, RUN.c.id == ARTIFACT.c.run_id, isouter=True)
+            .where(self._among(ARTIFACT.c.id, ids))
+            .where(or_(is_visible(visibility), *(and_(*_of_projects(of, membership)) for of in (TARGET, RUN))))
         )
         found = [_artifact(row) for row in await self._connection.execute(query)]
         return {artifact.id: artifact for artifact in found}
@@ -58,6 +62,10 @@ class ArtifactRepository(ArtifactRecords):
 
     def _among(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
         return among(column, values, self._connection.dialect.name)
+
+
+def _of_projects(owner: Table, membership: Membership) -> list[ColumnElement[bool]]:
+    return [owner.c.id.is_not(None), *is_member(owner.c.project_id, membership)]
 
 
 def _values(artifact: Artifact) -> dict[str, Any]:

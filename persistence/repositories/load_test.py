@@ -13,8 +13,10 @@ from domain.load_test_storage import LoadTestStore
 from domain.query import HistoryQuery, LoadTestQuery, Page
 from domain.target import Target
 from domain.version import Version
+from domain.visibility import Membership
 from persistence import load_test_tables as tables
 from persistence.listing import begins_with, is_archived
+from persistence.membership import is_member
 from persistence.versioned import Versioned, VersionedRows
 
 LOAD_TEST, PROJECT, TARGET, RUN = tables.load_test, tables.project, tables.target, tables.load_test_run
@@ -36,15 +38,15 @@ class LoadTestRepository(LoadTestStore):
         self._connection = connection
         self._rows = VersionedRows(connection, KEPT)
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTest]:
-        return await self._rows.get_many(ids)
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, LoadTest]:
+        return await self._rows.get_many(ids, *is_member(LOAD_TEST.c.project_id, membership))
 
-    async def page(self, query: LoadTestQuery) -> Page[LoadTest]:
-        return await self._rows.page(query, _conditions(query))
+    async def page(self, query: LoadTestQuery, membership: Membership) -> Page[LoadTest]:
+        return await self._rows.page(query, _conditions(query, membership))
 
-    async def versions_on_page(self, query: LoadTestQuery) -> dict[int, tuple[int, ...]]:
+    async def versions_on_page(self, query: LoadTestQuery, membership: Membership) -> dict[int, tuple[int, ...]]:
         selected = select(LOAD_TEST.c.id, *VERSIONS).join_from(LOAD_TEST, PROJECT, PROJECT.c.id == LOAD_TEST.c.project_id)
-        selected = selected.join(TARGET, TARGET.c.id == LOAD_TEST.c.target_id).where(*_conditions(query))
+        selected = selected.join(TARGET, TARGET.c.id == LOAD_TEST.c.target_id).where(*_conditions(query, membership))
         found = await self._connection.execute(self._rows.on_page(query, selected).limit(query.first))
         return {number: tuple(versions) for number, *versions in found}
 
@@ -53,8 +55,8 @@ class LoadTestRepository(LoadTestStore):
         held = held.join(PROJECT, PROJECT.c.id == LOAD_TEST.c.project_id).where(LOAD_TEST.c.id == load_test_id)
         await self._connection.execute(held.with_for_update(read=True))
 
-    async def count(self, query: LoadTestQuery) -> int:
-        return await self._rows.count(_conditions(query))
+    async def count(self, query: LoadTestQuery, membership: Membership) -> int:
+        return await self._rows.count(_conditions(query, membership))
 
     async def add(self, target: Target, definition: LoadTestDefinition, owner: str) -> LoadTest:
         build = partial(LoadTest, project_id=target.project_id, target_id=target.id, definition=definition, owner=owner)
@@ -70,8 +72,8 @@ class LoadTestRepository(LoadTestStore):
         return await self._rows.versions(queries)
 
 
-def _conditions(query: LoadTestQuery) -> list[ColumnElement[bool]]:
-    conditions = is_archived(LOAD_TEST.c.archived_at, query.is_archived)
+def _conditions(query: LoadTestQuery, membership: Membership) -> list[ColumnElement[bool]]:
+    conditions = is_archived(LOAD_TEST.c.archived_at, query.is_archived) + is_member(LOAD_TEST.c.project_id, membership)
     if query.project_id is not None:
         conditions.append(LOAD_TEST.c.project_id == query.project_id)
     if query.target_id is not None:

@@ -12,10 +12,12 @@ from domain.finding import Finding
 from domain.load_test_analysis import AnalysisKind, Conclusion, LoadTestAnalysis
 from domain.load_test_storage import LoadTestAnalysisStore
 from domain.query import LoadTestAnalysisOrder, LoadTestAnalysisQuery, Page
+from domain.visibility import Membership
 from domain.wording import UNASKED, Wording
 from persistence import load_test_tables as tables
 from persistence.dialect import among, clock
 from persistence.listing import from_place
+from persistence.membership import is_member
 
 ANALYSIS = tables.load_test_analysis
 FINDINGS = TypeAdapter(tuple[Finding, ...])
@@ -30,21 +32,23 @@ class LoadTestAnalysisRepository(LoadTestAnalysisStore):
         self._connection = connection
         self._dialect = connection.dialect.name
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTestAnalysis]:
-        rows = await self._connection.execute(select(ANALYSIS).where(among(ANALYSIS.c.id, ids, self._dialect)))
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, LoadTestAnalysis]:
+        rows = await self._connection.execute(
+            select(ANALYSIS).where(among(ANALYSIS.c.id, ids, self._dialect), *is_member(ANALYSIS.c.project_id, membership))
+        )
         return {row.id: _analysis(row) for row in rows}
 
-    async def page(self, query: LoadTestAnalysisQuery) -> Page[LoadTestAnalysis]:
+    async def page(self, query: LoadTestAnalysisQuery, membership: Membership) -> Page[LoadTestAnalysis]:
         number = (ANALYSIS.c.id, query.is_descending)
         is_by_number = query.order is LoadTestAnalysisOrder.NUMBER
         order = [number] if is_by_number else [(ANALYSIS.c[query.order.lower()], query.is_descending), number]
         after = query.after[1:] if is_by_number and query.after is not None else query.after
-        selected = from_place(select(ANALYSIS).where(*_conditions(query)), order, after).limit(query.first + 1)
+        selected = from_place(select(ANALYSIS).where(*_conditions(query, membership)), order, after).limit(query.first + 1)
         rows = (await self._connection.execute(selected)).all()
         return Page([_analysis(row) for row in rows[: query.first]], has_more=len(rows) > query.first)
 
-    async def count(self, query: LoadTestAnalysisQuery) -> int:
-        selected = select(func.count()).select_from(ANALYSIS).where(*_conditions(query))
+    async def count(self, query: LoadTestAnalysisQuery, membership: Membership) -> int:
+        selected = select(func.count()).select_from(ANALYSIS).where(*_conditions(query, membership))
         return int((await self._connection.execute(selected)).scalar_one())
 
     async def add(self, analysis: LoadTestAnalysis) -> LoadTestAnalysis:
@@ -61,11 +65,10 @@ class LoadTestAnalysisRepository(LoadTestAnalysisStore):
         return replace(analysis, id=number)
 
 
-def _conditions(query: LoadTestAnalysisQuery) -> list[ColumnElement[bool]]:
+def _conditions(query: LoadTestAnalysisQuery, membership: Membership) -> list[ColumnElement[bool]]:
     names = ("project_id", "load_test_id", "run_id", "baseline_run_id")
-    conditions: list[ColumnElement[bool]] = [
-        ANALYSIS.c[name] == getattr(query, name) for name in names if getattr(query, name) is not None
-    ]
+    conditions = is_member(ANALYSIS.c.project_id, membership)
+    conditions += [ANALYSIS.c[name] == getattr(query, name) for name in names if getattr(query, name) is not None]
     if query.kinds:
         conditions.append(ANALYSIS.c.kind.in_(sorted(query.kinds)))
     return conditions

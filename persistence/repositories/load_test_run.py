@@ -21,10 +21,12 @@ from domain.metric_series import RunFigures
 from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery, LoadTestRunQuery, Page, WindowQuery
 from domain.run_queue import Unfinished, busy_origins
+from domain.visibility import EVERY_PROJECT, Membership
 from persistence import load_test_tables as tables
 from persistence import tables as shared
 from persistence.dialect import among, clock, has_named, insert_into, names_of, text_of
 from persistence.listing import from_place, histories
+from persistence.membership import is_member
 from persistence.windowed import Asked, rows_of_windows
 
 RUN, EVENT, WINDOW, USAGE = tables.load_test_run, tables.load_test_run_event, tables.metric_window, tables.resource_usage
@@ -47,35 +49,35 @@ class LoadTestRunRepository(LoadTestRunStore):
         self._connection = connection
         self._dialect = connection.dialect.name
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, LoadTestRun]:
-        query = select(*SHOWN).where(among(RUN.c.id, ids, self._dialect))
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, LoadTestRun]:
+        query = select(*SHOWN).where(among(RUN.c.id, ids, self._dialect), *is_member(RUN.c.project_id, membership))
         return {run.id: run for run in await self._runs(query)}
 
     async def of_uuid(self, uuid: UUID) -> LoadTestRun | None:
         found = await self._runs(select(*SHOWN).where(RUN.c.uuid == uuid))
         return found[0] if found else None
 
-    async def page(self, query: LoadTestRunQuery) -> Page[LoadTestRun]:
-        selected = select(*SHOWN).where(*_conditions(query, self._dialect))
+    async def page(self, query: LoadTestRunQuery, membership: Membership) -> Page[LoadTestRun]:
+        selected = select(*SHOWN).where(*_conditions(query, membership, self._dialect))
         rows = (
             await self._connection.execute(from_place(selected, [(RUN.c.id, True)], query.after).limit(query.first + 1))
         ).all()
         found = await asyncio.to_thread(list, map(_run, rows))  # a hundred definitions would hold everybody else up
         return Page(found[: query.first], has_more=len(found) > query.first)
 
-    async def trend(self, query: LoadTestRunQuery) -> list[TrendRun]:
+    async def trend(self, query: LoadTestRunQuery, membership: Membership) -> list[TrendRun]:
         columns: list[ColumnElement[Any]] = [
             *(RUN.c[name] for name in ("id", "load_test_id", "load_test_version", "label", "created_at", "status")),
             text_of(RUN.c.definition, "title", self._dialect).label("title"),
             names_of(RUN.c.definition, "scenarios", self._dialect).label("scenarios"),
             text_of(RUN.c.figures, "figures", self._dialect).label("figures"),
         ]
-        selected = select(*columns).where(*_conditions(query, self._dialect))
+        selected = select(*columns).where(*_conditions(query, membership, self._dialect))
         rows = (await self._connection.execute(from_place(selected, [(RUN.c.id, True)], query.after).limit(query.first))).all()
         return await asyncio.to_thread(list, map(_trend_run, rows))
 
-    async def count(self, query: LoadTestRunQuery) -> int:
-        selected = select(func.count()).select_from(RUN).where(*_conditions(query, self._dialect))
+    async def count(self, query: LoadTestRunQuery, membership: Membership) -> int:
+        selected = select(func.count()).select_from(RUN).where(*_conditions(query, membership, self._dialect))
         return int((await self._connection.execute(selected)).scalar_one())
 
     async def last_of(self, load_test_ids: Sequence[int]) -> dict[int, LoadTestRun]:
@@ -173,7 +175,7 @@ class LoadTestRunRepository(LoadTestRunStore):
         silent = select(RUN.c.id, RUNNER.c.heartbeat_at).join(RUNNER, RUNNER.c.id == RUN.c.runner_id)
         silent = silent.where(RUN.c.ended_at.is_(None), RUNNER.c.heartbeat_at < now - silence, RUNNER.c.id != but)
         heard = {row.id: row.heartbeat_at for row in await self._connection.execute(silent)}
-        return [(run, heard[run.id]) for run in (await self.get_many(list(heard))).values()] if heard else []
+        return [(run, heard[run.id]) for run in (await self.get_many(list(heard), EVERY_PROJECT)).values()] if heard else []
 
     async def take_in(
         self, run: LoadTestRun, last_sequence: int, windows: Sequence[MetricWindow], summary: Mapping[str, Any] | None
@@ -244,8 +246,8 @@ class LoadTestRunRepository(LoadTestRunStore):
         await self._connection.execute(EVENT.insert().values(values))
 
 
-def _conditions(query: LoadTestRunQuery, dialect_name: str) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+def _conditions(query: LoadTestRunQuery, membership: Membership, dialect_name: str) -> list[ColumnElement[bool]]:
+    conditions = is_member(RUN.c.project_id, membership)
     for name in ("project_id", "target_id", "load_test_id"):
         if getattr(query, name) is not None:
             conditions.append(RUN.c[name] == getattr(query, name))

@@ -1,7 +1,7 @@
 """Projects of load tests, and what they were before."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -9,45 +9,64 @@ from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.load_test_storage import ProjectStore
-from domain.project import Project, ProjectDefinition
+from domain.project import Project, ProjectDefinition, ProjectMember, ProjectRole
 from domain.query import HistoryQuery, Page, ProjectQuery
 from domain.version import Version
+from domain.visibility import Membership
 from persistence import load_test_tables as tables
 from persistence.listing import begins_with, is_archived
+from persistence.membership import is_member
 from persistence.versioned import Versioned, VersionedRows
 
-PROJECT = tables.project
+PROJECT, MEMBER = tables.project, tables.project_member
 
 
 class ProjectRepository(ProjectStore):
     """The projects of one unit of work."""
 
     def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
         self._rows = VersionedRows(connection, KEPT)
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, Project]:
-        return await self._rows.get_many(ids)
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, Project]:
+        return await self._rows.get_many(ids, *is_member(PROJECT.c.id, membership))
 
-    async def page(self, query: ProjectQuery) -> Page[Project]:
-        return await self._rows.page(query, _conditions(query))
+    async def page(self, query: ProjectQuery, membership: Membership) -> Page[Project]:
+        return await self._rows.page(query, _conditions(query, membership))
 
-    async def count(self, query: ProjectQuery) -> int:
-        return await self._rows.count(_conditions(query))
+    async def count(self, query: ProjectQuery, membership: Membership) -> int:
+        return await self._rows.count(_conditions(query, membership))
 
     async def add(self, definition: ProjectDefinition, owner: str) -> Project:
-        return await self._rows.add(partial(Project, definition=definition, owner=owner), owner)
+        project = await self._rows.add(partial(Project, definition=definition, owner=owner), owner)
+        await self._enrol(project)
+        return project
 
     async def change(
         self, project: Project, definition: ProjectDefinition, actor: str, *, is_archived: bool = False
     ) -> Project | None:
-        return await self._rows.change(project, replace(project, definition=definition), actor, is_archived=is_archived)
+        changed = await self._rows.change(project, replace(project, definition=definition), actor, is_archived=is_archived)
+        if changed is not None and changed.definition.members != project.definition.members:
+            await self._connection.execute(MEMBER.delete().where(MEMBER.c.project_id == project.id))
+            await self._enrol(changed)
+        return changed
+
+    async def role_of(self, subject: str, project_id: int) -> ProjectRole | None:
+        query = select(MEMBER.c.role).where(MEMBER.c.project_id == project_id, MEMBER.c.subject == subject)
+        role = (await self._connection.execute(query)).scalar_one_or_none()
+        return None if role is None else ProjectRole(role)
+
+    async def _enrol(self, project: Project) -> None:
+        rows = [{"project_id": project.id, **asdict(member)} for member in project.definition.members]
+        if rows:
+            await self._connection.execute(MEMBER.insert(), rows)
 
     async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[ProjectDefinition]]]:
         return await self._rows.versions(queries)
 
 
-def _conditions(query: ProjectQuery) -> list[ColumnElement[bool]]:
-    conditions = is_archived(PROJECT.c.archived_at, query.is_archived)
+def _conditions(query: ProjectQuery, membership: Membership) -> list[ColumnElement[bool]]:
+    conditions = is_archived(PROJECT.c.archived_at, query.is_archived) + is_member(PROJECT.c.id, membership)
     if query.name_prefix:
         conditions += begins_with(PROJECT.c.name, query.name_prefix)
     if query.owner is not None:
@@ -57,11 +76,19 @@ def _conditions(query: ProjectQuery) -> list[ColumnElement[bool]]:
 
 def _changing(project: Project) -> dict[str, Any]:
     definition = project.definition
-    return {"name": definition.name, "description": definition.description, "members": list(definition.members)}
+    members = [asdict(each) for each in definition.members]
+    return {"name": definition.name, "description": definition.description, "members": members}
 
 
 def _definition(row: Row[Any]) -> ProjectDefinition:
-    return ProjectDefinition(name=row.name, description=row.description, members=tuple(row.members))
+    return ProjectDefinition(name=row.name, description=row.description, members=tuple(map(_member, row.members)))
+
+
+def _member(said: str | Mapping[str, str]) -> ProjectMember:
+    """A member as a version says it; before there were roles, all could change everything."""
+    if isinstance(said, str):
+        return ProjectMember(said, ProjectRole.EDITOR)
+    return ProjectMember(said["subject"], ProjectRole(said["role"]))
 
 
 def _project(row: Row[Any]) -> Project:

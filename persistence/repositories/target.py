@@ -16,9 +16,11 @@ from domain.load_test_storage import TargetStore, WrittenEndpoints
 from domain.query import EndpointQuery, HistoryQuery, Page, TargetQuery
 from domain.target import Target, TargetAnalysis, TargetDefinition
 from domain.version import Version
+from domain.visibility import Membership
 from persistence import load_test_tables as tables
 from persistence.dialect import WrittenDocument, among
 from persistence.listing import begins_with, histories, is_archived
+from persistence.membership import is_member
 from persistence.versioned import Versioned, VersionedRows
 
 TARGET = tables.target
@@ -46,14 +48,14 @@ class TargetRepository(TargetStore):
         self._dialect = connection.dialect.name
         self._rows = VersionedRows(connection, KEPT)
 
-    async def get_many(self, ids: Sequence[int]) -> dict[int, Target]:
-        return await self._rows.get_many(ids)
+    async def get_many(self, ids: Sequence[int], membership: Membership) -> dict[int, Target]:
+        return await self._rows.get_many(ids, *is_member(TARGET.c.project_id, membership))
 
-    async def page(self, query: TargetQuery) -> Page[Target]:
-        return await self._rows.page(query, _conditions(query))
+    async def page(self, query: TargetQuery, membership: Membership) -> Page[Target]:
+        return await self._rows.page(query, _conditions(query, membership))
 
-    async def count(self, query: TargetQuery) -> int:
-        return await self._rows.count(_conditions(query))
+    async def count(self, query: TargetQuery, membership: Membership) -> int:
+        return await self._rows.count(_conditions(query, membership))
 
     async def add(self, project_id: int, definition: TargetDefinition, actor: str) -> Target:
         return await self._rows.add(partial(Target, project_id=project_id, definition=definition), actor)
@@ -81,11 +83,12 @@ class TargetRepository(TargetStore):
     async def analyses(self, queries: Sequence[HistoryQuery]) -> list[Page[TargetAnalysis]]:
         return await histories(self._connection, queries, select(ANALYSIS), ANALYSIS.c.number, _analysis)
 
-    async def endpoints(self, query: EndpointQuery) -> Page[tuple[int, Endpoint]]:
+    async def endpoints(self, query: EndpointQuery, membership: Membership) -> Page[tuple[int, Endpoint]]:
         selected = select(ENDPOINT.c.place, ENDPOINT.c.operation).where(
             ENDPOINT.c.target_id == query.target_id, ENDPOINT.c.analysis == query.analysis, ENDPOINT.c.place > query.after
         )
-        selected = selected.where(*self._endpoint_conditions(query)).order_by(ENDPOINT.c.place).limit(query.first + 1)
+        selected = selected.where(*self._endpoint_conditions(query), *_of_projects(membership))
+        selected = selected.order_by(ENDPOINT.c.place).limit(query.first + 1)
         found = [(row.place, OPERATION.validate_python(row.operation)) for row in await self._connection.execute(selected)]
         return Page(found[: query.first], has_more=len(found) > query.first)
 
@@ -136,13 +139,19 @@ class TargetRepository(TargetStore):
         return conditions
 
 
-def _conditions(query: TargetQuery) -> list[ColumnElement[bool]]:
-    conditions = is_archived(TARGET.c.archived_at, query.is_archived)
+def _conditions(query: TargetQuery, membership: Membership) -> list[ColumnElement[bool]]:
+    conditions = is_archived(TARGET.c.archived_at, query.is_archived) + is_member(TARGET.c.project_id, membership)
     if query.project_id is not None:
         conditions.append(TARGET.c.project_id == query.project_id)
     if query.name_prefix:
         conditions += begins_with(TARGET.c.name, query.name_prefix)
     return conditions
+
+
+def _of_projects(membership: Membership) -> list[ColumnElement[bool]]:
+    """The condition on endpoints that their target exists for the caller."""
+    conditions = is_member(TARGET.c.project_id, membership)
+    return [ENDPOINT.c.target_id.in_(select(TARGET.c.id).where(*conditions))] if conditions else []
 
 
 def _targets() -> Select[Any]:

@@ -11,6 +11,7 @@ import pytest
 from domain.load_test_run import LoadTestRun, RunStatus
 from domain.metric_series import figures_of
 from domain.metric_window import MetricWindow
+from domain.visibility import EVERY_PROJECT
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_load_test import CONSTANT, analysed, created, load_test, scenario
 from tests.api.test_load_test_report import RUNS, START
@@ -35,9 +36,9 @@ async def ended(
     database = plog.container.services.database
     async with database.transaction() as work:
         number = made["number"]
-        queued = (await work.load_test_runs.get_many([number]))[number]
+        queued = (await work.load_test_runs.get_many([number], EVERY_PROJECT))[number]
         assert await work.load_test_runs.take_in(queued, len(parts), parts, None)
-        run: LoadTestRun | None = (await work.load_test_runs.get_many([number]))[number]
+        run: LoadTestRun | None = (await work.load_test_runs.get_many([number], EVERY_PROJECT))[number]
         assert run is not None
         for step in (RunStatus.STARTING, RunStatus.RUNNING, status):
             seconds = len({each.start for each in parts}) * run.window_seconds

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from domain.load_test_run import RunStatus
+from domain.visibility import EVERY_PROJECT
 from tests.api.hostile import fingerprint
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog, serving
 from tests.api.test_load_test import CONSTANT, analysed, created, load_test, scenario
@@ -32,7 +33,7 @@ async def things(plog: Plog) -> dict[str, str]:
 async def move(plog: Plog, number: int, status: RunStatus) -> None:
     """Take a run to a status, as the runner does."""
     async with plog.container.services.database.transaction() as work:
-        run = (await work.load_test_runs.get_many([number]))[number]
+        run = (await work.load_test_runs.get_many([number], EVERY_PROJECT))[number]
         assert await work.load_test_runs.change(run, status, "runner") is not None
 
 
@@ -75,7 +76,7 @@ async def test_an_archiving_waits_for_a_start_that_is_being_stored(plog: Plog, k
     of = await things(plog)
     database = plog.container.services.database
     async with database.snapshot() as work:
-        (stored,) = (await work.load_tests.get_many([1])).values()
+        (stored,) = (await work.load_tests.get_many([1], EVERY_PROJECT)).values()
     async with database.transaction() as work:
         await work.load_tests.hold(stored.id)
         run = await work.load_test_runs.add(queued_run(stored), "")

@@ -12,6 +12,7 @@ from domain.actor import Generator, Worker
 from domain.attempt import AttemptKey
 from domain.load_test_run import REFUSED_REPORTS, LoadTestRun, RunStatus
 from domain.metric_window import MetricWindow
+from domain.visibility import EVERY_PROJECT
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from resolvers import load_test_run
 from resolvers.load_test import load_plan
@@ -63,7 +64,7 @@ async def started(plog: Plog) -> Run:
     made = await created(plog, await analysed(plog), load_test())
     run = (await plog.answer(START, id=made["id"]))["run"]
     async with plog.container.services.database.snapshot() as work:
-        return Run(plog, run["id"], (await work.load_test_runs.get_many([run["number"]]))[run["number"]])
+        return Run(plog, run["id"], (await work.load_test_runs.get_many([run["number"]], EVERY_PROJECT))[run["number"]])
 
 
 def window(sequence: int, start: int, *times: float, scenario: str = "s1", revision: int = 1, **figures: Any) -> dict[str, Any]:
@@ -141,7 +142,7 @@ async def test_what_is_no_window_is_refused_and_the_run_says_so(plog: Plog) -> N
     end = {"sequence": last + 3, "kind": "SUMMARY", "metadata": {"metrics": {"http_reqs": {"count": 1}}}}
     assert await run.states(end) == [TAKEN]
     async with plog.container.services.database.snapshot() as work:
-        found = (await work.load_test_runs.get_many([run.run.id]))[run.run.id]
+        found = (await work.load_test_runs.get_many([run.run.id], EVERY_PROJECT))[run.run.id]
     assert found.said(REFUSED_REPORTS) == last + 1 and found.k6_requests == 1
 
 
@@ -227,7 +228,7 @@ async def test_a_target_is_claimed_by_so_many_runs_and_no_more(plog: Plog, limit
     async with database.transaction() as work:
         await work.attempts.heartbeat("r", "process", "here", await work.kits.now())
         unfinished = await work.load_test_runs.unfinished()
-        waiting = list((await work.load_test_runs.get_many([run.id for run in unfinished])).values())
+        waiting = list((await work.load_test_runs.get_many([run.id for run in unfinished], EVERY_PROJECT)).values())
     claimed = []
     for run in waiting:
         async with database.transaction() as work:

@@ -11,6 +11,7 @@ from domain.load_test_run import RunStatus
 from domain.metric_window import MetricWindow
 from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
+from domain.visibility import EVERY_PROJECT
 from resolvers import load_test_run
 from resolvers.load_test_run import series_of_runs
 from tests.api.in_process import BOTH_DATABASES, Plog
@@ -31,7 +32,7 @@ async def under_way(plog: Plog, test: Mapping[str, Any]) -> None:
     """A run that has measured two windows and goes on."""
     number = (await plog.answer(START, id=test["id"]))["run"]["number"]
     async with plog.container.services.database.transaction() as work:
-        (run,) = (await work.load_test_runs.get_many([number])).values()
+        (run,) = (await work.load_test_runs.get_many([number], EVERY_PROJECT)).values()
         assert await work.load_test_runs.take_in(run, 2, [MetricWindow(5, "s1"), MetricWindow(10, "s1")], None)
         at: dict[str, Any] = {"sampled_at": run.created_at, "cpu_millicores": 1.0, "memory_bytes": 1, "specs": PodSpecs()}
         await work.resource_usages.add(run.id, [ResourceUsage(start=start, pod="p", **at) for start in (5, 10)])
@@ -68,7 +69,7 @@ async def test_many_pages_of_windows_take_the_memory_of_some(
     for place in range(400):
         times.add(1.02**place)
     async with services.database.transaction() as work:
-        (run,) = (await work.load_test_runs.get_many([number])).values()
+        (run,) = (await work.load_test_runs.get_many([number], EVERY_PROJECT)).values()
         windows = [MetricWindow(5 * place, "s1", times=times) for place in range(20)]
         assert await work.load_test_runs.take_in(run, 1, windows, None)
     monkeypatch.setattr(load_test_run, "MOST_WINDOWS", 10 * (limit or run.most_windows))

@@ -10,6 +10,7 @@ import pytest
 from domain.live import Notice, Topic
 from domain.load_test_run import RunStatus
 from domain.resource_usage import PodSpecs, ResourceUsage
+from domain.visibility import EVERY_PROJECT
 from gql import ids
 from resolvers import live_load_test
 from resolvers.load_test_run import tell
@@ -34,7 +35,7 @@ async def become(run: Run, *statuses: RunStatus) -> None:
     services = run.plog.container.services
     for status in statuses:
         async with services.database.transaction() as work:
-            now = (await work.load_test_runs.get_many([run.run.id]))[run.run.id]
+            now = (await work.load_test_runs.get_many([run.run.id], EVERY_PROJECT))[run.run.id]
             assert await work.load_test_runs.change(now, status, "runner") is not None
 
 
@@ -136,7 +137,7 @@ async def test_a_warning_is_told_to_who_watches_the_run_or_its_list(plog: Plog) 
         assert first["warnedAt"] is None and first["deadline"] is not None
         assert (await lists.next())["changed"][0]["loadTest"]["lastRun"]["warnedAt"] is None
         async with services.database.transaction() as work:
-            now = (await work.load_test_runs.get_many([run.run.id]))[run.run.id]
+            now = (await work.load_test_runs.get_many([run.run.id], EVERY_PROJECT))[run.run.id]
             warned = await work.load_test_runs.warn(now, "runner")
             assert warned is not None and await work.load_test_runs.warn(now, "runner") is None
         await tell(services, warned)

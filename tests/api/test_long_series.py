@@ -7,6 +7,7 @@ import pytest
 
 from domain.metric_window import MetricWindow
 from domain.query import WindowQuery
+from domain.visibility import EVERY_PROJECT
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from resolvers.load_test_run import series_of_runs
 from tests.api.in_process import BOTH_DATABASES, Plog
@@ -29,7 +30,7 @@ async def long_run(plog: Plog) -> dict[str, Any]:
     test = await created(plog, await analysed(plog), load_test(scenario(executor={**CONSTANT, "duration": 7_200})))
     made = (await plog.answer(START, id=test["id"]))["run"]
     async with plog.container.services.database.transaction() as work:
-        (run,) = (await work.load_test_runs.get_many([made["number"]])).values()
+        (run,) = (await work.load_test_runs.get_many([made["number"]], EVERY_PROJECT)).values()
         windows = [MetricWindow(SECONDS * place, "s1") for place in range(COUNT)]
         assert await work.load_test_runs.take_in(run, 1, windows, None)
     return {**made, "test": test["id"]}

@@ -8,7 +8,7 @@ import pytest
 from tests.api.hostile import NUL, SURROGATE, fingerprint, outcome
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 
-PARTS = "id number name description owner members version createdAt updatedAt archivedAt"
+PARTS = "id number name description owner members { subject role } viewerRole version createdAt updatedAt archivedAt"
 CREATE = f"""mutation ($input: ProjectInput!, $key: String) {{ projectCreate(input: $input, idempotencyKey: $key) {{
   __typename ... on ProjectCreatePayload {{ project {{ {PARTS} }} }} {ERROR} }} }}"""
 UPDATE = f"""mutation ($id: ID!, $input: ProjectInput!, $expected: Int, $key: String) {{
@@ -31,11 +31,12 @@ async def create(plog: Plog, name: str = "shop", **more: Any) -> dict[str, Any]:
 
 @BOTH_DATABASES
 async def test_a_project_is_created_changed_and_archived_and_all_of_it_is_on_record(plog: Plog) -> None:
-    project = await create(plog, " Größe ", description="d", members=["demo:bela", "demo:ada", "demo:ada"])
+    named = [{"subject": "demo:bela", "role": "OWNER"}, {"subject": "demo:ada", "role": "VIEWER"}]
+    project = await create(plog, " Größe ", description="d", members=named)
     assert (project["name"], project["owner"], project["version"]) == ("Größe", "demo:ada", 1)
-    assert project["members"] == ["demo:bela", "demo:ada"]
+    assert project["members"] == [{"subject": "demo:ada", "role": "OWNER"}, named[0]], "its creator owns it, whatever was said"
     changed = await plog.answer(UPDATE, id=project["id"], input={"name": "尺寸"}, expected=1, headers=plog.signed_in("bela"))
-    assert (changed["project"]["version"], changed["project"]["members"]) == (2, [])
+    assert (changed["project"]["version"], changed["project"]["members"]) == (2, project["members"])
     stale = await plog.answer(UPDATE, id=project["id"], input={"name": "x"}, expected=1)
     assert (stale["code"], await plog.answer(ONE, id=project["id"])) == ("VERSION_CONFLICT", changed["project"])
     archived = (await plog.answer(ARCHIVE, id=project["id"]))["project"]
@@ -111,9 +112,11 @@ async def test_lists_are_filtered_sorted_and_paged(plog: Plog) -> None:
         {"name": NUL},
         {"name": SURROGATE},
         {"name": "x", "description": "d" * 10_001},
-        {"name": "x", "members": ["m"] * 1001},
-        {"name": "x", "members": [""]},
-        {"name": "x", "members": [SURROGATE]},
+        {"name": "x", "members": [{"subject": f"m{number}"} for number in range(1001)]},
+        {"name": "x", "members": [{"subject": ""}]},
+        {"name": "x", "members": [{"subject": SURROGATE}]},
+        {"name": "x", "members": [{"subject": "m"}, {"subject": "m", "role": "VIEWER"}]},
+        {"name": "x", "members": [{"subject": "m" * 256}]},
     ],
     ids=lambda given: str(given)[:40].encode("ascii", "replace").decode(),
 )

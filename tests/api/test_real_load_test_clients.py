@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from domain.load_test_run import RunStatus
+from domain.visibility import EVERY_PROJECT
 from resolvers import live_list, live_load_test
 from resolvers.load_test_run import tell
 from tests.api.in_process import Plog, serving
@@ -188,5 +189,5 @@ async def told(run: Run, status: RunStatus) -> None:
     await become(run, status)
     services = run.plog.container.services
     async with services.database.snapshot() as work:
-        changed = (await work.load_test_runs.get_many([run.run.id]))[run.run.id]
+        changed = (await work.load_test_runs.get_many([run.run.id], EVERY_PROJECT))[run.run.id]
     await tell(services, changed)

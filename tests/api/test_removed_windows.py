@@ -10,6 +10,7 @@ from app.client import ServerRefused
 from controllers.housekeeping import Housekeeping
 from domain.resource_usage import PodSpecs, ResourceUsage
 from domain.runner import LogChunk
+from domain.visibility import EVERY_PROJECT
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.test_comparison import COMPARE, COUNT, TREND, ended, two_scenarios
 from tests.api.test_kit_subscription import watching
@@ -41,7 +42,7 @@ async def test_what_was_removed_is_no_run_that_measured_nothing(plog: Plog) -> N
     )
     async with plog.container.services.database.transaction() as work:
         await work.resource_usages.add(old["number"], [usage])
-        run = (await work.load_test_runs.get_many([old["number"]]))[old["number"]]
+        run = (await work.load_test_runs.get_many([old["number"]], EVERY_PROJECT))[old["number"]]
         await work.logs.add(run.key, LogChunk(0, b"one line\n"), run.created_at)
     analysis, report = await analyzed(plog, "ERROR_RATE", old), await reported(plog, old)
     query = f"query ($id: ID!) {{ loadTestRun(id: $id) {{ {KEPT} {' '.join(PARTS.values())} }} }}"

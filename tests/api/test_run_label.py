@@ -13,6 +13,7 @@ from app.load_test_view import WatchedRun
 from domain.errors import ValidationFailed
 from domain.load_test_run import RunStatus, checked_label
 from domain.run_report import run_report
+from domain.visibility import EVERY_PROJECT
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 from tests.api.test_comparison import TREND, ended
 from tests.api.test_load_test import API, analysed, created, load_test
@@ -57,7 +58,7 @@ async def test_a_trend_has_the_labels_of_its_runs(plog: Plog) -> None:
     await ended(plog, test, [])
     number = (await plog.answer(START, id=test["id"], label=VERSION))["run"]["number"]
     async with plog.container.services.database.transaction() as work:
-        run = (await work.load_test_runs.get_many([number]))[number]
+        run = (await work.load_test_runs.get_many([number], EVERY_PROJECT))[number]
         assert await work.load_test_runs.change(run, RunStatus.ABORTED, "ada") is not None
     query = TREND.replace("loadTestId title", "label loadTestId title")
     overall = (await plog.ask(query, id=test["id"]))["loadTestTrend"][0]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain.visibility import EVERY_PROJECT
 from resolvers.load_generator import input_document
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 from tests.api.test_load_test import CREATE, PREVIEW, UPDATE, analysed, created, load_test, scenario
@@ -40,7 +41,7 @@ async def run_of(plog: Plog, answer: dict[str, Any]) -> Run:
     assert answer["__typename"] == "LoadTestRunPayload", answer
     async with plog.container.services.database.snapshot() as work:
         number = answer["run"]["number"]
-        return Run(plog, answer["run"]["id"], (await work.load_test_runs.get_many([number]))[number])
+        return Run(plog, answer["run"]["id"], (await work.load_test_runs.get_many([number], EVERY_PROJECT))[number])
 
 
 @BOTH_DATABASES

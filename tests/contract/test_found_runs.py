@@ -8,8 +8,9 @@ import pytest
 from domain.project import ProjectDefinition
 from domain.query import LoadTestRunQuery
 from domain.target import TargetDefinition
+from domain.visibility import EVERY_PROJECT
 from persistence.unit_of_work import Database
-from tests.factories import queued_run, store_load_tests
+from tests.factories import OWNER, queued_run, store_load_tests
 from tests.statements import instructions
 
 OTHERS = 1_000
@@ -21,7 +22,7 @@ async def test_others_that_came_later_cost_nothing(database: Database) -> None:
     (load_test,) = await store_load_tests(database, 1)
     run = replace(queued_run(load_test), label="v1")
     async with database.transaction() as work:
-        project = await work.projects.add(ProjectDefinition(name="q"), "ada")
+        project = await work.projects.add(ProjectDefinition(name="q", members=(OWNER,)), "ada")
         target = await work.targets.add(project.id, TargetDefinition(name="t", url="http://x.test"), "ada")
         other = await work.load_tests.add(target, load_test.definition, "ada")
         wanted = [(await work.load_test_runs.add(replace(run, uuid=uuid4()), "")).id for _ in range(2)]
@@ -36,7 +37,7 @@ async def test_others_that_came_later_cost_nothing(database: Database) -> None:
         async with database.snapshot() as work:
             for query in queries:
                 with instructions() as counted:
-                    assert [each.id for each in (await work.load_test_runs.page(query)).items] == wanted[::-1]
+                    assert [each.id for each in (await work.load_test_runs.page(query, EVERY_PROJECT)).items] == wanted[::-1]
                 found.append(counted[0])
         return found
 

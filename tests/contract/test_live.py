@@ -16,6 +16,7 @@ from domain.live import Notice, Topic
 from domain.load_test_run import RunStatus
 from domain.query import KitQuery, LoadTestQuery, NamedOrder
 from domain.runner import LogChunk
+from domain.visibility import EVERY_PROJECT
 from persistence.unit_of_work import Database
 from resolvers import job_log, live_list
 from resolvers.job_log import watch_log, watch_run_log
@@ -187,9 +188,9 @@ async def test_the_versions_on_a_page_are_those_of_its_load_tests_in_its_order(d
     query = LoadTestQuery(order=order, first=5, title_prefix="t")
     async with database.transaction() as work:
         assert await work.load_test_runs.change(runs[2], RunStatus.ABORTED, "ada") is not None
-        page = (await work.load_tests.page(query)).items
+        page = (await work.load_tests.page(query, EVERY_PROJECT)).items
         with statements(()) as seen:
-            versions = await work.load_tests.versions_on_page(query)
+            versions = await work.load_tests.versions_on_page(query, EVERY_PROJECT)
         assert len(seen) == 1 and list(versions) == [each.id for each in page]
         last = {tests[2].id: (runs[2].id, 2), tests[3].id: (runs[1].id, 1)}
         assert versions == {each.id: (1, 1, 1, *last.get(each.id, (0, 0))) for each in page}

@@ -18,6 +18,7 @@ from domain.load_test_run import LoadTestRun, RunStatus
 from domain.metric_window import MetricWindow
 from domain.query import HistoryQuery
 from domain.runner import EndReason
+from domain.visibility import EVERY_PROJECT
 from persistence.load_test_tables import load_test_run
 from persistence.unit_of_work import Database
 from tests.factories import store_load_tests, store_run
@@ -55,7 +56,7 @@ class Server:
 
     async def read(self, run: LoadTestRun) -> LoadTestRun:
         async with self.store.snapshot() as work:
-            return (await work.load_test_runs.get_many([run.id]))[run.id]
+            return (await work.load_test_runs.get_many([run.id], EVERY_PROJECT))[run.id]
 
     async def change(self, run: LoadTestRun, status: RunStatus, message: str = "") -> None:
         async with self.store.transaction() as work:

@@ -15,7 +15,7 @@ from domain.target import TargetDefinition
 from persistence.load_test_tables import load_test_run
 from persistence.unit_of_work import Database
 from tests.contract.test_load_test_reconciler import FOR_A_SECOND, Server
-from tests.factories import queued_run
+from tests.factories import OWNER, queued_run
 from tests.fakes import FakeRunner
 
 
@@ -24,7 +24,7 @@ async def at_servers(database: Database, *servers: str) -> list[LoadTestRun]:
     runs = []
     async with database.transaction() as work:
         for number, server in enumerate(servers):
-            project = await work.projects.add(ProjectDefinition(name=f"p{number}"), "ada")
+            project = await work.projects.add(ProjectDefinition(name=f"p{number}", members=(OWNER,)), "ada")
             target = await work.targets.add(project.id, TargetDefinition(name="t", url=server), "ada")
             scenario = Scenario(name="s", requests=(ScenarioRequest(endpoint="GET /"),), executor=FOR_A_SECOND)
             definition = LoadTestDefinition(title="t", server=server, scenarios=(scenario,))

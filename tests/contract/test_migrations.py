@@ -19,6 +19,8 @@ from domain import commands
 from domain.change import Change
 from domain.event import EventKind
 from domain.load_test_run import RunStatus
+from domain.project import ProjectMember, ProjectRole
+from domain.visibility import Membership
 from persistence import tables
 from persistence.engine import open_engines
 from persistence.migrate import APPEND_ONLY, DatabaseOutdated, _config, check_revision, newest_revision, upgrade
@@ -154,16 +156,40 @@ async def test_runs_that_are_there_get_the_server_that_they_load(database: Datab
     async with database.transaction() as work:
         assert await work.load_test_runs.change(ended, RunStatus.ABORTED, "ada") is not None
     indexes = [f"INDEX load_test_run_{name}" for name in ("of_label", "of_target", "of_project", "at_origin")]
-    before = (*indexes, "COLUMN label", "COLUMN origin", "COLUMN unheard_since")
+    tables = [f"TABLE {name}" for name in ("project_member", "audit_entry", "permission_grant", "permission_request")]
+    before = (*indexes, *tables, "COLUMN label", "COLUMN origin", "COLUMN unheard_since")
     async with owner.begin() as connection:
         for what in before:
-            statement = f"DROP {what}" if what.startswith("INDEX") else f"ALTER TABLE load_test_run DROP {what}"
+            statement = f"DROP {what}" if what.startswith(("INDEX", "TABLE")) else f"ALTER TABLE load_test_run DROP {what}"
             await connection.exec_driver_sql(statement)
+        await connection.exec_driver_sql("UPDATE project SET members = NULL")
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0015'")
     await upgrade(owner, app_role=APP_ROLE)
     async with owner.connect() as connection:
         rows = await connection.exec_driver_sql("SELECT id, origin FROM load_test_run ORDER BY id")
         assert [tuple(row) for row in rows] == [(ended.id, ""), (waiting.id, "http://x.test:80")]
+
+
+async def test_members_that_are_there_become_editors_and_creators_owners(database: Database, owner: AsyncEngine) -> None:
+    async with owner.begin() as connection:
+        for what in ("TABLE project_member", "INDEX project_name"):
+            await connection.exec_driver_sql(f"DROP {what}")
+        await connection.exec_driver_sql("CREATE UNIQUE INDEX project_name ON project (name) WHERE archived_at IS NULL")
+        at = "'2026-01-01'" if connection.dialect.name == "postgresql" else "0"
+        for number, members in ((1, """'["bela", "ada"]'"""), (2, "NULL")):
+            columns = "(id, name, description, members, owner, version, created_at, updated_at)"
+            values = f"({number}, 'p{number}', '', {members}, 'ada', 1, {at}, {at})"
+            await connection.exec_driver_sql(f"INSERT INTO project {columns} VALUES {values}")
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0018'")
+    await upgrade(owner, app_role=APP_ROLE)
+    async with database.snapshot() as work:
+        projects = await work.projects.get_many([1, 2], Membership("ada"))
+        assert [project.definition.members for _, project in sorted(projects.items())] == [
+            (ProjectMember("bela", ProjectRole.EDITOR), ProjectMember("ada", ProjectRole.OWNER)),
+            (ProjectMember("ada", ProjectRole.OWNER),),
+        ]
+        assert set(await work.projects.get_many([1, 2], Membership("bela"))) == {1}
+        assert await work.projects.role_of("bela", 1) is ProjectRole.EDITOR
 
 
 async def test_two_at_once_wait_for_each_other(engine: AsyncEngine, empty_url: str) -> None:

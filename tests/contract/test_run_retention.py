@@ -18,6 +18,7 @@ from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
 from domain.runner import LogChunk
 from domain.storage import Database
+from domain.visibility import EVERY_PROJECT
 from persistence import tables
 from persistence.load_test_tables import load_test_run, load_test_run_event, metric_window, resource_usage
 from tests.factories import store_load_tests, store_run
@@ -42,7 +43,7 @@ async def measured(database: Database, run: LoadTestRun, *, is_over: bool = True
     ]
     async with database.transaction() as work:
         assert await work.load_test_runs.take_in(run, len(windows), windows, {"k6": "1"})
-        run = (await work.load_test_runs.get_many([run.id]))[run.id]
+        run = (await work.load_test_runs.get_many([run.id], EVERY_PROJECT))[run.id]
         await work.resource_usages.add(run.id, usages)
         await work.logs.add(run.key, LogChunk(0, b"one line\n"), run.created_at)
         for status in (RunStatus.STARTING, RunStatus.RUNNING, *((RunStatus.PASSED,) if is_over else ())):
@@ -71,7 +72,7 @@ async def left_of(database: Database, run: LoadTestRun) -> tuple[int, int, int]:
 
 async def read(database: Database, run: LoadTestRun) -> LoadTestRun:
     async with database.snapshot() as work:
-        return (await work.load_test_runs.get_many([run.id]))[run.id]
+        return (await work.load_test_runs.get_many([run.id], EVERY_PROJECT))[run.id]
 
 
 async def uncleared(database: Database) -> list[int]:
@@ -178,7 +179,7 @@ async def test_windows_are_read_whole_or_refused(database: Database) -> None:
     seen: set[int] = set()
     while not removing.done() or not seen:
         async with database.snapshot() as work:
-            now = (await work.load_test_runs.get_many([run.id]))[run.id]
+            now = (await work.load_test_runs.get_many([run.id], EVERY_PROJECT))[run.id]
             (windows,) = await work.load_test_runs.windows([WindowQuery(run_id=run.id)])
             count = len(windows)
         if now.windows_removed_at is None:

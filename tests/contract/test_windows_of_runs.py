@@ -12,6 +12,7 @@ from domain.load_test_run import LoadTestRun
 from domain.metric_window import MetricWindow
 from domain.query import WindowQuery
 from domain.resource_usage import PodSpecs, ResourceUsage
+from domain.visibility import EVERY_PROJECT
 from persistence.unit_of_work import Database
 from tests.factories import store_load_tests, store_run
 from tests.statements import instructions, statements
@@ -37,7 +38,7 @@ async def runs(database: Database) -> list[LoadTestRun]:
     async with database.transaction() as work:
         for run, starts in zip(made[:2], (STARTS, STARTS[1:3]), strict=True):
             for sequence, (start, key) in enumerate(product(starts, KEYS), 1):
-                (read,) = (await work.load_test_runs.get_many([run.id])).values()
+                (read,) = (await work.load_test_runs.get_many([run.id], EVERY_PROJECT)).values()
                 assert await work.load_test_runs.take_in(read, sequence, [MetricWindow(start, key)], None)
         for start, pod in product(STARTS, ("a", "b")):
             for run in made[:2]:

@@ -1,0 +1,274 @@
+"""Every operation that there is by every kind of caller: who is let in, who is denied, and for whom the thing does not exist."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from graphql import GraphQLObjectType, OperationType
+
+from domain.visibility import EVERY_PROJECT, EVERYTHING
+from gql.limits import Limits
+from gql.schema import build_schema
+from resolvers import authorisation, job, kit, live, project, versioned
+from tests.api.in_process import Plog, serving, table_document
+from tests.api.persons import Who, World, made_world
+from tests.endurance import Tell
+
+SCHEMA = build_schema(Limits())._schema
+
+
+class Outcome(StrEnum):
+    """What a caller meets. LET_IN: an answer, or a refusal that says something about the thing itself."""
+
+    LET_IN = "let in"
+    DENIED = "denied"
+    ABSENT = "absent"
+    UNSIGNED = "unsigned"
+
+
+IN, DENIED, ABSENT = Outcome.LET_IN, Outcome.DENIED, Outcome.ABSENT
+TOKENS = {Who.JOB_TOKEN: DENIED, Who.RUN_TOKEN: DENIED}
+PERSONS = [who for who in Who if who not in (Who.NOBODY, *TOKENS)]
+
+
+def rule(otherwise: Outcome, **of: Outcome) -> dict[Who, Outcome]:
+    """What persons meet, by the names of their kinds; tokens reach nothing unless they are named."""
+    return {
+        Who.NOBODY: Outcome.UNSIGNED,
+        **dict.fromkeys(PERSONS, otherwise),
+        **TOKENS,
+        **{Who[name]: each for name, each in of.items()},
+    }
+
+
+ANYBODY = rule(IN)
+LOGIC = rule(ABSENT, LOGIC_GENERAL=IN, LOGIC_SET_UP=IN)
+LOGIC_TO_BE = rule(DENIED, LOGIC_GENERAL=IN, LOGIC_SET_UP=IN)
+VIEWERS = rule(ABSENT, VIEWER=IN, EDITOR=IN, OWNER=IN)
+EDITORS = rule(ABSENT, VIEWER=DENIED, EDITOR=IN, OWNER=IN)
+OWNERS = rule(ABSENT, VIEWER=DENIED, EDITOR=DENIED, OWNER=IN)
+APPROVERS = rule(ABSENT, APPROVER=IN)
+APPLICANT = rule(ABSENT, APPROVER=DENIED)
+JOBS = rule(DENIED, JOB_TOKEN=IN)
+RUNS = rule(DENIED, RUN_TOKEN=IN)
+
+
+Arguments = Callable[[World, Who], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A root field with its arguments, what is selected of it, and who may run it. An empty list is taken for nothing there."""
+
+    rule: Mapping[Who, Outcome]
+    arguments: Arguments = field(default=lambda world, who: {})
+    selected: str = "{ __typename }"
+    tells_of_others: bool = True
+
+
+def _of(name: str, argument: str = "id") -> Arguments:
+    return lambda world, who: {argument: world.ids[name]}
+
+
+def _kit(world: World, who: Who) -> Mapping[str, Any]:
+    return {"id": world.kit["id"]}
+
+
+def _job(world: World, who: Who) -> Mapping[str, Any]:
+    return {"id": world.kit["jobs"][0]["id"]}
+
+
+def _request(world: World, who: Who) -> Mapping[str, Any]:
+    return {"id": world.request["id"], "reason": "test"}
+
+
+def _grant(world: World, who: Who) -> Mapping[str, Any]:
+    return {"id": world.grant["id"], "reason": "test"}
+
+
+PAGE = "{ nodes { __typename } }"
+NOTE = {"sequence": 1, "kind": "NOTE", "metadata": {"a": 1}}
+CODE = "{ __typename ... on UserError { code } }"
+QUERIES: dict[str, Operation] = {
+    "viewer": Operation(ANYBODY),
+    "permissionKinds": Operation(ANYBODY),
+    "permissionRequests": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
+    "grants": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
+    "auditEntries": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
+    "stepTemplates": Operation(ANYBODY),
+    "node": Operation(LOGIC, _kit),
+    "nodes": Operation(VIEWERS, lambda world, who: {"ids": [world.ids["run"]]}),
+    "kit": Operation(LOGIC, _kit),
+    "kitByNumber": Operation(LOGIC, lambda world, who: {"number": world.kit["number"]}),
+    "kits": Operation(LOGIC, selected=PAGE),
+    "job": Operation(LOGIC, _job),
+    "jobs": Operation(LOGIC, selected=PAGE),
+    "deckRequest": Operation(LOGIC, lambda world, who: {"requestId": 1}),
+    "project": Operation(VIEWERS, _of("project")),
+    "projects": Operation(VIEWERS, selected=PAGE),
+    "target": Operation(VIEWERS, _of("target")),
+    "targets": Operation(VIEWERS, selected=PAGE),
+    "endpoints": Operation(VIEWERS, _of("target", "targetId"), PAGE),
+    "loadTest": Operation(VIEWERS, _of("loadTest")),
+    "loadTestByNumber": Operation(VIEWERS, _of("number", "number")),
+    "loadTests": Operation(VIEWERS, selected=PAGE),
+    "loadTestPreview": Operation(VIEWERS, lambda world, who: {"targetId": world.ids["target"], "input": world.ids["input"]}),
+    "loadTestRun": Operation(VIEWERS, _of("run")),
+    "loadTestRunByNumber": Operation(VIEWERS, _of("runNumber", "number")),
+    "loadTestRuns": Operation(VIEWERS, selected=PAGE),
+    "loadTestComparison": Operation(VIEWERS, lambda world, who: {"runIds": [world.ended, world.ids["run"]]}),
+    "loadTestTrend": Operation(VIEWERS, _of("loadTest", "loadTestId")),
+    "loadTestAnalysis": Operation(rule(ABSENT), lambda world, who: {"id": "TG9hZFRlc3RBbmFseXNpczox"}),
+    "loadTestAnalyses": Operation(rule(ABSENT), selected=PAGE),
+}
+SUBSCRIPTIONS: dict[str, Operation] = {
+    "kitState": Operation(LOGIC, _kit),
+    "kits": Operation(LOGIC, selected="{ order }"),
+    "jobLog": Operation(LOGIC, lambda world, who: {"jobId": world.cancelled["jobs"][0]["id"]}),
+    "loadTests": Operation(VIEWERS, selected="{ order }"),
+    "loadTestMetrics": Operation(VIEWERS, _of("run", "runId")),
+    "loadTestLog": Operation(VIEWERS, lambda world, who: {"runId": world.ended}),
+    "permissionInbox": Operation(APPROVERS, selected="{ order }"),
+    "viewer": Operation(ANYBODY),
+}
+# In an order in which an earlier one leaves to the later what it needs.
+MUTATIONS: dict[str, Operation] = {
+    "kitCreate": Operation(LOGIC_TO_BE, lambda world, who: {"input": table_document(name="another")}),
+    "kitStart": Operation(LOGIC, _kit),
+    "jobStart": Operation(LOGIC, _job),
+    "jobRetry": Operation(LOGIC, _job),
+    "taskReport": Operation(JOBS, lambda world, who: {"input": {"reports": [NOTE]}}),
+    "jobCancel": Operation(LOGIC, _job),
+    "kitCancel": Operation(LOGIC, _kit),
+    "kitArchive": Operation(LOGIC, _kit),
+    "projectCreate": Operation(ANYBODY, lambda world, who: {"input": {"name": "of one's own"}}),
+    "projectUpdate": Operation(OWNERS, lambda world, who: {"id": world.ids["project"], "input": {"name": "shop"}}),
+    "targetSecretSet": Operation(
+        EDITORS, lambda world, who: {"id": world.ids["target"], "input": {"name": who.name, "value": "a long value"}}
+    ),
+    "targetSecretDelete": Operation(EDITORS, lambda world, who: {"id": world.ids["target"], "name": who.name}),
+    "targetAdd": Operation(
+        EDITORS, lambda world, who: {"projectId": world.ids["project"], "input": {"url": "http://127.0.0.1:9/"}}
+    ),
+    "targetUpdate": Operation(EDITORS, lambda world, who: {"id": world.ids["target"], "input": {"url": "http://127.0.0.1:9/x"}}),
+    "targetAnalyze": Operation(EDITORS, _of("target")),
+    "loadTestCreate": Operation(EDITORS, lambda world, who: {"targetId": world.ids["target"], "input": world.ids["input"]}),
+    "loadTestUpdate": Operation(EDITORS, lambda world, who: {"id": world.ids["loadTest"], "input": world.ids["input"]}),
+    "loadTestStart": Operation(EDITORS, _of("loadTest")),
+    "loadTestQuickStart": Operation(ANYBODY, lambda world, who: {"url": "http://127.0.0.1:9/"}),
+    "loadTestReport": Operation(RUNS, lambda world, who: {"reports": [NOTE]}),
+    "loadTestStop": Operation(EDITORS, _of("run")),
+    "loadTestAnalyze": Operation(EDITORS, lambda world, who: {"kind": "TPS", "runId": world.ended}),
+    "loadTestRunReport": Operation(EDITORS, lambda world, who: {"runId": world.ended, "format": "MARKDOWN"}),
+    "loadTestArchive": Operation(EDITORS, _of("loadTest")),
+    "targetArchive": Operation(EDITORS, _of("target")),
+    "projectArchive": Operation(OWNERS, _of("project")),
+    "permissionRequestCreate": Operation(ANYBODY, lambda world, who: {"input": {"kinds": ["LOGIC_GENERAL"], "reason": "test"}}),
+    "permissionRequestApprove": Operation(APPROVERS, _request),
+    "permissionRequestReject": Operation(APPROVERS, _request),
+    "permissionRequestWithdraw": Operation(APPLICANT, _request),
+    "grantRenew": Operation(APPROVERS, _grant),
+    "grantRevoke": Operation(APPROVERS, _grant),
+}
+TABLES = {"query": QUERIES, "subscription": SUBSCRIPTIONS, "mutation": MUTATIONS}
+
+
+def root_type(kind: str) -> GraphQLObjectType:
+    """The type whose fields are the operations of that kind."""
+    root = SCHEMA.get_root_type(OperationType(kind))
+    assert root is not None
+    return root
+
+
+def document(kind: str, name: str, operation: Operation, given: Mapping[str, Any]) -> str:
+    """The operation, with its arguments as variables."""
+    root = root_type(kind)
+    types = {argument: root.fields[name].args[argument].type for argument in given}
+    declared = "(" + ", ".join(f"${argument}: {each}" for argument, each in types.items()) + ")" if given else ""
+    passed = "(" + ", ".join(f"{argument}: ${argument}" for argument in given) + ")" if given else ""
+    return f"{kind} {declared} {{ {name}{passed} {CODE if kind == 'mutation' else operation.selected} }}"
+
+
+async def meets(world: World, kind: str, name: str, operation: Operation, who: Who) -> Outcome:
+    """What that caller meets."""
+    given = operation.arguments(world, who)
+    body = {"query": document(kind, name, operation, given), "variables": given}
+    headers = {**world.headers[who], "accept": "text/event-stream" if kind == "subscription" else "application/json"}
+    async with world.plog.http.stream("POST", "/graphql", json=body, headers=headers) as response:
+        if response.status_code == 401:
+            return Outcome.UNSIGNED
+        if "event-stream" not in response.headers["content-type"]:
+            answer = orjson.loads(await response.aread())
+        else:
+            answer = orjson.loads(await anext(line[6:] async for line in response.aiter_lines() if line.startswith("data: ")))
+    return outcome_of(answer, name, operation)
+
+
+def outcome_of(answer: Mapping[str, Any], name: str, operation: Operation) -> Outcome:
+    """What an answer says."""
+    value = (answer.get("data") or {}).get(name)
+    code = value.get("code") if isinstance(value, dict) else None
+    if answer.get("errors"):
+        code = answer["errors"][0]["extensions"]["code"]
+        assert not code.startswith("GRAPHQL"), answer
+    if code in ("PERMISSION_DENIED", "NOT_FOUND"):
+        return DENIED if code == "PERMISSION_DENIED" else ABSENT
+    parts = [value, value.get("nodes"), value.get("order")] if isinstance(value, dict) else [value]
+    is_empty = any(part in ([], [None]) for part in parts) or value is None
+    return ABSENT if is_empty and code is None and operation.tells_of_others else IN
+
+
+async def differences(world: World, kinds: tuple[str, ...] = ("query", "subscription", "mutation")) -> tuple[int, list[str]]:
+    """How many cells there are, and those that are not as the table says."""
+    wrong, cells = [], 0
+    for kind in kinds:
+        for name, operation in TABLES[kind].items():
+            for who in Who:
+                found = await meets(world, kind, name, operation, who)
+                cells += 1
+                if found is not operation.rule[who]:
+                    wrong.append(f"{kind} {name} by {who}: {found}, not {operation.rule[who]}")
+    return cells, wrong
+
+
+def test_the_table_has_every_operation() -> None:
+    for kind, root in (
+        ("query", SCHEMA.query_type),
+        ("mutation", SCHEMA.mutation_type),
+        ("subscription", SCHEMA.subscription_type),
+    ):
+        assert root is not None and set(root.fields) == set(TABLES[kind]), kind
+
+
+@pytest.mark.parametrize("plog_settings", ["sqlite", "postgresql"], indirect=True)
+async def test_every_operation_by_every_kind_of_caller(plog: Plog, tell: Tell) -> None:
+    cells, wrong = await differences(await made_world(plog))
+    assert not wrong, "\n".join(wrong)
+    operations = sum(len(table) for table in TABLES.values())
+    tell(f"{operations} operations by {len(Who)} kinds of callers = {cells} cells")
+
+
+async def anything_goes(*_: Any) -> None:
+    """In the place of a rule."""
+
+
+RULES: dict[str, list[tuple[Any, str, Any]]] = {
+    "roles": [(versioned, "require_role", anything_goes)],
+    "projects": [(each, "membership_of", lambda _: EVERY_PROJECT) for each in (authorisation, project)],
+    "product lines": [(each, "visibility_of", lambda _: EVERYTHING) for each in (kit, job, live)],
+    "rights": [(kit, "require_right", lambda *given: given[1])],
+}
+
+
+@pytest.mark.parametrize("removed", RULES)
+async def test_a_rule_that_is_gone_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: str) -> None:
+    async with serving(tmp_path / "plog") as plog:
+        world = await made_world(plog)
+        for module, name, instead in RULES[removed]:
+            monkeypatch.setattr(module, name, instead)
+        _, wrong = await differences(world)
+        assert wrong
