@@ -17,6 +17,7 @@ from app.kit_examples import kit_examples
 from app.load_test_examples import find_known, load_test_examples
 from app.request_log import OperationLog, logging_requests
 from app.sign_in import actor_of
+from app.web_part import WebPage, assets
 from domain import errors
 from domain.actor import Actor, Generator
 from domain.query import KitQuery
@@ -80,6 +81,8 @@ class WebApp:
             Route("/graphql", self.graphql),
             WebSocketRoute("/graphql", self.graphql),
             *(self._graphiql.routes if self._graphiql is not None else ()),
+            Route("/apply", WebPage("apply.html")),
+            assets(),
             Route("/attempt/input", self._attempt_input),
             *Files(self._container).routes,
             Route("/healthz", lambda _: JSONResponse({"status": "ok"})),

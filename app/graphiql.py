@@ -1,8 +1,4 @@
-"""GraphiQL, built from `web/` and served from here, so that it works without internet access.
-
-The stock page of GraphQL servers loads seven files from other hosts. This one names none, and its content security policy
-would stop a request to any.
-"""
+"""GraphiQL, with operations in tabs and, for demo users, signed in."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,31 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
+from app.web_part import WEB_DIST, WebPage
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
-SECURITY_HEADERS = {
-    # The editor writes style elements and attributes of its own; scripts come from files alone.
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
-        "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
-NOT_BUILT = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>PLOG · GraphiQL is not built</title>
-<h1>GraphiQL is not built yet</h1>
-<p>Run <code>make web</code> in PLOG's folder, where npm's registry can be reached, and reload this page. Without a Node.js of
-your own it takes the one from PyPI.</p>
-<p>The API itself needs no page: it answers <code>POST</code> requests, websockets and event streams at this address.</p>
-</html>
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +41,7 @@ class GraphiQLConfig:
 
 
 class GraphiQL:
-    """The page (an ASGI application, for `create_graphql_app`) and the `routes` that it needs.
+    """The page (an ASGI application, for `create_graphql_app`) and the `routes` that it needs besides its assets.
 
     config is asked anew for each visit, as a token in it expires. The headers in it are given to pages that this machine
     opened under a loopback name only: a name that was pointed here from outside (DNS rebinding) gets none, and nor does who
@@ -71,25 +50,16 @@ class GraphiQL:
 
     def __init__(self, config: Callable[[], Awaitable[GraphiQLConfig]], dist: Path = WEB_DIST) -> None:
         self._config = config
-        self._dist = dist
+        self._page = WebPage("graphiql.html", dist)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the page, or with how to build it."""
-        index = self._dist / "index.html"
-        try:
-            page, status = index.read_text(encoding="utf-8"), 200
-        except FileNotFoundError:
-            page, status = NOT_BUILT, 503
-        response = HTMLResponse(page, status, {**SECURITY_HEADERS, "cache-control": "no-cache"})
-        await response(scope, receive, send)
+        """Answer with the page."""
+        await self._page(scope, receive, send)
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """Everything under `/graphiql`."""
-        return [
-            Route("/graphiql/config.json", self._serve_config),
-            Mount("/graphiql/assets", _Assets(directory=self._dist / "assets", check_dir=False)),
-        ]
+        """Where the page asks what to show."""
+        return [Route("/graphiql/config.json", self._serve_config)]
 
     async def _serve_config(self, request: Request) -> Response:
         config = await self._config()
@@ -109,16 +79,3 @@ class GraphiQL:
 def _is_forwarded(request: Request) -> bool:
     """Whether a proxy says that it passed the request on for somebody else."""
     return any(name in FORWARDED or name.startswith("x-forwarded-") for name in request.headers)
-
-
-class _Assets(StaticFiles):
-    """Files whose names hold the hash of their content."""
-
-    async def check_config(self) -> None:
-        """Nothing is wrong with a folder that is only built later: until then its files are not found."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """A file of the build, kept by the browser for as long as it likes."""
-        response = super().file_response(*args, **kwargs)
-        response.headers.update({**SECURITY_HEADERS, "cache-control": "public, max-age=31536000, immutable"})
-        return response

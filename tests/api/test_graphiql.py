@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from app.graphiql import Example, GraphiQL, GraphiQLConfig
 from app.kit_examples import kit_examples
 from app.load_test_examples import load_test_examples
+from app.web_part import assets
 from gql.transport import create_graphql_app
 from scripts.build_web import ROOT, fingerprint, is_recent
 from tests.api.toy_schema import World, toy_schema
@@ -34,7 +35,7 @@ def visitor(dist: Path, host: str = "127.0.0.1:8000") -> httpx.AsyncClient:
         open_streams=world.streams,
         graphiql=graphiql,
     )
-    app = Starlette(routes=graphiql.routes)
+    app = Starlette(routes=[*graphiql.routes, assets(dist)])
     app.mount("/graphql", endpoint)
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url=f"http://{host}", headers=BROWSER, follow_redirects=True
@@ -45,7 +46,7 @@ def visitor(dist: Path, host: str = "127.0.0.1:8000") -> httpx.AsyncClient:
 def dist(tmp_path: Path) -> Path:
     folder = tmp_path / "dist"
     (folder / "assets").mkdir(parents=True)
-    (folder / "index.html").write_text("<p>the page</p>")
+    (folder / "graphiql.html").write_text("<p>the page</p>")
     (folder / "assets" / "index-1.js").write_text("let a;")
     (tmp_path / "secret.txt").write_text("secret")
     return folder
@@ -54,7 +55,7 @@ def dist(tmp_path: Path) -> Path:
 async def test_the_page_comes_with_a_policy_that_keeps_it_at_home(dist: Path) -> None:
     async with visitor(dist) as client:
         page = await client.get("/graphql")
-        script = await client.get("/graphiql/assets/index-1.js")
+        script = await client.get("/web/assets/index-1.js")
     assert (page.status_code, page.text) == (200, "<p>the page</p>")
     for response in (page, script):
         policy = dict(directive.split(" ", 1) for directive in response.headers["content-security-policy"].split("; "))
@@ -69,16 +70,16 @@ async def test_before_it_is_built_the_page_says_how_and_a_later_build_shows_with
     async with visitor(tmp_path / "dist") as client:
         missing = await client.get("/graphql")
         assert (missing.status_code, "make web" in missing.text) == (503, True)
-        assert (await client.get("/graphiql/assets/index-1.js")).status_code == 404
+        assert (await client.get("/web/assets/index-1.js")).status_code == 404
         (tmp_path / "dist").mkdir()
-        (tmp_path / "dist" / "index.html").write_text("built")
+        (tmp_path / "dist" / "graphiql.html").write_text("built")
         assert (await client.get("/graphql")).text == "built"
 
 
 async def test_no_path_leads_out_of_the_assets(dist: Path) -> None:
     async with visitor(dist) as client:
-        for path in ("../index.html", "../../secret.txt", "..%2f..%2fsecret.txt", "%2e%2e/%2e%2e/secret.txt", "a%00b", ""):
-            assert (await client.get(f"/graphiql/assets/{path}")).status_code in (404, 400), path
+        for path in ("../graphiql.html", "../../secret.txt", "..%2f..%2fsecret.txt", "%2e%2e/%2e%2e/secret.txt", "a%00b", ""):
+            assert (await client.get(f"/web/assets/{path}")).status_code in (404, 400), path
 
 
 async def test_the_demo_token_goes_to_this_machines_own_page_alone(dist: Path) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, Route, TimeoutError, async_playwright
 
-from app.graphiql import WEB_DIST
+from app.web_part import WEB_DIST
 from tests.e2e.server import PlogServer, demo_document
 from tests.e2e.test_load_test_run import VERDICTS, load_test, reaches, scenario, start, target
 from tests.e2e.test_sample_api import sample_api
@@ -43,7 +43,7 @@ async def server(tmp_path: Path) -> AsyncIterator[PlogServer]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     path = require_program("chromium", "chromium-browser", "google-chrome")
-    if not (WEB_DIST / "index.html").exists():
+    if not (WEB_DIST / "graphiql.html").exists():
         missing("the built web part (`make web`)")
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=path, args=FLAGS)
