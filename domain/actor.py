@@ -2,18 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from domain.attempt import AttemptKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A signed-in person: the issuer's subject, a name to show, and when the sign-in ends."""
+    """A signed-in person: the issuer's subject, a name to show, and when the sign-in ends.
+
+    `session_id` is the browser session that they came with, which may end earlier; None where they came with a token.
+    """
 
     subject: str
     name: str
     expires_at: datetime
     groups: frozenset[str] = frozenset()
+    session_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

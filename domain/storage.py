@@ -28,6 +28,7 @@ from domain.load_test_storage import (
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
+from domain.session_storage import SessionStore
 from domain.visibility import Visibility
 
 MOST_BYTES = 2**31 - 1  # as many as a piece of a log can have
@@ -298,6 +299,8 @@ class UnitOfWork(Protocol):
     def resource_usages(self) -> ResourceUsageStore: ...
     @property
     def load_test_analyses(self) -> LoadTestAnalysisStore: ...
+    @property
+    def sessions(self) -> SessionStore: ...
 
 
 class Database(Protocol):

@@ -23,6 +23,7 @@ from persistence.repositories.log import LogRepository
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.resource_usage import ResourceUsageRepository
 from persistence.repositories.secret import SecretRepository
+from persistence.repositories.session import SessionRepository
 from persistence.repositories.target import TargetRepository, write_out
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
@@ -47,6 +48,7 @@ class UnitOfWork:
         self.load_test_runs = LoadTestRunRepository(connection)
         self.resource_usages = ResourceUsageRepository(connection)
         self.load_test_analyses = LoadTestAnalysisRepository(connection)
+        self.sessions = SessionRepository(connection)
 
 
 class Database:

@@ -160,7 +160,7 @@ async def test_runs_that_are_there_get_the_server_that_they_load(database: Datab
             statement = f"DROP {what}" if what.startswith("INDEX") else f"ALTER TABLE load_test_run DROP {what}"
             await connection.exec_driver_sql(statement)
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0015'")
-    await upgrade(owner, app_role=APP_ROLE)
+    await upgrade(owner, revision="0016", app_role=APP_ROLE)
     async with owner.connect() as connection:
         rows = await connection.exec_driver_sql("SELECT id, origin FROM load_test_run ORDER BY id")
         assert [tuple(row) for row in rows] == [(ended.id, ""), (waiting.id, "http://x.test:80")]
