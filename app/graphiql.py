@@ -15,9 +15,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from app.local_visit import is_local
+
 WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
 SECURITY_HEADERS = {
     # The editor writes style elements and attributes of its own; scripts come from files alone.
     "content-security-policy": (
@@ -94,8 +94,7 @@ class GraphiQL:
     async def _serve_config(self, request: Request) -> Response:
         config = await self._config()
         is_own_page = request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-        is_here = request.url.hostname in LOOPBACK and not _is_forwarded(request)
-        headers = dict(config.headers) if is_own_page and is_here else {}
+        headers = dict(config.headers) if is_own_page and is_local(request) else {}
         body = {
             "endpoint": config.endpoint,
             "subscriptions": config.subscriptions,
@@ -104,11 +103,6 @@ class GraphiQL:
             "tabs": [{"query": tab.query, "variables": dict(tab.variables)} for tab in config.tabs],
         }
         return JSONResponse(body, headers={"cache-control": "no-store", "x-content-type-options": "nosniff"})
-
-
-def _is_forwarded(request: Request) -> bool:
-    """Whether a proxy says that it passed the request on for somebody else."""
-    return any(name in FORWARDED or name.startswith("x-forwarded-") for name in request.headers)
 
 
 class _Assets(StaticFiles):

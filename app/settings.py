@@ -8,6 +8,7 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -276,6 +277,8 @@ class Settings(BaseSettings):
     def _check_address(self) -> Self:
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise ValueError("PLOG_PUBLIC_URL must begin with http:// or https://")
+        if self.public_url and not urlsplit(self.public_url).hostname:
+            raise ValueError("PLOG_PUBLIC_URL must name a host")
         if not self.public_url and self.host in EVERY_ADDRESS:
             raise ValueError(f"PLOG_PUBLIC_URL must be set where PLOG_HOST is {self.host!r}, which is no address to link to")
         if self.chat.url and not self.chat.model:
@@ -289,6 +292,11 @@ class Settings(BaseSettings):
         if self.oidc.client_secret.get_secret_value() and not self.oidc.client_id:
             raise ValueError("PLOG_OIDC__CLIENT_ID must be set where PLOG_OIDC__CLIENT_SECRET is")
         return self
+
+    @property
+    def origin(self) -> str:
+        """The web origin of the server's own pages."""
+        return setting_values.origin("://".join(urlsplit(self.base_url)[:2]))
 
     @property
     def is_https(self) -> bool:

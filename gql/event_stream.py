@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from domain.actor import Actor
 from domain.errors import Unauthenticated
 from gql.execution import Answer
-from gql.gateway import EXPIRED, seconds_left
+from gql.gateway import how_it_ended, seconds_left
 from gql.masking import refusal
 from gql.peer import Peer, PeerGone
 from gql.wire import encode
@@ -102,7 +102,7 @@ class EventStream:
                 return
             if seconds_left(self._actor) <= 0:
                 await _ended(writing)
-                await self._write(peer, self._framing.frame({"errors": [refusal(Unauthenticated(EXPIRED))]}))
+                await self._write(peer, self._framing.frame({"errors": [refusal(Unauthenticated(how_it_ended(self._actor)))]}))
                 await self._write(peer, self._framing.closing, last=True)
                 return
             if self._is_quiet:

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.actor import Actor
 from gql.execution import OperationContext, Schema
-from gql.gateway import Gateway, TransportSettings
+from gql.gateway import BrowserSessions, Gateway, TransportSettings
 from gql.http import GraphQLOverHTTP
 from gql.websocket import GraphQLOverWebSocket
 
@@ -34,13 +34,14 @@ def create_graphql_app(
     authenticate: Callable[[str | None], Awaitable[Actor]],
     make_context: Callable[[Actor, HTTPConnection], OperationContext],
     settings: TransportSettings | None = None,
+    sessions: BrowserSessions | None = None,
     graphiql: ASGIApp | None = None,
 ) -> GraphQLEndpoint:
     """The endpoint; it takes `http` and `websocket` scopes, so it is routed for both (`Route` and `WebSocketRoute`).
 
     authenticate: the bearer token (None where none came) to the actor, or a `UserError`: `Unauthenticated`, `Unavailable`.
-    make_context: a context for one operation, with loaders of its own. graphiql: what a browser gets that asks for a page,
-    without signing in. Wrap the outermost application in `gql.peer.exposing_transport`, or peers that stopped reading are
-    only dropped when the server gives up on them.
+    make_context: a context for one operation, with loaders of its own. sessions: of browsers, by their cookie. graphiql: what a
+    browser gets that asks for a page, without signing in. Wrap the outermost application in `gql.peer.exposing_transport`, or
+    peers that stopped reading are only dropped when the server gives up on them.
     """
-    return GraphQLEndpoint(Gateway(schema, authenticate, make_context, settings or TransportSettings()), graphiql)
+    return GraphQLEndpoint(Gateway(schema, authenticate, make_context, settings or TransportSettings(), sessions), graphiql)

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from domain.actor import Actor
 from domain.errors import Unavailable, UserError
 from gql.execution import ALL_OPERATIONS, BadRequest, OperationRequest
-from gql.gateway import EXPIRED, Gateway, seconds_left
+from gql.gateway import Gateway, has_session, how_it_ended, seconds_left
 from gql.masking import unexpected
 from gql.peer import Peer, PeerGone
 from gql.wire import NotJSON, decode, encode
@@ -128,7 +128,8 @@ class Conversation:
             )
         signed_in = seconds_left(self._actor)
         if signed_in <= 0:
-            raise Closing(UNAUTHORIZED, EXPIRED)
+            # Of a token that has run out the client may have a fresh one; a session is over for good.
+            raise Closing(FORBIDDEN if has_session(self._actor) else UNAUTHORIZED, how_it_ended(self._actor))
         if self._pinged_at is not None and self._heard_at < self._pinged_at:
             answer_by = self._pinged_at + self._settings.pong_timeout
             return min(signed_in, self._remaining(answer_by, TERMINATED, "No answer to a ping"))
@@ -183,11 +184,13 @@ class Conversation:
         authorization = next((value for key, value in payload.items() if key.lower() == "authorization"), None)
         try:
             async with asyncio.timeout(self._settings.init_timeout):
-                self._actor = await self._gateway.sign_in(authorization)
+                is_trusted = self._gateway.trusts_websocket(self._connection)
+                self._actor = await self._gateway.sign_in(authorization, self._connection, is_trusted=is_trusted)
         except (Unavailable, TimeoutError) as error:
             raise Closing(TRY_AGAIN_LATER, str(error) or "Signing in took too long") from error
         except UserError as error:
-            raise Closing(UNAUTHORIZED if authorization is None else FORBIDDEN, error.message) from error
+            is_nobody = authorization is None and self._gateway.session_token(self._connection) is None
+            raise Closing(UNAUTHORIZED if is_nobody else FORBIDDEN, error.message) from error
         except Exception as error:
             raise Closing(INTERNAL_ERROR, unexpected(error, None)["message"]) from error
         await self._send({"type": "connection_ack"})
