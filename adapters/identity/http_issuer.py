@@ -69,8 +69,8 @@ class HttpIssuer:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable("The sign-in service does not answer.") from error
         if response.status_code in (400, 401):
-            code = str(json_object(response).get("error"))
-            code = code if ERROR_CODE.fullmatch(code) else "unknown error"
+            code = json_object(response).get("error")
+            code = code if isinstance(code, str) and ERROR_CODE.fullmatch(code) else "unknown error"
             _log.warning("the issuer refused a code: %s", code)
             raise Unauthenticated(f"The sign-in service did not accept the sign-in ({code}).")
         if response.status_code != 200:
