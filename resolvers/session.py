@@ -66,12 +66,13 @@ async def complete_sign_in(
     return session, token
 
 
-async def end_session(services: Services, token: str) -> None:
-    """End the session of that token, on all servers at once; nothing happens where there is none."""
+async def end_session(services: Services, token: str) -> UUID | None:
+    """End the session of that token, on all servers at once; its id, None where there is none or it had ended."""
     async with services.database.transaction() as work:
         ended = await work.sessions.end(digest(token), await work.kits.now())
     if ended is not None:
         log.info("signed out", extra={"session": str(ended)})
+    return ended
 
 
 async def sign_out_url(services: Services) -> str | None:

@@ -3,72 +3,22 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from domain.session import SIGN_IN_LIFETIME
 from persistence import tables
 from persistence.unit_of_work import UnitOfWork
-from tests.adapters.oidc_provider.issuer import certified_issuer
 from tests.api.browser import CALLBACK, SESSION, SIGN_IN, Browser, browser, changed, query_of
-from tests.api.in_process import Plog, serving
+from tests.api.sign_in_house import CLIENT_SECRET, House, house
 
-CLIENT_SECRET = "a-secret:of+the%tests?"
-ADA = {
-    "embedded": {"subject": "demo:ada", "name": "Ada (logic engineer)", "groups": ["logic-engineers"]},
-    "public": {"subject": "ada", "name": "Ada of the directory", "groups": ["logic-engineers", "robots"]},
-}
-ADA["confidential"] = ADA["public"]
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """A PLOG, and who `ada` is at its issuer."""
-
-    plog: Plog
-    ada: dict[str, Any]
-    token_endpoint: str
-
-    async def sessions(self) -> list[Any]:
-        """All sessions that there are, the oldest first."""
-        async with self.plog.container.services.database.snapshot() as work:
-            assert isinstance(work, UnitOfWork)
-            return list(await work.connection.execute(select(tables.session).order_by(tables.session.c.created_at)))
-
-
-@pytest.fixture(params=list(ADA))
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    """With each kind of issuer; the public client gets groups from the userinfo endpoint, the other one in its id token."""
-    kind = str(request.param)
-    async with AsyncExitStack() as stack:
-        if kind == "embedded":
-            plog = await stack.enter_async_context(serving(tmp_path / "plog"))
-            yield House(plog, ADA[kind], f"{plog.url}/auth/issuer/token")
-            return
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        (tmp_path / "issuer").mkdir()
-        issuer = await anext(await stack.enter_async_context(aclosing(certified_issuer(tmp_path / "issuer", client))))
-        secret = CLIENT_SECRET if kind == "confidential" else ""
-        oidc = {"issuer": issuer.name, "client_id": "a client", "client_secret": secret, "scopes": "openid profile groups"}
-        plog = await stack.enter_async_context(serving(tmp_path / "plog", {"oidc": oidc}))
-        known = {
-            "client_id": "a client",
-            **({"client_secret": secret} if secret else {"token_endpoint_auth_method": "none"}),
-            "redirect_uris": [plog.url + CALLBACK],
-            "post_logout_redirect_uris": [f"{plog.url}/auth/signed-out"],
-        }
-        assert issuer.know is not None
-        await issuer.know(known, kind == "confidential")
-        yield House(plog, ADA[kind], f"{issuer.name}/token")
+__all__ = ["house"]
 
 
 @pytest.fixture
@@ -198,6 +148,10 @@ async def test_a_state_that_is_not_the_browsers_own_is_refused(house: House, vis
         callback = await visitor.authorized(await visitor.begin())
         code = query_of(callback)["code"]
         refused(await thief.get(callback), code)
+        (own,) = [cookie.value or "" for cookie in thief.http.cookies.jar if cookie.name.startswith("plog_sign_in_")]
+        name = f"plog_sign_in_{query_of(callback)['state'][:8]}"
+        thief.http.cookies.set(name, own, domain="127.0.0.1", path="/auth")
+        assert "this browser" in refused(await thief.get(callback), code), "with its own secret under the name of the other"
         for state in (None, "", "x", "x" * 43, query_of(callback)["state"][:-1] + "!", "é\u2028", "; Path=/"):
             refused(await visitor.get(changed(callback, state=state)), code)
         assert await house.sessions() == []
