@@ -19,9 +19,10 @@ from tests.api.in_process import Plog, serving
 CLIENT_SECRET = "a-secret:of+the%tests?"
 ADA = {
     "embedded": {"subject": "demo:ada", "name": "Ada (logic engineer)", "groups": ["logic-engineers"]},
-    "public": {"subject": "ada", "name": "Ada of the directory", "groups": ["logic-engineers", "robots"]},
+    "confidential": {"subject": "ada", "name": "Ada of the directory", "groups": ["logic-engineers", "robots"]},
 }
-ADA["confidential"] = ADA["public"]
+ADA["public"] = ADA["confidential"]
+EVERY_CLIENT = pytest.mark.parametrize("house", list(ADA), indirect=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,12 @@ class House:
             return list(await work.connection.execute(select(tables.session).order_by(tables.session.c.created_at)))
 
 
-@pytest.fixture(params=list(ADA))
+@pytest.fixture(params=["embedded", "confidential"])
 async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    """With each kind of issuer; the public client gets groups from the userinfo endpoint, the other one in its id token."""
+    """With each kind of issuer, and each kind of client where the test is marked with `EVERY_CLIENT`.
+
+    The confidential client gets groups from the userinfo endpoint, the public one in its id tokens.
+    """
     kind = str(request.param)
     async with AsyncExitStack() as stack:
         if kind == "embedded":
@@ -61,5 +65,5 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             "post_logout_redirect_uris": [f"{plog.url}/auth/signed-out"],
         }
         assert issuer.know is not None
-        await issuer.know(known, kind == "confidential")
+        await issuer.know(known, kind == "public")
         yield House(plog, ADA[kind], f"{issuer.name}/token")

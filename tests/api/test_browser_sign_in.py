@@ -16,7 +16,7 @@ from domain.session import SIGN_IN_LIFETIME
 from persistence import tables
 from persistence.unit_of_work import UnitOfWork
 from tests.api.browser import CALLBACK, SESSION, SIGN_IN, Browser, browser, changed, query_of
-from tests.api.sign_in_house import CLIENT_SECRET, House, house
+from tests.api.sign_in_house import CLIENT_SECRET, EVERY_CLIENT, House, house
 
 __all__ = ["house"]
 
@@ -47,6 +47,7 @@ def refused(response: httpx.Response, *secrets: str | None, status: int = 403) -
     return response.text
 
 
+@EVERY_CLIENT
 async def test_one_signs_in_and_is_known_by_the_cookie(house: House, visitor: Browser) -> None:
     assert await visitor.viewer() is None
     response = await visitor.sign_in(next_path="/apply?a=1&b=%2F#top")
@@ -83,6 +84,7 @@ async def test_what_the_issuer_is_sent_is_new_each_time_and_gives_nothing_away(v
     assert not any(secret in value for secret in secrets if secret for value in (*first.values(), *second.values()))
 
 
+@EVERY_CLIENT
 async def test_a_sign_out_ends_the_session_and_leads_to_the_issuer(house: House, visitor: Browser) -> None:
     await visitor.sign_in()
     async with browser(house.plog.url) as other:
@@ -175,6 +177,7 @@ async def test_an_answer_that_comes_twice_at_once_makes_one_session(house: House
     assert len(await house.sessions()) == 1
 
 
+@EVERY_CLIENT
 async def test_a_code_that_was_changed_or_is_somebody_elses_is_refused(house: House, visitor: Browser) -> None:
     async with browser(house.plog.url) as other:
         foreign = query_of(await other.authorized(await other.begin(), "bela"))["code"]
@@ -219,6 +222,7 @@ async def test_nothing_of_what_a_stranger_sends_is_shown(visitor: Browser) -> No
     assert "script" not in page and "0800" not in page
 
 
+@EVERY_CLIENT
 async def test_no_issuer_goes_without_pkce(house: House, visitor: Browser) -> None:
     without: list[dict[str, str | None]] = [{"code_challenge": None}, {"code_challenge_method": "plain"}, {"code_challenge": "x"}]
     for changes in without:
@@ -228,6 +232,7 @@ async def test_no_issuer_goes_without_pkce(house: House, visitor: Browser) -> No
     assert await house.sessions() == []
 
 
+@EVERY_CLIENT
 async def test_a_code_is_worth_nothing_without_the_verifier(house: House, visitor: Browser) -> None:
     for verifier in (None, "", "x" * 43):
         address = await visitor.begin()

@@ -20,6 +20,7 @@ from adapters.identity.verifier import OidcVerifier
 from tests.services import missing, require_program
 
 PROVIDER = Path(__file__).parent
+PATIENCE = 60  # a busy machine takes long to make keys
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ async def certified_issuer(folder: Path, client: httpx.AsyncClient) -> AsyncGene
 
     async def obey(order: str) -> None:
         orders.write(f"{order}\n".encode())
-        while await asyncio.wait_for(lines.readline(), 20) != b"done\n":
+        while await asyncio.wait_for(lines.readline(), PATIENCE) != b"done\n":
             assert process.returncode is None
 
     async def rotate() -> None:
@@ -93,7 +94,7 @@ async def certified_issuer(folder: Path, client: httpx.AsyncClient) -> AsyncGene
         await obey("client " + json.dumps({"client": client, "tellsAll": tells_all}))
 
     try:
-        address = (await asyncio.wait_for(lines.readline(), 20)).decode().strip()
+        address = (await asyncio.wait_for(lines.readline(), PATIENCE)).decode().strip()
         source = DiscoveredKeys(client, address)
         yield Issuer(address, "https://plog.test", source, token, rotate, ("RS256", "PS256", "ES256", "EdDSA"), know)
     finally:
