@@ -10,12 +10,15 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
+from app.auth import Auth
 from app.container import Container
+from app.demo_issuer import DemoIssuer
 from app.files import Files
 from app.graphiql import GraphiQL, GraphiQLConfig
 from app.kit_examples import kit_examples
 from app.load_test_examples import find_known, load_test_examples
 from app.request_log import OperationLog, logging_requests
+from app.session_cookie import SessionCookies
 from app.sign_in import actor_of
 from app.web_part import WebPage, assets
 from domain import errors
@@ -26,6 +29,7 @@ from domain.visibility import Membership, Visibility
 from gql.context import Context
 from gql.gateway import TransportSettings
 from gql.limits import Limits
+from gql.origin import ANY
 from gql.peer import exposing_transport
 from gql.schema import build_schema
 from gql.sharing import SharedResults
@@ -56,7 +60,9 @@ class WebApp:
     def __init__(self, container: Container) -> None:
         self._container = container
         self._graphiql = GraphiQL(self._graphiql_config) if container.settings.server.graphiql else None
-        self.graphql = _graphql(container, self._graphiql)
+        self._cookies = SessionCookies(container.settings, container.services)
+        self.graphql = _graphql(container, self._cookies, self._graphiql)
+        origins = container.settings.server.origins
         self.asgi: ASGIApp = exposing_transport(
             logging_requests(
                 Starlette(
@@ -64,7 +70,8 @@ class WebApp:
                     middleware=[
                         Middleware(
                             CORSMiddleware,
-                            allow_origins=container.settings.server.origins,
+                            allow_origins=origins,
+                            allow_credentials=bool(origins) and ANY not in origins,
                             allow_methods=["GET", "POST", "HEAD", "PUT"],
                             allow_headers=["authorization", "content-type", "range", "upload-offset", "x-request-id"],
                             expose_headers=["content-range", "etag", "upload-offset", "x-request-id"],
@@ -85,16 +92,13 @@ class WebApp:
             assets(),
             Route("/attempt/input", self._attempt_input),
             *Files(self._container).routes,
+            *Auth(self._container, self._cookies).routes,
             Route("/healthz", lambda _: JSONResponse({"status": "ok"})),
             Route("/readyz", self._ready),
         ]
-        issuer = self._container.issuer
-        if issuer is not None:
-            discovery, jwks = issuer.discovery, issuer.jwks
-            routes += [
-                Route("/auth/issuer/.well-known/openid-configuration", lambda _: JSONResponse(dict(discovery()))),
-                Route("/auth/issuer/jwks.json", lambda _: JSONResponse(dict(jwks()))),
-            ]
+        issuer, sign_in = self._container.issuer, self._container.doors.local_sign_in
+        if issuer is not None and sign_in is not None:
+            routes += DemoIssuer(issuer, sign_in).routes
         return routes
 
     async def _graphiql_config(self) -> GraphiQLConfig:
@@ -125,7 +129,7 @@ class WebApp:
         return JSONResponse({"status": "ok", "liveEvents": "ok" if self._container.services.bus.is_linked else "polling"})
 
 
-def _graphql(container: Container, graphiql: GraphiQL | None) -> GraphQLEndpoint:
+def _graphql(container: Container, sessions: SessionCookies, graphiql: GraphiQL | None) -> GraphQLEndpoint:
     settings = container.settings.server
     results = SharedResults()
 
@@ -153,8 +157,12 @@ def _graphql(container: Container, graphiql: GraphiQL | None) -> GraphQLEndpoint
         make_context=make_context,
         open_streams=container.open_streams,
         settings=TransportSettings(
-            max_body=int(settings.max_body_mb * 1e6), max_batch=settings.max_batch, origins=settings.origins
+            max_body=int(settings.max_body_mb * 1e6),
+            max_batch=settings.max_batch,
+            own_origin=container.settings.origin,
+            origins=settings.origins,
         ),
+        sessions=sessions,
         graphiql=graphiql,
     )
 

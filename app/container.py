@@ -31,7 +31,7 @@ from adapters.samples.embedded import EmbeddedSamples
 from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
 from app.demo_users import permit_demo_users
-from app.identity import open_local_issuer, open_verifier, read_keys
+from app.identity import SignInDoors, open_sign_in, read_keys
 from app.settings import Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
 from app.tls import trusted
@@ -55,7 +55,7 @@ from resolvers.live_load_test import LiveLoadTests
 from resolvers.live_permission_request import LivePermissionRequests
 from resolvers.open_streams import OpenStreams
 from resolvers.report_intake import ReportIntake
-from resolvers.rights import rights_of
+from resolvers.rights import confirmed
 from resolvers.services import Services, StepSettings
 
 log = logging.getLogger(__name__)
@@ -77,9 +77,18 @@ class Container:
     load_tests: LoadTestReconciler
     resources: ResourceWatcher
     housekeeping: Housekeeping
-    verifier: VerifierByType
+    doors: SignInDoors
     signed_urls: SignedUrls
-    issuer: LocalIssuer | None
+
+    @property
+    def verifier(self) -> VerifierByType:
+        """Checks bearer tokens."""
+        return self.doors.verifier
+
+    @property
+    def issuer(self) -> LocalIssuer | None:
+        """The embedded issuer, where no other is set."""
+        return self.doors.issuer
 
 
 def make_home(settings: Settings) -> None:
@@ -216,16 +225,15 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         _check_sharing(settings)
         stack.enter_context(sole_server(settings))
         keys = read_keys(settings)
-        issuer = None if settings.oidc.issuer else open_local_issuer(settings, keys)
-        steps = _step_settings(settings)
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=10, verify=trusted()))
+        tokens = SignedAttemptTokens(keys.derive("attempt tokens"))
+        doors = open_sign_in(settings, keys, tokens, client)
         artifacts = _open_artifacts(settings)
         await asyncio.to_thread(artifacts.drop_abandoned, UPLOAD_LIFETIME)
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=10, verify=trusted()))
         database = await stack.enter_async_context(open_database(settings))
         bus = _open_bus(settings)
         await stack.enter_async_context(bus)
         names = stack.enter_context(NameLookup())
-        tokens = SignedAttemptTokens(keys.derive("attempt tokens"))
         signed_urls = SignedUrls(keys.derive("signed urls"))
         intake = ReportIntake(database, bus, artifacts)
         stack.push_async_callback(intake.close)
@@ -240,12 +248,14 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             url_signer=signed_urls,
             secrets=AesSecretCipher(keys.derive("secrets at rest")),
             reports=intake,
-            steps=steps,
+            steps=_step_settings(settings),
             load_limits=_load_limits(settings),
             load_generator=(sys.executable, "-P", "-m", "steps.load_generator", settings.k6.binary or K6),
             public_url=settings.base_url,
-            approvers=_approvers(settings, issuer),
+            approvers=_approvers(settings, doors.issuer),
             chat=await _open_chat(settings, stack),
+            relying_party=doors.relying_party,
+            session_lifetime=timedelta(hours=settings.oidc.session_hours),
             window_seconds=settings.k6.window_seconds,
             warning_seconds=settings.k6.warning_seconds,
             runs_per_target=settings.k6.runs_per_target,
@@ -259,16 +269,15 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             live=LiveKits(database, bus),
             live_load_tests=LiveLoadTests(database, bus),
             live_permission_requests=LivePermissionRequests(database, bus),
-            open_streams=OpenStreams(partial(rights_of, services)),
+            open_streams=OpenStreams(partial(confirmed, services)),
             reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _job_reconciler(settings)),
             load_tests=LoadTestReconciler(
                 services, load_runner, resources, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
             ),
             resources=resources,
             housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds, timedelta(days=settings.k6.keep_days)),
-            verifier=open_verifier(settings, issuer, tokens, client),
+            doors=doors,
             signed_urls=signed_urls,
-            issuer=issuer,
         )
 
 

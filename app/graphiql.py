@@ -10,10 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from app.local_visit import is_local
 from app.web_part import WEB_DIST, WebPage
-
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,7 @@ class GraphiQL:
     async def _serve_config(self, request: Request) -> Response:
         config = await self._config()
         is_own_page = request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-        is_here = request.url.hostname in LOOPBACK and not _is_forwarded(request)
-        headers = dict(config.headers) if is_own_page and is_here else {}
+        headers = dict(config.headers) if is_own_page and is_local(request) else {}
         body = {
             "endpoint": config.endpoint,
             "subscriptions": config.subscriptions,
@@ -74,8 +71,3 @@ class GraphiQL:
             "tabs": [{"query": tab.query, "variables": dict(tab.variables)} for tab in config.tabs],
         }
         return JSONResponse(body, headers={"cache-control": "no-store", "x-content-type-options": "nosniff"})
-
-
-def _is_forwarded(request: Request) -> bool:
-    """Whether a proxy says that it passed the request on for somebody else."""
-    return any(name in FORWARDED or name.startswith("x-forwarded-") for name in request.headers)

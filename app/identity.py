@@ -1,19 +1,38 @@
 """Sign-in as the settings want it: an OpenID Connect issuer, or the embedded one with its demo users."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httpx
 
 from adapters.identity.attempt_tokens import ATTEMPT_TYPE, SignedAttemptTokens
+from adapters.identity.http_issuer import HttpIssuer
 from adapters.identity.jwks import DiscoveredKeys, JwksCache
 from adapters.identity.local_issuer import IssuerRefused, LocalIssuer, is_loopback
-from adapters.identity.verifier import OidcVerifier, VerifierByType
+from adapters.identity.local_sign_in import CLIENT_ID, LocalSignIn
+from adapters.identity.relying_party import ID_TOKEN_TYPES, OidcRelyingParty
+from adapters.identity.verifier import LEEWAY, OidcVerifier, VerifierByType
 from adapters.keys import InvalidKeys, Keys
 from app.settings import Settings, WrongSetting
 
 ISSUER = "http://plog.localhost/auth/issuer"
+ISSUER_PATH = "/auth/issuer"
 KEYS_FILE = "keys"
+NO_LEEWAY = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInDoors:
+    """Who lets people in: by the tokens that they bring, and by their browsers, where those can sign in.
+
+    `issuer` and `local_sign_in` are the embedded issuer, where no other is set.
+    """
+
+    verifier: VerifierByType
+    relying_party: OidcRelyingParty | None
+    issuer: LocalIssuer | None = None
+    local_sign_in: LocalSignIn | None = None
 
 
 def read_keys(settings: Settings) -> Keys:
@@ -37,11 +56,13 @@ def demo_token(settings: Settings, name: str, lifetime: timedelta) -> str:
 
 def open_local_issuer(settings: Settings, keys: Keys) -> LocalIssuer:
     """The embedded issuer; `WrongSetting` unless the server is reached from this machine only."""
+    address = settings.base_url + ISSUER_PATH
     try:
-        issuer = LocalIssuer(ISSUER, settings.oidc.audience, keys.derive("local issuer"), host=settings.host)
+        secrets = keys.derive("local issuer")
+        issuer = LocalIssuer(ISSUER, settings.oidc.audience, secrets, host=settings.host, address=address)
     except IssuerRefused as error:
         raise WrongSetting(str(error)) from None
-    public_host = urlsplit(settings.base_url).hostname or ""
+    public_host = _public_host(settings)
     if not is_loopback(public_host):
         raise WrongSetting(
             f"PLOG_PUBLIC_URL leads to {public_host}, and the embedded sign-in with demo users works on loopback only: "
@@ -50,15 +71,47 @@ def open_local_issuer(settings: Settings, keys: Keys) -> LocalIssuer:
     return issuer
 
 
-def open_verifier(
-    settings: Settings, issuer: LocalIssuer | None, tokens: SignedAttemptTokens, client: httpx.AsyncClient
-) -> VerifierByType:
-    """What checks every bearer token: of attempts by PLOG's own keys, of people by their issuer's."""
-    if issuer is not None:
-        name = str(issuer.discovery()["issuer"])
-        people = OidcVerifier(name, settings.oidc.audience, JwksCache(issuer.fetch_jwks), leeway=timedelta())
-    else:
-        name = settings.oidc.issuer
-        keys = JwksCache(DiscoveredKeys(client, name))
-        people = OidcVerifier(name, settings.oidc.audience, keys, groups_claim=settings.oidc.groups_claim)
-    return VerifierByType({ATTEMPT_TYPE: tokens}, people)
+def open_sign_in(settings: Settings, keys: Keys, tokens: SignedAttemptTokens, client: httpx.AsyncClient) -> SignInDoors:
+    """All ways in, as the settings want them; `WrongSetting` where that can't be."""
+    return _embedded(settings, keys, tokens) if not settings.oidc.issuer else _elsewhere(settings, tokens, client)
+
+
+def _embedded(settings: Settings, keys: Keys, tokens: SignedAttemptTokens) -> SignInDoors:
+    issuer = open_local_issuer(settings, keys)
+    sign_in = LocalSignIn(issuer, settings.base_url)
+    cache = JwksCache(issuer.fetch_jwks)
+    people = OidcVerifier(ISSUER, settings.oidc.audience, cache, leeway=NO_LEEWAY)
+    address = settings.base_url + ISSUER_PATH
+    id_tokens = OidcVerifier(address, CLIENT_ID, cache, types=ID_TOKEN_TYPES, leeway=NO_LEEWAY)
+    return SignInDoors(
+        verifier=VerifierByType({ATTEMPT_TYPE: tokens}, people),
+        relying_party=OidcRelyingParty(sign_in, id_tokens, CLIENT_ID, base_url=settings.base_url, scopes="openid profile"),
+        issuer=issuer,
+        local_sign_in=sign_in,
+    )
+
+
+def _elsewhere(settings: Settings, tokens: SignedAttemptTokens, client: httpx.AsyncClient) -> SignInDoors:
+    given = settings.oidc
+    cache = JwksCache(DiscoveredKeys(client, given.issuer))
+    people = OidcVerifier(given.issuer, given.audience, cache, groups_claim=given.groups_claim)
+    verifier = VerifierByType({ATTEMPT_TYPE: tokens}, people)
+    if not given.client_id:
+        return SignInDoors(verifier=verifier, relying_party=None)
+    if not settings.is_https and not is_loopback(_public_host(settings)):
+        raise WrongSetting(
+            "PLOG_PUBLIC_URL must begin with https:// where PLOG_OIDC__CLIENT_ID is set: browsers keep sessions on https alone."
+        )
+    party = OidcRelyingParty(
+        HttpIssuer(client, given.issuer, given.client_id, given.client_secret.get_secret_value()),
+        OidcVerifier(given.issuer, given.client_id, cache, types=ID_TOKEN_TYPES, leeway=LEEWAY),
+        given.client_id,
+        base_url=settings.base_url,
+        scopes=given.scopes,
+        groups_claim=given.groups_claim,
+    )
+    return SignInDoors(verifier=verifier, relying_party=party)
+
+
+def _public_host(settings: Settings) -> str:
+    return urlsplit(settings.base_url).hostname or ""

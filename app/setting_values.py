@@ -38,6 +38,14 @@ def issuer(url: str) -> str:
     return url
 
 
+def scopes(text: str) -> str:
+    """Scopes as OAuth writes them (RFC 6749, 3.3), `openid` among them, without which there is no id token."""
+    names = text.split()
+    if "openid" not in names or not all(name.isascii() and name.isprintable() and not set(name) & set('"\\') for name in names):
+        raise ValueError("must be names with spaces between them, and `openid` one of them")
+    return " ".join(names)
+
+
 def service_url(url: str) -> str:
     """An address of http or https without a slash at its end; or none."""
     if url and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):

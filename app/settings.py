@@ -8,6 +8,7 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -100,13 +101,21 @@ class ChatSettings(Group):
 
 
 class OidcSettings(Group):
-    """Sign-in."""
+    """Sign-in (docs/sign-in.md)."""
 
     issuer: Annotated[str, AfterValidator(setting_values.issuer)] = Field(
         "", description="An OpenID Connect issuer; empty: the embedded one with demo users, on loopback only."
     )
     audience: str = Field("plog", description="The audience that tokens must name.")
     groups_claim: str = Field("groups", description="The claim that lists a person's groups, or a dotted path to it.")
+    client_id: str = Field("", description="What the issuer knows PLOG by; empty: browsers can't sign in there.")
+    client_secret: Annotated[SecretStr, AfterValidator(setting_values.api_key)] = Field(
+        SecretStr(""), description="The client's secret; empty: it is a public client."
+    )
+    scopes: Annotated[str, AfterValidator(setting_values.scopes)] = Field(
+        "openid profile", description="What the issuer is asked for, `openid` among it; some have a scope for groups."
+    )
+    session_hours: float = Field(12, gt=0, le=168, description="How long a browser stays signed in, whatever it does.")
 
 
 class PermissionSettings(Group):
@@ -284,11 +293,31 @@ class Settings(BaseSettings):
     def _check_address(self) -> Self:
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise ValueError("PLOG_PUBLIC_URL must begin with http:// or https://")
+        if self.public_url and not urlsplit(self.public_url).hostname:
+            raise ValueError("PLOG_PUBLIC_URL must name a host")
         if not self.public_url and self.host in EVERY_ADDRESS:
             raise ValueError(f"PLOG_PUBLIC_URL must be set where PLOG_HOST is {self.host!r}, which is no address to link to")
         if self.chat.url and not self.chat.model:
             raise ValueError("PLOG_CHAT__MODEL must be set where PLOG_CHAT__URL is")
         return self
+
+    @model_validator(mode="after")
+    def _check_sign_in(self) -> Self:
+        if self.oidc.client_id and not self.oidc.issuer:
+            raise ValueError("PLOG_OIDC__ISSUER must be set where PLOG_OIDC__CLIENT_ID is")
+        if self.oidc.client_secret.get_secret_value() and not self.oidc.client_id:
+            raise ValueError("PLOG_OIDC__CLIENT_ID must be set where PLOG_OIDC__CLIENT_SECRET is")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """The web origin of the server's own pages."""
+        return setting_values.origin("://".join(urlsplit(self.base_url)[:2]))
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the server over https."""
+        return self.base_url.startswith("https://")
 
     @property
     def base_url(self) -> str:

@@ -1,4 +1,5 @@
-"""Removing what has had its time: idempotency keys after seven days, what runs of load tests measured when settings say so.
+"""Removing what has had its time: idempotency keys after seven days, sessions of browsers thirty days after their end, what
+runs of load tests measured when settings say so.
 
 Permissions that have expired open nothing by themselves; here that is put on record.
 
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from controllers.reconciler import guarded
 from domain.errors import Unavailable
 from domain.load_test_run import LoadTestRun
+from domain.session import SIGN_IN_LIFETIME
 from resolvers.grant import expire_grants
 from resolvers.load_test_run import tell
 from resolvers.run_report import remove_reports
@@ -19,6 +21,7 @@ from resolvers.services import Services
 
 log = logging.getLogger(__name__)
 KEY_LIFETIME = timedelta(days=7)
+KEEP_SESSIONS = timedelta(days=30)
 ACTOR = "housekeeping"
 RUNS_AT_ONCE = 100
 RUNS_A_ROUND = 1000
@@ -53,14 +56,15 @@ class Housekeeping:
         async with self._services.database.transaction() as work:
             now = await work.kits.now()
             dropped = await work.idempotency_keys.forget(now - KEY_LIFETIME)
+            sessions = await work.sessions.forget(now - SIGN_IN_LIFETIME, now - KEEP_SESSIONS)
         async with self._services.database.transaction() as work:
             is_prepared = await work.events.prepare_partitions(now)
         if not is_prepared:
             log.warning("the event table's next months could not be prepared now; the next round tries again")
         if expired := await expire_grants(self._services):
             log.info("%d permissions have expired", expired)
-        if dropped:
-            log.info("dropped %d idempotency keys", dropped)
+        if dropped or sessions:
+            log.info("dropped %d idempotency keys and %d sessions", dropped, sessions)
         if self._keep_runs:
             await self._clear_old(now - self._keep_runs)
 

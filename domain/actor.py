@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from domain.attempt import AttemptKey
 from domain.permission_kind import Right
@@ -11,7 +12,8 @@ from domain.permission_kind import Right
 class Person:
     """A signed-in person: the issuer's subject, a name to show, and when the sign-in ends.
 
-    `rights` are what the person's permissions open, read anew for each operation (`resolvers/rights.py`).
+    `rights` are what the person's permissions open, read anew for each operation (`resolvers/rights.py`). `session_id` is the
+    browser session that they came with, which may end earlier; None where they came with a token.
     """
 
     subject: str
@@ -19,6 +21,7 @@ class Person:
     expires_at: datetime
     groups: frozenset[str] = frozenset()
     rights: frozenset[Right] = frozenset()
+    session_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from domain.load_test_run import LoadTestRun
 from domain.metric_window import MetricWindow
 from domain.runner import EndReason, LaunchOrder, LogChunk, Observation
 from domain.secret import Sealed
+from domain.session import AuthorizationAnswer, Identity, SignIn
 from domain.wording import ChatMessage
 
 
@@ -123,6 +124,22 @@ class TokenVerifier(Protocol):
 
     async def verify(self, token: str) -> Actor:
         """Who the token speaks for; `Unauthenticated` for anything that is not valid, whatever is wrong with it."""
+        ...
+
+
+class RelyingParty(Protocol):
+    """Signs people in with their browsers at an OpenID Connect issuer."""
+
+    async def authorization_url(self, sign_in: SignIn) -> str:
+        """Where the browser is sent to sign in."""
+        ...
+
+    async def redeem(self, sign_in: SignIn, answer: AuthorizationAnswer) -> Identity:
+        """Whom the issuer vouches for; `Unauthenticated` where it refuses, or its answer is not for this sign-in."""
+        ...
+
+    async def sign_out_url(self) -> str | None:
+        """Where the browser is sent to end what the issuer itself remembers; None where there is nothing of that kind."""
         ...
 
 

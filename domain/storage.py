@@ -29,6 +29,7 @@ from domain.people_storage import AuditStore, GrantStore, PermissionRequestStore
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
+from domain.session_storage import SessionStore
 from domain.visibility import Membership, Visibility
 
 MOST_BYTES = 2**31 - 1  # as many as a piece of a log can have
@@ -305,6 +306,8 @@ class UnitOfWork(Protocol):
     def grants(self) -> GrantStore: ...
     @property
     def audit(self) -> AuditStore: ...
+    @property
+    def sessions(self) -> SessionStore: ...
 
 
 class Database(Protocol):

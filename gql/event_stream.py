@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from domain.actor import Actor
 from domain.errors import PermissionDenied, Unauthenticated, Unavailable, UserError
 from gql.execution import Answer
-from gql.gateway import EXPIRED, seconds_left
+from gql.gateway import how_it_ended, seconds_left
 from gql.masking import refusal
 from gql.peer import Peer, PeerGone
 from gql.wire import encode
@@ -57,6 +57,7 @@ MULTIPART = Framing(
 
 ENDINGS: Mapping[StreamEnd, UserError] = {
     StreamEnd.LOST: PermissionDenied(StreamEnd.LOST.value),
+    StreamEnd.SIGNED_OUT: Unauthenticated(StreamEnd.SIGNED_OUT.value),
     StreamEnd.UNCONFIRMED: Unavailable(StreamEnd.UNCONFIRMED.value),
 }
 
@@ -116,7 +117,7 @@ class EventStream:
                 await self._say_last(peer, writing, ENDINGS[stream.ended.result()])
                 return
             if seconds_left(self._actor) <= 0:
-                await self._say_last(peer, writing, Unauthenticated(EXPIRED))
+                await self._say_last(peer, writing, Unauthenticated(how_it_ended(self._actor)))
                 return
             if self._is_quiet:
                 await self._write(peer, self._framing.heartbeat)

@@ -14,7 +14,7 @@ from domain.actor import Actor
 from domain.errors import Unauthenticated, Unavailable, UserError
 from gql.event_stream import MULTIPART, SERVER_SENT_EVENTS, EventStream, Framing
 from gql.execution import ALL_OPERATIONS, QUERIES, SINGLE_ANSWER, SUBSCRIPTIONS, Answer, BadRequest, OperationRequest
-from gql.gateway import Gateway
+from gql.gateway import ForgedRequest, Gateway
 from gql.masking import refusal, unexpected
 from gql.peer import Peer
 from gql.wire import NotJSON, decode, encode
@@ -144,10 +144,13 @@ class GraphQLOverHTTP:
         )
 
     async def _sign_in(self, request: Request) -> Actor:
+        # What is read by GET no other site's page gets to see, and nothing is changed by it.
+        is_trusted = request.method == "GET" or self._gateway.trusts_request(request)
         try:
-            return await self._gateway.sign_in(request.headers.get("authorization"))
+            return await self._gateway.sign_in(request.headers.get("authorization"), request, is_trusted=is_trusted)
         except UserError as error:
-            refused = Refused(503 if isinstance(error, Unavailable) else 401, error.code, error.message)
+            status = 503 if isinstance(error, Unavailable) else 403 if isinstance(error, ForgedRequest) else 401
+            refused = Refused(status, error.code, error.message)
             refused.error = refusal(error)
             if isinstance(error, Unauthenticated):
                 refused.headers = {"www-authenticate": "Bearer"}

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from domain.actor import Actor
 from domain.errors import Unavailable, UserError
 from gql.execution import ALL_OPERATIONS, BadRequest, OperationRequest
-from gql.gateway import EXPIRED, Gateway, seconds_left
+from gql.gateway import Gateway, has_session, how_it_ended, seconds_left
 from gql.masking import unexpected
 from gql.peer import Peer, PeerGone
 from gql.wire import NotJSON, decode, encode
@@ -47,6 +47,7 @@ class Closing(Exception):
 
 CLOSINGS = {
     StreamEnd.LOST: Closing(FORBIDDEN, StreamEnd.LOST.value),
+    StreamEnd.SIGNED_OUT: Closing(UNAUTHORIZED, StreamEnd.SIGNED_OUT.value),
     StreamEnd.UNCONFIRMED: Closing(TRY_AGAIN_LATER, StreamEnd.UNCONFIRMED.value),
 }
 
@@ -69,7 +70,7 @@ class GraphQLOverWebSocket:
             is_spoken = PROTOCOL in scope["subprotocols"]
             await peer.send({"type": "websocket.accept", "subprotocol": PROTOCOL if is_spoken else None})
             if is_spoken:
-                await Conversation(self._gateway, peer, receive).run()
+                await Conversation(self._gateway, connection, peer, receive).run()
             else:
                 await _close(peer, Closing(WRONG_PROTOCOL, "Subprotocol not acceptable"))
         except PeerGone:
@@ -79,9 +80,10 @@ class GraphQLOverWebSocket:
 class Conversation:
     """One open websocket: who speaks, which operations run, and when the connection has to end."""
 
-    def __init__(self, gateway: Gateway, peer: Peer, receive: Receive) -> None:
+    def __init__(self, gateway: Gateway, connection: HTTPConnection, peer: Peer, receive: Receive) -> None:
         self._gateway = gateway
         self._settings = gateway.settings
+        self._connection = connection
         self._peer = peer
         self._receive = receive
         self._actor: Actor | None = None
@@ -137,7 +139,8 @@ class Conversation:
             )
         signed_in = seconds_left(self._actor)
         if signed_in <= 0:
-            raise Closing(UNAUTHORIZED, EXPIRED)
+            # Of a token that has run out the client may have a fresh one; a session is over for good.
+            raise Closing(FORBIDDEN if has_session(self._actor) else UNAUTHORIZED, how_it_ended(self._actor))
         if self._pinged_at is not None and self._heard_at < self._pinged_at:
             answer_by = self._pinged_at + self._settings.pong_timeout
             return min(signed_in, self._remaining(answer_by, TERMINATED, "No answer to a ping"))
@@ -192,11 +195,13 @@ class Conversation:
         authorization = next((value for key, value in payload.items() if key.lower() == "authorization"), None)
         try:
             async with asyncio.timeout(self._settings.init_timeout):
-                self._actor = await self._gateway.sign_in(authorization)
+                is_trusted = self._gateway.trusts_websocket(self._connection)
+                self._actor = await self._gateway.sign_in(authorization, self._connection, is_trusted=is_trusted)
         except (Unavailable, TimeoutError) as error:
             raise Closing(TRY_AGAIN_LATER, str(error) or "Signing in took too long") from error
         except UserError as error:
-            raise Closing(UNAUTHORIZED if authorization is None else FORBIDDEN, error.message) from error
+            is_nobody = authorization is None and self._gateway.session_token(self._connection) is None
+            raise Closing(UNAUTHORIZED if is_nobody else FORBIDDEN, error.message) from error
         except Exception as error:
             raise Closing(INTERNAL_ERROR, unexpected(error, None)["message"]) from error
         self._stream = self._holding.enter_context(self._gateway.open_streams.holding(self._actor))

@@ -213,3 +213,26 @@ log_chunk = Table(
     Column("recorded_at", Instant, nullable=False),
     comment="The output of attempts, in pieces; `start` is the byte offset of each",
 )
+
+sign_in = Table(
+    "sign_in",
+    metadata,
+    Column("state", LargeBinary, primary_key=True),
+    Column("next_path", Text, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    comment="Sign-ins of browsers under way, by the SHA-256 of their state; the row goes when the issuer has answered",
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("token", LargeBinary, nullable=False, unique=True),
+    Column("subject", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("groups", Document),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    comment="Browsers that are or were signed in, by the SHA-256 of the token in their cookie",
+)

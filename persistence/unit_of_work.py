@@ -26,6 +26,7 @@ from persistence.repositories.permission_request import PermissionRequestReposit
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.resource_usage import ResourceUsageRepository
 from persistence.repositories.secret import SecretRepository
+from persistence.repositories.session import SessionRepository
 from persistence.repositories.target import TargetRepository, write_out
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
@@ -53,6 +54,7 @@ class UnitOfWork:
         self.permission_requests = PermissionRequestRepository(connection)
         self.grants = GrantRepository(connection)
         self.audit = AuditRepository(connection)
+        self.sessions = SessionRepository(connection)
 
 
 class Database:

@@ -1,8 +1,8 @@
-"""What is open for a while (websockets, event streams, downloads) ends soon after the permissions behind it.
+"""What is open for a while (websockets, event streams, downloads) ends soon after the permissions and the session behind it.
 
-Each process reads what the people behind its open streams may do every second, all in one statement, and ends what has lost
-something that it was opened with. So does what can't be confirmed for some seconds, as nobody knows then: no bus and no other
-server is needed for that.
+Each process reads every second what the people behind its open streams may do and which of their sessions go on, and ends what
+has lost something that it was opened with. So does what can't be confirmed for some seconds, as nobody knows then: no bus and
+no other server is needed for that.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from uuid import UUID
 
 from domain.actor import Actor, Person
 from domain.errors import Unavailable
@@ -21,24 +22,36 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 1.0  # how long the database may take to confirm
 SILENCE_SECONDS = 3.0
-Read = Callable[[Collection[str]], Awaitable[Mapping[str, frozenset[Right]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What people may do, by their subjects, and the browser sessions that go on."""
+
+    rights: Mapping[str, frozenset[Right]]
+    sessions: Collection[UUID] = ()
+
+
+Read = Callable[[Collection[str], Collection[UUID]], Awaitable[Confirmed]]
 
 
 class StreamEnd(Enum):
     """Why a stream was ended; the value is what is said of it."""
 
     LOST = "A permission that this was opened with has ended."
+    SIGNED_OUT = "The session has ended; sign in again."
     UNCONFIRMED = "It can't be confirmed now that this is still permitted. Try again."
 
 
 @dataclass(eq=False, slots=True)
 class OpenStream:
-    """Something that is open for a person, with all the rights that were used to open parts of it.
+    """Something that is open for a person, with their session and all the rights that were used to open parts of it.
 
     `ended` is set when it has to end. It is to be ended whatever its peer does.
     """
 
     subject: str | None
+    session_id: UUID | None = None
     rights: frozenset[Right] = frozenset()
     confirmed_at: float = field(default_factory=time.monotonic)
     ended: "asyncio.Future[StreamEnd]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -55,7 +68,7 @@ class OpenStream:
 
 
 class OpenStreams:
-    """All that is open in this process. `read` tells what people may do."""
+    """All that is open in this process. `read` tells what people may do now, and which sessions go on."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
@@ -68,7 +81,7 @@ class OpenStreams:
     @contextmanager
     def holding(self, actor: Actor) -> Iterator[OpenStream]:
         """A stream that is open for the actor until the block ends; a worker's depends on no permission."""
-        stream = OpenStream(actor.subject if isinstance(actor, Person) else None)
+        stream = OpenStream(actor.subject, actor.session_id) if isinstance(actor, Person) else OpenStream(None)
         self._streams.add(stream)
         try:
             yield stream
@@ -86,24 +99,28 @@ class OpenStreams:
 
     async def look(self) -> None:
         """End what has lost something, and what could not be confirmed for too long."""
-        asked = [stream for stream in self._streams if stream.rights and not stream.ended.done()]
+        depending = [stream for stream in self._streams if stream.rights or stream.session_id is not None]
+        asked = [stream for stream in depending if not stream.ended.done()]
         if not asked:
             return
         asked_at = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                found = await self._read({stream.subject for stream in asked if stream.subject is not None})
+                subjects = {stream.subject for stream in asked if stream.rights and stream.subject is not None}
+                found = await self._read(subjects, {each.session_id for each in asked if each.session_id is not None})
         except (Unavailable, TimeoutError) as error:
             log.warning("%d open streams can't be confirmed: %s", len(asked), error or "no answer in time")
             found = None
         for stream in asked:
             if found is not None:
-                self._compare(stream, found.get(stream.subject or "", frozenset()), asked_at)
+                self._compare(stream, found, asked_at)
             elif time.monotonic() - stream.confirmed_at > SILENCE_SECONDS:
                 stream.end(StreamEnd.UNCONFIRMED)
 
-    def _compare(self, stream: OpenStream, rights: frozenset[Right], asked_at: float) -> None:
-        if stream.rights <= rights:
+    def _compare(self, stream: OpenStream, found: Confirmed, asked_at: float) -> None:
+        if stream.session_id is not None and stream.session_id not in found.sessions:
+            stream.end(StreamEnd.SIGNED_OUT)
+        elif stream.rights <= found.rights.get(stream.subject or "", frozenset()):
             stream.confirmed_at = asked_at
         elif stream.confirmed_at <= asked_at:  # else it holds what was granted after the answer was read
             stream.end(StreamEnd.LOST)

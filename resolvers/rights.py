@@ -2,10 +2,13 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
 
 from domain.actor import Actor, Person
 from domain.grant import Grant
 from domain.permission_kind import Right, opened_by
+from resolvers.open_streams import Confirmed
 from resolvers.services import Services
 
 
@@ -22,6 +25,14 @@ async def rights_of(services: Services, subjects: Collection[str]) -> dict[str, 
     async with services.database.snapshot() as work:
         held = await work.grants.active(subjects)
     return {subject: rights_in(grants) for subject, grants in held.items()}
+
+
+async def confirmed(services: Services, subjects: Collection[str], sessions: Collection[UUID]) -> Confirmed:
+    """What these people may do and which of these sessions go on, all from one moment."""
+    async with services.database.snapshot() as work:
+        held = await work.grants.active(subjects) if subjects else {}
+        alive = await work.sessions.alive(sorted(sessions), datetime.now(UTC)) if sessions else set()
+    return Confirmed({subject: rights_in(grants) for subject, grants in held.items()}, alive)
 
 
 def rights_in(grants: Iterable[Grant]) -> frozenset[Right]:

@@ -14,6 +14,7 @@ from domain.ports import (
     AttemptTokens,
     Bus,
     ChatModel,
+    RelyingParty,
     Samples,
     SecretCipher,
     UrlSigner,
@@ -41,7 +42,8 @@ class Services:
     `load_generator` is the command of the program that runs k6, `window_seconds` the length of a window of its figures,
     `warning_seconds` how long before a run is ended for taking too long that is told (0: not at all), `runs_per_target` how many
     runs put load on one host and port at once, by whatever targets and wherever they run. `approvers` decide on permissions.
-    `chat` words the findings of analyses, where there is one.
+    `chat` words the findings of analyses, where there is one. `relying_party` signs browsers in, where they can; their sessions
+    last for `session_lifetime`.
     """
 
     database: Database
@@ -60,6 +62,8 @@ class Services:
     public_url: str
     approvers: Approvers = field(default_factory=Approvers)
     chat: ChatModel | None = None
+    relying_party: RelyingParty | None = None
+    session_lifetime: timedelta = timedelta(hours=12)
     window_seconds: int = 5
     warning_seconds: float = 60
     runs_per_target: int = 1

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from joserfc.jwk import ECKey, JWKRegistry, Key, OKPKey, RSAKey
 
+from adapters.identity.discovery import endpoint, read_discovery, read_json
 from domain.errors import Unavailable
 
 JwksSource = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -32,27 +33,8 @@ class DiscoveredKeys:
 
     async def __call__(self) -> Mapping[str, Any]:
         """The issuer's JWKS; `Unavailable` where the issuer does not answer, or answers something else."""
-        discovery = await self._read(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
-        named = discovery.get("issuer")
-        if named != self._issuer:
-            raise Unavailable(
-                f"The sign-in service at {self._issuer} says that its issuer is {str(named)[:200]!r}; both must be the same."
-            )
-        address = discovery.get("jwks_uri")
-        if not isinstance(address, str) or (self._issuer.startswith("https:") and not address.startswith("https:")):
-            raise Unavailable("The sign-in service names no usable address of its keys.")
-        return await self._read(address)
-
-    async def _read(self, address: str) -> Mapping[str, Any]:
-        try:
-            response = await self._client.get(address, headers={"Accept": "application/json"})
-            response.raise_for_status()
-            document = response.json()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
-            raise Unavailable("The sign-in service does not answer.") from error
-        if not isinstance(document, dict):
-            raise Unavailable("The sign-in service's answer is not a JSON object.")
-        return document
+        discovery = await read_discovery(self._client, self._issuer)
+        return await read_json(self._client, endpoint(discovery, "jwks_uri"))
 
 
 class JwksCache:

@@ -61,10 +61,11 @@ class LocalIssuer:
     """Makes tokens for demo users.
 
     Args:
-        issuer: the `iss` of its tokens, an address below which the composition root serves `discovery()` and `jwks()`.
-        audience: the `aud` of its tokens.
+        issuer: the `iss` of its access tokens. It is the same wherever the server listens: who has the keys can make one.
+        audience: the `aud` of its access tokens.
         secrets: derived secrets by key id (at least 40 bytes each); the first signs, the keys of all are published.
         host: where the server listens. `IssuerRefused` unless that is loopback.
+        address: where its discovery document is found, which is the issuer that id tokens name; as `issuer` where it is empty.
         users: whom it knows.
         now: the clock.
     """
@@ -76,6 +77,7 @@ class LocalIssuer:
         secrets: Mapping[str, bytes],
         *,
         host: str,
+        address: str = "",
         users: Sequence[DemoUser] = DEMO_USERS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -85,6 +87,7 @@ class LocalIssuer:
                 "set PLOG_OIDC__ISSUER and PLOG_OIDC__AUDIENCE, or PLOG_HOST=127.0.0.1."
             )
         self._issuer = issuer
+        self._address = address or issuer
         self._audience = audience
         self._keys = [_signing_key(key_id, secret) for key_id, secret in secrets.items()]
         self._users = {user.username: user for user in users}
@@ -97,14 +100,40 @@ class LocalIssuer:
 
     def issue(self, username: str, lifetime: timedelta) -> str:
         """An access token for a demo user; `NotFound` where there is none of that name."""
+        return self._sign("at+jwt", username, lifetime, {"iss": self._issuer, "aud": self._audience})
+
+    def issue_id_token(self, username: str, lifetime: timedelta, client_id: str, nonce: str | None) -> str:
+        """What tells the client who has signed in (OpenID Connect Core 1.0, section 2); `NotFound` as above."""
+        claims = {"iss": self._address, "aud": client_id} | ({} if nonce is None else {"nonce": nonce})
+        return self._sign("JWT", username, lifetime, claims)
+
+    def discovery(self) -> Mapping[str, Any]:
+        """The document for `/.well-known/openid-configuration` below the issuer's address."""
+        return {
+            "issuer": self._address,
+            "authorization_endpoint": f"{self._address}/authorize",
+            "token_endpoint": f"{self._address}/token",
+            "end_session_endpoint": f"{self._address}/end-session",
+            "jwks_uri": f"{self._address}/jwks.json",
+            "scopes_supported": ["openid", "profile"],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [ALGORITHM],
+            "token_endpoint_auth_methods_supported": ["none"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+        }
+
+    def _sign(self, kind: str, username: str, lifetime: timedelta, claims: Mapping[str, Any]) -> str:
         user = self._users.get(username)
         if user is None:
             raise NotFound("demo user", username)
-        now = int(self._now().timestamp())
-        claims: dict[str, Any] = {
-            "iss": self._issuer,
+        now, key = int(self._now().timestamp()), self._keys[0]
+        whole: dict[str, Any] = {
+            **claims,
             "sub": user.subject,
-            "aud": self._audience,
             "exp": now + int(lifetime.total_seconds()),
             "nbf": now,
             "iat": now,
@@ -114,18 +143,7 @@ class LocalIssuer:
             "email": user.email,
             "groups": list(user.groups),
         }
-        key = self._keys[0]
-        return jwt.encode({"typ": "at+jwt", "alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
-
-    def discovery(self) -> Mapping[str, Any]:
-        """The document for `/.well-known/openid-configuration`; it names no endpoints to sign in at, as there are none."""
-        return {
-            "issuer": self._issuer,
-            "jwks_uri": f"{self._issuer.rstrip('/')}/jwks.json",
-            "id_token_signing_alg_values_supported": [ALGORITHM],
-            "subject_types_supported": ["public"],
-            "response_types_supported": [],
-        }
+        return jwt.encode({"typ": kind, "alg": ALGORITHM, "kid": key.kid}, whole, key, algorithms=[ALGORITHM])
 
     def jwks(self) -> Mapping[str, Any]:
         """The public keys, for the address that `discovery()` names."""

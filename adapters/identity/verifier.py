@@ -1,6 +1,6 @@
-"""Who a bearer token speaks for: tokens of an OpenID Connect issuer, and the choice between the kinds of tokens."""
+"""Who a token speaks for: tokens of an OpenID Connect issuer, and the choice between the kinds of bearer tokens."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,13 +12,14 @@ from adapters.identity.jwks import JwksCache
 from domain.actor import Actor, Person
 from domain.errors import Unauthenticated
 from domain.ports import TokenVerifier
+from domain.session import Identity
 from domain.validation import is_storable
 
 ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "EdDSA", "Ed25519"})
-"""What issuers sign access tokens with. All are asymmetric: a public key can't be taken for a shared secret."""
+"""What issuers sign tokens with. All are asymmetric: a public key can't be taken for a shared secret."""
 
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
-"""Accepted `typ` headers, in lower case: RFC 9068 wants `at+jwt`, most issuers write `JWT`, some write none.
+"""Accepted `typ` headers of access tokens, in lower case: RFC 9068 wants `at+jwt`, most issuers write `JWT`, some write none.
 
 ID tokens say `JWT` too and are not told apart by it; the audience does that, which is PLOG's own.
 """
@@ -30,7 +31,7 @@ _REFUSALS = {"iss": "The token comes from another issuer.", "aud": "The token is
 
 
 class OidcVerifier:
-    """Verifies the access tokens (JWT, RFC 9068) that `issuer` makes for `audience`.
+    """Verifies the tokens (JWT) that `issuer` makes for `audience`: access tokens (RFC 9068) as they come, others by `types`.
 
     `groups_claim` is the claim that lists a person's groups: its name, or a dotted path (`realm_access.roles`).
     `leeway` forgives clocks that differ; a sign-in counts as ended `leeway` after the token's expiry.
@@ -43,11 +44,13 @@ class OidcVerifier:
         keys: JwksCache,
         *,
         groups_claim: str = "groups",
+        types: Collection[str | None] = TYPES,
         leeway: timedelta = LEEWAY,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._keys = keys
         self._groups_claim = groups_claim
+        self._types = types
         self._leeway = leeway
         self._claims = JWTClaimsRegistry(
             now=lambda: int(now().timestamp()),
@@ -63,17 +66,27 @@ class OidcVerifier:
 
         `Unauthenticated` for anything that is not valid; `Unavailable` where the issuer's keys can't be had.
         """
+        claims = await self.claims(token)
+        identity = identity_of(claims, self._groups_claim)
+        try:
+            expires_at = datetime.fromtimestamp(claims["exp"], UTC) + self._leeway
+        except (OverflowError, ValueError, OSError) as error:
+            raise Unauthenticated("The token's claim 'exp' is not valid.") from error
+        return Person(subject=identity.subject, name=identity.name, groups=identity.groups, expires_at=expires_at)
+
+    async def claims(self, token: str) -> Mapping[str, Any]:
+        """All that the token says, once signature, issuer, audience and times are found to be good; fails as `verify` does."""
         header = read_header(token)
         if header.algorithm not in ALGORITHMS:
             raise Unauthenticated("The token's algorithm is not accepted.")
-        if (header.type.lower() if header.type is not None else None) not in TYPES:
+        if (header.type.lower() if header.type is not None else None) not in self._types:
             raise Unauthenticated("The token is of another type.")
         keys = await self._keys.find(header.key_id, header.algorithm)
         if not keys:
             raise Unauthenticated("The token is signed with an unknown key.")
         claims = read_claims(token, keys, header.algorithm)
         self._check(claims)
-        return self._person(claims)
+        return claims
 
     def _check(self, claims: dict[str, Any]) -> None:
         try:
@@ -84,18 +97,6 @@ class OidcVerifier:
             raise Unauthenticated(f"The token lacks a claim: {error.claim}.") from error
         except InvalidClaimError as error:
             raise Unauthenticated(_REFUSALS.get(error.claim, f"The token's claim {error.claim!r} is not valid.")) from error
-
-    def _person(self, claims: Mapping[str, Any]) -> Person:
-        subject = claims["sub"]
-        if len(subject) > MAX_SUBJECT or not is_storable(subject):
-            raise Unauthenticated("The token's claim 'sub' is not valid.")
-        try:
-            expires_at = datetime.fromtimestamp(claims["exp"], UTC) + self._leeway
-        except (OverflowError, ValueError, OSError) as error:
-            raise Unauthenticated("The token's claim 'exp' is not valid.") from error
-        return Person(
-            subject=subject, name=_name(claims), expires_at=expires_at, groups=_groups(_claim(claims, self._groups_claim))
-        )
 
 
 class VerifierByType:
@@ -110,22 +111,30 @@ class VerifierByType:
         return await self._verifiers.get(read_header(token).type or "", self._otherwise).verify(token)
 
 
-def _name(claims: Mapping[str, Any]) -> str:
-    for claim in ("name", "preferred_username", "email", "sub"):
-        value = claims.get(claim)
-        if isinstance(value, str) and value.strip() and is_storable(value):
-            return value.strip()[:MAX_NAME]
-    raise Unauthenticated("The token's claim 'sub' is not valid.")
+def identity_of(claims: Mapping[str, Any], groups_claim: str) -> Identity:
+    """Whom verified claims are about; `Unauthenticated` where their subject can't be stored."""
+    subject = claims["sub"]
+    if not isinstance(subject, str) or len(subject) > MAX_SUBJECT or not is_storable(subject):
+        raise Unauthenticated("The token's claim 'sub' is not valid.")
+    return Identity(subject=subject, name=_name(claims), groups=_groups(claim_at(claims, groups_claim)))
 
 
-def _claim(claims: Mapping[str, Any], path: str) -> Any:
-    """The claim of that very name (names may hold dots), else the one at the end of the dotted path."""
+def claim_at(claims: Mapping[str, Any], path: str) -> Any:
+    """The claim of that very name (names may hold dots), else the one at the end of the dotted path; None where there is none."""
     if path in claims:
         return claims[path]
     value: Any = claims
     for step in path.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
+
+
+def _name(claims: Mapping[str, Any]) -> str:
+    for claim in ("name", "preferred_username", "email", "sub"):
+        value = claims.get(claim)
+        if isinstance(value, str) and value.strip() and is_storable(value):
+            return value.strip()[:MAX_NAME]
+    raise Unauthenticated("The token's claim 'sub' is not valid.")
 
 
 def _groups(value: Any) -> frozenset[str]:

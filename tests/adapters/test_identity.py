@@ -51,7 +51,7 @@ async def test_every_algorithm_signs_in(issuer: Issuer) -> None:
         token = await issuer.token(algorithm)
         person = await verifier.verify(token)
         assert header_of(token)["alg"] == algorithm
-        assert (person.subject, person.name) in {("demo:ada", "Ada (logic engineer)"), ("service", "Service")}
+        assert (person.subject, person.name) in {("demo:ada", "Ada (sets up logic models)"), ("service", "Service")}
         assert "logic-engineers" in person.groups
         assert timedelta(minutes=9) < person.expires_at - datetime.now(UTC) < timedelta(minutes=11)
 

@@ -171,7 +171,7 @@ def _furnish(home: Path) -> None:
 async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> AsyncIterator[Plog]:
     """Serve until the block ends, with `environment` as settings by their names in `Settings`.
 
-    Ada and Bela have every permission; Chris decides on them and has none, Dana has none.
+    Of the demo users Ada and Bela have every permission; Chris decides on them and has none, Dana has none.
     """
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(bind(Settings(home=home, host=HOST, port=0)))
@@ -181,7 +181,8 @@ async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> A
         chosen: dict[str, Any] = {"home": home, "port": port, **nothing_runs, **(environment or {})}
         container = await stack.enter_async_context(open_container(Settings(**chosen)))
         await stack.enter_async_context(running(container))
-        await grant_everything(container.services, "ada", "bela")
+        if container.issuer is not None:
+            await grant_everything(container.services, "ada", "bela")
         web = WebApp(container)
         config = uvicorn.Config(web.asgi, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
         server = _Quiet(config, web, container)

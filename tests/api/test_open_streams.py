@@ -3,9 +3,11 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -15,7 +17,7 @@ from domain.actor import Person, Worker
 from domain.attempt import AttemptKey
 from domain.errors import Unavailable
 from domain.permission_kind import DRAM_GENERAL, LOGIC_GENERAL, LOGIC_SET_UP, Right
-from resolvers.open_streams import SILENCE_SECONDS, OpenStreams, StreamEnd
+from resolvers.open_streams import SILENCE_SECONDS, Confirmed, OpenStreams, StreamEnd
 from tests.api.in_process import HOST, Plog
 from tests.api.permissions import granted, revoke
 from tests.api.test_artifact import with_artifact
@@ -43,12 +45,13 @@ class Answers:
     def __init__(self, *rights: Right) -> None:
         self.rights: frozenset[Right] | Exception = frozenset(rights)
         self.asked: list[Collection[str]] = []
+        self.sessions: set[UUID] = set()
 
-    async def __call__(self, subjects: Collection[str]) -> Mapping[str, frozenset[Right]]:
+    async def __call__(self, subjects: Collection[str], sessions: Collection[UUID]) -> Confirmed:
         self.asked.append(subjects)
         if isinstance(self.rights, Exception):
             raise self.rights
-        return dict.fromkeys(subjects, self.rights)
+        return Confirmed(dict.fromkeys(subjects, self.rights), self.sessions & set(sessions))
 
 
 async def test_a_stream_ends_when_something_that_it_holds_is_lost_and_not_before() -> None:
@@ -74,9 +77,9 @@ async def test_a_stream_ends_when_something_that_it_holds_is_lost_and_not_before
 async def test_what_was_granted_while_the_answer_was_on_its_way_is_not_taken_for_lost() -> None:
     streams: OpenStreams
 
-    async def late(subjects: Collection[str]) -> Mapping[str, frozenset[Right]]:
+    async def late(subjects: Collection[str], _: Collection[UUID]) -> Confirmed:
         stream.hold(frozenset({DRAM_GENERAL}))
-        return dict.fromkeys(subjects, frozenset({LOGIC_GENERAL}))
+        return Confirmed(dict.fromkeys(subjects, frozenset({LOGIC_GENERAL})))
 
     streams = OpenStreams(late)
     with streams.holding(PERSON) as stream:
@@ -97,6 +100,22 @@ async def test_what_can_not_be_confirmed_for_some_seconds_ends(outage: Exception
         stream.confirmed_at = time.monotonic() - SILENCE_SECONDS - 0.01
         await streams.look()
         assert stream.ended.result() is StreamEnd.UNCONFIRMED
+
+
+async def test_a_stream_ends_with_its_session_and_goes_on_with_its_permissions() -> None:
+    answers, (one, other) = Answers(LOGIC_GENERAL), (uuid4(), uuid4())
+    answers.sessions = {one, other}
+    streams = OpenStreams(answers)
+    with (
+        streams.holding(replace(PERSON, session_id=one)) as first,
+        streams.holding(replace(PERSON, session_id=other)) as second,
+    ):
+        second.hold(frozenset({LOGIC_GENERAL}))
+        await streams.look()
+        assert not first.ended.done() and not second.ended.done()
+        answers.sessions = {other}
+        await streams.look()
+        assert first.ended.result() is StreamEnd.SIGNED_OUT and not second.ended.done()
 
 
 async def test_a_worker_depends_on_no_permission() -> None:

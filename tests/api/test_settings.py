@@ -49,6 +49,14 @@ async def serve(settings: Settings) -> None:
         ("OIDC__ISSUER", "nonsense", "PLOG_OIDC__ISSUER is wrong: 'nonsense' is no issuer"),
         ("OIDC__ISSUER", "https://", "PLOG_OIDC__ISSUER is wrong"),
         ("OIDC__ISSUER", "https://x.example/?a=1", "PLOG_OIDC__ISSUER is wrong"),
+        ("OIDC__CLIENT_ID", "plog", "PLOG_OIDC__ISSUER must be set where PLOG_OIDC__CLIENT_ID is."),
+        ("OIDC__CLIENT_SECRET", "secret", "PLOG_OIDC__CLIENT_ID must be set where PLOG_OIDC__CLIENT_SECRET is."),
+        ("OIDC__CLIENT_SECRET", "secret key", "PLOG_OIDC__CLIENT_SECRET is wrong"),
+        ("OIDC__SCOPES", "profile", "PLOG_OIDC__SCOPES is wrong: must be names with spaces between them, and `openid` one of"),
+        ("OIDC__SCOPES", 'openid "x"', "PLOG_OIDC__SCOPES is wrong"),
+        ("OIDC__SESSION_HOURS", "0", "PLOG_OIDC__SESSION_HOURS is wrong"),
+        ("OIDC__SESSION_HOURS", "169", "PLOG_OIDC__SESSION_HOURS is wrong"),
+        ("PUBLIC_URL", "https://", "PLOG_PUBLIC_URL must name a host."),
         ("K6__BINARY", "no-such-k6", "PLOG_K6__BINARY is wrong: 'no-such-k6' is no program that can be started here."),
         ("CHAT__URL", "api.example/v1", "PLOG_CHAT__URL is wrong: must begin with http:// or https:// and name a host."),
         ("CHAT__URL", "https:///v1", "PLOG_CHAT__URL is wrong"),
@@ -145,3 +153,12 @@ def test_a_server_for_everybody_has_an_address_and_an_issuer(monkeypatch: pytest
     monkeypatch.setenv("PLOG_HOST", "0.0.0.0")
     monkeypatch.setenv("PLOG_OIDC__ISSUER", "https://issuer.example")
     asyncio.run(serve(read_settings()))
+
+
+def test_browsers_sign_in_over_https_or_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLOG_OIDC__ISSUER", "https://issuer.example")
+    monkeypatch.setenv("PLOG_OIDC__CLIENT_ID", "plog")
+    for address in ("https://plog.example", "http://localhost:9000", "http://[::1]:9000"):
+        monkeypatch.setenv("PLOG_PUBLIC_URL", address)
+        asyncio.run(serve(read_settings()))
+    assert "PLOG_PUBLIC_URL must begin with https://" in refused(monkeypatch, PUBLIC_URL="http://plog.example")

@@ -1,10 +1,11 @@
 """A small schema that stands for PLOG's own in the tests of the transport: everything that a transport can get wrong, once."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping
+from collections.abc import AsyncGenerator, Collection, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
+from uuid import UUID
 
 import strawberry
 from strawberry import Info
@@ -16,7 +17,7 @@ from domain.permission_kind import LOGIC_GENERAL, Right
 from gql.execution import Schema
 from gql.limits import Limits
 from gql.sharing import SharedResults
-from resolvers.open_streams import OpenStream, OpenStreams
+from resolvers.open_streams import Confirmed, OpenStream, OpenStreams
 
 TOKEN = "ann"
 
@@ -39,8 +40,8 @@ class World:
     def __post_init__(self) -> None:
         self.streams = OpenStreams(self.read_rights)
 
-    async def read_rights(self, subjects: Collection[str]) -> Mapping[str, frozenset[Right]]:
-        return dict.fromkeys(subjects, self.rights)
+    async def read_rights(self, subjects: Collection[str], sessions: Collection[UUID]) -> Confirmed:
+        return Confirmed(dict.fromkeys(subjects, self.rights), sessions)
 
     def change(self) -> None:
         self.number += 1

@@ -2,14 +2,16 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -18,11 +20,15 @@ from adapters.identity.verifier import OidcVerifier
 from tests.services import missing, require_program
 
 PROVIDER = Path(__file__).parent
+PATIENCE = 60  # a busy machine takes long to make keys
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """An issuer under test: who it is, its keys, a way to get a token and one to make it change its keys."""
+    """An issuer under test: who it is, its keys, ways to get a token and to make it change its keys.
+
+    Where browsers can sign in at it, `know` tells it of a client of theirs, and whether id tokens are to tell all there is.
+    """
 
     name: str
     audience: str
@@ -30,6 +36,7 @@ class Issuer:
     token: Callable[[str], Awaitable[str]]
     rotate: Callable[[], Awaitable[None]]
     algorithms: tuple[str, ...]
+    know: Callable[[Mapping[str, Any], bool], Awaitable[None]] | None = None
 
     def verifier(self, *, after: timedelta = timedelta(0), issuer: str = "", audience: str = "") -> OidcVerifier:
         cache = JwksCache(self.source, retry_interval=timedelta(0))
@@ -59,7 +66,7 @@ def installed_provider() -> Path:
     return folder
 
 
-async def certified_issuer(folder: Path, client: httpx.AsyncClient) -> AsyncIterator[Issuer]:
+async def certified_issuer(folder: Path, client: httpx.AsyncClient) -> AsyncGenerator[Issuer, None]:
     (folder / "node_modules").symlink_to(installed_provider() / "node_modules")
     shutil.copy(PROVIDER / "server.mjs", folder)
     process = await asyncio.create_subprocess_exec(
@@ -75,15 +82,21 @@ async def certified_issuer(folder: Path, client: httpx.AsyncClient) -> AsyncIter
         response.raise_for_status()
         return str(response.json()["access_token"])
 
-    async def rotate() -> None:
-        orders.write(b"rotate\n")
-        while await asyncio.wait_for(lines.readline(), 20) != b"rotated\n":
+    async def obey(order: str) -> None:
+        orders.write(f"{order}\n".encode())
+        while await asyncio.wait_for(lines.readline(), PATIENCE) != b"done\n":
             assert process.returncode is None
 
+    async def rotate() -> None:
+        await obey("rotate")
+
+    async def know(client: Mapping[str, Any], tells_all: bool) -> None:
+        await obey("client " + json.dumps({"client": client, "tellsAll": tells_all}))
+
     try:
-        address = (await asyncio.wait_for(lines.readline(), 20)).decode().strip()
+        address = (await asyncio.wait_for(lines.readline(), PATIENCE)).decode().strip()
         source = DiscoveredKeys(client, address)
-        yield Issuer(address, "https://plog.test", source, token, rotate, ("RS256", "PS256", "ES256", "EdDSA"))
+        yield Issuer(address, "https://plog.test", source, token, rotate, ("RS256", "PS256", "ES256", "EdDSA"), know)
     finally:
         orders.close()
         await asyncio.wait_for(process.wait(), 10)

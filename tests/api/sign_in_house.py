@@ -1,0 +1,69 @@
+"""A PLOG with an issuer at which browsers sign in: the embedded one, or a certified one with either kind of client."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from persistence import tables
+from persistence.unit_of_work import UnitOfWork
+from tests.adapters.oidc_provider.issuer import certified_issuer
+from tests.api.browser import CALLBACK
+from tests.api.in_process import Plog, serving
+
+CLIENT_SECRET = "a-secret:of+the%tests?"
+ADA = {
+    "embedded": {"subject": "demo:ada", "name": "Ada (sets up logic models)", "groups": ["logic-engineers"]},
+    "confidential": {"subject": "ada", "name": "Ada of the directory", "groups": ["logic-engineers", "robots"]},
+}
+ADA["public"] = ADA["confidential"]
+EVERY_CLIENT = pytest.mark.parametrize("house", list(ADA), indirect=True)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A PLOG, and who `ada` is at its issuer."""
+
+    plog: Plog
+    ada: dict[str, Any]
+    token_endpoint: str
+
+    async def sessions(self) -> list[Any]:
+        """All sessions that there are, the oldest first."""
+        async with self.plog.container.services.database.snapshot() as work:
+            assert isinstance(work, UnitOfWork)
+            return list(await work.connection.execute(select(tables.session).order_by(tables.session.c.created_at)))
+
+
+@pytest.fixture(params=["embedded", "confidential"])
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    """With each kind of issuer, and each kind of client where the test is marked with `EVERY_CLIENT`.
+
+    The confidential client gets groups from the userinfo endpoint, the public one in its id tokens.
+    """
+    kind = str(request.param)
+    async with AsyncExitStack() as stack:
+        if kind == "embedded":
+            plog = await stack.enter_async_context(serving(tmp_path / "plog"))
+            yield House(plog, ADA[kind], f"{plog.url}/auth/issuer/token")
+            return
+        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        (tmp_path / "issuer").mkdir()
+        issuer = await anext(await stack.enter_async_context(aclosing(certified_issuer(tmp_path / "issuer", client))))
+        secret = CLIENT_SECRET if kind == "confidential" else ""
+        oidc = {"issuer": issuer.name, "client_id": "a client", "client_secret": secret, "scopes": "openid profile groups"}
+        plog = await stack.enter_async_context(serving(tmp_path / "plog", {"oidc": oidc}))
+        known = {
+            "client_id": "a client",
+            **({"client_secret": secret} if secret else {"token_endpoint_auth_method": "none"}),
+            "redirect_uris": [plog.url + CALLBACK],
+            "post_logout_redirect_uris": [f"{plog.url}/auth/signed-out"],
+        }
+        assert issuer.know is not None
+        await issuer.know(known, kind == "public")
+        yield House(plog, ADA[kind], f"{issuer.name}/token")
