@@ -1,4 +1,4 @@
-"""REQ-001 and REQ-002: applying for permissions, deciding on them, and their audit. Ada has everything, Dana nothing."""
+"""REQ-002: applying for permissions, deciding on them, and their audit. Ada has everything, Dana nothing."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ async def audit_of(plog: Plog, user: str, **filter: Any) -> list[dict[str, Any]]
     return list((await plog.answer(AUDIT, plog.signed_in(user), filter=filter))["nodes"])
 
 
-async def test_req_001_1_who_has_signed_in_sees_what_there_is_to_apply_for(plog: Plog) -> None:
+async def test_who_has_signed_in_sees_what_there_is_to_apply_for(plog: Plog) -> None:
     answer = await plog.ask("{ permissionKinds { name title description opens { productLine action } } }", plog.signed_in("dana"))
     assert {each["name"]: each["opens"] for each in answer["permissionKinds"]} == {
         "LOGIC_GENERAL": [{"productLine": "LOGIC", "action": "GENERAL"}],

@@ -80,6 +80,13 @@ export async function command(query: string, variables: Record<string, unknown>)
   if (answer.message !== undefined) throw new Refused(answer.message, answer.problems);
 }
 
+/** End the session, here and at the issuer, whose page the browser is led to. */
+export async function signOut(): Promise<void> {
+  const response = await fetch('/auth/sign-out', { method: 'POST', headers: { accept: 'application/json' } });
+  const { location: next } = (await response.json()) as { location: string };
+  location.assign(next);
+}
+
 /**
  * Watch something for as long as the page is open. Whatever closes the connection, it is tried again: each begins with what is there
  * now, so that nothing is missed. `interrupted` is called when the connection is lost.

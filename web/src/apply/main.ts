@@ -13,6 +13,7 @@ import {
   Refused,
   REJECT,
   SignedOut,
+  signOut,
   WATCH_INBOX,
   WATCH_VIEWER,
   watching,
@@ -60,6 +61,7 @@ async function start(): Promise<void> {
   }
 
   const actions: Actions = {
+    signOut: () => void signOut(),
     async apply(form) {
       const given = new FormData(form);
       const input = { kinds: given.getAll('kinds'), reason: given.get('reason') };

@@ -17,6 +17,7 @@ export type State = {
 };
 
 export type Actions = {
+  signOut: () => void;
   apply: (form: HTMLFormElement) => void;
   withdraw: (request: Request) => void;
   decide: (request: Request, isApproved: boolean, form: HTMLFormElement) => void;
@@ -36,7 +37,7 @@ export function page(state: State, actions: Actions): TemplateResult {
         ${viewer.name}
         <span class=${state.isLive ? 'live' : 'stale'} role="status">${state.isLive ? 'live' : 'connecting …'}</span>
       </p>
-      <form method="post" action="/auth/sign-out"><button class="plain">Sign out</button></form>
+      <button class="plain" @click=${actions.signOut}>Sign out</button>
     </header>
     <section aria-labelledby="have">
       <h2 id="have">What you have</h2>
