@@ -78,6 +78,10 @@ class OpenStreams:
         """How many are open."""
         return len(self._streams)
 
+    def __iter__(self) -> Iterator[OpenStream]:
+        """Those that are open."""
+        return iter(tuple(self._streams))
+
     @contextmanager
     def holding(self, actor: Actor) -> Iterator[OpenStream]:
         """A stream that is open for the actor until the block ends; a worker's depends on no permission."""

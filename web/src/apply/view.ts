@@ -39,13 +39,14 @@ export function page(state: State, actions: Actions): TemplateResult {
       </p>
       <button class="plain" @click=${actions.signOut}>Sign out</button>
     </header>
+    ${decides ? inbox(state, actions) : nothing}
     <section aria-labelledby="have">
       <h2 id="have">What you have</h2>
       <ul class="permissions">
         ${repeat(viewer.permissions, (each) => each.kind.name, (each) => standing(each, state, actions))}
       </ul>
     </section>
-    ${application(state, actions)} ${decides ? inbox(state, actions) : nothing} ${history(state)}
+    ${application(state, actions)} ${history(state)}
   `;
 }
 
