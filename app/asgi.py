@@ -17,6 +17,7 @@ from app.files import Files
 from app.graphiql import GraphiQL, GraphiQLConfig
 from app.kit_examples import kit_examples
 from app.load_test_examples import find_known, load_test_examples
+from app.permission_examples import permission_examples
 from app.request_log import OperationLog, logging_requests
 from app.session_cookie import SessionCookies
 from app.sign_in import actor_of
@@ -104,7 +105,7 @@ class WebApp:
     async def _graphiql_config(self) -> GraphiQLConfig:
         issuer = self._container.issuer
         if issuer is None:
-            return GraphiQLConfig(tabs=(*kit_examples(None), *load_test_examples(None)))
+            return GraphiQLConfig(tabs=(*kit_examples(None), *load_test_examples(None), *permission_examples()))
         shown = issuer.users[0]
         rights = (await rights_of(self._container.services, [shown.subject])).get(shown.subject, frozenset())
         async with self._container.services.database.snapshot() as work:
@@ -112,7 +113,7 @@ class WebApp:
             known = await find_known(work, Membership(shown.subject))
         token = issuer.issue(shown.username, DEMO_TOKEN_LIFETIME)
         headers = {"Authorization": f"Bearer {token}"}
-        tabs = (*kit_examples(next(iter(kits), None)), *load_test_examples(known))
+        tabs = (*kit_examples(next(iter(kits), None)), *load_test_examples(known), *permission_examples())
         return GraphiQLConfig(tabs=tabs, headers=headers, notice=DEMO_NOTICE)
 
     async def _attempt_input(self, request: Request) -> Response:

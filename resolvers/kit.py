@@ -13,7 +13,7 @@ from domain.actor import Actor
 from domain.change import Change
 from domain.deck import DeckSource, bucket_of
 from domain.definition import parse_kit
-from domain.errors import NotFound, ValidationFailed
+from domain.errors import NotFound, UserError, ValidationFailed
 from domain.event import Event
 from domain.job_type import JobType
 from domain.kit import Kit, KitIdentity
@@ -21,7 +21,7 @@ from domain.permission_kind import PermissionAction
 from domain.projection import apply, empty_kit
 from domain.query import EventQuery, KitQuery, Page
 from domain.storage import UnitOfWork
-from resolvers.authorisation import require_person, require_right, visibility_of
+from resolvers.authorisation import refusal_of, require_person, require_right, visibility_of
 from resolvers.change import Decide, change_kit, check_expected, publish
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
@@ -118,6 +118,12 @@ async def _command(
     kit = await change_kit(services, person.subject, kit_id, checked, visibility=visibility, idempotency=idempotency)
     log.info("%s", mutation, extra={"kit": kit_id, "version": kit.version, "subject": person.subject})
     return kit
+
+
+def why_not(actor: Actor, kit: Kit, command: Decide) -> UserError | None:
+    """What giving a kit that the caller was shown this command now would be refused with; None where it would not."""
+    person = require_person(actor)
+    return refusal_of(lambda: command(Change.of(kit, person.subject)))
 
 
 async def find_kit(services: Services, actor: Actor, kit_id: int) -> Kit | None:

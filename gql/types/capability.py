@@ -13,6 +13,11 @@ class Capability:
     apply_at: str | None = strawberry.field(description="Where to apply for the first of them.")
 
     @classmethod
+    def of_the_past(cls) -> "Capability":
+        """The type for what is shown as it was."""
+        return cls(is_allowed=False, reason="This is how it was at that time.", opened_by=[], apply_at=None)
+
+    @classmethod
     def of(cls, refusal: UserError | None) -> "Capability":
         """The type for what the use case would be refused with; None for nothing."""
         denial = refusal if isinstance(refusal, PermissionDenied) else None

@@ -1,14 +1,18 @@
 """Jobs, the second depth of the state."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
 
+from domain import commands
 from domain import job as domain
 from domain import kit as domain_kit
 from domain.attempt import AttemptKey
+from domain.change import Change
 from domain.errors import NotFound, ValidationFailed
 from domain.query import JobOrder, Page
 from gql import ids
@@ -16,6 +20,7 @@ from gql.context import Info
 from gql.sharing import Volatile
 from gql.types.artifact import Artifact
 from gql.types.attempt import Attempt, AttemptConnection
+from gql.types.capability import Capability
 from gql.types.connection import (
     Connection,
     checked_attempt,
@@ -31,6 +36,7 @@ from gql.types.job_log import JobLog
 from gql.types.node import Node
 from gql.types.task import Task
 from resolvers.job_log import LogPlace
+from resolvers.kit import why_not
 
 if TYPE_CHECKING:
     from gql.types.kit import Kit
@@ -70,6 +76,24 @@ class Job(Node):
         if kit is None:
             raise NotFound("kit", self.job.kit_id)
         return info.context.present_kit(kit)  # type: ignore[no-any-return]
+
+    @strawberry.field(description="Whether the viewer may queue it.", directives=[Volatile()])
+    async def viewer_can_start(self, info: Info) -> Capability:
+        return await self._capability(info, commands.start_job)
+
+    @strawberry.field(description="Whether the viewer may queue a new attempt of it.", directives=[Volatile()])
+    async def viewer_can_retry(self, info: Info) -> Capability:
+        return await self._capability(info, commands.retry_job)
+
+    @strawberry.field(description="Whether the viewer may end it.", directives=[Volatile()])
+    async def viewer_can_cancel(self, info: Info) -> Capability:
+        return await self._capability(info, commands.cancel_job)
+
+    async def _capability(self, info: Info, command: Callable[[Change, UUID], None]) -> Capability:
+        kit = None if self.past is not None else await info.context.loaders.kit_by_id.load(self.job.kit_id)
+        if kit is None:
+            return Capability.of_the_past()
+        return Capability.of(why_not(info.context.actor, kit, lambda change: command(change, self.job.id)))
 
     @strawberry.field(description="Its attempts, oldest first.")
     async def attempts(

@@ -1,15 +1,20 @@
 """Kits, the first depth of the state."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
 import strawberry
 from strawberry.scalars import JSON
 
+from domain import commands
 from domain import kit as domain
+from domain.change import Change
 from domain.query import EventQuery, KitOrder, KitQuery, Page
 from gql import ids
 from gql.context import Info
+from gql.sharing import Volatile
+from gql.types.capability import Capability
 from gql.types.connection import (
     Connection,
     checked_attempt,
@@ -57,6 +62,22 @@ class Kit(Node):
     jobs: list[Job] = strawberry.field(description="Its four jobs, in order.")
     current_job: Job = strawberry.field(description="The job it stands at: the first that has not succeeded, else the last.")
     is_past: strawberry.Private[bool]
+    kit: strawberry.Private[domain.Kit]
+
+    @strawberry.field(description="Whether the viewer may run its remaining jobs.", directives=[Volatile()])
+    def viewer_can_start(self, info: Info) -> Capability:
+        return self._capability(info, commands.start_kit)
+
+    @strawberry.field(description="Whether the viewer may end what of it has not ended.", directives=[Volatile()])
+    def viewer_can_cancel(self, info: Info) -> Capability:
+        return self._capability(info, commands.cancel_kit)
+
+    @strawberry.field(description="Whether the viewer may take it out of the lists.", directives=[Volatile()])
+    def viewer_can_archive(self, info: Info) -> Capability:
+        return self._capability(info, commands.archive_kit)
+
+    def _capability(self, info: Info, command: Callable[[Change], None]) -> Capability:
+        return Capability.of_the_past() if self.is_past else Capability.of(kits.why_not(info.context.actor, self.kit, command))
 
     @strawberry.field(description="Its history, oldest event first; of a past kit up to its version then.")
     async def events(
@@ -109,6 +130,7 @@ class Kit(Node):
             jobs=jobs,
             current_job=jobs[kit.current_job.order - 1],
             is_past=is_past,
+            kit=kit,
         )
 
 

@@ -11,13 +11,14 @@ from starlette.applications import Starlette
 from app.graphiql import Example, GraphiQL, GraphiQLConfig
 from app.kit_examples import kit_examples
 from app.load_test_examples import load_test_examples
+from app.permission_examples import permission_examples
 from app.web_part import assets
 from gql.transport import create_graphql_app
 from scripts.build_web import ROOT, fingerprint, is_recent
 from tests.api.toy_schema import World, toy_schema
 
 CONFIG = GraphiQLConfig(tabs=[Example("query A { viewer }", {"a": 1})], headers={"Authorization": "Bearer ann"}, notice="a demo")
-EXAMPLES = (*kit_examples(None), *load_test_examples(None))
+EXAMPLES = (*kit_examples(None), *load_test_examples(None), *permission_examples())
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
 
 

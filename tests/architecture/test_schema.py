@@ -48,10 +48,11 @@ WITHOUT_A_VERSION = {
     "permissionRequestReject",
 }
 NOUNS = ("kit", "job", "task", "project", "target", "loadTest", "permissionRequest", "grant")
-# Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
+# Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders, or are
+# found out from what was read.
 RESOLVED_FIELDS = {
-    "Kit": {"events"},
-    "Job": {"kit", "attempts", "artifacts", "deckRequest", "log"},
+    "Kit": {"events", "viewerCanStart", "viewerCanCancel", "viewerCanArchive"},
+    "Job": {"kit", "attempts", "artifacts", "deckRequest", "log", "viewerCanStart", "viewerCanRetry", "viewerCanCancel"},
     "Task": set(),
 }
 # What is shown whole: as long as a definition, an OpenAPI document or the settings make it, and no longer.

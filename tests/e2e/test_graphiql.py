@@ -146,6 +146,10 @@ TABS = {
     "ReportRun": '"LoadTestRunReportPayload"',
     "QuickStart": '"LoadTestRunPayload"',
     "StopRun": '"NOT_FOUND"',
+    "MyPermissions": '"LOGIC_MODEL_SET_UP"',
+    "ApplyForPermission": '"PermissionRequestCreatePayload"',
+    "PermissionInbox": '"order": []',
+    "AuditEntries": '"PERMISSION_REQUESTED"',
 }
 
 
