@@ -13,7 +13,7 @@ from domain.job_type import DEFAULT_TASKS, JobType
 from domain.kit import Kit, KitIdentity, ProductLine
 from domain.load_test import LoadTest, LoadTestDefinition, Scenario
 from domain.load_test_run import LoadTestRun, RunStatus
-from domain.permission_kind import PERMISSION_KINDS
+from domain.permission_kind import PERMISSION_KINDS, PermissionAction, Right
 from domain.project import ProjectDefinition, ProjectMember, ProjectRole
 from domain.projection import empty_kit
 from domain.scenario_request import ScenarioRequest
@@ -23,6 +23,12 @@ from resolvers.live_permission_request import held_permissions
 from resolvers.permission_request import approve_permission_request, create_permission_requests
 from resolvers.services import Services
 
+ADA = Person(
+    subject="demo:ada",
+    name="Ada",
+    expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+    rights=frozenset(Right(line, action) for line in ProductLine for action in PermissionAction),
+)
 OWNER = ProjectMember("demo:ada", ProjectRole.OWNER)
 DEFINITION: Mapping[str, Any] = {"template": "builtin", "deck": {"kind": "TABLE"}, "design": {}, "ml": {}, "optimize": {}}
 

@@ -150,6 +150,6 @@ def test_the_embedded_issuer_publishes_public_keys_of_old_and_new_secrets() -> N
 
 def test_the_embedded_issuer_knows_its_demo_users_only() -> None:
     issuer = LocalIssuer(LOCAL, "plog", {"k": b"k" * 64}, host="localhost")
-    assert [user.username for user in issuer.users] == ["ada", "bela", "chris"] == [user.username for user in DEMO_USERS]
+    assert [user.username for user in issuer.users] == ["ada", "bela", "chris", "dana"] == [user.username for user in DEMO_USERS]
     with pytest.raises(NotFound):
         issuer.issue("eve", timedelta(minutes=1))

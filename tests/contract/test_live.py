@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from domain import commands
-from domain.actor import Person
 from domain.errors import Unavailable
 from domain.kit import Kit
 from domain.live import Notice, Topic
@@ -23,13 +21,12 @@ from resolvers.job_log import watch_log, watch_run_log
 from resolvers.live import LiveKits, watch_kit, watch_kits
 from resolvers.live_list import Watcher
 from resolvers.live_load_test import LiveLoadTests, watch_load_tests
-from tests.factories import change, store_kit, store_load_tests, store_run
+from tests.factories import ADA, change, store_kit, store_load_tests, store_run
 from tests.fakes import FailingDatabase, fake_services
 from tests.statements import statements
 from tests.waiting import eventually
 
 Next = Callable[[], Coroutine[Any, Any, Any]]
-ADA = Person(subject="ada", name="Ada", expires_at=datetime(2100, 1, 1, tzinfo=UTC))
 
 
 class Watched:

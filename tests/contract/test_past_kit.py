@@ -5,20 +5,17 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, cast
 
-from domain.actor import Person
 from domain.change import Change
 from domain.event import EventKind
 from domain.storage import UnitOfWork
 from persistence.unit_of_work import Database
 from resolvers.kit import find_past_kit
-from tests.factories import change, store_kit
+from tests.factories import ADA, change, store_kit
 from tests.fakes import fake_services
 
 EVENTS = 5_000
-ADA = Person(subject="ada", name="Ada", expires_at=datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def notes(made: Change) -> None:
