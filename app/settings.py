@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from app import setting_values
+from domain.lot_row import LOT_ID
 
 FOR_TESTS = frozenset({"PLOG_ENDURANCE", "PLOG_REQUIRE_SERVICES", "PLOG_SCREENSHOTS", "PLOG_VERSITYGW", "PLOG_INFLUXD"})
 ROOT = Path(__file__).resolve().parent.parent
@@ -226,10 +227,21 @@ class K6Settings(Group):
     )
 
 
+class LotSettings(Group):
+    """Lot tracking."""
+
+    id_pattern: Annotated[str, AfterValidator(setting_values.lot_id_pattern)] = Field(
+        LOT_ID, description="What a lot id is, from end to end, as a regular expression (ECMA 262) without look-behind, references or flags."
+    )
+    max_file_mb: float = Field(
+        2000, gt=0, le=100_000, description="The largest file that may be uploaded, of lot rows or decks, in MB (10^6 bytes)."
+    )
+
+
 class SchedulerSettings(Group):
     """The interval of each controller."""
 
-    jobs_seconds: float = Field(1.0, gt=0, le=60, description="How often jobs and load tests are looked at, if not woken sooner.")
+    jobs_seconds: float = Field(1.0, gt=0, le=60, description="How often jobs, load tests and imports are looked at, if not woken sooner.")
     housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often what has had its time is removed.")
 
 
@@ -276,6 +288,7 @@ class Settings(BaseSettings):
     steps: StepsSettings = Field(default_factory=lambda: StepsSettings())
     targets: TargetsSettings = Field(default_factory=lambda: TargetsSettings())
     k6: K6Settings = Field(default_factory=lambda: K6Settings())
+    lots: LotSettings = Field(default_factory=lambda: LotSettings())
     scheduler: SchedulerSettings = Field(default_factory=lambda: SchedulerSettings())
     server: ServerSettings = Field(default_factory=lambda: ServerSettings())
     log: LogSettings = Field(default_factory=lambda: LogSettings())

@@ -25,6 +25,7 @@ from domain.load_test_storage import (
     TargetStore,
     WrittenEndpoints,
 )
+from domain.lot_storage import LotImportStore, LotRowStore
 from domain.people_storage import AuditStore, GrantStore, PermissionRequestStore
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
@@ -182,8 +183,8 @@ class ArtifactRecords(Protocol):
         """Store records; IntegrityError where a name is taken in its attempt."""
         ...
 
-    async def get_many(self, ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, Artifact]:
-        """The artifacts of these ids that exist for the caller, by id."""
+    async def get_many(self, ids: Sequence[UUID], visibility: Visibility, person: str | None = None) -> dict[UUID, Artifact]:
+        """The artifacts of these ids that exist for the caller, by id; those of imports of lot rows for who started them."""
         ...
 
     async def add_once(self, artifact: Artifact) -> Artifact:
@@ -305,6 +306,10 @@ class UnitOfWork(Protocol):
     def grants(self) -> GrantStore: ...
     @property
     def audit(self) -> AuditStore: ...
+    @property
+    def lot_rows(self) -> LotRowStore: ...
+    @property
+    def lot_imports(self) -> LotImportStore: ...
 
 
 class Database(Protocol):

@@ -7,7 +7,7 @@ from domain.kit import ProductLine
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """The product lines whose kits exist for the caller."""
+    """The product lines whose kits and lot rows exist for the caller."""
 
     product_lines: frozenset[ProductLine]
 

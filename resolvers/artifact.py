@@ -16,7 +16,7 @@ from resolvers.services import Services
 async def find_artifacts(services: Services, actor: Actor, ids: list[UUID]) -> dict[UUID, Artifact]:
     """The artifacts of these ids that exist for the caller."""
     async with services.database.snapshot() as work:
-        return await work.artifacts.get_many(ids, visibility_of(actor))
+        return await work.artifacts.get_many(ids, visibility_of(actor), require_person(actor).subject)
 
 
 async def reports_of_runs(services: Services, run_ids: list[int]) -> list[RunArtifact]:
@@ -49,9 +49,9 @@ async def viewer_behind_link(services: Services, viewer: str) -> Actor:
 
 async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> Artifact:
     """The artifact that a valid link leads to, if it exists for the viewer; where none is named, the link is the permission."""
-    visibility = EVERYTHING if viewer is None else visibility_of(viewer)
+    visibility, person = (EVERYTHING, None) if viewer is None else (visibility_of(viewer), require_person(viewer).subject)
     async with services.database.snapshot() as work:
-        artifact = (await work.artifacts.get_many([artifact_id], visibility)).get(artifact_id)
+        artifact = (await work.artifacts.get_many([artifact_id], visibility, person)).get(artifact_id)
     if artifact is None:
         raise NotFound("artifact", artifact_id)
     return artifact

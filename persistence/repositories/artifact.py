@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.artifact import Artifact, AttemptArtifact, RunArtifact, TargetArtifact
+from domain.artifact import Artifact, AttemptArtifact, ImportArtifact, RunArtifact, TargetArtifact
 from domain.attempt import AttemptKey
 from domain.storage import ArtifactRecords
 from domain.visibility import Visibility
@@ -34,11 +34,13 @@ class ArtifactRepository(ArtifactRecords):
         await self._connection.execute(insert.on_conflict_do_nothing(index_elements=[ARTIFACT.c.id]))
         return _artifact((await self._connection.execute(select(ARTIFACT).where(ARTIFACT.c.id == artifact.id))).one())
 
-    async def get_many(self, ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, Artifact]:
+    async def get_many(self, ids: Sequence[UUID], visibility: Visibility, person: str | None = None) -> dict[UUID, Artifact]:
+        is_of_import = ARTIFACT.c.import_id.is_not(None)
+        is_theirs = or_(~is_of_import, ARTIFACT.c.actor == person) if person is not None else ~is_of_import
         query = (
             select(ARTIFACT)
             .join(tables.kit, tables.kit.c.id == ARTIFACT.c.kit_id, isouter=True)
-            .where(self._among(ARTIFACT.c.id, ids), or_(ARTIFACT.c.kit_id.is_(None), is_visible(visibility)))
+            .where(self._among(ARTIFACT.c.id, ids), or_(ARTIFACT.c.kit_id.is_(None), is_visible(visibility)), is_theirs)
         )
         found = [_artifact(row) for row in await self._connection.execute(query)]
         return {artifact.id: artifact for artifact in found}
@@ -71,6 +73,8 @@ def _values(artifact: Artifact) -> dict[str, Any]:
 def _artifact(row: Row[Any]) -> Artifact:
     if row.run_id is not None:
         return _of_run(row)
+    if row.import_id is not None:
+        return ImportArtifact(**_shared(row), import_id=row.import_id, actor=row.actor)
     return _of_attempt(row) if row.target_id is None else TargetArtifact(**_shared(row), target_id=row.target_id, actor=row.actor)
 
 

@@ -116,7 +116,7 @@ def reflected(connection: Connection) -> dict[str, Any]:
 
 
 def declared(connection: Connection) -> dict[str, Any]:
-    """The same of `persistence/tables.py` and `persistence/load_test_tables.py`."""
+    """The same of `persistence/tables.py` and of its neighbours."""
     shape: dict[str, Any] = {"views": VIEWS}
     for table in tables.metadata.sorted_tables:
         keys = [column.name for column in table.primary_key]
