@@ -135,6 +135,7 @@ def _graphql(container: Container, graphiql: GraphiQL | None) -> GraphQLEndpoint
             container.live,
             container.live_load_tests,
             container.live_permission_requests,
+            container.live_lot_imports,
             Kit.of,
             LoadTestRun.of,
             results,

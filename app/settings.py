@@ -231,7 +231,8 @@ class LotSettings(Group):
     """Lot tracking."""
 
     id_pattern: Annotated[str, AfterValidator(setting_values.lot_id_pattern)] = Field(
-        LOT_ID, description="What a lot id is, from end to end, as a regular expression (ECMA 262) without look-behind, references or flags."
+        LOT_ID,
+        description="What a lot id is, from end to end, as a regular expression (ECMA 262) without look-behind, references or flags.",
     )
     max_file_mb: float = Field(
         2000, gt=0, le=100_000, description="The largest file that may be uploaded, of lot rows or decks, in MB (10^6 bytes)."
@@ -241,7 +242,9 @@ class LotSettings(Group):
 class SchedulerSettings(Group):
     """The interval of each controller."""
 
-    jobs_seconds: float = Field(1.0, gt=0, le=60, description="How often jobs, load tests and imports are looked at, if not woken sooner.")
+    jobs_seconds: float = Field(
+        1.0, gt=0, le=60, description="How often jobs, load tests and imports are looked at, if not woken sooner."
+    )
     housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often what has had its time is removed.")
 
 

@@ -105,6 +105,10 @@ class LotImport:
         """The import queued again, to go on where it failed."""
         return replace(self.became(LotImportStatus.QUEUED, at), product_lines=product_lines, is_cancel_requested=False)
 
+    def written_in(self, encoding: str, at: datetime) -> "LotImport":
+        """The import once it is known what the file is written in."""
+        return replace(self._changed(at), encoding=encoding)
+
     def progressed(self, last: CsvRow, *, added: int, refused: int, at: datetime) -> "LotImport":
         """The import after more rows of the file, up to this one."""
         return replace(
@@ -193,7 +197,7 @@ def _number(text: str) -> int | float | str | None:
 
 
 def result_lines(header: Header, rows: Iterable[RefusedRow], *, is_beginning: bool) -> bytes:
-    """A part of the CSV file that lists refused rows: number, reason, and the fields as they were, with those of the columns named.
+    """A part of the CSV file that lists refused rows: number, reason, and the fields as they were.
 
     A spreadsheet would compute what begins like a formula: an apostrophe keeps it from that. Numbers are harmless.
     """

@@ -1,4 +1,4 @@
-"""What people do with imports of lot rows: start, cancel and resume them, and find them. Importing is `controllers/lot_importer`."""
+"""What people do with imports of lot rows: start, cancel, resume and find them. `controllers/lot_importer` works them off."""
 
 import logging
 from collections.abc import Callable, Mapping

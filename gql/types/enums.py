@@ -22,11 +22,13 @@ from domain.load_test_analysis import AnalysisKind as AnalysisKind
 from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
 from domain.load_test_run import RunStatus as RunStatus
 from domain.login import LoginKind as LoginKind
+from domain.lot_import import LotImportStatus as LotImportStatus
 from domain.permission_kind import PermissionAction as PermissionAction
 from domain.permission_request import PermissionRequestStatus as PermissionRequestStatus
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
 from domain.query import LoadTestAnalysisOrder as LoadTestAnalysisOrder
+from domain.query import LotRowOrder as LotRowOrder
 from domain.query import MetricsInclude as MetricsInclude
 from domain.query import NamedOrder as NamedOrder
 from domain.report import ReportState as ReportState
@@ -53,7 +55,7 @@ strawberry.enum(
         "`ML` trains a model, `OPTIMIZE` tunes it."
     ),
 )
-strawberry.enum(ProductLine, name="ProductLine", description="The product line a kit belongs to: `LOGIC` or `DRAM`.")
+strawberry.enum(ProductLine, name="ProductLine", description="The product line a kit or lot row belongs to: `LOGIC` or `DRAM`.")
 strawberry.enum(
     KitOrder,
     name="KitOrder",
@@ -317,5 +319,21 @@ strawberry.enum(
         "What was decided. `PERMISSION_REQUESTED`: somebody applied. `PERMISSION_WITHDRAWN`: and thought better of it. "
         "`PERMISSION_APPROVED`: they got it. `PERMISSION_REJECTED`: they did not. `PERMISSION_RENEWED`: it got another end. "
         "`PERMISSION_REVOKED`: it was taken away or given back. `PERMISSION_EXPIRED`: its time was over."
+    ),
+)
+strawberry.enum(
+    LotRowOrder,
+    name="LotRowOrder",
+    description=(
+        "What lot rows are sorted by: `NUMBER`, `LOT_ID` (character by character), `MEASURED_AT`. Equal ones are sorted by number."
+    ),
+)
+strawberry.enum(
+    LotImportStatus,
+    name="LotImportStatus",
+    description=(
+        "Where an import stands. `QUEUED`: it waits for a server. `RUNNING`. `SUCCEEDED`: every row of the file was added or "
+        "refused. `FAILED`: it can't go on, for the reason in `message`; `lotImportResume` lets it go on there. `CANCELLED`. What "
+        "was added stays in any case."
     ),
 )
