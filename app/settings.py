@@ -232,7 +232,7 @@ class LotSettings(Group):
 
     id_pattern: Annotated[str, AfterValidator(setting_values.lot_id_pattern)] = Field(
         LOT_ID,
-        description="What a lot id is, from end to end, as a regular expression (ECMA 262) without look-behind, references or flags.",
+        description="What a lot id is, from end to end: a regular expression (ECMA 262) without look-behind, references, flags.",
     )
     max_file_mb: float = Field(
         2000, gt=0, le=100_000, description="The largest file that may be uploaded, of lot rows or decks, in MB (10^6 bytes)."

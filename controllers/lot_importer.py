@@ -51,7 +51,7 @@ class TakenOver(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotImporterSettings:
-    """How often to look for imports if not woken sooner, and the silence after which a server's imports are taken up by others."""
+    """How often to look for imports if not woken sooner, and the silence after which others take up what a server works on."""
 
     interval_seconds: float = 1.0
     lost_after_seconds: float = 30.0

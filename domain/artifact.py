@@ -71,7 +71,7 @@ class RunArtifact(Artifact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportArtifact(Artifact):
-    """The rows that an import of lot rows has refused; it exists for the person with the subject `actor` alone, whose rows they are."""
+    """The rows that an import of lot rows has refused; it exists for the person who started that, the subject `actor`, alone."""
 
     import_id: int
     actor: str

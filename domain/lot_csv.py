@@ -1,4 +1,4 @@
-"""Reading CSV files of any size in pieces: bytes in, rows out, each with the place where it ends, so that reading can go on there.
+"""Reading CSV files of any size in pieces: bytes in, rows out, each with the place where it ends, to go on from there.
 
 Rows are found among the bytes, before they are decoded: in UTF-8 and in CP949 no byte of a longer character is a quote, a
 delimiter or a line end. What a row's fields are is what Python's `csv` says.

@@ -37,8 +37,8 @@ LotImportAnswer = Annotated[
 class LotImportMutation:
     @strawberry.mutation(
         description=(
-            "Import the rows of a CSV file that was uploaded (docs/lots.md). Its header is looked at now; its rows are added in the "
-            "background, each for itself, and what is refused is listed."
+            "Import the rows of a CSV file that was uploaded (docs/lots.md). Its header is looked at now; its rows are added in "
+            "the background, each for itself, and what is refused is listed."
         )
     )
     async def lot_import_start(

@@ -68,8 +68,8 @@ class LotRowMutation:
 
     @strawberry.mutation(
         description=(
-            "Add many rows, each for itself: those that can be are added, whatever becomes of the others, and each has a result. Of "
-            "two of the same lot and step the first is added."
+            "Add many rows, each for itself: those that can be are added, whatever becomes of the others, and each has a result. "
+            "Of two of the same lot and step the first is added."
         )
     )
     async def lot_rows_add(
@@ -87,8 +87,8 @@ class LotRowMutation:
 
     @strawberry.mutation(
         description=(
-            "Put other values in the place of all of a row's, with a reason; what it was stays among its versions. It takes the "
-            "right to work in its product line, and in the one that it is corrected to."
+            "Put other values in the place of all of a row's, with a reason; what it was stays among its versions. It takes "
+            "the right to work in its product line, and in the one that it is corrected to."
         )
     )
     async def lot_row_correct(

@@ -16,8 +16,8 @@ OF_PERSONS = (domain.TargetArtifact, domain.RunArtifact, domain.ImportArtifact)
 
 @strawberry.type(
     description=(
-        "A file that is kept: an output of an attempt of a job, the document of a target, the report of a run, or the rows that an "
-        "import of lot rows has refused."
+        "A file that is kept: an output of an attempt of a job, the document of a target, the report of a run, or the rows that "
+        "an import of lot rows has refused."
     )
 )
 class Artifact(Node):

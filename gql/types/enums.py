@@ -325,7 +325,8 @@ strawberry.enum(
     LotRowOrder,
     name="LotRowOrder",
     description=(
-        "What lot rows are sorted by: `NUMBER`, `LOT_ID` (character by character), `MEASURED_AT`. Equal ones are sorted by number."
+        "What lot rows are sorted by: `NUMBER`, `LOT_ID` (character by character), `MEASURED_AT`. Equal ones are sorted by "
+        "number."
     ),
 )
 strawberry.enum(
@@ -333,7 +334,7 @@ strawberry.enum(
     name="LotImportStatus",
     description=(
         "Where an import stands. `QUEUED`: it waits for a server. `RUNNING`. `SUCCEEDED`: every row of the file was added or "
-        "refused. `FAILED`: it can't go on, for the reason in `message`; `lotImportResume` lets it go on there. `CANCELLED`. What "
-        "was added stays in any case."
+        "refused. `FAILED`: it can't go on, for the reason in `message`; `lotImportResume` lets it go on there. `CANCELLED`. "
+        "What was added stays in any case."
     ),
 )
