@@ -19,7 +19,8 @@ ADD_MANY = f"""mutation ($inputs: [LotRowInput!]!, $key: String) {{ lotRowsAdd(i
   lotRow {{ {ROW} }} }} }} {ERROR} }} }}"""
 CORRECT = f"""mutation ($id: ID!, $input: LotRowInput!, $reason: String, $expected: Int, $key: String) {{
   lotRowCorrect(id: $id, input: $input, reason: $reason, expectedVersion: $expected, idempotencyKey: $key) {{ __typename
-  ... on LotRowPayload {{ lotRow {{ {ROW} }} }} {ERROR} {DUPLICATE} ... on VersionConflict {{ seen: expected at: current }} }} }}"""
+  ... on LotRowPayload {{ lotRow {{ {ROW} }} }} {ERROR} {DUPLICATE}
+  ... on VersionConflict {{ seen: expected at: current }} }} }}"""
 ROWS = f"""query ($filter: LotRowFilter, $order: LotRowOrder = NUMBER, $descending: Boolean = false, $first: Int = 100,
   $after: String) {{ lotRows(filter: $filter, orderBy: $order, descending: $descending, first: $first, after: $after) {{
   totalCount nodes {{ {ROW} }} pageInfo {{ hasNextPage endCursor }} }} }}"""
