@@ -26,7 +26,7 @@ from tests.waiting import eventually
 
 START = """mutation ($input: LotImportInput!) { lotImportStart(input: $input) {
   ... on LotImportPayload { lotImport { id } } ... on UserError { code message } } }"""
-FOUND = """query ($id: ID!) { lotImport(id: $id) { status message bytesRead bytesTotal rowsRead rowsAdded rowsRefused endedAt version
+FOUND = """query ($id: ID!) { lotImport(id: $id) { status message bytesRead bytesTotal rowsRead rowsAdded rowsRefused endedAt
   result { downloadUrl } } }"""
 STEPS = 10
 REFUSED_OF = 1_000  # every so many rows there is one that is refused
@@ -92,7 +92,8 @@ async def ended(server: PlogServer, id: str) -> dict[str, Any]:
 async def stored(server: PlogServer) -> list[LotRow]:
     """All rows of the server's database."""
     url = server.environment.get("PLOG_DATABASE__URL") or f"sqlite+aiosqlite:///{server.home / 'data' / 'plog.db'}"
-    database, rows = Database(*open_engines(url)), []
+    database = Database(*open_engines(url))
+    rows: list[LotRow] = []
     query = LotRowQuery(order=LotRowOrder.NUMBER, is_descending=False, first=5_000)
     try:
         while True:
