@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -38,9 +39,11 @@ from app.tls import trusted
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, JobReconcilerSettings
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
+from controllers.lot_importer import LotImporter, LotImporterSettings
 from controllers.resource_watcher import ResourceWatcher
 from domain.approver import EVERY_KIND, Approvers
 from domain.executor import LoadLimits
+from domain.lot_row import LotIds
 from domain.ports import Samples
 from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
@@ -52,6 +55,7 @@ from persistence.unit_of_work import Database
 from persistence.unusable import DatabaseUnusable, naming_causes
 from resolvers.live import LiveKits
 from resolvers.live_load_test import LiveLoadTests
+from resolvers.live_lot_import import LiveLotImports
 from resolvers.live_permission_request import LivePermissionRequests
 from resolvers.open_streams import OpenStreams
 from resolvers.report_intake import ReportIntake
@@ -72,10 +76,12 @@ class Container:
     live: LiveKits
     live_load_tests: LiveLoadTests
     live_permission_requests: LivePermissionRequests
+    live_lot_imports: LiveLotImports
     open_streams: OpenStreams
     reconciler: JobReconciler
     load_tests: LoadTestReconciler
     resources: ResourceWatcher
+    lot_importer: LotImporter
     housekeeping: Housekeeping
     doors: SignInDoors
     signed_urls: SignedUrls
@@ -256,10 +262,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             chat=await _open_chat(settings, stack),
             relying_party=doors.relying_party,
             session_lifetime=timedelta(hours=settings.oidc.session_hours),
-            window_seconds=settings.k6.window_seconds,
-            warning_seconds=settings.k6.warning_seconds,
-            runs_per_target=settings.k6.runs_per_target,
-            download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
+            **_rules(settings),
         )
         runner, load_runner = (_open_runner(settings, folder) for folder in ("runs", "load-test-runs"))
         resources = ResourceWatcher(services, ListeningProcesses(), load_runner)
@@ -269,12 +272,14 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             live=LiveKits(database, bus),
             live_load_tests=LiveLoadTests(database, bus),
             live_permission_requests=LivePermissionRequests(database, bus),
+            live_lot_imports=LiveLotImports(database, bus),
             open_streams=OpenStreams(partial(confirmed, services)),
             reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _job_reconciler(settings)),
             load_tests=LoadTestReconciler(
                 services, load_runner, resources, settings.runner.kind, socket.gethostname(), _load_test_reconciler(settings)
             ),
             resources=resources,
+            lot_importer=LotImporter(services, runner.id, _lot_importer(settings)),
             housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds, timedelta(days=settings.k6.keep_days)),
             doors=doors,
             signed_urls=signed_urls,
@@ -287,6 +292,18 @@ def _approvers(settings: Settings, issuer: LocalIssuer | None) -> Approvers:
     if issuer is not None and not given.approvers and not given.approver_groups:
         return Approvers(groups={EVERY_KIND: (DEMO_APPROVERS,)})
     return Approvers(given.approvers, given.approver_groups)
+
+
+def _rules(settings: Settings) -> dict[str, Any]:
+    """What of `Services` is as the settings say."""
+    return {
+        "window_seconds": settings.k6.window_seconds,
+        "warning_seconds": settings.k6.warning_seconds,
+        "runs_per_target": settings.k6.runs_per_target,
+        "download_lifetime": timedelta(minutes=settings.artifacts.link_minutes),
+        "lot_ids": LotIds(settings.lots.id_pattern),
+        "max_upload_bytes": int(settings.lots.max_file_mb * 1e6),
+    }
 
 
 def _documents(settings: Settings, names: NameLookup) -> DocumentFinder:
@@ -323,6 +340,12 @@ def _job_reconciler(settings: Settings) -> JobReconcilerSettings:
     )
 
 
+def _lot_importer(settings: Settings) -> LotImporterSettings:
+    return LotImporterSettings(
+        interval_seconds=settings.scheduler.jobs_seconds, lost_after_seconds=settings.runner.lost_after_seconds
+    )
+
+
 def _rhythm(settings: Settings) -> dict[str, float]:
     lost = settings.runner.lost_after_seconds
     return {
@@ -342,10 +365,12 @@ async def running(container: Container) -> AsyncIterator[None]:
         asyncio.create_task(container.live.run(), name="live kits"),
         asyncio.create_task(container.live_load_tests.run(), name="live load tests"),
         asyncio.create_task(container.live_permission_requests.run(), name="live permission requests"),
+        asyncio.create_task(container.live_lot_imports.run(), name="live lot imports"),
         asyncio.create_task(container.open_streams.run(), name="open streams"),
         asyncio.create_task(container.reconciler.run(), name="job reconciler"),
         asyncio.create_task(container.load_tests.run(), name="load test reconciler"),
         asyncio.create_task(container.resources.run(), name="resource watcher"),
+        asyncio.create_task(container.lot_importer.run(), name="lot importer"),
         asyncio.create_task(container.housekeeping.run(), name="housekeeping"),
     ]
     for loop in loops:

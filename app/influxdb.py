@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 
 from adapters.samples.bucket import BucketRefused, InfluxBucket
 from adapters.samples.influx import InfluxSamples
-from app.settings import InfluxdbFeed, InfluxdbSettings, WrongSetting
+from app.setting_groups import InfluxdbFeed, InfluxdbSettings
+from app.settings import WrongSetting
 from domain.errors import Unavailable
 from domain.ports import Samples
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from app.settings import LogSettings
+from app.setting_groups import LogSettings
 
 OWN_LOGGERS = ("adapters", "app", "controllers", "domain", "gql", "persistence", "plog", "resolvers")
 FOREIGN_FIELDS = frozenset({"color_message"})

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from domain.approver import EVERY_KIND
+from domain.lot_row import LotIds
+from domain.pattern_text import Unmatchable
 from domain.permission_kind import PERMISSION_KINDS
 
 
@@ -101,3 +103,12 @@ def permission_kinds(deciding: dict[str, list[str]]) -> dict[str, list[str]]:
         if kind not in PERMISSION_KINDS and kind != EVERY_KIND:
             raise ValueError(f"{kind!r} is no permission; there are {', '.join(PERMISSION_KINDS)}, and {EVERY_KIND} for all")
     return deciding
+
+
+def lot_id_pattern(pattern: str) -> str:
+    """A regular expression that ids of lots can be held against."""
+    try:
+        LotIds(pattern)
+    except Unmatchable as error:
+        raise ValueError(f"{pattern!r} is no pattern that lot ids can be held against: {error}") from None
+    return pattern

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from app.settings import Group, Settings
+from app.setting_groups import Group
+from app.settings import Settings
 
 HEADER = """# Settings
 

@@ -1,4 +1,4 @@
-"""What work leaves behind: named files with checksum, size and media type, each of one attempt, target or run."""
+"""What work leaves behind: named files with checksum, size and media type, each of one attempt, target, run or import."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -69,6 +69,19 @@ class RunArtifact(Artifact):
         return f"{reports_folder(self.run_id)}/{self.sha256}{PurePosixPath(self.name).suffix}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportArtifact(Artifact):
+    """The rows that an import of lot rows has refused; it exists for the person who started that, the subject `actor`, alone."""
+
+    import_id: int
+    actor: str
+
+    @property
+    def location(self) -> str:
+        """See `Artifact`."""
+        return f"lot-imports/{self.import_id}/{self.sha256}.csv"
+
+
 def document_id(target_id: int, sha256: str) -> UUID:
     """The id of a target's document with that checksum: the same text is the same artifact, however often it is analysed."""
     return uuid5(NAMESPACE_OID, f"target/{target_id}/{sha256}")
@@ -77,6 +90,11 @@ def document_id(target_id: int, sha256: str) -> UUID:
 def report_id(run_id: int, sha256: str) -> UUID:
     """The id of a run's report with that checksum."""
     return uuid5(NAMESPACE_OID, f"run/{run_id}/{sha256}")
+
+
+def result_id(import_id: int, sha256: str) -> UUID:
+    """The id of the file with that checksum of what an import has refused."""
+    return uuid5(NAMESPACE_OID, f"lot-import/{import_id}/{sha256}")
 
 
 def found_after(jobs: Iterable[Job], artifacts: Iterable[AttemptArtifact]) -> list[AttemptArtifact]:

@@ -182,6 +182,18 @@ class AlreadyPending(UserError):
         super().__init__(f"You have applied for {what} already; request {request_id} waits for a decision.")
 
 
+class DuplicateLotRow(UserError):
+    """There is a row of that lot and step in that product line; nothing was stored."""
+
+    code = "DUPLICATE_LOT_ROW"
+
+    def __init__(self, lot_id: str, step: str, lot_row_id: int) -> None:
+        self.lot_id = lot_id
+        self.step = step
+        self.lot_row_id = lot_row_id
+        super().__init__(f"Lot {lot_id} has a row for step {step!r} already: lot row {lot_row_id}.")
+
+
 class Unavailable(UserError):
     """A service that PLOG needs for this request does not answer; nothing was changed, trying again is safe."""
 

@@ -13,6 +13,7 @@ class Topic(StrEnum):
     LOAD_TEST = "load test"
     LOAD_TEST_RUN = "load test run"
     PERMISSION = "permission"
+    LOT_IMPORT = "lot import"
 
 
 @dataclass(frozen=True, slots=True)

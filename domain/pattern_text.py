@@ -89,6 +89,37 @@ def matches(pattern: str, text: str, effort: Effort) -> bool:
         raise Unmatchable("is nested too deeply") from None
 
 
+def check_followable(pattern: str) -> None:
+    """Raise `Unmatchable` where there are texts of which `matches` can't tell whether the ECMA 262 `pattern` is found in them."""
+    parsed, problem = _parsed(pattern)
+    if parsed is None:
+        raise Unmatchable(problem)
+    if parsed.state.flags & ~re.UNICODE:
+        raise Unmatchable("has flags, which are not heeded")
+    _check_parts(parsed)
+
+
+def _check_parts(parsed: Any) -> None:
+    for code, argument in parsed:
+        if code in (codes.MAX_REPEAT, codes.MIN_REPEAT):
+            _check_parts(argument[2])
+        elif code is codes.SUBPATTERN and not argument[1] | argument[2]:
+            _check_parts(argument[3])
+        elif code is codes.BRANCH:
+            for each in argument[1]:
+                _check_parts(each)
+        elif code is codes.IN:
+            for kind, member in argument:
+                if kind is codes.CATEGORY and member not in ASCII:
+                    raise Unmatchable(f"uses {str(member).lower()}, which can't be followed")
+        elif code in (codes.ASSERT, codes.ASSERT_NOT) and argument[0] > 0:
+            _check_parts(argument[1])
+        elif code not in (codes.LITERAL, codes.NOT_LITERAL, codes.ANY) and not (
+            code is codes.AT and argument in BEGINNINGS | ENDS
+        ):
+            raise Unmatchable(f"uses {str(code).lower()}, which can't be followed")
+
+
 class _Reader:
     """Follows a parsed expression through a text."""
 

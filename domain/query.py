@@ -14,6 +14,7 @@ from domain.job_type import JobType
 from domain.kit import ProductLine
 from domain.load_test_analysis import AnalysisKind
 from domain.load_test_run import RunStatus
+from domain.lot_import import LotImportStatus
 from domain.permission_request import PermissionRequestStatus
 from domain.status import Status
 
@@ -270,6 +271,48 @@ class AuditQuery:
     actor: str | None = None
     recorded_from: datetime | None = None
     recorded_to: datetime | None = None
+    is_descending: bool = True
+    after: tuple[int] | None = None
+    first: int = 50
+
+
+class LotRowOrder(StrEnum):
+    """What lot rows are sorted by; equal ones by number."""
+
+    NUMBER = "NUMBER"
+    LOT_ID = "LOT_ID"
+    MEASURED_AT = "MEASURED_AT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotRowQuery:
+    """Which lot rows, in which order. `after` is the sort value and number of the last one seen.
+
+    `search` is how a lot id, a product or an equipment begins, letter by letter; times are half-open [from, to), quantities
+    include both ends.
+    """
+
+    product_line: ProductLine | None = None
+    product: str | None = None
+    steps: frozenset[str] = frozenset()
+    equipment: str | None = None
+    measured_from: datetime | None = None
+    measured_to: datetime | None = None
+    lot_id_prefix: str | None = None
+    search: str | None = None
+    quantity_from: int | None = None
+    quantity_to: int | None = None
+    order: LotRowOrder = LotRowOrder.NUMBER
+    is_descending: bool = True
+    after: tuple[int | str | datetime, int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotImportQuery:
+    """Which of a person's imports of lot rows, by number. `after` is the number of the last one seen."""
+
+    statuses: frozenset[LotImportStatus] = frozenset()
     is_descending: bool = True
     after: tuple[int] | None = None
     first: int = 50

@@ -25,6 +25,7 @@ from domain.load_test_storage import (
     TargetStore,
     WrittenEndpoints,
 )
+from domain.lot_storage import LotImportStore, LotRowStore
 from domain.people_storage import AuditStore, GrantStore, PermissionRequestStore
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
@@ -184,7 +185,7 @@ class ArtifactRecords(Protocol):
         ...
 
     async def get_many(self, ids: Sequence[UUID], visibility: Visibility, membership: Membership) -> dict[UUID, Artifact]:
-        """The artifacts of these ids that exist for the caller, by id."""
+        """The artifacts of these ids that exist for the caller, by id; those of imports of lot rows for who started them."""
         ...
 
     async def add_once(self, artifact: Artifact) -> Artifact:
@@ -308,6 +309,10 @@ class UnitOfWork(Protocol):
     def audit(self) -> AuditStore: ...
     @property
     def sessions(self) -> SessionStore: ...
+    @property
+    def lot_rows(self) -> LotRowStore: ...
+    @property
+    def lot_imports(self) -> LotImportStore: ...
 
 
 class Database(Protocol):

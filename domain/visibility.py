@@ -9,7 +9,7 @@ from domain.permission_kind import Right
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """The product lines whose kits exist for the caller."""
+    """The product lines whose kits and lot rows exist for the caller."""
 
     product_lines: frozenset[ProductLine]
 

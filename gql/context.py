@@ -21,6 +21,8 @@ from domain.kit import Kit
 from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun, RunEvent
+from domain.lot_import import LotImport
+from domain.lot_row import LotRow, LotRowVersion
 from domain.metric_series import MetricSeries, RunFigures
 from domain.permission_request import PermissionRequest
 from domain.project import Project, ProjectDefinition
@@ -40,6 +42,8 @@ from resolvers import kit as kits
 from resolvers import load_test as load_tests
 from resolvers import load_test_analysis as analyses
 from resolvers import load_test_run as runs
+from resolvers import lot_import as lot_imports
+from resolvers import lot_row as lot_rows
 from resolvers import permission_request as permission_requests
 from resolvers import project as projects
 from resolvers import secret as secrets
@@ -48,6 +52,7 @@ from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
 from resolvers.live import LiveKits
 from resolvers.live_load_test import LiveLoadTests
+from resolvers.live_lot_import import LiveLotImports
 from resolvers.live_permission_request import LivePermissionRequests
 from resolvers.open_streams import OpenStream
 from resolvers.rights import with_rights
@@ -98,6 +103,21 @@ class OfRuns:
         )
 
 
+class OfLots:
+    """Lot rows with their versions, and imports of them."""
+
+    def __init__(self, services: Services, actor: Actor) -> None:
+        self.row_by_id: DataLoader[int, LotRow | None] = DataLoader(
+            load_fn=_found(lambda keys: lot_rows.find_lot_rows(services, actor, keys))
+        )
+        self.versions: DataLoader[HistoryQuery, Page[LotRowVersion]] = DataLoader(
+            load_fn=lambda queries: lot_rows.versions_of_lot_rows(services, actor, queries)
+        )
+        self.import_by_id: DataLoader[int, LotImport | None] = DataLoader(
+            load_fn=_found(lambda keys: lot_imports.find_lot_imports(services, actor, keys))
+        )
+
+
 class Loaders:
     """Crossing from one aggregate to another without a statement for each: keys of one moment go in one read."""
 
@@ -144,6 +164,7 @@ class Loaders:
         self.grant_by_id: DataLoader[int, Grant | None] = DataLoader(
             load_fn=_found(lambda keys: grants.find_grants(services, actor, keys))
         )
+        self.lots = OfLots(services, actor)
         self.histories = Histories(services)
         self.of_runs = OfRuns(services)
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
@@ -196,6 +217,7 @@ class Context:
     live: LiveKits
     live_load_tests: LiveLoadTests
     live_permission_requests: LivePermissionRequests
+    live_lot_imports: LiveLotImports
     present_kit: Callable[..., Any]
     present_run: Callable[..., Any]
     shared_results: SharedResults

@@ -68,6 +68,11 @@ class AlreadyPending(UserError):
     permission_request_id: strawberry.ID = strawberry.field(description="That application.")
 
 
+@strawberry.type(description="The product line has a row of that lot and step; nothing was stored.")
+class DuplicateLotRow(UserError):
+    lot_row_id: strawberry.ID = strawberry.field(description="That row.")
+
+
 @strawberry.type(description="Runs of load tests that have not ended need what the command would take away; nothing was changed.")
 class InUse(UserError):
     run_ids: list[strawberry.ID] = strawberry.field(description="These runs, at most 100; `loadTestStop` ends one early.")
@@ -119,6 +124,8 @@ def union_member(error: errors.UserError) -> Any:
             return PermissionDenied(**base, opened_by=list(error.opened_by), apply_at=error.apply_at)
         case errors.AlreadyGranted():
             return AlreadyGranted(**base, grant_id=strawberry.ID(ids.encode("Grant", error.grant_id)))
+        case errors.DuplicateLotRow():
+            return DuplicateLotRow(**base, lot_row_id=strawberry.ID(ids.encode("LotRow", error.lot_row_id)))
         case errors.AlreadyPending():
             request_id = strawberry.ID(ids.encode("PermissionRequest", error.request_id))
             return AlreadyPending(**base, permission_request_id=request_id)

@@ -31,6 +31,8 @@ _KEYS = {
     "PermissionKind": "[A-Z_]+",
     "PermissionRequest": _NUMBER,
     "Grant": _NUMBER,
+    "LotRow": _NUMBER,
+    "LotImport": _NUMBER,
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
 
@@ -104,6 +106,16 @@ def permission_request_number(text: str) -> int:
 def grant_number(text: str) -> int:
     """The number of the grant with that id."""
     return _integer("Grant", text)
+
+
+def lot_row_number(text: str) -> int:
+    """The number of the lot row with that id."""
+    return _integer("LotRow", text)
+
+
+def lot_import_number(text: str) -> int:
+    """The number of the import of lot rows with that id."""
+    return _integer("LotImport", text)
 
 
 def found(decode: Callable[[str], Key], text: str) -> Key | None:

@@ -15,6 +15,8 @@ from gql.mutations.kit import KitMutation
 from gql.mutations.load_test import LoadTestMutation
 from gql.mutations.load_test_analysis import LoadTestAnalysisMutation
 from gql.mutations.load_test_run import LoadTestRunMutation
+from gql.mutations.lot_import import LotImportMutation
+from gql.mutations.lot_row import LotRowMutation
 from gql.mutations.permission_request import PermissionRequestMutation
 from gql.mutations.project import ProjectMutation
 from gql.mutations.run_report import RunReportMutation
@@ -29,6 +31,8 @@ from gql.queries.kit import KitQueries
 from gql.queries.load_test import LoadTestQueries
 from gql.queries.load_test_analysis import LoadTestAnalysisQueries
 from gql.queries.load_test_run import LoadTestRunQueries
+from gql.queries.lot_import import LotImportQueries
+from gql.queries.lot_row import LotRowQueries
 from gql.queries.node import NodeQueries
 from gql.queries.permission_kind import PermissionKindQueries
 from gql.queries.permission_request import PermissionRequestQueries
@@ -37,6 +41,7 @@ from gql.queries.target import TargetQueries
 from gql.subscriptions.kit import KitSubscription
 from gql.subscriptions.load_test import LoadTestSubscription
 from gql.subscriptions.load_test_run import LoadTestRunSubscription
+from gql.subscriptions.lot_import import LotImportSubscription
 from gql.subscriptions.permission_request import PermissionRequestSubscription
 from gql.subscriptions.viewer import ViewerSubscription
 from gql.types.date_time import DATE_TIME
@@ -60,6 +65,8 @@ class Query(
     PermissionRequestQueries,
     GrantQueries,
     AuditEntryQueries,
+    LotRowQueries,
+    LotImportQueries,
 ):
     """Every query."""
 
@@ -77,6 +84,8 @@ class Mutation(
     RunReportMutation,
     PermissionRequestMutation,
     GrantMutation,
+    LotRowMutation,
+    LotImportMutation,
 ):
     """Every mutation."""
 
@@ -88,7 +97,12 @@ class Mutation(
     )
 )
 class Subscription(
-    KitSubscription, LoadTestSubscription, LoadTestRunSubscription, PermissionRequestSubscription, ViewerSubscription
+    KitSubscription,
+    LoadTestSubscription,
+    LoadTestRunSubscription,
+    PermissionRequestSubscription,
+    ViewerSubscription,
+    LotImportSubscription,
 ):
     """Every subscription."""
 

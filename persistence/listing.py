@@ -4,13 +4,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, FromClause, Integer, Row, Select, and_, false, func, literal, or_
+from sqlalchemy import Column, ColumnElement, FromClause, Integer, Row, Select, and_, false, literal, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from domain.query import HistoryQuery, Page
 from persistence.dialect import first_of_each, table_of
 
 Item = TypeVar("Item")
+Conditions = Callable[[ReadOnlyColumnCollection[str, Any]], Sequence[ColumnElement[bool]]]
 
 
 def from_place(
@@ -22,7 +24,9 @@ def from_place(
         for (column, is_descending), value in reversed(list(zip(order, after, strict=True))):
             last = literal(value, column.type)
             follows = or_(column < last if is_descending else column > last, and_(column == last, follows))
-        selected = selected.where(follows)
+        (first, is_descending), value = order[0], literal(after[0], order[0][0].type)
+        # Says nothing more, but in words by which a database finds the place in an index.
+        selected = selected.where(first <= value if is_descending else first >= value, follows)
     return selected.order_by(*(column.desc() if is_descending else column.asc() for column, is_descending in order))
 
 
@@ -32,8 +36,12 @@ async def histories(
     selected: Select[Any],
     key: Column[int],
     read: Callable[[Row[Any]], Item],
+    also: Conditions = lambda columns: [],
 ) -> list[Page[Item]]:
-    """For each query a page of what is selected of a table of all that things became, which `key` counts for each of them."""
+    """For each query a page of what is selected of a table of all that things became, which `key` counts for each of them.
+
+    There is `also` what its columns have to meet.
+    """
     (owner,) = (str(column.name) for column in key.table.primary_key if column is not key)
     found: list[list[Item]] = [[] for _ in queries]
     alike: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
@@ -41,13 +49,18 @@ async def histories(
         alike[query.first].append((place, query.of, query.after))
     for first, places in alike.items():
         wanted = table_of(connection.dialect.name, places, **dict.fromkeys(("place", owner, "after"), Integer()))
-        for row in await connection.execute(_above(connection.dialect.name, wanted, selected, key, first + 1)):
+        for row in await connection.execute(_above(connection.dialect.name, wanted, selected, key, first + 1, also)):
             found[row.place].append(read(row))
     return [Page(each[: query.first], has_more=len(each) > query.first) for query, each in zip(queries, found, strict=True)]
 
 
-def _above(dialect_name: str, wanted: FromClause, selected: Select[Any], key: Column[int], limit: int) -> Select[Any]:
-    return first_of_each(dialect_name, wanted, selected, key, limit, lambda columns: [columns[key.name] > wanted.c.after])
+def _above(
+    dialect_name: str, wanted: FromClause, selected: Select[Any], key: Column[int], limit: int, also: Conditions
+) -> Select[Any]:
+    def conditions(columns: ReadOnlyColumnCollection[str, Any]) -> list[ColumnElement[bool]]:
+        return [columns[key.name] > wanted.c.after, *also(columns)]
+
+    return first_of_each(dialect_name, wanted, selected, key, limit, conditions)
 
 
 def is_archived(archived_at: ColumnElement[Any], wanted: bool | None) -> list[ColumnElement[bool]]:
@@ -58,5 +71,15 @@ def is_archived(archived_at: ColumnElement[Any], wanted: bool | None) -> list[Co
 
 
 def begins_with(column: ColumnElement[str], prefix: str) -> list[ColumnElement[bool]]:
-    """The text begins so, letter by letter: SQLite's LIKE takes upper and lower case for the same."""
-    return [column.startswith(prefix, autoescape=True), func.substr(column, 1, len(prefix)) == prefix]
+    """The text begins so, letter by letter; as a range, which is found in an index."""
+    behind = _behind(prefix)
+    return [column >= prefix, *([column < behind] if behind else [])]
+
+
+def _behind(prefix: str) -> str:
+    """The first text that follows all that begin so; empty where none does. Letters are in the order of their bytes in UTF-8."""
+    head = prefix.rstrip("\U0010ffff")
+    if not head:
+        return ""
+    following = ord(head[-1]) + 1
+    return head[:-1] + chr(0xE000 if following == 0xD800 else following)  # between them are no letters, but halves of some

@@ -20,6 +20,7 @@ APPEND_ONLY = (
     "load_test_run_event",
     "load_test_analysis",
     "audit_entry",
+    "lot_row_version",
 )
 
 

@@ -22,6 +22,8 @@ from persistence.repositories.load_test import LoadTestRepository
 from persistence.repositories.load_test_analysis import LoadTestAnalysisRepository
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
+from persistence.repositories.lot_import import LotImportRepository
+from persistence.repositories.lot_row import LotRowRepository
 from persistence.repositories.permission_request import PermissionRequestRepository
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.resource_usage import ResourceUsageRepository
@@ -55,6 +57,8 @@ class UnitOfWork:
         self.grants = GrantRepository(connection)
         self.audit = AuditRepository(connection)
         self.sessions = SessionRepository(connection)
+        self.lot_rows = LotRowRepository(connection)
+        self.lot_imports = LotImportRepository(connection)
 
 
 class Database:

@@ -12,6 +12,7 @@ from domain import commands
 from domain.actor import Actor
 from domain.change import Change
 from domain.deck import DeckSource, bucket_of
+from domain.deck_archive import MAX_TOTAL_BYTES
 from domain.definition import parse_kit
 from domain.errors import NotFound, UserError, ValidationFailed
 from domain.event import Event
@@ -72,9 +73,14 @@ async def _check_source(services: Services, subject: str, source: DeckSource) ->
     if bucket is not None and bucket not in services.steps.buckets:
         message = f"the bucket {bucket!r} is not among those that this server reads decks from"
         raise ValidationFailed.of("definition.deck.source.url", message)
-    if source.upload is not None and await services.artifacts.size(upload_location(subject, source.upload)) is None:
-        message = "was not uploaded: send the zip to /uploads/SHA256 first"
-        raise ValidationFailed.of("definition.deck.source.upload", message)
+    if source.upload is not None:
+        size = await services.artifacts.size(upload_location(subject, source.upload))
+        if size is None:
+            message = "was not uploaded: send the zip to /uploads/SHA256 first"
+            raise ValidationFailed.of("definition.deck.source.upload", message)
+        if size > MAX_TOTAL_BYTES:
+            message = f"has {size} bytes; {MAX_TOTAL_BYTES} are allowed, as no larger zip of decks is read"
+            raise ValidationFailed.of("definition.deck.source.upload", message)
 
 
 async def start_kit(

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from domain.approver import Approvers
 from domain.executor import LoadLimits
+from domain.lot_row import LOT_ID, LotIds
 from domain.ports import (
     AddressGuard,
     ApiDocuments,
@@ -43,7 +44,8 @@ class Services:
     `warning_seconds` how long before a run is ended for taking too long that is told (0: not at all), `runs_per_target` how many
     runs put load on one host and port at once, by whatever targets and wherever they run. `approvers` decide on permissions.
     `chat` words the findings of analyses, where there is one. `relying_party` signs browsers in, where they can; their sessions
-    last for `session_lifetime`.
+    last for `session_lifetime`. `lot_ids` tells ids of lots, `max_upload_bytes` is the size of the largest file that people may
+    upload.
     """
 
     database: Database
@@ -64,6 +66,8 @@ class Services:
     chat: ChatModel | None = None
     relying_party: RelyingParty | None = None
     session_lifetime: timedelta = timedelta(hours=12)
+    lot_ids: LotIds = field(default_factory=lambda: LotIds(LOT_ID))
+    max_upload_bytes: int = 2 * 10**9
     window_seconds: int = 5
     warning_seconds: float = 60
     runs_per_target: int = 1

@@ -1,14 +1,14 @@
 """Files on their way to the artifact store: those that people bring and those that are made here.
 
-A zip of decks is uploaded first and then named by its checksum in a kit's definition.
+A zip of decks, or a file of lot rows, is uploaded first and then named by its checksum: in a kit's definition, or in the order to
+import it.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 from domain.actor import Actor
-from domain.deck_archive import MAX_TOTAL_BYTES
 from domain.errors import Unavailable, ValidationFailed
 from domain.upload import UploadOffsetMismatch
 from resolvers.authorisation import require_person
@@ -34,8 +34,8 @@ async def upload_offset(services: Services, actor: Actor, sha256: str) -> int:
 
 async def upload(services: Services, actor: Actor, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:
     """Take in a person's file from `offset` on; it is stored once `size` bytes with that checksum are there."""
-    if size > MAX_TOTAL_BYTES:
-        raise ValidationFailed.of("size", f"must be at most {MAX_TOTAL_BYTES}: no larger zip of decks is read")
+    if size > services.max_upload_bytes:
+        raise ValidationFailed.of("size", f"must be at most {services.max_upload_bytes}: no larger file is taken")
     await take_in(services, upload_location(require_person(actor).subject, sha256), sha256, size, offset, chunks)
 
 
@@ -49,16 +49,23 @@ async def take_in(services: Services, location: str, sha256: str, size: int, off
 
 async def keep(services: Services, location: str, sha256: str, content: bytes) -> None:
     """Have the content in the artifact store; others may be about to store the same, or have stopped in the middle."""
+
+    async def rest(offset: int) -> AsyncIterator[bytes]:
+        yield content[offset:]
+
+    await keep_pieces(services, location, sha256, len(content), rest)
+
+
+async def keep_pieces(
+    services: Services, location: str, sha256: str, size: int, rest: Callable[[int], AsyncIterator[bytes]]
+) -> None:
+    """The same of content that is made piece by piece: `rest` gives what comes from a byte on."""
     for _ in range(STORING_ROUNDS):
         offset = await services.artifacts.upload_offset(location)
         with suppress(UploadOffsetMismatch):
-            await take_in(services, location, sha256, len(content), offset, _once(content[offset:]))
+            await take_in(services, location, sha256, size, offset, rest(offset))
             return
     raise Unavailable("The content could not be stored, as others were storing it too. Trying again is safe.")
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
 
 
 async def _no_more_than(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:

@@ -12,6 +12,7 @@ OF_LOOPS = (
     "runner",
     "load_test_run",
     "lease",
+    "lot_import",
     "clock_timestamp",
 )  # tables that a server's own loops read meanwhile
 

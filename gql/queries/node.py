@@ -24,6 +24,8 @@ from gql.types.kit_event import KitEvent
 from gql.types.load_test import LoadTest
 from gql.types.load_test_analysis import LoadTestAnalysis
 from gql.types.load_test_run import LoadTestRun
+from gql.types.lot_import import LotImport
+from gql.types.lot_row import LotRow
 from gql.types.node import Node
 from gql.types.permission_kind import PermissionKind
 from gql.types.permission_request import PermissionRequest
@@ -164,6 +166,16 @@ async def _grant(context: Context, number: str) -> Grant | None:
     return None if grant is None else Grant.of(grant)
 
 
+async def _lot_row(context: Context, number: str) -> LotRow | None:
+    row = await context.loaders.lots.row_by_id.load(int(number))
+    return None if row is None else LotRow.of(row)
+
+
+async def _lot_import(context: Context, number: str) -> LotImport | None:
+    found = await context.loaders.lots.import_by_id.load(int(number))
+    return None if found is None else LotImport.of(found)
+
+
 FINDERS: dict[str, Any] = {
     "Kit": _kit,
     "Job": _job,
@@ -182,4 +194,6 @@ FINDERS: dict[str, Any] = {
     "PermissionKind": _permission_kind,
     "PermissionRequest": _permission_request,
     "Grant": _grant,
+    "LotRow": _lot_row,
+    "LotImport": _lot_import,
 }

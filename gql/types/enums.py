@@ -22,12 +22,14 @@ from domain.load_test_analysis import AnalysisKind as AnalysisKind
 from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
 from domain.load_test_run import RunStatus as RunStatus
 from domain.login import LoginKind as LoginKind
+from domain.lot_import import LotImportStatus as LotImportStatus
 from domain.permission_kind import PermissionAction as PermissionAction
 from domain.permission_request import PermissionRequestStatus as PermissionRequestStatus
 from domain.project import ProjectRole as ProjectRole
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
 from domain.query import LoadTestAnalysisOrder as LoadTestAnalysisOrder
+from domain.query import LotRowOrder as LotRowOrder
 from domain.query import MetricsInclude as MetricsInclude
 from domain.query import NamedOrder as NamedOrder
 from domain.report import ReportState as ReportState
@@ -54,7 +56,7 @@ strawberry.enum(
         "`ML` trains a model, `OPTIMIZE` tunes it."
     ),
 )
-strawberry.enum(ProductLine, name="ProductLine", description="The product line a kit belongs to: `LOGIC` or `DRAM`.")
+strawberry.enum(ProductLine, name="ProductLine", description="The product line a kit or lot row belongs to: `LOGIC` or `DRAM`.")
 strawberry.enum(
     KitOrder,
     name="KitOrder",
@@ -326,5 +328,22 @@ strawberry.enum(
     description=(
         "What a member of a project may do. `VIEWER`: look, compare and download. `EDITOR`: also change what is in it, run load "
         "tests, analyse and report. `OWNER`: also change and archive the project, and say who its members are."
+    ),
+)
+strawberry.enum(
+    LotRowOrder,
+    name="LotRowOrder",
+    description=(
+        "What lot rows are sorted by: `NUMBER`, `LOT_ID` (character by character), `MEASURED_AT`. Equal ones are sorted by "
+        "number."
+    ),
+)
+strawberry.enum(
+    LotImportStatus,
+    name="LotImportStatus",
+    description=(
+        "Where an import stands. `QUEUED`: it waits for a server. `RUNNING`. `SUCCEEDED`: every row of the file was added or "
+        "refused. `FAILED`: it can't go on, for the reason in `message`; `lotImportResume` lets it go on there. `CANCELLED`. "
+        "What was added stays in any case."
     ),
 )

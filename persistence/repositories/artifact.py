@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.artifact import Artifact, AttemptArtifact, RunArtifact, TargetArtifact
+from domain.artifact import Artifact, AttemptArtifact, ImportArtifact, RunArtifact, TargetArtifact
 from domain.attempt import AttemptKey
 from domain.storage import ArtifactRecords
 from domain.visibility import Membership, Visibility
@@ -42,7 +42,7 @@ class ArtifactRepository(ArtifactRecords):
             .join(TARGET, TARGET.c.id == ARTIFACT.c.target_id, isouter=True)
             .join(RUN, RUN.c.id == ARTIFACT.c.run_id, isouter=True)
             .where(self._among(ARTIFACT.c.id, ids))
-            .where(or_(is_visible(visibility), *(and_(*_of_projects(of, membership)) for of in (TARGET, RUN))))
+            .where(or_(is_visible(visibility), _of_import(membership), *(_of_project(of, membership) for of in (TARGET, RUN))))
         )
         found = [_artifact(row) for row in await self._connection.execute(query)]
         return {artifact.id: artifact for artifact in found}
@@ -64,8 +64,15 @@ class ArtifactRepository(ArtifactRecords):
         return among(column, values, self._connection.dialect.name)
 
 
-def _of_projects(owner: Table, membership: Membership) -> list[ColumnElement[bool]]:
-    return [owner.c.id.is_not(None), *is_member(owner.c.project_id, membership)]
+def _of_project(owner: Table, membership: Membership) -> ColumnElement[bool]:
+    """What belongs to a target or run of the person's projects."""
+    return and_(owner.c.id.is_not(None), *is_member(owner.c.project_id, membership))
+
+
+def _of_import(membership: Membership) -> ColumnElement[bool]:
+    """What an import of lot rows has left, for who started it."""
+    of_whom = [] if membership.subject is None else [ARTIFACT.c.actor == membership.subject]
+    return and_(ARTIFACT.c.import_id.is_not(None), *of_whom)
 
 
 def _values(artifact: Artifact) -> dict[str, Any]:
@@ -79,6 +86,8 @@ def _values(artifact: Artifact) -> dict[str, Any]:
 def _artifact(row: Row[Any]) -> Artifact:
     if row.run_id is not None:
         return _of_run(row)
+    if row.import_id is not None:
+        return ImportArtifact(**_shared(row), import_id=row.import_id, actor=row.actor)
     return _of_attempt(row) if row.target_id is None else TargetArtifact(**_shared(row), target_id=row.target_id, actor=row.actor)
 
 

@@ -10,6 +10,7 @@ from adapters.identity.local_issuer import DemoUser, LocalIssuer
 from app.identity import ISSUER, read_keys
 from domain.actor import Person as Actor
 from resolvers.permission_request import approve_permission_request, create_permission_requests
+from tests.api import lots
 from tests.api.in_process import HOST, UNSIGNED, Plog, job_command
 from tests.api.permissions import applied
 from tests.api.test_load_test import load_test
@@ -44,7 +45,8 @@ USERS[Who.APPROVER] = DemoUser(username="approver", name="approver", groups=("ap
 
 @dataclass(frozen=True)
 class World:
-    """A LOGIC kit that runs, one that was cancelled; a project with a target, load test, two runs; an application and a grant.
+    """A LOGIC kit that runs, one that was cancelled; a project with a target, load test, two runs; a lot
+    row and an import; an application and a grant.
 
     The applicant and holder is Dana, who is none of the callers. `headers` are those of each kind of caller.
     """
@@ -105,4 +107,6 @@ async def made_world(plog: Plog) -> World:
     (grant,) = (await plog.ask(grants, plog.signed_in("dana")))["grants"]["nodes"]
     ids = {"project": test["project"]["id"], "target": test["target"]["id"], "loadTest": test["id"], "number": test["number"]}
     ids |= {"run": run["id"], "runNumber": run["number"], "input": load_test(title="another")}
+    row = await lots.added(plog)
+    ids |= {"lotRow": row["id"], "lotImport": (await lots.started(plog, lots.written([lots.lot_row("LOT-2")]).encode()))["id"]}
     return World(plog, kit, cancelled, ended, ended.id, ids, await applied(plog, "LOGIC_GENERAL"), grant, headers)

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from domain.deck_archive import MAX_TOTAL_BYTES
 from tests.api.in_process import CREATE, Plog, job_command, serving, table_document
 
 CONTENT = bytes(range(256)) * 40
@@ -221,7 +220,8 @@ async def test_a_file_that_could_not_be_served_or_handed_on_is_refused(plog: Plo
 
 
 async def test_an_upload_that_nobody_would_read_is_refused_at_once(plog: Plog) -> None:
-    refused = await put(plog, plog.signed_in(), CONTENT, path="/uploads", size=MAX_TOTAL_BYTES + 1)
+    most = plog.container.services.max_upload_bytes
+    refused = await put(plog, plog.signed_in(), CONTENT, path="/uploads", size=most + 1)
     assert refused.status_code == 400 and "size" in refused.json()["message"]
     assert (await plog.http.head(f"/uploads/{SHA}", headers=plog.signed_in())).headers["upload-offset"] == "0"
 

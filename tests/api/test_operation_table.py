@@ -15,6 +15,7 @@ from gql.limits import Limits
 from gql.schema import build_schema
 from resolvers import authorisation, job, kit, live, project, versioned
 from tests.api.in_process import Plog, serving, table_document
+from tests.api.lots import lot_row
 from tests.api.persons import Who, World, made_world
 from tests.endurance import Tell
 
@@ -53,6 +54,8 @@ EDITORS = rule(ABSENT, VIEWER=DENIED, EDITOR=IN, OWNER=IN)
 OWNERS = rule(ABSENT, VIEWER=DENIED, EDITOR=DENIED, OWNER=IN)
 APPROVERS = rule(ABSENT, APPROVER=IN)
 APPLICANT = rule(ABSENT, APPROVER=DENIED)
+WHO_MAY_WORK = rule(DENIED, LOGIC_GENERAL=IN, LOGIC_SET_UP=IN, DRAM_GENERAL=IN)
+NOBODY_HERE = rule(ABSENT)  # it belongs to Ada alone, or there is none
 JOBS = rule(DENIED, JOB_TOKEN=IN)
 RUNS = rule(DENIED, RUN_TOKEN=IN)
 
@@ -108,6 +111,10 @@ QUERIES: dict[str, Operation] = {
     "job": Operation(LOGIC, _job),
     "jobs": Operation(LOGIC, selected=PAGE),
     "deckRequest": Operation(LOGIC, lambda world, who: {"requestId": 1}),
+    "lotRow": Operation(LOGIC, _of("lotRow")),
+    "lotRows": Operation(LOGIC, selected=PAGE),
+    "lotImport": Operation(NOBODY_HERE, _of("lotImport")),
+    "lotImports": Operation(NOBODY_HERE, selected=PAGE),
     "project": Operation(VIEWERS, _of("project")),
     "projects": Operation(VIEWERS, selected=PAGE),
     "target": Operation(VIEWERS, _of("target")),
@@ -122,13 +129,15 @@ QUERIES: dict[str, Operation] = {
     "loadTestRuns": Operation(VIEWERS, selected=PAGE),
     "loadTestComparison": Operation(VIEWERS, lambda world, who: {"runIds": [world.ended, world.ids["run"]]}),
     "loadTestTrend": Operation(VIEWERS, _of("loadTest", "loadTestId")),
-    "loadTestAnalysis": Operation(rule(ABSENT), lambda world, who: {"id": "TG9hZFRlc3RBbmFseXNpczox"}),
-    "loadTestAnalyses": Operation(rule(ABSENT), selected=PAGE),
+    "loadTestAnalysis": Operation(NOBODY_HERE, lambda world, who: {"id": "TG9hZFRlc3RBbmFseXNpczox"}),
+    "loadTestAnalyses": Operation(NOBODY_HERE, selected=PAGE),
 }
 SUBSCRIPTIONS: dict[str, Operation] = {
     "kitState": Operation(LOGIC, _kit),
     "kits": Operation(LOGIC, selected="{ order }"),
     "jobLog": Operation(LOGIC, lambda world, who: {"jobId": world.cancelled["jobs"][0]["id"]}),
+    "lotImport": Operation(NOBODY_HERE, _of("lotImport")),
+    "lotImports": Operation(NOBODY_HERE, selected="{ order }"),
     "loadTests": Operation(VIEWERS, selected="{ order }"),
     "loadTestMetrics": Operation(VIEWERS, _of("run", "runId")),
     "loadTestLog": Operation(VIEWERS, lambda world, who: {"runId": world.ended}),
@@ -145,6 +154,14 @@ MUTATIONS: dict[str, Operation] = {
     "jobCancel": Operation(LOGIC, _job),
     "kitCancel": Operation(LOGIC, _kit),
     "kitArchive": Operation(LOGIC, _kit),
+    "lotRowAdd": Operation(LOGIC_TO_BE, lambda world, who: {"input": lot_row(f"LOT-{who.name}".replace("_", "-"))}),
+    "lotRowsAdd": Operation(ANYBODY, lambda world, who: {"inputs": [lot_row()]}),  # each row has its own answer
+    "lotRowCorrect": Operation(
+        LOGIC, lambda world, who: {"id": world.ids["lotRow"], "input": lot_row(quantity=5), "reason": "counted again"}
+    ),
+    "lotImportStart": Operation(WHO_MAY_WORK, lambda world, who: {"input": {"upload": "0" * 64}}),
+    "lotImportCancel": Operation(NOBODY_HERE, _of("lotImport")),
+    "lotImportResume": Operation(NOBODY_HERE, _of("lotImport")),
     "projectCreate": Operation(ANYBODY, lambda world, who: {"input": {"name": "of one's own"}}),
     "projectUpdate": Operation(OWNERS, lambda world, who: {"id": world.ids["project"], "input": {"name": "shop"}}),
     "targetSecretSet": Operation(

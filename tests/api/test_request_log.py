@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from app.logs import OWN_LOGGERS, REQUEST, JsonFormatter, RequestFacts, TextFormatter, configure_logging
-from app.settings import LogSettings
+from app.setting_groups import LogSettings
 from tests.api.in_process import Plog
 from tests.waiting import eventually
 

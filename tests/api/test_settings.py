@@ -58,6 +58,8 @@ async def serve(settings: Settings) -> None:
         ("OIDC__SESSION_HOURS", "169", "PLOG_OIDC__SESSION_HOURS is wrong"),
         ("PUBLIC_URL", "https://", "PLOG_PUBLIC_URL must name a host."),
         ("K6__BINARY", "no-such-k6", "PLOG_K6__BINARY is wrong: 'no-such-k6' is no program that can be started here."),
+        ("LOTS__ID_PATTERN", "LOT-(", "PLOG_LOTS__ID_PATTERN is wrong: 'LOT-(' is no pattern that lot ids can be held against:"),
+        ("LOTS__ID_PATTERN", r"(A)\1", "PLOG_LOTS__ID_PATTERN is wrong"),
         ("CHAT__URL", "api.example/v1", "PLOG_CHAT__URL is wrong: must begin with http:// or https:// and name a host."),
         ("CHAT__URL", "https:///v1", "PLOG_CHAT__URL is wrong"),
         ("CHAT__URL", "https://u:secret@api.example/v1", "PLOG_CHAT__URL is wrong: must be an address with a valid port, and"),

@@ -46,8 +46,13 @@ WITHOUT_A_VERSION = {
     "permissionRequestWithdraw",  # what nobody has decided yet has one version only
     "permissionRequestApprove",
     "permissionRequestReject",
+    "lotRowAdd",
+    "lotRowsAdd",
+    "lotImportStart",
+    "lotImportCancel",  # its version grows with each batch of rows, and what is meant is the import as it then is
+    "lotImportResume",
 }
-NOUNS = ("kit", "job", "task", "project", "target", "loadTest", "permissionRequest", "grant")
+NOUNS = ("kit", "job", "task", "project", "target", "loadTest", "permissionRequest", "grant", "lotRows", "lotRow", "lotImport")
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders, or are
 # found out from what was read.
 RESOLVED_FIELDS = {
@@ -119,6 +124,10 @@ LISTS_WITHOUT_PAGES = {
     "LoadTestVersion.scenarios",
     "Login.scopes",
     "LoginProposal.wants",
+    "LotImportListFrame.changed",
+    "LotImportListFrame.order",
+    "LotRowResult.problems",
+    "LotRowsAddPayload.results",
     "MetricSeries.errorRate",
     "MetricSeries.failed",
     "MetricSeries.greatest",

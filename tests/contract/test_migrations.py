@@ -51,9 +51,6 @@ async def engine_of(url: str) -> AsyncIterator[AsyncEngine]:
     await reader.dispose()
 
 
-SINCE = ("session", "sign_in", "project_member")  # tables of revisions after 0018, which are undone to see them made
-
-
 @pytest.fixture
 async def engine(empty_url: str) -> AsyncIterator[AsyncEngine]:
     """An empty database, as the role that migrates."""
@@ -121,7 +118,7 @@ def reflected(connection: Connection) -> dict[str, Any]:
 
 
 def declared(connection: Connection) -> dict[str, Any]:
-    """The same of `persistence/tables.py` and `persistence/load_test_tables.py`."""
+    """The same of `persistence/tables.py` and of its neighbours."""
     shape: dict[str, Any] = {"views": VIEWS}
     for table in tables.metadata.sorted_tables:
         keys = [column.name for column in table.primary_key]
@@ -159,13 +156,11 @@ async def test_runs_that_are_there_get_the_server_that_they_load(database: Datab
     async with database.transaction() as work:
         assert await work.load_test_runs.change(ended, RunStatus.ABORTED, "ada") is not None
     indexes = [f"INDEX load_test_run_{name}" for name in ("of_label", "of_target", "of_project", "at_origin")]
-    tables = [f"TABLE {name}" for name in (*SINCE, "audit_entry", "permission_grant", "permission_request")]
-    before = (*indexes, *tables, "COLUMN label", "COLUMN origin", "COLUMN unheard_since")
+    before = (*indexes, "COLUMN label", "COLUMN origin", "COLUMN unheard_since")
     async with owner.begin() as connection:
         for what in before:
-            statement = f"DROP {what}" if what.startswith(("INDEX", "TABLE")) else f"ALTER TABLE load_test_run DROP {what}"
+            statement = f"DROP {what}" if what.startswith("INDEX") else f"ALTER TABLE load_test_run DROP {what}"
             await connection.exec_driver_sql(statement)
-        await connection.exec_driver_sql("UPDATE project SET members = NULL")
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0015'")
     await upgrade(owner, revision="0016", app_role=APP_ROLE)
     async with owner.connect() as connection:
@@ -175,7 +170,7 @@ async def test_runs_that_are_there_get_the_server_that_they_load(database: Datab
 
 async def test_members_that_are_there_become_editors_and_creators_owners(database: Database, owner: AsyncEngine) -> None:
     async with owner.begin() as connection:
-        for what in (*(f"TABLE {name}" for name in SINCE), "INDEX project_name"):
+        for what in ("TABLE project_member", "INDEX project_name"):
             await connection.exec_driver_sql(f"DROP {what}")
         await connection.exec_driver_sql("CREATE UNIQUE INDEX project_name ON project (name) WHERE archived_at IS NULL")
         at = "'2026-01-01'" if connection.dialect.name == "postgresql" else "0"
@@ -184,7 +179,7 @@ async def test_members_that_are_there_become_editors_and_creators_owners(databas
             values = f"({number}, 'p{number}', '', {members}, 'ada', 1, {at}, {at})"
             await connection.exec_driver_sql(f"INSERT INTO project {columns} VALUES {values}")
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0018'")
-    await upgrade(owner, app_role=APP_ROLE)
+    await upgrade(owner, revision="0019", app_role=APP_ROLE)
     async with database.snapshot() as work:
         projects = await work.projects.get_many([1, 2], Membership("ada"))
         assert [project.definition.members for _, project in sorted(projects.items())] == [

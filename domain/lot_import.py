@@ -1,0 +1,216 @@
+"""Imports of lot rows from a file: where each stands, and what becomes of the file's rows."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from domain.errors import IllegalTransition, ValidationFailed
+from domain.kit import ProductLine
+from domain.lot_csv import MAX_ROW, CsvRow, Header
+from domain.lot_row import LotIds, LotRowDefinition, lot_row_definition
+from domain.validation import Problems, is_storable
+
+MAX_FILE_NAME = 200
+MAX_REASON = 2_000
+SHA256 = re.compile("[0-9a-f]{64}")
+_INTEGER = re.compile("[+-]?[0-9]{1,1000}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})")
+_HARMFUL = ("=", "+", "-", "@", "\t", "\r")
+
+
+class LotImportStatus(StrEnum):
+    """Where an import stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+TRANSITIONS: Mapping[LotImportStatus, frozenset[LotImportStatus]] = {
+    LotImportStatus.QUEUED: frozenset({LotImportStatus.RUNNING, LotImportStatus.CANCELLED}),
+    LotImportStatus.RUNNING: frozenset({LotImportStatus.SUCCEEDED, LotImportStatus.FAILED, LotImportStatus.CANCELLED}),
+    LotImportStatus.SUCCEEDED: frozenset(),
+    LotImportStatus.FAILED: frozenset({LotImportStatus.QUEUED}),
+    LotImportStatus.CANCELLED: frozenset(),
+}
+UNENDED = (LotImportStatus.QUEUED, LotImportStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotImport:
+    """An import of a file that the person `actor` has uploaded.
+
+    `product_lines` are those in which they could work when it was started, or last resumed. The first `bytes_read` were read,
+    up to the end of row `row_number`; `rows_read` are those with something in them, without the header. `fence` grows each time a
+    server takes it up: one that was overtaken can't write any more. `result_id` is the artifact with the rows that were refused.
+    """
+
+    id: int
+    file_name: str
+    sha256: str
+    size: int
+    actor: str
+    actor_name: str
+    product_lines: frozenset[ProductLine]
+    status: LotImportStatus
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    encoding: str | None = None
+    bytes_read: int = 0
+    row_number: int = 0
+    rows_read: int = 0
+    rows_added: int = 0
+    rows_refused: int = 0
+    message: str = ""
+    is_cancel_requested: bool = False
+    fence: int = 0
+    result_id: UUID | None = None
+
+    def became(self, status: LotImportStatus, at: datetime, message: str = "") -> "LotImport":
+        """The import in another status; `IllegalTransition` where this one does not lead there."""
+        if status not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"Lot import {self.id}", self.status, status)
+        return replace(
+            self._changed(at),
+            status=status,
+            message=message,
+            started_at=(self.started_at or at) if status is LotImportStatus.RUNNING else self.started_at,
+            ended_at=None if status in UNENDED else at,
+        )
+
+    def taken_up(self, at: datetime) -> "LotImport":
+        """The import as a server takes it up, for the first time or after another."""
+        running = self if self.status is LotImportStatus.RUNNING else self.became(LotImportStatus.RUNNING, at)
+        return replace(running, version=self.version + 1, fence=self.fence + 1, updated_at=at)
+
+    def cancelled(self, at: datetime) -> "LotImport":
+        """The import as somebody has cancelled it: at once where nothing of it runs, else whoever runs it ends it."""
+        if self.status is LotImportStatus.RUNNING:
+            return replace(self._changed(at), is_cancel_requested=True)
+        return self.became(LotImportStatus.CANCELLED, at, "Cancelled before it began.")
+
+    def resumed(self, product_lines: frozenset[ProductLine], at: datetime) -> "LotImport":
+        """The import queued again, to go on where it failed."""
+        return replace(self.became(LotImportStatus.QUEUED, at), product_lines=product_lines, is_cancel_requested=False)
+
+    def written_in(self, encoding: str, at: datetime) -> "LotImport":
+        """The import once it is known what the file is written in."""
+        return replace(self._changed(at), encoding=encoding)
+
+    def progressed(self, last: CsvRow, *, added: int, refused: int, at: datetime) -> "LotImport":
+        """The import after more rows of the file, up to this one."""
+        return replace(
+            self._changed(at),
+            bytes_read=last.end,
+            row_number=last.number,
+            rows_read=self.rows_read + added + refused,
+            rows_added=self.rows_added + added,
+            rows_refused=self.rows_refused + refused,
+        )
+
+    def _changed(self, at: datetime) -> "LotImport":
+        return replace(self, version=self.version + 1, updated_at=at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRow:
+    """A row of the file that was not added: its number, its fields as they are in the file, and why."""
+
+    number: int
+    fields: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotImportOrder:
+    """What a person asks for: the file by its checksum, and what it is called."""
+
+    sha256: str
+    file_name: str
+
+
+def lot_import_order(given: Mapping[str, Any]) -> LotImportOrder:
+    """The order in an input document; `ValidationFailed` names the fields that are missing or wrong."""
+    problems = Problems("input.")
+    sha256 = problems.text(given, "upload")
+    if sha256 and not SHA256.fullmatch(sha256):
+        problems.add("upload", "must be 64 lower-case hexadecimal digits")
+    file_name = problems.text(given, "fileName", "", most=MAX_FILE_NAME)
+    problems.check()
+    return LotImportOrder(sha256=sha256, file_name=file_name)
+
+
+def read_row(row: CsvRow, header: Header, encoding: str, lot_ids: LotIds) -> LotRowDefinition | RefusedRow | None:
+    """What a row of a file says, or why it is refused; None for an empty line."""
+    if row.content is None:
+        return RefusedRow(number=row.number, fields=(), reason=f"is longer than {MAX_ROW} bytes")
+    fields = row.fields(encoding, header.delimiter)
+    if not fields:
+        return None
+    if len(fields) != len(header.columns):
+        return refused(row.number, fields, f"has {len(fields)} fields, and the header has {len(header.columns)}")
+    try:
+        return lot_row_definition(_read(header.document(fields)), lot_ids, prefix="")
+    except ValidationFailed as failure:
+        return refused(row.number, fields, failure.message)
+
+
+def refused(number: int, fields: Sequence[str], reason: str) -> RefusedRow:
+    """A row that is refused, as every database can store it."""
+    storable = tuple(each if is_storable(each) else each.replace("\x00", "\N{SYMBOL FOR NULL}") for each in fields)
+    return RefusedRow(number=number, fields=storable, reason=reason[:MAX_REASON])
+
+
+def _read(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's texts as the values that they stand for; those that stand for none stay, and are refused as what they are."""
+    return {
+        **document,
+        "measuredAt": _time(document["measuredAt"]),
+        "quantity": _number(document["quantity"]),
+        "attributes": {name: _number(text) for name, text in document["attributes"].items()},
+    }
+
+
+def _time(text: str) -> datetime | str | None:
+    try:
+        return datetime.fromisoformat(text) if _TIME.fullmatch(text) else text or None
+    except ValueError:
+        return text
+
+
+def _number(text: str) -> int | float | str | None:
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _NUMBER.fullmatch(text) else text or None
+
+
+def result_lines(header: Header, rows: Iterable[RefusedRow], *, is_beginning: bool) -> bytes:
+    """A part of the CSV file that lists refused rows: number, reason, and the fields as they were.
+
+    A spreadsheet would compute what begins like a formula: an apostrophe keeps it from that. Numbers are harmless.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if is_beginning:
+        text.write("\N{ZERO WIDTH NO-BREAK SPACE}")
+        writer.writerow(["row", "reason", *map(harmless, header.columns)])
+    for row in rows:
+        writer.writerow([row.number, harmless(row.reason), *map(harmless, row.fields)])
+    return text.getvalue().encode()
+
+
+def harmless(cell: str) -> str:
+    """The text of a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(_HARMFUL) and not _NUMBER.fullmatch(cell) else cell

@@ -1,0 +1,113 @@
+"""Imports of lot rows: how far each has come, which server works on it, and the rows that were refused."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.kit import ProductLine
+from domain.lot_import import UNENDED, LotImport, LotImportStatus, RefusedRow
+from domain.lot_storage import LotImportStore
+from domain.query import LotImportQuery, Page
+from persistence.dialect import clock
+from persistence.lot_tables import lot_import, lot_import_refusal
+from persistence.numbered import NumberedRows
+
+IMPORT, REFUSAL = lot_import, lot_import_refusal
+SHOWN = [IMPORT.c[field.name] for field in fields(LotImport)]
+
+
+class LotImportRepository(LotImportStore):
+    """The imports of one unit of work."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._rows = NumberedRows(connection, IMPORT, select(*SHOWN), _import)
+
+    async def get_many(self, ids: Sequence[int], actor: str) -> dict[int, LotImport]:
+        return await self._rows.get_many(ids, IMPORT.c.actor == actor)
+
+    async def page(self, query: LotImportQuery, actor: str) -> Page[LotImport]:
+        return await self._rows.page(query, _conditions(query, actor))
+
+    async def versions_on_page(self, query: LotImportQuery, actor: str) -> dict[int, int]:
+        return await self._rows.versions_on_page(query, _conditions(query, actor))
+
+    async def count(self, query: LotImportQuery, actor: str) -> int:
+        return await self._rows.count(_conditions(query, actor))
+
+    async def add(self, started: LotImport) -> LotImport:
+        number = (await self._connection.execute(IMPORT.insert().values(_values(started)).returning(IMPORT.c.id))).scalar_one()
+        return replace(started, id=number)
+
+    async def lock(self, number: int, actor: str) -> LotImport | None:
+        return await self._locked(IMPORT.c.id == number, IMPORT.c.actor == actor)
+
+    async def change(self, changed: LotImport) -> None:
+        values = _values(changed)
+        if changed.status is not LotImportStatus.RUNNING:
+            values |= {"server": None, "heartbeat_at": None}
+        await self._connection.execute(IMPORT.update().where(IMPORT.c.id == changed.id).values(values))
+
+    async def claim(self, server: str, working: Collection[int], silence: timedelta) -> LotImport | None:
+        at = await clock(self._connection)
+        is_left = or_(IMPORT.c.server.is_(None), IMPORT.c.server == server, IMPORT.c.heartbeat_at < at - silence)
+        is_wanted = and_(IMPORT.c.status.in_(UNENDED), IMPORT.c.id.not_in(sorted(working)), is_left)
+        found = next(iter(await self._rows.find(is_wanted, limit=1)), None)
+        if found is None:
+            return None
+        taken = found.taken_up(max(found.updated_at, at))
+        values = {**_values(taken), "server": server, "heartbeat_at": at}
+        return taken if await self._rows.change(found.id, found.version, values) else None
+
+    async def hold(self, claimed: LotImport) -> LotImport | None:
+        return await self._locked(*_is_of(claimed))
+
+    async def heartbeat(self, claimed: LotImport) -> bool | None:
+        at = await clock(self._connection)
+        update = IMPORT.update().where(*_is_of(claimed)).values(heartbeat_at=at).returning(IMPORT.c.is_cancel_requested)
+        is_to_be_cancelled: bool | None = (await self._connection.execute(update)).scalar_one_or_none()
+        return is_to_be_cancelled
+
+    async def release(self, server: str) -> None:
+        await self._connection.execute(IMPORT.update().where(IMPORT.c.server == server).values(server=None, heartbeat_at=None))
+
+    async def refuse(self, number: int, rows: Sequence[RefusedRow]) -> None:
+        values = [
+            {"import_id": number, "row_number": row.number, "fields": list(row.fields), "reason": row.reason} for row in rows
+        ]
+        if values:
+            await self._connection.execute(REFUSAL.insert(), values)
+
+    async def refused(self, number: int, after: int, limit: int) -> list[RefusedRow]:
+        query = select(REFUSAL).where(REFUSAL.c.import_id == number, REFUSAL.c.row_number > after)
+        rows = await self._connection.execute(query.order_by(REFUSAL.c.row_number).limit(limit))
+        return [RefusedRow(number=row.row_number, fields=tuple(row.fields), reason=row.reason) for row in rows]
+
+    async def _locked(self, *conditions: ColumnElement[bool]) -> LotImport | None:
+        rows = await self._connection.execute(select(*SHOWN).where(*conditions).with_for_update())
+        return next((_import(dict(row)) for row in rows.mappings()), None)
+
+
+def _is_of(claimed: LotImport) -> list[ColumnElement[bool]]:
+    return [IMPORT.c.id == claimed.id, IMPORT.c.fence == claimed.fence, IMPORT.c.status == LotImportStatus.RUNNING]
+
+
+def _conditions(query: LotImportQuery, actor: str) -> list[ColumnElement[bool]]:
+    conditions = [IMPORT.c.actor == actor]
+    if query.statuses:
+        conditions.append(IMPORT.c.status.in_(sorted(query.statuses)))
+    return conditions
+
+
+def _values(made: LotImport) -> dict[str, Any]:
+    values = {column.name: getattr(made, column.name) for column in SHOWN if column.name != "id"}
+    return {**values, "product_lines": sorted(made.product_lines)}
+
+
+def _import(row: Mapping[str, Any]) -> LotImport:
+    lines = frozenset(map(ProductLine, row["product_lines"]))
+    return LotImport(**{**row, "product_lines": lines, "status": LotImportStatus(row["status"])})
