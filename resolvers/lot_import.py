@@ -1,5 +1,6 @@
 """What people do with imports of lot rows: start, cancel, resume and find them. `controllers/lot_importer` works them off."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -64,7 +65,7 @@ async def start_lot_import(
 async def header_of(services: Services, location: str) -> Header:
     """The header of a file that is stored."""
     start = b"".join([piece async for piece in services.artifacts.read(location, 0, HEAD_BYTES)])
-    return read_header(start)
+    return await asyncio.to_thread(read_header, start)
 
 
 async def cancel_lot_import(services: Services, actor: Actor, number: int, idempotency_key: str | None = None) -> LotImport:

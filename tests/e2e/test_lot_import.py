@@ -1,9 +1,12 @@
 """Imports of 100,000 lot rows by real servers: how long they take and how much memory, and kill -9 in the middle of them."""
 
 import asyncio
+import base64
 import csv
 import hashlib
 import io
+import json
+import os
 import random
 import time
 from collections.abc import AsyncIterator
@@ -196,6 +199,34 @@ async def test_kill_9_in_the_middle_of_an_import(tmp_path: Path, database_settin
         assert max(places) > 0, places
     finally:
         await server.stop()
+
+
+@pytest.mark.endurance
+@pytest.mark.timeout(600)
+async def test_another_server_takes_up_what_a_killed_one_was_at(tmp_path: Path, migrated_postgres_url: str, tell: Tell) -> None:
+    """Both have one database and one store of files, and nothing else in common."""
+    shared = {
+        "DATABASE__URL": migrated_postgres_url,
+        "ARTIFACTS__URL": str(tmp_path / "artifacts"),
+        "SECRETS__KEYS": json.dumps(["shared:" + base64.b64encode(os.urandom(32)).decode()]),
+        "RUNNER__LOST_AFTER_SECONDS": "1",
+    }
+    content = file_of(max(10_000, round(100_000 * SHARE)))
+    one, other = PlogServer(tmp_path / "one", shared), PlogServer(tmp_path / "other", shared)
+    await one.start()
+    try:
+        id = await started(one, content)
+
+        async def is_under_way() -> int:
+            return int((await found(one, id))["rowsRead"])
+
+        read = await eventually(is_under_way, deadline=60, every=0.05)
+        await one.kill()
+        await other.start()
+        await check(other, content, await ended(other, id))
+        tell(f"killed when {read:,} rows had been read; the other server read the rest: every row once")
+    finally:
+        await asyncio.gather(one.stop(), other.stop())
 
 
 async def wait_for_moment(seconds: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import ValidationFailed
@@ -14,7 +14,7 @@ from domain.lot_csv import DELIMITERS, FIELDS, HEAD_BYTES, MAX_ROW, CsvReader, C
 
 HEADER = ",".join(FIELDS)
 ENCODING = st.sampled_from(["utf-8", "cp949"])
-TEXT = st.text(st.sampled_from("ab1 \",;\t\r\n가힣'"), max_size=40)
+TEXT = st.text(st.sampled_from('a"",,;\t\r\n 가'), max_size=30)
 CUTS = st.lists(st.integers(0, 120), max_size=8)
 
 
@@ -33,10 +33,13 @@ def expected(text: str, delimiter: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
+@settings(max_examples=1000)
 @given(TEXT, CUTS, st.sampled_from(DELIMITERS), ENCODING)
 @example('"a\r\nb",c\r\nd', [5, 6], ",", "utf-8")
 @example('"a""b"c"d', [2, 3], ",", "utf-8")
+@example('"a""\nb"\nc', [], ",", "utf-8")
 @example("a\r", [1, 2], ",", "utf-8")
+@example("a\r\nb", [2], ",", "utf-8")
 def test_any_pieces_give_the_rows_of_the_whole(text: str, cuts: list[int], delimiter: str, encoding: str) -> None:
     content = text.encode(encoding)
     try:
