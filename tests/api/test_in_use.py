@@ -66,7 +66,7 @@ async def test_other_projects_targets_and_load_tests_are_not_in_use(plog: Plog) 
 
 async def archive(work: Any, kind: str, number: int) -> None:
     store = {"project": work.projects, "target": work.targets, "loadTest": work.load_tests}[kind]
-    thing = (await store.get_many([number]))[number]
+    thing = (await store.get_many([number], EVERY_PROJECT))[number]
     assert await store.change(thing, thing.definition, "ada", is_archived=True) is not None
 
 

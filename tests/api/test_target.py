@@ -68,7 +68,7 @@ API: dict[str, Any] = {
 
 
 async def add(plog: Plog, url: str, name: str | None = None, project: dict[str, Any] | None = None) -> dict[str, Any]:
-    project = project or await create(plog)
+    project = project or await create(plog, members=[{"subject": "demo:bela"}])
     answer = await plog.answer(ADD, project=project["id"], input={"url": url, "name": name})
     assert answer["__typename"] == "TargetPayload", answer
     return dict(answer["target"])
