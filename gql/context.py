@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,12 +23,14 @@ from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun, RunEvent
 from domain.metric_series import MetricSeries, RunFigures
+from domain.model_version import ModelActivation, ModelVersion, VersionKey
 from domain.permission_request import PermissionRequest
 from domain.project import Project, ProjectDefinition
 from domain.query import EventQuery, HistoryQuery, Page, WindowQuery
 from domain.resource_usage import ResourceSeries
 from domain.run_queue import Wait
 from domain.secret import Secret
+from domain.set_up_model import ModelDefinition, SetUpModel
 from domain.stale_scenario import StaleScenario
 from domain.target import Target, TargetAnalysis, TargetDefinition
 from domain.version import Version
@@ -40,9 +43,11 @@ from resolvers import kit as kits
 from resolvers import load_test as load_tests
 from resolvers import load_test_analysis as analyses
 from resolvers import load_test_run as runs
+from resolvers import model_version as model_versions
 from resolvers import permission_request as permission_requests
 from resolvers import project as projects
 from resolvers import secret as secrets
+from resolvers import set_up_model as models
 from resolvers import target as targets
 from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
@@ -76,6 +81,15 @@ class Histories:
         self.runs: DataLoader[HistoryQuery, Page[RunEvent]] = DataLoader(
             load_fn=lambda queries: runs.events_of_runs(services, queries)
         )
+        self.set_up_models: DataLoader[HistoryQuery, Page[Version[ModelDefinition]]] = DataLoader(
+            load_fn=lambda queries: models.revisions_of_models(services, queries)
+        )
+        self.model_versions: DataLoader[HistoryQuery, Page[ModelVersion]] = DataLoader(
+            load_fn=lambda queries: model_versions.versions_of_models(services, queries)
+        )
+        self.model_activations: DataLoader[HistoryQuery, Page[ModelActivation]] = DataLoader(
+            load_fn=lambda queries: model_versions.activations_of_models(services, queries)
+        )
 
 
 class OfRuns:
@@ -95,6 +109,21 @@ class OfRuns:
         self.waits: DataLoader[int, Wait | None] = DataLoader(load_fn=_found(lambda keys: runs.waits_of_runs(services, keys)))
         self.reports: DataLoader[int, list[RunArtifact]] = DataLoader(
             load_fn=_grouped(lambda keys: artifacts.reports_of_runs(services, keys), lambda artifact: artifact.run_id)
+        )
+
+
+class OfModels:
+    """Set-up models, and what belongs to them."""
+
+    def __init__(self, services: Services, actor: Actor) -> None:
+        self.by_id: DataLoader[int, SetUpModel | None] = DataLoader(
+            load_fn=_found(lambda keys: models.find_models(services, actor, keys))
+        )
+        self.version_by_key: DataLoader[VersionKey, ModelVersion | None] = DataLoader(
+            load_fn=_found(lambda keys: model_versions.find_versions(services, actor, keys))
+        )
+        self.active_at: DataLoader[tuple[int, datetime], ModelActivation | None] = DataLoader(
+            load_fn=_found(lambda places: model_versions.active_at(services, places))
         )
 
 
@@ -146,6 +175,7 @@ class Loaders:
         )
         self.histories = Histories(services)
         self.of_runs = OfRuns(services)
+        self.of_models = OfModels(services, actor)
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
             load_fn=lambda queries: kits.events_of_kits(services, queries)
         )

@@ -31,6 +31,8 @@ _KEYS = {
     "PermissionKind": "[A-Z_]+",
     "PermissionRequest": _NUMBER,
     "Grant": _NUMBER,
+    "SetUpModel": _NUMBER,
+    "ModelVersion": f"{_NUMBER}:{_NUMBER}",
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
 
@@ -104,6 +106,17 @@ def permission_request_number(text: str) -> int:
 def grant_number(text: str) -> int:
     """The number of the grant with that id."""
     return _integer("Grant", text)
+
+
+def set_up_model_number(text: str) -> int:
+    """The number of the set-up model with that id."""
+    return _integer("SetUpModel", text)
+
+
+def model_version_key(text: str) -> tuple[int, int]:
+    """The number of the model and that of its version with that id."""
+    model_id, number = _key("ModelVersion", text)
+    return int(model_id), int(number)
 
 
 def found(decode: Callable[[str], Key], text: str) -> Key | None:

@@ -15,9 +15,11 @@ from gql.mutations.kit import KitMutation
 from gql.mutations.load_test import LoadTestMutation
 from gql.mutations.load_test_analysis import LoadTestAnalysisMutation
 from gql.mutations.load_test_run import LoadTestRunMutation
+from gql.mutations.model_version import ModelVersionMutation
 from gql.mutations.permission_request import PermissionRequestMutation
 from gql.mutations.project import ProjectMutation
 from gql.mutations.run_report import RunReportMutation
+from gql.mutations.set_up_model import SetUpModelMutation
 from gql.mutations.target import TargetMutation
 from gql.mutations.task import TaskMutation
 from gql.queries.audit_entry import AuditEntryQueries
@@ -33,6 +35,7 @@ from gql.queries.node import NodeQueries
 from gql.queries.permission_kind import PermissionKindQueries
 from gql.queries.permission_request import PermissionRequestQueries
 from gql.queries.project import ProjectQueries
+from gql.queries.set_up_model import SetUpModelQueries
 from gql.queries.target import TargetQueries
 from gql.subscriptions.kit import KitSubscription
 from gql.subscriptions.load_test import LoadTestSubscription
@@ -60,6 +63,7 @@ class Query(
     PermissionRequestQueries,
     GrantQueries,
     AuditEntryQueries,
+    SetUpModelQueries,
 ):
     """Every query."""
 
@@ -77,6 +81,8 @@ class Mutation(
     RunReportMutation,
     PermissionRequestMutation,
     GrantMutation,
+    SetUpModelMutation,
+    ModelVersionMutation,
 ):
     """Every mutation."""
 

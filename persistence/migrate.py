@@ -20,6 +20,9 @@ APPEND_ONLY = (
     "load_test_run_event",
     "load_test_analysis",
     "audit_entry",
+    "set_up_model_revision",
+    "model_version",
+    "model_activation",
 )
 
 

@@ -189,7 +189,8 @@ artifact = Table(
     Column("run_id", Integer),
     Column("analysis_id", Integer),
     Column("actor", Name),
-    comment="What attempts (of a kit), targets and runs have left, each row one of them; the content is in the artifact store",
+    Column("model_id", Integer),
+    comment="What attempts (of a kit), targets, runs and models have, each row one of them; the content is in the artifact store",
 )
 
 deck_request = Table(

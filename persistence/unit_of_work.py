@@ -22,11 +22,14 @@ from persistence.repositories.load_test import LoadTestRepository
 from persistence.repositories.load_test_analysis import LoadTestAnalysisRepository
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
+from persistence.repositories.model_access_request import ModelAccessRepository
+from persistence.repositories.model_version import ModelVersionRepository
 from persistence.repositories.permission_request import PermissionRequestRepository
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.resource_usage import ResourceUsageRepository
 from persistence.repositories.secret import SecretRepository
 from persistence.repositories.session import SessionRepository
+from persistence.repositories.set_up_model import SetUpModelRepository
 from persistence.repositories.target import TargetRepository, write_out
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
@@ -55,6 +58,9 @@ class UnitOfWork:
         self.grants = GrantRepository(connection)
         self.audit = AuditRepository(connection)
         self.sessions = SessionRepository(connection)
+        self.set_up_models = SetUpModelRepository(connection)
+        self.model_versions = ModelVersionRepository(connection)
+        self.model_access = ModelAccessRepository(connection)
 
 
 class Database:

@@ -4,7 +4,7 @@ A zip of decks is uploaded first and then named by its checksum in a kit's defin
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 from domain.actor import Actor
@@ -49,10 +49,21 @@ async def take_in(services: Services, location: str, sha256: str, size: int, off
 
 async def keep(services: Services, location: str, sha256: str, content: bytes) -> None:
     """Have the content in the artifact store; others may be about to store the same, or have stopped in the middle."""
+    await _have(services, location, sha256, len(content), lambda offset: _once(content[offset:]))
+
+
+async def copy(services: Services, source: str, location: str, sha256: str, size: int) -> None:
+    """Have the content that is stored at `source` at another location too, in pieces; as `keep`."""
+    await _have(services, location, sha256, size, lambda offset: services.artifacts.read(source, offset, size))
+
+
+async def _have(
+    services: Services, location: str, sha256: str, size: int, chunks_from: Callable[[int], AsyncIterator[bytes]]
+) -> None:
     for _ in range(STORING_ROUNDS):
         offset = await services.artifacts.upload_offset(location)
         with suppress(UploadOffsetMismatch):
-            await take_in(services, location, sha256, len(content), offset, _once(content[offset:]))
+            await take_in(services, location, sha256, size, offset, chunks_from(offset))
             return
     raise Unavailable("The content could not be stored, as others were storing it too. Trying again is safe.")
 

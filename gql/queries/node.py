@@ -9,6 +9,7 @@ import strawberry
 from domain.attempt import AttemptKey
 from domain.errors import NotFound, ValidationFailed
 from domain.job import Job as DomainJob
+from domain.model_version import VersionKey
 from domain.permission_kind import PERMISSION_KINDS
 from domain.query import EndpointQuery, EventQuery
 from gql import ids
@@ -24,10 +25,12 @@ from gql.types.kit_event import KitEvent
 from gql.types.load_test import LoadTest
 from gql.types.load_test_analysis import LoadTestAnalysis
 from gql.types.load_test_run import LoadTestRun
+from gql.types.model_version import ModelVersion
 from gql.types.node import Node
 from gql.types.permission_kind import PermissionKind
 from gql.types.permission_request import PermissionRequest
 from gql.types.project import Project
+from gql.types.set_up_model import SetUpModel
 from gql.types.step_template import StepTemplate
 from gql.types.target import Target
 from gql.types.task import Task
@@ -164,6 +167,16 @@ async def _grant(context: Context, number: str) -> Grant | None:
     return None if grant is None else Grant.of(grant)
 
 
+async def _set_up_model(context: Context, number: str) -> SetUpModel | None:
+    model = await context.loaders.of_models.by_id.load(int(number))
+    return None if model is None else SetUpModel.of(model)
+
+
+async def _model_version(context: Context, model: str, number: str) -> ModelVersion | None:
+    version = await context.loaders.of_models.version_by_key.load(VersionKey(int(model), int(number)))
+    return None if version is None else ModelVersion.of(version)
+
+
 FINDERS: dict[str, Any] = {
     "Kit": _kit,
     "Job": _job,
@@ -182,4 +195,6 @@ FINDERS: dict[str, Any] = {
     "PermissionKind": _permission_kind,
     "PermissionRequest": _permission_request,
     "Grant": _grant,
+    "SetUpModel": _set_up_model,
+    "ModelVersion": _model_version,
 }

@@ -1,4 +1,4 @@
-"""Artifacts: what attempts, targets and runs have left."""
+"""Artifacts: what attempts, targets, runs and set-up models have."""
 
 from datetime import datetime
 
@@ -13,14 +13,17 @@ from resolvers.artifact import download_url
 
 
 @strawberry.type(
-    description="A file that is kept: an output of an attempt of a job, the document of a target, or the report of a run."
+    description="A file that is kept: an output of an attempt of a job, the document of a target, the report of a run, "
+    "or a trained model."
 )
 class Artifact(Node):
     name: str = strawberry.field(description="The file's name, single within its attempt.")
     media_type: str = strawberry.field(description="Its media type, as in `application/vnd.apache.parquet`.")
     size: float = strawberry.field(description="Its size in bytes; a whole number.")
     sha256: str = strawberry.field(description="The SHA-256 checksum of its content in hexadecimal digits.")
-    owner_id: strawberry.ID = strawberry.field(description="The id of the attempt, target or run that it belongs to.")
+    owner_id: strawberry.ID = strawberry.field(
+        description="The id of the attempt, target, run or set-up model that it belongs to."
+    )
     attempt_number: int | None = strawberry.field(description="The number of the attempt that made it; null of others.")
     input_ids: list[strawberry.ID] = strawberry.field(description="The ids of the artifacts that an attempt made it from.")
     analysis_id: strawberry.ID | None = strawberry.field(
@@ -58,7 +61,7 @@ class Artifact(Node):
             attempt_number=None if attempt is None else attempt.number,
             input_ids=[strawberry.ID(ids.encode("Artifact", each)) for each in inputs],
             analysis_id=None if analysis is None else strawberry.ID(ids.encode("LoadTestAnalysis", analysis)),
-            actor=artifact.actor if isinstance(artifact, domain.TargetArtifact | domain.RunArtifact) else None,
+            actor=getattr(artifact, "actor", None),
             created_at=artifact.created_at,
             artifact=artifact,
         )
@@ -72,4 +75,6 @@ def _owner(artifact: domain.Artifact) -> str:
             return ids.encode("Target", target_id)
         case domain.RunArtifact(run_id=run_id):
             return ids.encode("LoadTestRun", run_id)
+        case domain.ModelArtifact(model_id=model_id):
+            return ids.encode("SetUpModel", model_id)
     raise TypeError(type(artifact))

@@ -18,7 +18,7 @@ class AuditEntry:
     number: int = strawberry.field(description="Its number.")
     recorded_at: datetime = strawberry.field(description="When.")
     action: AuditAction = strawberry.field(description="What was done.")
-    kind: str = strawberry.field(description="The name of the permission that it is about.")
+    kind: str | None = strawberry.field(description="The name of the permission that it is about.")
     person: str = strawberry.field(description="The subject of the person whom it concerns.")
     person_name: str = strawberry.field(description="That person's name, as it was then.")
     actor: str | None = strawberry.field(description="The subject of the person who did it; null: PLOG, as time had come.")

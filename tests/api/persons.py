@@ -11,6 +11,7 @@ from app.identity import ISSUER, read_keys
 from domain.actor import Person as Actor
 from resolvers.permission_request import approve_permission_request, create_permission_requests
 from tests.api.in_process import HOST, UNSIGNED, Plog, job_command
+from tests.api.models import optimized, set_up
 from tests.api.permissions import applied
 from tests.api.test_load_test import load_test
 from tests.api.test_load_test_report import STOP, Run, started
@@ -44,7 +45,8 @@ USERS[Who.APPROVER] = DemoUser(username="approver", name="approver", groups=("ap
 
 @dataclass(frozen=True)
 class World:
-    """A LOGIC kit that runs, one that was cancelled; a project with a target, load test, two runs; an application and a grant.
+    """A LOGIC kit that runs, one that was cancelled, and the model of a third; a project with a target, load test,
+    two runs; an application and a grant.
 
     The applicant and holder is Dana, who is none of the callers. `headers` are those of each kind of caller.
     """
@@ -104,5 +106,8 @@ async def made_world(plog: Plog) -> World:
     grants = '{ grants(filter: {kinds: ["DRAM_GENERAL"]}, first: 1) { nodes { id } } }'
     (grant,) = (await plog.ask(grants, plog.signed_in("dana")))["grants"]["nodes"]
     ids = {"project": test["project"]["id"], "target": test["target"]["id"], "loadTest": test["id"], "number": test["number"]}
+    kit_of_model = await optimized(plog, name="trained")
+    model = (await set_up(plog, kit_of_model))["setUpModel"]
+    ids |= {"version": model["activeVersion"]["id"], "model": model["id"], "trained": kit_of_model["jobs"][3]["id"]}
     ids |= {"run": run["id"], "runNumber": run["number"], "input": load_test(title="another")}
     return World(plog, kit, cancelled, ended, ended.id, ids, await applied(plog, "LOGIC_GENERAL"), grant, headers)

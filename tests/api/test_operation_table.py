@@ -49,6 +49,8 @@ ANYBODY = rule(IN)
 LOGIC = rule(ABSENT, LOGIC_GENERAL=IN, LOGIC_SET_UP=IN)
 LOGIC_TO_BE = rule(DENIED, LOGIC_GENERAL=IN, LOGIC_SET_UP=IN)
 VIEWERS = rule(ABSENT, VIEWER=IN, EDITOR=IN, OWNER=IN)
+SET_UP = rule(ABSENT, LOGIC_GENERAL=DENIED, LOGIC_SET_UP=IN)
+SET_UP_TO_BE = rule(DENIED, LOGIC_SET_UP=IN)
 EDITORS = rule(ABSENT, VIEWER=DENIED, EDITOR=IN, OWNER=IN)
 OWNERS = rule(ABSENT, VIEWER=DENIED, EDITOR=DENIED, OWNER=IN)
 APPROVERS = rule(ABSENT, APPROVER=IN)
@@ -90,6 +92,10 @@ def _grant(world: World, who: Who) -> Mapping[str, Any]:
     return {"id": world.grant["id"], "reason": "test"}
 
 
+def _model_input(world: World) -> Mapping[str, Any]:
+    return {"name": "another", "productLine": "LOGIC", "source": {"jobId": world.ids["trained"]}}
+
+
 PAGE = "{ nodes { __typename } }"
 NOTE = {"sequence": 1, "kind": "NOTE", "metadata": {"a": 1}}
 CODE = "{ __typename ... on UserError { code } }"
@@ -122,6 +128,8 @@ QUERIES: dict[str, Operation] = {
     "loadTestRuns": Operation(VIEWERS, selected=PAGE),
     "loadTestComparison": Operation(VIEWERS, lambda world, who: {"runIds": [world.ended, world.ids["run"]]}),
     "loadTestTrend": Operation(VIEWERS, _of("loadTest", "loadTestId")),
+    "setUpModel": Operation(LOGIC, _of("model")),
+    "setUpModels": Operation(LOGIC, selected=PAGE),
     "loadTestAnalysis": Operation(rule(ABSENT), lambda world, who: {"id": "TG9hZFRlc3RBbmFseXNpczox"}),
     "loadTestAnalyses": Operation(rule(ABSENT), selected=PAGE),
 }
@@ -173,6 +181,15 @@ MUTATIONS: dict[str, Operation] = {
     "permissionRequestWithdraw": Operation(APPLICANT, _request),
     "grantRenew": Operation(APPROVERS, _grant),
     "grantRevoke": Operation(APPROVERS, _grant),
+    "setUpModelCreate": Operation(SET_UP_TO_BE, lambda world, who: {"input": _model_input(world)}),
+    "setUpModelCopy": Operation(SET_UP, lambda world, who: {"sourceId": world.ids["model"], "input": {"name": f"copy of {who}"}}),
+    "setUpModelUpdate": Operation(SET_UP, lambda world, who: {"id": world.ids["model"], "input": {"description": "x"}}),
+    "modelVersionAdd": Operation(
+        SET_UP, lambda world, who: {"modelId": world.ids["model"], "source": {"jobId": world.ids["trained"]}}
+    ),
+    "modelVersionPromote": Operation(SET_UP, lambda world, who: {"id": world.ids["version"], "reason": "test"}),
+    "setUpModelRollBack": Operation(SET_UP, lambda world, who: {"id": world.ids["model"], "reason": "test"}),
+    "setUpModelArchive": Operation(SET_UP, _of("model")),
 }
 TABLES = {"query": QUERIES, "subscription": SUBSCRIPTIONS, "mutation": MUTATIONS}
 

@@ -46,8 +46,11 @@ WITHOUT_A_VERSION = {
     "permissionRequestWithdraw",  # what nobody has decided yet has one version only
     "permissionRequestApprove",
     "permissionRequestReject",
+    "setUpModelCreate",
+    "setUpModelCopy",
+    "modelVersionAdd",  # a candidate changes nothing that is in use
 }
-NOUNS = ("kit", "job", "task", "project", "target", "loadTest", "permissionRequest", "grant")
+NOUNS = ("kit", "job", "task", "project", "target", "loadTest", "permissionRequest", "grant", "setUpModel", "modelVersion")
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
 RESOLVED_FIELDS = {
     "Kit": {"events"},
@@ -131,6 +134,9 @@ LISTS_WITHOUT_PAGES = {
     "MetricSeries.tps",
     "MetricSeries.vus",
     "MetricSeries.windowStart",
+    "ModelFeature.categories",
+    "ModelVersion.features",
+    "ModelVersion.targets",
     "OAuthFlow.scopes",
     "Parameter.examples",
     "PermissionDenied.openedBy",

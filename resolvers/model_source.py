@@ -1,0 +1,81 @@
+"""Where the trained model of a new version comes from: what a job has registered. Its file is stored before any row names it."""
+
+import json
+from uuid import UUID
+
+from domain.actor import Actor
+from domain.artifact import AttemptArtifact, model_location
+from domain.errors import NotFound, ValidationFailed
+from domain.job import Job
+from domain.job_type import JobType
+from domain.kit import Kit, ProductLine
+from domain.model_version import MAX_MODEL_BYTES, ModelContent, ModelSource, read_card
+from domain.status import Status
+from resolvers.authorisation import visibility_of
+from resolvers.services import Services
+from resolvers.upload import copy
+
+CARD_FILE = "model_card.json"
+MAX_CARD_BYTES = 50_000_000
+JOB_FIELD = "input.source.jobId"
+
+
+async def content_of(services: Services, actor: Actor, product_line: ProductLine, source: ModelSource) -> ModelContent:
+    """The content that the source leads to, for a model of that product line; its file is kept where models' files are."""
+    if source.job_id is None:
+        raise ValidationFailed.of("input.source", "names no job")
+    return await _of_job(services, actor, product_line, source.job_id)
+
+
+async def _of_job(services: Services, actor: Actor, product_line: ProductLine, job_id: UUID) -> ModelContent:
+    """What an OPTIMIZE job has registered, with what its card says of it: its own model or that of the ML job before."""
+    async with services.database.snapshot() as work:
+        kit_id = (await work.kits.of_jobs([job_id])).get(job_id)
+        kit = None if kit_id is None else await work.kits.get(kit_id, visibility_of(actor))
+        if kit is None:
+            raise NotFound("job", job_id)
+        left = await work.artifacts.of_jobs([job.id for job in kit.jobs])
+    job = _trained(kit, job_id, product_line)
+    card = _artifact(left, job, CARD_FILE)
+    if card.size > MAX_CARD_BYTES:
+        raise ValidationFailed.of(JOB_FIELD, f"has left a model card of {card.size} bytes; {MAX_CARD_BYTES} are read")
+    name, sha256, content = read_card(await _json(services, card), JOB_FIELD)
+    for maker in (job, kit.job_of(JobType.ML)):
+        for artifact in left:
+            if (artifact.attempt, artifact.name, artifact.sha256) == (maker.attempt.key, name, sha256):
+                return await _kept(services, artifact, content)
+    raise ValidationFailed.of(JOB_FIELD, f"names {name[:80]!r} as its model, which is not among its artifacts")
+
+
+def _trained(kit: Kit, job_id: UUID, product_line: ProductLine) -> Job:
+    job = kit.job(job_id)
+    assert job is not None
+    if job.type is not JobType.OPTIMIZE:
+        raise ValidationFailed.of(JOB_FIELD, f"is a job {job.type}; the models of {JobType.OPTIMIZE} jobs can be set up")
+    if job.status is not Status.SUCCEEDED:
+        raise ValidationFailed.of(JOB_FIELD, f"is {job.status}; only what has SUCCEEDED has left a model")
+    if kit.product_line is not product_line:
+        raise ValidationFailed.of(JOB_FIELD, f"belongs to a kit of {kit.product_line}, and not of {product_line}")
+    return job
+
+
+def _artifact(left: list[AttemptArtifact], job: Job, name: str) -> AttemptArtifact:
+    for artifact in left:
+        if artifact.attempt == job.attempt.key and artifact.name == name:
+            return artifact
+    raise ValidationFailed.of(JOB_FIELD, f"has left no {name}")
+
+
+async def _json(services: Services, artifact: AttemptArtifact) -> object:
+    content = b"".join([each async for each in services.artifacts.read(artifact.location, 0, artifact.size)])
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+async def _kept(services: Services, artifact: AttemptArtifact, content: ModelContent) -> ModelContent:
+    if artifact.size > MAX_MODEL_BYTES:
+        raise ValidationFailed.of(JOB_FIELD, f"has left a model of {artifact.size} bytes; {MAX_MODEL_BYTES} are allowed")
+    await copy(services, artifact.location, model_location(artifact.sha256), artifact.sha256, artifact.size)
+    return content.found_in(artifact)
