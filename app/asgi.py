@@ -145,6 +145,7 @@ def _graphql(container: Container, sessions: SessionCookies, graphiql: GraphiQL 
             container.live,
             container.live_load_tests,
             container.live_permission_requests,
+            container.live_model_access,
             Kit.of,
             LoadTestRun.of,
             results,

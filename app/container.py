@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -52,6 +53,7 @@ from persistence.unit_of_work import Database
 from persistence.unusable import DatabaseUnusable, naming_causes
 from resolvers.live import LiveKits
 from resolvers.live_load_test import LiveLoadTests
+from resolvers.live_model_access_request import LiveModelAccessRequests
 from resolvers.live_permission_request import LivePermissionRequests
 from resolvers.open_streams import OpenStreams
 from resolvers.report_intake import ReportIntake
@@ -72,6 +74,7 @@ class Container:
     live: LiveKits
     live_load_tests: LiveLoadTests
     live_permission_requests: LivePermissionRequests
+    live_model_access: LiveModelAccessRequests
     open_streams: OpenStreams
     reconciler: JobReconciler
     load_tests: LoadTestReconciler
@@ -249,16 +252,12 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             secrets=AesSecretCipher(keys.derive("secrets at rest")),
             reports=intake,
             steps=_step_settings(settings),
-            load_limits=_load_limits(settings),
-            load_generator=(sys.executable, "-P", "-m", "steps.load_generator", settings.k6.binary or K6),
             public_url=settings.base_url,
             approvers=_approvers(settings, doors.issuer),
             chat=await _open_chat(settings, stack),
             relying_party=doors.relying_party,
             session_lifetime=timedelta(hours=settings.oidc.session_hours),
-            window_seconds=settings.k6.window_seconds,
-            warning_seconds=settings.k6.warning_seconds,
-            runs_per_target=settings.k6.runs_per_target,
+            **_load_testing(settings),
             download_lifetime=timedelta(minutes=settings.artifacts.link_minutes),
         )
         runner, load_runner = (_open_runner(settings, folder) for folder in ("runs", "load-test-runs"))
@@ -269,6 +268,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             live=LiveKits(database, bus),
             live_load_tests=LiveLoadTests(database, bus),
             live_permission_requests=LivePermissionRequests(database, bus),
+            live_model_access=LiveModelAccessRequests(database, bus),
             open_streams=OpenStreams(partial(confirmed, services)),
             reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _job_reconciler(settings)),
             load_tests=LoadTestReconciler(
@@ -298,9 +298,15 @@ def _documents(settings: Settings, names: NameLookup) -> DocumentFinder:
     )
 
 
-def _load_limits(settings: Settings) -> LoadLimits:
+def _load_testing(settings: Settings) -> dict[str, Any]:
     given = settings.k6
-    return LoadLimits(vus=given.max_vus, rate=given.max_rate, seconds=given.max_minutes * 60)
+    return {
+        "load_limits": LoadLimits(vus=given.max_vus, rate=given.max_rate, seconds=given.max_minutes * 60),
+        "load_generator": (sys.executable, "-P", "-m", "steps.load_generator", given.binary or K6),
+        "window_seconds": given.window_seconds,
+        "warning_seconds": given.warning_seconds,
+        "runs_per_target": given.runs_per_target,
+    }
 
 
 def _open_runner(settings: Settings, folder: str) -> ProcessRunner:
@@ -342,6 +348,7 @@ async def running(container: Container) -> AsyncIterator[None]:
         asyncio.create_task(container.live.run(), name="live kits"),
         asyncio.create_task(container.live_load_tests.run(), name="live load tests"),
         asyncio.create_task(container.live_permission_requests.run(), name="live permission requests"),
+        asyncio.create_task(container.live_model_access.run(), name="live model access requests"),
         asyncio.create_task(container.open_streams.run(), name="open streams"),
         asyncio.create_task(container.reconciler.run(), name="job reconciler"),
         asyncio.create_task(container.load_tests.run(), name="load test reconciler"),

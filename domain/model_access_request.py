@@ -104,17 +104,16 @@ class ModelAccessRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessApplication:
-    """What a person applies for: a model, what for, and until when."""
+    """What access to a model is applied for, and until when."""
 
-    model_id: int
     purpose: str
     until: datetime
 
 
-def access_application(given: Mapping[str, Any], model_id: int | None, now: datetime) -> AccessApplication:
-    """The application in an input document, whose model has that id (None: it leads nowhere).
+def access_application(given: Mapping[str, Any], now: datetime) -> AccessApplication:
+    """The application in an input document; `ValidationFailed` names the fields that are missing or wrong.
 
-    `ValidationFailed` names the fields that are missing or wrong; whether there is such a model is not looked at.
+    Whether there is such a model is not looked at.
     """
     problems = Problems("input.")
     if given.get("modelId") is None:
@@ -127,7 +126,7 @@ def access_application(given: Mapping[str, Any], model_id: int | None, now: date
         problems.add("until", "must lie in the future")
     problems.check()
     assert until is not None
-    return AccessApplication(model_id=model_id or 0, purpose=purpose, until=until)
+    return AccessApplication(purpose=purpose, until=until)
 
 
 def access_reason(given: Mapping[str, Any], *, is_required: bool) -> str:

@@ -295,6 +295,7 @@ class AuditQuery:
 
     actions: frozenset[AuditAction] = frozenset()
     kinds: frozenset[str] = frozenset()
+    model_id: int | None = None
     person: str | None = None
     actor: str | None = None
     recorded_from: datetime | None = None

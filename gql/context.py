@@ -23,6 +23,7 @@ from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun, RunEvent
 from domain.metric_series import MetricSeries, RunFigures
+from domain.model_access_request import ModelAccessRequest
 from domain.model_version import ModelActivation, ModelVersion, VersionKey
 from domain.permission_request import PermissionRequest
 from domain.project import Project, ProjectDefinition
@@ -43,6 +44,7 @@ from resolvers import kit as kits
 from resolvers import load_test as load_tests
 from resolvers import load_test_analysis as analyses
 from resolvers import load_test_run as runs
+from resolvers import model_access_request as model_access
 from resolvers import model_version as model_versions
 from resolvers import permission_request as permission_requests
 from resolvers import project as projects
@@ -53,6 +55,7 @@ from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
 from resolvers.live import LiveKits
 from resolvers.live_load_test import LiveLoadTests
+from resolvers.live_model_access_request import LiveModelAccessRequests
 from resolvers.live_permission_request import LivePermissionRequests
 from resolvers.open_streams import OpenStream
 from resolvers.rights import with_rights
@@ -124,6 +127,12 @@ class OfModels:
         )
         self.active_at: DataLoader[tuple[int, datetime], ModelActivation | None] = DataLoader(
             load_fn=_found(lambda places: model_versions.active_at(services, places))
+        )
+        self.requests_of_viewer: DataLoader[int, list[ModelAccessRequest] | None] = DataLoader(
+            load_fn=_found(lambda keys: model_access.open_requests(services, actor, keys))
+        )
+        self.access_request_by_id: DataLoader[int, ModelAccessRequest | None] = DataLoader(
+            load_fn=_found(lambda keys: model_access.find_access_requests(services, actor, keys))
         )
 
 
@@ -226,6 +235,7 @@ class Context:
     live: LiveKits
     live_load_tests: LiveLoadTests
     live_permission_requests: LivePermissionRequests
+    live_model_access: LiveModelAccessRequests
     present_kit: Callable[..., Any]
     present_run: Callable[..., Any]
     shared_results: SharedResults

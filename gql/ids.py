@@ -32,6 +32,7 @@ _KEYS = {
     "PermissionRequest": _NUMBER,
     "Grant": _NUMBER,
     "SetUpModel": _NUMBER,
+    "ModelAccessRequest": _NUMBER,
     "ModelVersion": f"{_NUMBER}:{_NUMBER}",
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
@@ -117,6 +118,11 @@ def model_version_key(text: str) -> tuple[int, int]:
     """The number of the model and that of its version with that id."""
     model_id, number = _key("ModelVersion", text)
     return int(model_id), int(number)
+
+
+def model_access_number(text: str) -> int:
+    """The number of the application for access to a model with that id."""
+    return _integer("ModelAccessRequest", text)
 
 
 def found(decode: Callable[[str], Key], text: str) -> Key | None:

@@ -15,6 +15,7 @@ from gql.mutations.kit import KitMutation
 from gql.mutations.load_test import LoadTestMutation
 from gql.mutations.load_test_analysis import LoadTestAnalysisMutation
 from gql.mutations.load_test_run import LoadTestRunMutation
+from gql.mutations.model_access_request import ModelAccessRequestMutation
 from gql.mutations.model_version import ModelVersionMutation
 from gql.mutations.permission_request import PermissionRequestMutation
 from gql.mutations.project import ProjectMutation
@@ -31,6 +32,7 @@ from gql.queries.kit import KitQueries
 from gql.queries.load_test import LoadTestQueries
 from gql.queries.load_test_analysis import LoadTestAnalysisQueries
 from gql.queries.load_test_run import LoadTestRunQueries
+from gql.queries.model_access_request import ModelAccessRequestQueries
 from gql.queries.node import NodeQueries
 from gql.queries.permission_kind import PermissionKindQueries
 from gql.queries.permission_request import PermissionRequestQueries
@@ -40,6 +42,7 @@ from gql.queries.target import TargetQueries
 from gql.subscriptions.kit import KitSubscription
 from gql.subscriptions.load_test import LoadTestSubscription
 from gql.subscriptions.load_test_run import LoadTestRunSubscription
+from gql.subscriptions.model_access_request import ModelAccessRequestSubscription
 from gql.subscriptions.permission_request import PermissionRequestSubscription
 from gql.subscriptions.viewer import ViewerSubscription
 from gql.types.date_time import DATE_TIME
@@ -64,6 +67,7 @@ class Query(
     GrantQueries,
     AuditEntryQueries,
     SetUpModelQueries,
+    ModelAccessRequestQueries,
 ):
     """Every query."""
 
@@ -83,6 +87,7 @@ class Mutation(
     GrantMutation,
     SetUpModelMutation,
     ModelVersionMutation,
+    ModelAccessRequestMutation,
 ):
     """Every mutation."""
 
@@ -94,7 +99,12 @@ class Mutation(
     )
 )
 class Subscription(
-    KitSubscription, LoadTestSubscription, LoadTestRunSubscription, PermissionRequestSubscription, ViewerSubscription
+    KitSubscription,
+    LoadTestSubscription,
+    LoadTestRunSubscription,
+    PermissionRequestSubscription,
+    ModelAccessRequestSubscription,
+    ViewerSubscription,
 ):
     """Every subscription."""
 

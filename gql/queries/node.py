@@ -25,6 +25,7 @@ from gql.types.kit_event import KitEvent
 from gql.types.load_test import LoadTest
 from gql.types.load_test_analysis import LoadTestAnalysis
 from gql.types.load_test_run import LoadTestRun
+from gql.types.model_access_request import ModelAccessRequest
 from gql.types.model_version import ModelVersion
 from gql.types.node import Node
 from gql.types.permission_kind import PermissionKind
@@ -177,6 +178,11 @@ async def _model_version(context: Context, model: str, number: str) -> ModelVers
     return None if version is None else ModelVersion.of(version)
 
 
+async def _model_access_request(context: Context, number: str) -> ModelAccessRequest | None:
+    request = await context.loaders.of_models.access_request_by_id.load(int(number))
+    return None if request is None else ModelAccessRequest.of(request)
+
+
 FINDERS: dict[str, Any] = {
     "Kit": _kit,
     "Job": _job,
@@ -197,4 +203,5 @@ FINDERS: dict[str, Any] = {
     "Grant": _grant,
     "SetUpModel": _set_up_model,
     "ModelVersion": _model_version,
+    "ModelAccessRequest": _model_access_request,
 }

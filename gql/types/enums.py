@@ -22,6 +22,7 @@ from domain.load_test_analysis import AnalysisKind as AnalysisKind
 from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
 from domain.load_test_run import RunStatus as RunStatus
 from domain.login import LoginKind as LoginKind
+from domain.model_access_request import ModelAccessStatus as ModelAccessStatus
 from domain.model_version import FeatureKind as FeatureKind
 from domain.model_version import ModelOrigin as ModelOrigin
 from domain.model_version import ModelVersionState as ModelVersionState
@@ -340,6 +341,15 @@ strawberry.enum(
     name="ModelVersionState",
     description=(
         "Whether a version of a set-up model is in use. `CANDIDATE`: not yet. `ACTIVE`: one of each model is. `RETIRED`: it was."
+    ),
+)
+strawberry.enum(
+    ModelAccessStatus,
+    name="ModelAccessStatus",
+    description=(
+        "Where an application for access to a model stands. `PENDING`: nobody has decided yet. `APPROVED`: the access is open. "
+        "`REJECTED`. `WITHDRAWN`: by the applicant. `REVOKED`: the access was taken away or given back. `EXPIRED`: its time is "
+        "over."
     ),
 )
 strawberry.enum(

@@ -17,10 +17,12 @@ from gql.types import version as versions
 from gql.types.capability import Capability
 from gql.types.connection import After, Connection, First, NewestFirst, checked_first, checked_text, history_query, page_parts
 from gql.types.enums import ProductLine
+from gql.types.model_access_request import ModelAccessRequest
 from gql.types.model_version import ModelActivation, ModelActivationConnection, ModelVersion, ModelVersionConnection
 from gql.types.node import Node
 from gql.types.project import named_cursor, named_place
 from resolvers import set_up_model as models
+from resolvers.model_access_request import why_not_use
 
 
 @strawberry.type(description="What a set-up model was.")
@@ -114,6 +116,19 @@ class SetUpModel(Node):
         )
         page = await models.list_models(info.context.services, info.context.actor, query)
         return SetUpModelConnection.of(page, query, after)
+
+    @strawberry.field(description="Whether the viewer may use it and download its files.", directives=[Volatile()])
+    async def viewer_can_use(self, info: Info) -> Capability:
+        held = await info.context.loaders.of_models.requests_of_viewer.load(self.number) or []
+        return Capability.of(why_not_use(info.context.services, info.context.actor, self.model, held))
+
+    @strawberry.field(
+        description="The viewer's own application for it that is pending or has given access, the newest; null for none.",
+        directives=[Volatile()],
+    )
+    async def viewer_access_request(self, info: Info) -> ModelAccessRequest | None:
+        held = await info.context.loaders.of_models.requests_of_viewer.load(self.number)
+        return ModelAccessRequest.of(held[-1]) if held else None
 
     @strawberry.field(description="Whether the viewer may copy it.", directives=[Volatile()])
     def viewer_can_copy(self, info: Info) -> Capability:

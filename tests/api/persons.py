@@ -9,6 +9,10 @@ from typing import Any
 from adapters.identity.local_issuer import DemoUser, LocalIssuer
 from app.identity import ISSUER, read_keys
 from domain.actor import Person as Actor
+from domain.kit import ProductLine
+from domain.permission_kind import PermissionAction, Right
+from gql.ids import encode
+from resolvers.model_access_request import create_access_request
 from resolvers.permission_request import approve_permission_request, create_permission_requests
 from tests.api.in_process import HOST, UNSIGNED, Plog, job_command
 from tests.api.models import optimized, set_up
@@ -74,6 +78,15 @@ async def _give(plog: Plog, user: DemoUser, kind: str) -> None:
 PROJECT = """query ($id: ID!) { loadTestRun(id: $id) { loadTest { id number project { id } target { id } } } }"""
 
 
+ACCESS = {"modelId": "", "purpose": "test", "until": datetime(2100, 1, 1, tzinfo=UTC)}
+
+
+def _applicant() -> Actor:
+    """Somebody of the product line who is none of the callers."""
+    rights = frozenset({Right(ProductLine.LOGIC, PermissionAction.GENERAL)})
+    return Actor(subject="demo:dana", name="Dana", expires_at=datetime.now(UTC), rights=rights)
+
+
 async def made_world(plog: Plog) -> World:
     """All of that, made by Ada."""
     kit, cancelled = await plog.run("runs"), await plog.start("cancelled")
@@ -108,6 +121,8 @@ async def made_world(plog: Plog) -> World:
     ids = {"project": test["project"]["id"], "target": test["target"]["id"], "loadTest": test["id"], "number": test["number"]}
     kit_of_model = await optimized(plog, name="trained")
     model = (await set_up(plog, kit_of_model))["setUpModel"]
+    access = await create_access_request(plog.container.services, _applicant(), ACCESS, model["number"])
+    ids |= {"access": encode("ModelAccessRequest", access.id)}
     ids |= {"version": model["activeVersion"]["id"], "model": model["id"], "trained": kit_of_model["jobs"][3]["id"]}
     ids |= {"run": run["id"], "runNumber": run["number"], "input": load_test(title="another")}
     return World(plog, kit, cancelled, ended, ended.id, ids, await applied(plog, "LOGIC_GENERAL"), grant, headers)

@@ -51,6 +51,8 @@ LOGIC_TO_BE = rule(DENIED, LOGIC_GENERAL=IN, LOGIC_SET_UP=IN)
 VIEWERS = rule(ABSENT, VIEWER=IN, EDITOR=IN, OWNER=IN)
 SET_UP = rule(ABSENT, LOGIC_GENERAL=DENIED, LOGIC_SET_UP=IN)
 SET_UP_TO_BE = rule(DENIED, LOGIC_SET_UP=IN)
+DECIDERS = rule(ABSENT, LOGIC_SET_UP=IN)
+DECIDERS_OF_OTHERS = rule(ABSENT, LOGIC_SET_UP=DENIED)
 EDITORS = rule(ABSENT, VIEWER=DENIED, EDITOR=IN, OWNER=IN)
 OWNERS = rule(ABSENT, VIEWER=DENIED, EDITOR=DENIED, OWNER=IN)
 APPROVERS = rule(ABSENT, APPROVER=IN)
@@ -96,6 +98,14 @@ def _model_input(world: World) -> Mapping[str, Any]:
     return {"name": "another", "productLine": "LOGIC", "source": {"jobId": world.ids["trained"]}}
 
 
+def _access(world: World, who: Who) -> Mapping[str, Any]:
+    return {"input": {"modelId": world.ids["model"], "purpose": "test", "until": "2100-01-01T00:00:00Z"}}
+
+
+def _access_request(world: World, who: Who) -> Mapping[str, Any]:
+    return {"id": world.ids["access"], "reason": "test"}
+
+
 PAGE = "{ nodes { __typename } }"
 NOTE = {"sequence": 1, "kind": "NOTE", "metadata": {"a": 1}}
 CODE = "{ __typename ... on UserError { code } }"
@@ -129,6 +139,7 @@ QUERIES: dict[str, Operation] = {
     "loadTestComparison": Operation(VIEWERS, lambda world, who: {"runIds": [world.ended, world.ids["run"]]}),
     "loadTestTrend": Operation(VIEWERS, _of("loadTest", "loadTestId")),
     "setUpModel": Operation(LOGIC, _of("model")),
+    "modelAccessRequests": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
     "setUpModels": Operation(LOGIC, selected=PAGE),
     "loadTestAnalysis": Operation(rule(ABSENT), lambda world, who: {"id": "TG9hZFRlc3RBbmFseXNpczox"}),
     "loadTestAnalyses": Operation(rule(ABSENT), selected=PAGE),
@@ -140,6 +151,7 @@ SUBSCRIPTIONS: dict[str, Operation] = {
     "loadTests": Operation(VIEWERS, selected="{ order }"),
     "loadTestMetrics": Operation(VIEWERS, _of("run", "runId")),
     "loadTestLog": Operation(VIEWERS, lambda world, who: {"runId": world.ended}),
+    "modelAccessInbox": Operation(rule(ABSENT, LOGIC_SET_UP=IN), selected="{ order }"),
     "permissionInbox": Operation(APPROVERS, selected="{ order }"),
     "viewer": Operation(ANYBODY),
 }
@@ -189,6 +201,11 @@ MUTATIONS: dict[str, Operation] = {
     ),
     "modelVersionPromote": Operation(SET_UP, lambda world, who: {"id": world.ids["version"], "reason": "test"}),
     "setUpModelRollBack": Operation(SET_UP, lambda world, who: {"id": world.ids["model"], "reason": "test"}),
+    "modelAccessRequestCreate": Operation(LOGIC, _access),
+    "modelAccessRequestReject": Operation(DECIDERS, _access_request),
+    "modelAccessRequestApprove": Operation(DECIDERS, _access_request),
+    "modelAccessRevoke": Operation(DECIDERS, _access_request),
+    "modelAccessRequestWithdraw": Operation(DECIDERS_OF_OTHERS, _access_request),
     "setUpModelArchive": Operation(SET_UP, _of("model")),
 }
 TABLES = {"query": QUERIES, "subscription": SUBSCRIPTIONS, "mutation": MUTATIONS}

@@ -48,9 +48,26 @@ WITHOUT_A_VERSION = {
     "permissionRequestReject",
     "setUpModelCreate",
     "setUpModelCopy",
+    "modelAccessRequestCreate",
+    "modelAccessRequestWithdraw",  # what nobody has decided yet has one version only
+    "modelAccessRequestApprove",
+    "modelAccessRequestReject",
     "modelVersionAdd",  # a candidate changes nothing that is in use
 }
-NOUNS = ("kit", "job", "task", "project", "target", "loadTest", "permissionRequest", "grant", "setUpModel", "modelVersion")
+NOUNS = (
+    "kit",
+    "job",
+    "task",
+    "project",
+    "target",
+    "loadTest",
+    "permissionRequest",
+    "grant",
+    "setUpModel",
+    "modelVersion",
+    "modelAccessRequest",
+    "modelAccess",
+)
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders.
 RESOLVED_FIELDS = {
     "Kit": {"events"},
@@ -134,6 +151,8 @@ LISTS_WITHOUT_PAGES = {
     "MetricSeries.tps",
     "MetricSeries.vus",
     "MetricSeries.windowStart",
+    "ModelAccessInboxFrame.changed",
+    "ModelAccessInboxFrame.order",
     "ModelFeature.categories",
     "ModelVersion.features",
     "ModelVersion.targets",

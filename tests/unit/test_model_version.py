@@ -18,7 +18,7 @@ EXPECTED = """
 """
 
 
-@pytest.mark.parametrize(("before", "after"), product(ModelVersionState, repeat=2))
+@pytest.mark.parametrize(("before", "after"), list(product(ModelVersionState, repeat=2)))
 def test_one_version_is_in_use_and_any_other_can_be(before: ModelVersionState, after: ModelVersionState) -> None:
     header, *rows = [line.split() for line in EXPECTED.strip().splitlines()]
     expected = {(row[0], column): cell == "x" for row in rows for column, cell in zip(header, row[1:], strict=True)}
