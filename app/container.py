@@ -26,6 +26,7 @@ from adapters.documents.finder import DocumentFinder
 from adapters.identity.attempt_tokens import SignedAttemptTokens
 from adapters.identity.local_issuer import DEMO_APPROVERS, LocalIssuer
 from adapters.identity.verifier import VerifierByType
+from adapters.model_inspector import ProcessModelInspector
 from adapters.processes.listening import ListeningProcesses
 from adapters.processes.runner import ProcessRunner
 from adapters.samples.embedded import EmbeddedSamples
@@ -63,6 +64,8 @@ from resolvers.services import Services, StepSettings
 log = logging.getLogger(__name__)
 UPLOAD_LIFETIME = timedelta(days=7)
 K6 = str(Path(sys.executable).parent / "k6")  # of the package `k6`
+
+INSPECTION = (sys.executable, "-P", "-m", "steps.model_inspection")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +253,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             attempt_tokens=tokens,
             url_signer=signed_urls,
             secrets=AesSecretCipher(keys.derive("secrets at rest")),
+            model_inspector=ProcessModelInspector(INSPECTION, process_environment()),
             reports=intake,
             steps=_step_settings(settings),
             public_url=settings.base_url,

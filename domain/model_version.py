@@ -15,7 +15,7 @@ from domain.validation import Problems
 
 MAX_FEATURES = 10_000
 MAX_TARGETS = 1_000
-MAX_MODEL_BYTES = 500_000_000
+MAX_MODEL_BYTES = 256 * 2**20
 
 
 class ModelVersionState(StrEnum):

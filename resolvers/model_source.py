@@ -1,4 +1,7 @@
-"""Where the trained model of a new version comes from: what a job has registered. Its file is stored before any row names it."""
+"""Where the trained model of a new version comes from: what a job has registered, or what a person has uploaded.
+
+Its file is stored before any row names it.
+"""
 
 import json
 from uuid import UUID
@@ -9,22 +12,38 @@ from domain.errors import NotFound, ValidationFailed
 from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit, ProductLine
-from domain.model_version import MAX_MODEL_BYTES, ModelContent, ModelSource, read_card
+from domain.model_version import MAX_MODEL_BYTES, ModelContent, ModelSource, read_card, uploaded_content
 from domain.status import Status
-from resolvers.authorisation import visibility_of
+from resolvers.authorisation import require_person, visibility_of
 from resolvers.services import Services
-from resolvers.upload import copy
+from resolvers.upload import copy, upload_location
 
 CARD_FILE = "model_card.json"
 MAX_CARD_BYTES = 50_000_000
 JOB_FIELD = "input.source.jobId"
+UPLOAD_FIELD = "input.source.upload.sha256"
 
 
 async def content_of(services: Services, actor: Actor, product_line: ProductLine, source: ModelSource) -> ModelContent:
     """The content that the source leads to, for a model of that product line; its file is kept where models' files are."""
     if source.job_id is None:
-        raise ValidationFailed.of("input.source", "names no job")
+        return await _of_upload(services, actor, source)
     return await _of_job(services, actor, product_line, source.job_id)
+
+
+async def _of_upload(services: Services, actor: Actor, source: ModelSource) -> ModelContent:
+    """What the person has uploaded, once it was looked into by a process of its own."""
+    assert source.sha256 is not None
+    location = upload_location(require_person(actor).subject, source.sha256)
+    size = await services.artifacts.size(location)
+    if size is None:
+        raise ValidationFailed.of(UPLOAD_FIELD, "was not uploaded: send the file to /uploads/SHA256 first")
+    if size > MAX_MODEL_BYTES:
+        raise ValidationFailed.of(UPLOAD_FIELD, f"is {size} bytes long; {MAX_MODEL_BYTES} are allowed")
+    found = await services.model_inspector.inspect(services.artifacts.read(location, 0, size))
+    content = uploaded_content(source, size, found)
+    await copy(services, location, model_location(content.sha256), content.sha256, size)
+    return content
 
 
 async def _of_job(services: Services, actor: Actor, product_line: ProductLine, job_id: UUID) -> ModelContent:

@@ -14,6 +14,7 @@ from domain.ports import (
     AttemptTokens,
     Bus,
     ChatModel,
+    ModelInspector,
     RelyingParty,
     Samples,
     SecretCipher,
@@ -55,6 +56,7 @@ class Services:
     attempt_tokens: AttemptTokens
     url_signer: UrlSigner
     secrets: SecretCipher
+    model_inspector: ModelInspector
     reports: ReportIntake
     steps: StepSettings
     load_limits: LoadLimits

@@ -1,6 +1,6 @@
 """Files on their way to the artifact store: those that people bring and those that are made here.
 
-A zip of decks is uploaded first and then named by its checksum in a kit's definition.
+A zip of decks is uploaded first and then named by its checksum in a kit's definition, a model in the set-up model's source.
 """
 
 import hashlib
@@ -10,11 +10,13 @@ from contextlib import suppress
 from domain.actor import Actor
 from domain.deck_archive import MAX_TOTAL_BYTES
 from domain.errors import Unavailable, ValidationFailed
+from domain.model_version import MAX_MODEL_BYTES
 from domain.upload import UploadOffsetMismatch
 from resolvers.authorisation import require_person
 from resolvers.services import Services
 
 STORING_ROUNDS = 100
+MAX_BYTES = max(MAX_TOTAL_BYTES, MAX_MODEL_BYTES)
 
 
 def upload_path(subject: str, sha256: str) -> str:
@@ -34,8 +36,8 @@ async def upload_offset(services: Services, actor: Actor, sha256: str) -> int:
 
 async def upload(services: Services, actor: Actor, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:
     """Take in a person's file from `offset` on; it is stored once `size` bytes with that checksum are there."""
-    if size > MAX_TOTAL_BYTES:
-        raise ValidationFailed.of("size", f"must be at most {MAX_TOTAL_BYTES}: no larger zip of decks is read")
+    if size > MAX_BYTES:
+        raise ValidationFailed.of("size", f"must be at most {MAX_BYTES}: no larger zip of decks or model is read")
     await take_in(services, upload_location(require_person(actor).subject, sha256), sha256, size, offset, chunks)
 
 

@@ -52,7 +52,10 @@ SetUpModelAnswer = Annotated[
 @strawberry.type
 class SetUpModelMutation:
     @strawberry.mutation(
-        description="Set up a model: what a job has trained becomes its first version, which is in use. Set-up users alone can."
+        description=(
+            "Set up a model: what a job has trained, or what was uploaded, becomes its first version, which is in use. Set-up "
+            "users alone can."
+        )
     )
     async def set_up_model_create(
         self,

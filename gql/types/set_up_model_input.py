@@ -17,15 +17,35 @@ ATTRIBUTES = (
 CHANGES = "Settings by name that take the place of those there are; null removes one, and what is not named stays."
 
 
-@strawberry.input(description="Where a trained model comes from: a job.")
+@strawberry.input(
+    description=(
+        "A fitted scikit-learn estimator or pipeline in the format of skops, which was uploaded to `/uploads/SHA256`. It is "
+        "looked into before anything is stored, and may hold nothing but what PLOG's own models hold."
+    )
+)
+class ModelUploadInput:
+    sha256: str = strawberry.field(description="The SHA-256 checksum of the file, in lower-case hexadecimal digits.")
+    targets: list[str] = strawberry.field(description="What the model predicts, by name, in order.")
+    features: list[str] | None = strawberry.field(
+        default=None, description="Its inputs by name, in order; may be left out where the model knows their names."
+    )
+
+    def document(self) -> dict[str, Any]:
+        """The upload as the domain reads it."""
+        return {"sha256": self.sha256, "targets": self.targets, "features": self.features}
+
+
+@strawberry.input(description="Where a trained model comes from: either a job or an upload.")
 class ModelSourceInput:
     job_id: strawberry.ID | None = strawberry.field(
         default=None, description="The id of an OPTIMIZE job that has succeeded: the model that it has registered."
     )
 
+    upload: ModelUploadInput | None = strawberry.field(default=None, description="A file of one's own.")
+
     def document(self) -> dict[str, Any]:
         """The source as the domain reads it."""
-        return {"jobId": self.job_id}
+        return {"jobId": self.job_id, "upload": None if self.upload is None else self.upload.document()}
 
     def job_uuid(self) -> UUID | None:
         """The UUID of the job; `NotFound` where the id is no job's."""
