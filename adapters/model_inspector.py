@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import Unavailable
-from domain.model_version import InspectedModel
+from domain.model_source import InspectedModel
 
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH")
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -15,7 +15,7 @@ from domain.k6_output import K6Output
 from domain.live import Gap, Notice, Topic
 from domain.load_test_run import LoadTestRun
 from domain.metric_window import MetricWindow
-from domain.model_version import InspectedModel
+from domain.model_source import InspectedModel
 from domain.runner import EndReason, LaunchOrder, LogChunk, Observation
 from domain.secret import Sealed
 from domain.session import AuthorizationAnswer, Identity, SignIn

@@ -12,14 +12,17 @@ from domain.errors import NotFound, ValidationFailed
 from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit, ProductLine
-from domain.model_version import MAX_MODEL_BYTES, ModelContent, ModelSource, read_card, uploaded_content
+from domain.model_source import ModelSource, read_card, read_metrics, trained_content, uploaded_content
+from domain.model_version import MAX_MODEL_BYTES, ModelContent
 from domain.status import Status
 from resolvers.authorisation import require_person, visibility_of
 from resolvers.services import Services
 from resolvers.upload import copy, upload_location
 
 CARD_FILE = "model_card.json"
-MAX_CARD_BYTES = 50_000_000
+MODEL_FILE = "model.skops"
+METRICS_FILE = "metrics.json"
+MAX_DOCUMENT_BYTES = 50_000_000
 JOB_FIELD = "input.source.jobId"
 UPLOAD_FIELD = "input.source.upload.sha256"
 
@@ -55,9 +58,9 @@ async def _of_job(services: Services, actor: Actor, product_line: ProductLine, j
             raise NotFound("job", job_id)
         left = await work.artifacts.of_jobs([job.id for job in kit.jobs])
     job = _trained(kit, job_id, product_line)
+    if job.type is JobType.ML:
+        return await _of_training(services, job, left)
     card = _artifact(left, job, CARD_FILE)
-    if card.size > MAX_CARD_BYTES:
-        raise ValidationFailed.of(JOB_FIELD, f"has left a model card of {card.size} bytes; {MAX_CARD_BYTES} are read")
     name, sha256, content = read_card(await _json(services, card), JOB_FIELD)
     for maker in (job, kit.job_of(JobType.ML)):
         for artifact in left:
@@ -66,11 +69,20 @@ async def _of_job(services: Services, actor: Actor, product_line: ProductLine, j
     raise ValidationFailed.of(JOB_FIELD, f"names {name[:80]!r} as its model, which is not among its artifacts")
 
 
+async def _of_training(services: Services, job: Job, left: list[AttemptArtifact]) -> ModelContent:
+    """What an ML job has trained. It leaves no card: the model itself is asked for its inputs."""
+    figures = read_metrics(await _json(services, _artifact(left, job, METRICS_FILE)), JOB_FIELD)
+    artifact = _artifact(left, job, MODEL_FILE)
+    _check_size(artifact)
+    found = await services.model_inspector.inspect(services.artifacts.read(artifact.location, 0, artifact.size))
+    return await _kept(services, artifact, trained_content(found, figures, JOB_FIELD))
+
+
 def _trained(kit: Kit, job_id: UUID, product_line: ProductLine) -> Job:
     job = kit.job(job_id)
     assert job is not None
-    if job.type is not JobType.OPTIMIZE:
-        raise ValidationFailed.of(JOB_FIELD, f"is a job {job.type}; the models of {JobType.OPTIMIZE} jobs can be set up")
+    if job.type not in (JobType.ML, JobType.OPTIMIZE):
+        raise ValidationFailed.of(JOB_FIELD, f"is a job {job.type}; it has to be {JobType.ML} or {JobType.OPTIMIZE}")
     if job.status is not Status.SUCCEEDED:
         raise ValidationFailed.of(JOB_FIELD, f"is {job.status}; only what has SUCCEEDED has left a model")
     if kit.product_line is not product_line:
@@ -86,6 +98,10 @@ def _artifact(left: list[AttemptArtifact], job: Job, name: str) -> AttemptArtifa
 
 
 async def _json(services: Services, artifact: AttemptArtifact) -> object:
+    if artifact.size > MAX_DOCUMENT_BYTES:
+        raise ValidationFailed.of(
+            JOB_FIELD, f"has left a {artifact.name} of {artifact.size} bytes; {MAX_DOCUMENT_BYTES} are read"
+        )
     content = b"".join([each async for each in services.artifacts.read(artifact.location, 0, artifact.size)])
     try:
         return json.loads(content)
@@ -94,7 +110,11 @@ async def _json(services: Services, artifact: AttemptArtifact) -> object:
 
 
 async def _kept(services: Services, artifact: AttemptArtifact, content: ModelContent) -> ModelContent:
-    if artifact.size > MAX_MODEL_BYTES:
-        raise ValidationFailed.of(JOB_FIELD, f"has left a model of {artifact.size} bytes; {MAX_MODEL_BYTES} are allowed")
+    _check_size(artifact)
     await copy(services, artifact.location, model_location(artifact.sha256), artifact.sha256, artifact.size)
     return content.found_in(artifact)
+
+
+def _check_size(artifact: AttemptArtifact) -> None:
+    if artifact.size > MAX_MODEL_BYTES:
+        raise ValidationFailed.of(JOB_FIELD, f"has left a model of {artifact.size} bytes; {MAX_MODEL_BYTES} are allowed")

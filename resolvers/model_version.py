@@ -9,7 +9,8 @@ from uuid import UUID
 from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction
 from domain.errors import IllegalTransition, NotFound
-from domain.model_version import ModelActivation, ModelVersion, ModelVersionState, VersionKey, read_source, reason_of
+from domain.model_source import read_source
+from domain.model_version import ModelActivation, ModelVersion, ModelVersionState, VersionKey, reason_of
 from domain.permission_kind import PermissionAction
 from domain.query import HistoryQuery, Page
 from domain.set_up_model import SetUpModel

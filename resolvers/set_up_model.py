@@ -10,7 +10,8 @@ from domain.artifact import ModelArtifact, model_artifact_id
 from domain.audit_entry import AuditAction, AuditEntry
 from domain.errors import IllegalTransition, UserError
 from domain.kit import ProductLine
-from domain.model_version import ModelActivation, ModelContent, VersionKey, read_source
+from domain.model_source import read_source
+from domain.model_version import ModelActivation, ModelContent, VersionKey
 from domain.permission_kind import PermissionAction
 from domain.query import HistoryQuery, Page, SetUpModelQuery
 from domain.set_up_model import ModelDefinition, SetUpModel, changed_definition, new_definition, product_line_of

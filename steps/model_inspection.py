@@ -27,7 +27,7 @@ UNREADABLE = "can't be read as a model in the format of skops"
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """What is found in the file, as `domain.model_version.InspectedModel` has it."""
+    """What is found in the file, as `domain.model_source.InspectedModel` has it."""
     try:
         forbidden = sorted(set(get_untrusted_types(file=path)) - ALLOWED_TYPES)
         if forbidden:

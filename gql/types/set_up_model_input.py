@@ -38,7 +38,7 @@ class ModelUploadInput:
 @strawberry.input(description="Where a trained model comes from: either a job or an upload.")
 class ModelSourceInput:
     job_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The id of an OPTIMIZE job that has succeeded: the model that it has registered."
+        default=None, description="The id of a job that has succeeded: OPTIMIZE, whose registered model it is, or ML."
     )
 
     upload: ModelUploadInput | None = strawberry.field(default=None, description="A file of one's own.")

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.model_inspector import BROKE_OFF, ProcessModelInspector
 from domain.errors import Unavailable
-from domain.model_version import InspectedModel
+from domain.model_source import InspectedModel
 
 PROGRAM = """import sys; name = sys.argv[1]; text = open(name).read(); exec(text)"""
 

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from graphql import GraphQLObjectType, OperationType
 
-from domain.visibility import EVERY_PROJECT, EVERYTHING
+from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING
 from gql.limits import Limits
 from gql.schema import build_schema
-from resolvers import authorisation, job, kit, live, project, versioned
+from resolvers import authorisation, job, kit, live, model_access_request, project, set_up_model, versioned
 from tests.api.in_process import Plog, serving, table_document
 from tests.api.persons import Who, World, made_world
 from tests.endurance import Tell
@@ -294,6 +294,9 @@ RULES: dict[str, list[tuple[Any, str, Any]]] = {
     "roles": [(versioned, "require_role", anything_goes)],
     "projects": [(each, "membership_of", lambda _: EVERY_PROJECT) for each in (authorisation, project)],
     "product lines": [(each, "visibility_of", lambda _: EVERYTHING) for each in (kit, job, live)],
+    "models": [(set_up_model, "reach_of", lambda _: EVERY_MODEL)],
+    "applications": [(model_access_request, "reach_of", lambda _: EVERY_MODEL)],
+    "set-up": [(set_up_model, "require_right", lambda *given: given[1])],
     "rights": [(kit, "require_right", lambda *given: given[1])],
 }
 

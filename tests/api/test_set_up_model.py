@@ -99,11 +99,31 @@ async def test_a_job_that_has_left_no_model_is_refused(plog: Plog) -> None:
     unfinished = await set_up(plog, kit)
     assert "SUCCEEDED" in unfinished["problems"][0]["message"]
     other = await set_up(plog, {"jobs": [None] * 3 + [kit["jobs"][0]]})
-    assert "OPTIMIZE" in other["problems"][0]["message"]
+    assert "OPTIMIZE" in other["problems"][0]["message"] and "ML" in other["problems"][0]["message"]
     dram = await set_up(plog, await optimized(plog, productLine="DRAM"))
     assert "DRAM" in dram["problems"][0]["message"]
     missing = await set_up(plog, {"jobs": [{"id": "Sm9iOjAwMDAwMDAwLTAwMDAtMDAwMC0wMDAwLTAwMDAwMDAwMDAwMA"}] * 4})
     assert missing["__typename"] == "NotFound" and await models_of(plog) == []
+
+
+async def test_what_an_ml_job_has_trained_is_asked_for_its_inputs(plog: Plog) -> None:
+    figures = json.dumps({"responses": {"delay": {"r2": 0.7}}}).encode()
+    for content, figured in ((b"x", figures), (trained(), b"[]")):
+        kit = await optimized(plog, by_ml={"model.skops": content, "metrics.json": figured})
+        answer = await set_up(plog, {"jobs": [None] * 3 + [kit["jobs"][2]]})
+        assert [each["field"] for each in answer["problems"]] == ["input.source.jobId"]
+    kit = await optimized(plog, by_ml={"model.skops": trained(), "metrics.json": figures})
+    version = (await set_up(plog, {"jobs": [None] * 3 + [kit["jobs"][2]]}))["setUpModel"]["activeVersion"]
+    assert (version["origin"], version["jobId"], version["targets"]) == ("JOB", kit["jobs"][2]["id"], ["delay"])
+    assert [each["name"] for each in version["features"]] == ["w", "l", "c"] and version["metrics"] == {"delay": {"r2": 0.7}}
+
+
+async def test_a_registered_model_may_be_that_of_the_ml_job(plog: Plog) -> None:
+    said = card(trained())
+    said["registered"] |= {"model": "untuned", "artifact": "model.skops"}
+    kit = await optimized(plog, {"model_card.json": json.dumps(said).encode()}, by_ml={"model.skops": trained()})
+    version = (await set_up(plog, kit))["setUpModel"]["activeVersion"]
+    assert (version["jobId"], version["metrics"]["delay"]["r2"]) == (kit["jobs"][2]["id"], 0.5)
 
 
 async def test_general_users_see_it_without_its_file_and_set_nothing_up(plog: Plog) -> None:
