@@ -147,6 +147,7 @@ def _graphql(container: Container, sessions: SessionCookies, graphiql: GraphiQL 
             container.live_load_tests,
             container.live_permission_requests,
             container.live_lot_imports,
+            container.live_model_access,
             Kit.of,
             LoadTestRun.of,
             results,

@@ -26,6 +26,7 @@ from adapters.documents.finder import DocumentFinder
 from adapters.identity.attempt_tokens import SignedAttemptTokens
 from adapters.identity.local_issuer import DEMO_APPROVERS, LocalIssuer
 from adapters.identity.verifier import VerifierByType
+from adapters.model_inspector import ProcessModelInspector
 from adapters.processes.listening import ListeningProcesses
 from adapters.processes.runner import ProcessRunner
 from adapters.samples.embedded import EmbeddedSamples
@@ -56,6 +57,7 @@ from persistence.unusable import DatabaseUnusable, naming_causes
 from resolvers.live import LiveKits
 from resolvers.live_load_test import LiveLoadTests
 from resolvers.live_lot_import import LiveLotImports
+from resolvers.live_model_access_request import LiveModelAccessRequests
 from resolvers.live_permission_request import LivePermissionRequests
 from resolvers.open_streams import OpenStreams
 from resolvers.report_intake import ReportIntake
@@ -65,6 +67,8 @@ from resolvers.services import Services, StepSettings
 log = logging.getLogger(__name__)
 UPLOAD_LIFETIME = timedelta(days=7)
 K6 = str(Path(sys.executable).parent / "k6")  # of the package `k6`
+
+INSPECTION = (sys.executable, "-P", "-m", "steps.model_inspection")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ class Container:
     live_load_tests: LiveLoadTests
     live_permission_requests: LivePermissionRequests
     live_lot_imports: LiveLotImports
+    live_model_access: LiveModelAccessRequests
     open_streams: OpenStreams
     reconciler: JobReconciler
     load_tests: LoadTestReconciler
@@ -253,10 +258,9 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             attempt_tokens=tokens,
             url_signer=signed_urls,
             secrets=AesSecretCipher(keys.derive("secrets at rest")),
+            model_inspector=ProcessModelInspector(INSPECTION, process_environment()),
             reports=intake,
             steps=_step_settings(settings),
-            load_limits=_load_limits(settings),
-            load_generator=(sys.executable, "-P", "-m", "steps.load_generator", settings.k6.binary or K6),
             public_url=settings.base_url,
             approvers=_approvers(settings, doors.issuer),
             chat=await _open_chat(settings, stack),
@@ -273,6 +277,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             live_load_tests=LiveLoadTests(database, bus),
             live_permission_requests=LivePermissionRequests(database, bus),
             live_lot_imports=LiveLotImports(database, bus),
+            live_model_access=LiveModelAccessRequests(database, bus),
             open_streams=OpenStreams(partial(confirmed, services)),
             reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _job_reconciler(settings)),
             load_tests=LoadTestReconciler(
@@ -297,6 +302,8 @@ def _approvers(settings: Settings, issuer: LocalIssuer | None) -> Approvers:
 def _rules(settings: Settings) -> dict[str, Any]:
     """What of `Services` is as the settings say."""
     return {
+        "load_limits": LoadLimits(vus=settings.k6.max_vus, rate=settings.k6.max_rate, seconds=settings.k6.max_minutes * 60),
+        "load_generator": (sys.executable, "-P", "-m", "steps.load_generator", settings.k6.binary or K6),
         "window_seconds": settings.k6.window_seconds,
         "warning_seconds": settings.k6.warning_seconds,
         "runs_per_target": settings.k6.runs_per_target,
@@ -313,11 +320,6 @@ def _documents(settings: Settings, names: NameLookup) -> DocumentFinder:
         max_seconds=settings.targets.analysis_seconds,
         allows_references=settings.targets.allow_remote_references,
     )
-
-
-def _load_limits(settings: Settings) -> LoadLimits:
-    given = settings.k6
-    return LoadLimits(vus=given.max_vus, rate=given.max_rate, seconds=given.max_minutes * 60)
 
 
 def _open_runner(settings: Settings, folder: str) -> ProcessRunner:
@@ -366,6 +368,7 @@ async def running(container: Container) -> AsyncIterator[None]:
         asyncio.create_task(container.live_load_tests.run(), name="live load tests"),
         asyncio.create_task(container.live_permission_requests.run(), name="live permission requests"),
         asyncio.create_task(container.live_lot_imports.run(), name="live lot imports"),
+        asyncio.create_task(container.live_model_access.run(), name="live model access requests"),
         asyncio.create_task(container.open_streams.run(), name="open streams"),
         asyncio.create_task(container.reconciler.run(), name="job reconciler"),
         asyncio.create_task(container.load_tests.run(), name="load test reconciler"),

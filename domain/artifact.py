@@ -1,4 +1,4 @@
-"""What work leaves behind: named files with checksum, size and media type, each of one attempt, target, run or import."""
+"""What work leaves behind: named files with checksum, size and media type, each of one attempt, target, run, import or model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -82,6 +82,19 @@ class ImportArtifact(Artifact):
         return f"lot-imports/{self.import_id}/{self.sha256}.csv"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelArtifact(Artifact):
+    """The file of one or more versions of a set-up model; `actor` is the subject of the person who brought it."""
+
+    model_id: int
+    actor: str
+
+    @property
+    def location(self) -> str:
+        """See `Artifact`."""
+        return model_location(self.sha256)
+
+
 def document_id(target_id: int, sha256: str) -> UUID:
     """The id of a target's document with that checksum: the same text is the same artifact, however often it is analysed."""
     return uuid5(NAMESPACE_OID, f"target/{target_id}/{sha256}")
@@ -95,6 +108,11 @@ def report_id(run_id: int, sha256: str) -> UUID:
 def result_id(import_id: int, sha256: str) -> UUID:
     """The id of the file with that checksum of what an import has refused."""
     return uuid5(NAMESPACE_OID, f"lot-import/{import_id}/{sha256}")
+
+
+def model_artifact_id(model_id: int, sha256: str) -> UUID:
+    """The id of a set-up model's file with that checksum."""
+    return uuid5(NAMESPACE_OID, f"model/{model_id}/{sha256}")
 
 
 def found_after(jobs: Iterable[Job], artifacts: Iterable[AttemptArtifact]) -> list[AttemptArtifact]:
@@ -126,6 +144,11 @@ def blob_location(attempt: AttemptKey, sha256: str) -> str:
 def document_location(sha256: str) -> str:
     """Where the text of the document with that checksum is stored, whatever targets it was found for."""
     return f"documents/{sha256}"
+
+
+def model_location(sha256: str) -> str:
+    """Where the model file with that checksum is stored, whatever models have it."""
+    return f"models/{sha256}"
 
 
 def reports_folder(run_id: int) -> str:

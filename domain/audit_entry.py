@@ -17,25 +17,39 @@ class AuditAction(StrEnum):
     PERMISSION_RENEWED = "PERMISSION_RENEWED"
     PERMISSION_REVOKED = "PERMISSION_REVOKED"
     PERMISSION_EXPIRED = "PERMISSION_EXPIRED"
+    MODEL_CREATED = "MODEL_CREATED"
+    MODEL_COPIED = "MODEL_COPIED"
+    MODEL_PROMOTED = "MODEL_PROMOTED"
+    MODEL_ROLLED_BACK = "MODEL_ROLLED_BACK"
+    MODEL_ARCHIVED = "MODEL_ARCHIVED"
+    MODEL_ACCESS_REQUESTED = "MODEL_ACCESS_REQUESTED"
+    MODEL_ACCESS_WITHDRAWN = "MODEL_ACCESS_WITHDRAWN"
+    MODEL_ACCESS_APPROVED = "MODEL_ACCESS_APPROVED"
+    MODEL_ACCESS_REJECTED = "MODEL_ACCESS_REJECTED"
+    MODEL_ACCESS_REVOKED = "MODEL_ACCESS_REVOKED"
+    MODEL_ACCESS_EXPIRED = "MODEL_ACCESS_EXPIRED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """One decision. `actor` did it (None: PLOG itself, as time had come), `person` is whom it concerns, each with a name.
 
-    `request_id` and `grant_id` say which application and which permission it was about, `details` what else was decided
-    (`expiresAt`). `id` and `recorded_at` are given by the database.
+    `kind` is that of the permission it was about, with `request_id` and `grant_id` for application and grant; or it was about the
+    set-up model `model_id`, and the application `model_access_request_id` for access to it. `details` say what else was decided
+    (`expiresAt`, of models also `version`, `sourceId`). `id` and `recorded_at` are given by the database.
     """
 
     action: AuditAction
-    kind: str
     person: str
     person_name: str
+    kind: str | None = None
     actor: str | None = None
     actor_name: str | None = None
     reason: str | None = None
     request_id: int | None = None
     grant_id: int | None = None
+    model_id: int | None = None
+    model_access_request_id: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     id: int = 0
     recorded_at: datetime | None = None

@@ -163,23 +163,32 @@ class PermissionDenied(UserError):
 
 
 class AlreadyGranted(UserError):
-    """The person has what was applied for; nothing was stored."""
+    """The person has what was applied for; nothing was stored.
+
+    It is a grant of a permission, or access to a set-up model by that application; owners and set-up users have access without.
+    """
 
     code = "ALREADY_GRANTED"
 
-    def __init__(self, what: str, grant_id: int) -> None:
+    def __init__(self, what: str, grant_id: int | None = None, model_access_request_id: int | None = None) -> None:
         self.grant_id = grant_id
-        super().__init__(f"You already have {what}, without an end.")
+        self.model_access_request_id = model_access_request_id
+        super().__init__(f"You already have {what}.")
 
 
 class AlreadyPending(UserError):
-    """The person has applied for it, and nobody has decided yet; nothing was stored."""
+    """The person has applied for it, and nobody has decided yet; nothing was stored.
+
+    It is an application for a permission, or one for access to a set-up model.
+    """
 
     code = "ALREADY_PENDING"
 
-    def __init__(self, what: str, request_id: int) -> None:
+    def __init__(self, what: str, request_id: int | None = None, model_access_request_id: int | None = None) -> None:
         self.request_id = request_id
-        super().__init__(f"You have applied for {what} already; request {request_id} waits for a decision.")
+        self.model_access_request_id = model_access_request_id
+        number = model_access_request_id if request_id is None else request_id
+        super().__init__(f"You have applied for {what} already; request {number} waits for a decision.")
 
 
 class DuplicateLotRow(UserError):

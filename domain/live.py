@@ -14,13 +14,15 @@ class Topic(StrEnum):
     LOAD_TEST_RUN = "load test run"
     PERMISSION = "permission"
     LOT_IMPORT = "lot import"
+    MODEL_ACCESS = "model access"
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """The thing `key` of `topic` has reached `version` (a kit's version, a log's end offset).
 
-    The key of `PERMISSION` is a person's subject: an application or permission of theirs has changed.
+    The key of `PERMISSION` is a person's subject: an application or permission of theirs has changed. That of `MODEL_ACCESS` is
+    the id of a model: an application for access to it has changed.
     A load test's notice may also say that its last run has changed; its own version is the same then.
     """
 

@@ -8,7 +8,7 @@ from domain.audit_entry import AuditEntry
 from domain.grant import Grant
 from domain.permission_request import PermissionRequest
 from domain.query import AuditQuery, GrantQuery, Page, PermissionRequestQuery
-from domain.visibility import Involvement
+from domain.visibility import Involvement, ModelReach
 
 
 class PermissionRequestStore(Protocol):
@@ -86,10 +86,10 @@ class AuditStore(Protocol):
         """Put decisions on record."""
         ...
 
-    async def page(self, query: AuditQuery, involvement: Involvement) -> Page[AuditEntry]:
-        """A page of entries, the newest first."""
+    async def page(self, query: AuditQuery, involvement: Involvement, reach: ModelReach) -> Page[AuditEntry]:
+        """A page of entries: what concerns the caller, and all about the permissions and models that they decide on."""
         ...
 
-    async def count(self, query: AuditQuery, involvement: Involvement) -> int:
+    async def count(self, query: AuditQuery, involvement: Involvement, reach: ModelReach) -> int:
         """How many entries the query has, wherever its page begins."""
         ...

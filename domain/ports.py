@@ -15,6 +15,7 @@ from domain.k6_output import K6Output
 from domain.live import Gap, Notice, Topic
 from domain.load_test_run import LoadTestRun
 from domain.metric_window import MetricWindow
+from domain.model_source import InspectedModel
 from domain.runner import EndReason, LaunchOrder, LogChunk, Observation
 from domain.secret import Sealed
 from domain.session import AuthorizationAnswer, Identity, SignIn
@@ -189,6 +190,14 @@ class ArtifactStore(Protocol):
 
     async def remove(self, folder: str) -> None:
         """Remove all content whose location begins with `folder` and a slash; nothing may be there (any more)."""
+        ...
+
+
+class ModelInspector(Protocol):
+    """Looks into files that people say are models, without letting them do anything."""
+
+    async def inspect(self, content: AsyncIterator[bytes]) -> InspectedModel:
+        """What the content is; it may be anything. It takes bounded time and memory, and none of the server's own."""
         ...
 
 

@@ -15,6 +15,7 @@ from domain.kit import ProductLine
 from domain.load_test_analysis import AnalysisKind
 from domain.load_test_run import RunStatus
 from domain.lot_import import LotImportStatus
+from domain.model_access_request import ModelAccessStatus
 from domain.permission_request import PermissionRequestStatus
 from domain.status import Status
 
@@ -262,11 +263,40 @@ class GrantQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetUpModelQuery:
+    """Which set-up models, in which order; `source_id` is the one that they were copied from, the rest as of projects."""
+
+    product_lines: frozenset[ProductLine] = frozenset()
+    name_prefix: str | None = None
+    owner: str | None = None
+    source_id: int | None = None
+    is_archived: bool | None = False
+    order: NamedOrder = NamedOrder.NUMBER
+    is_descending: bool = True
+    after: tuple[int | str, int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAccessQuery:
+    """Which applications for access to models, by number; `is_decidable` and the rest as of those for permissions."""
+
+    statuses: frozenset[ModelAccessStatus] = frozenset()
+    model_id: int | None = None
+    subject: str | None = None
+    is_decidable: bool = False
+    is_descending: bool = True
+    after: tuple[int] | None = None
+    first: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
     """Which entries of the audit, by number; times are half-open [from, to)."""
 
     actions: frozenset[AuditAction] = frozenset()
     kinds: frozenset[str] = frozenset()
+    model_id: int | None = None
     person: str | None = None
     actor: str | None = None
     recorded_from: datetime | None = None

@@ -26,12 +26,13 @@ from domain.load_test_storage import (
     WrittenEndpoints,
 )
 from domain.lot_storage import LotImportStore, LotRowStore
+from domain.model_storage import ModelAccessStore, ModelVersionStore, SetUpModelStore
 from domain.people_storage import AuditStore, GrantStore, PermissionRequestStore
 from domain.query import EventQuery, JobQuery, KitQuery, Page
 from domain.report import ReportResult
 from domain.runner import LogChunk
 from domain.session_storage import SessionStore
-from domain.visibility import Membership, Visibility
+from domain.visibility import Membership, ModelReach, Visibility
 
 MOST_BYTES = 2**31 - 1  # as many as a piece of a log can have
 
@@ -184,7 +185,9 @@ class ArtifactRecords(Protocol):
         """Store records; IntegrityError where a name is taken in its attempt."""
         ...
 
-    async def get_many(self, ids: Sequence[UUID], visibility: Visibility, membership: Membership) -> dict[UUID, Artifact]:
+    async def get_many(
+        self, ids: Sequence[UUID], visibility: Visibility, membership: Membership, reach: ModelReach
+    ) -> dict[UUID, Artifact]:
         """The artifacts of these ids that exist for the caller, by id; those of imports of lot rows for who started them."""
         ...
 
@@ -313,6 +316,12 @@ class UnitOfWork(Protocol):
     def lot_rows(self) -> LotRowStore: ...
     @property
     def lot_imports(self) -> LotImportStore: ...
+    @property
+    def set_up_models(self) -> SetUpModelStore: ...
+    @property
+    def model_versions(self) -> ModelVersionStore: ...
+    @property
+    def model_access(self) -> ModelAccessStore: ...
 
 
 class Database(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from domain.kit import ProductLine
-from domain.permission_kind import Right
+from domain.permission_kind import PermissionAction, Right
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,29 @@ class Membership:
 
 
 EVERY_PROJECT = Membership(None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReach:
+    """What of set-up models is open to the caller, by subject: those in their product lines exist.
+
+    In those where they may set up they use each and decide on access to it; elsewhere they do so to their own, and use others as
+    long as they were given access. None is PLOG itself, which uses all.
+    """
+
+    subject: str | None
+    product_lines: frozenset[ProductLine]
+    set_up_lines: frozenset[ProductLine] = frozenset()
+
+    @classmethod
+    def of(cls, subject: str, rights: Iterable[Right]) -> "ModelReach":
+        """What is open to the person who has these rights."""
+        held = frozenset(rights)
+        set_up = frozenset(right.product_line for right in held if right.action is PermissionAction.SET_UP)
+        return cls(subject, Visibility.of(held).product_lines, set_up)
+
+
+EVERY_MODEL = ModelReach(None, frozenset(ProductLine), frozenset(ProductLine))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -24,12 +25,15 @@ from domain.load_test_run import LoadTestRun, RunEvent
 from domain.lot_import import LotImport
 from domain.lot_row import LotRow, LotRowVersion
 from domain.metric_series import MetricSeries, RunFigures
+from domain.model_access_request import ModelAccessRequest
+from domain.model_version import ModelActivation, ModelVersion, VersionKey
 from domain.permission_request import PermissionRequest
 from domain.project import Project, ProjectDefinition
 from domain.query import EventQuery, HistoryQuery, Page, WindowQuery
 from domain.resource_usage import ResourceSeries
 from domain.run_queue import Wait
 from domain.secret import Secret
+from domain.set_up_model import ModelDefinition, SetUpModel
 from domain.stale_scenario import StaleScenario
 from domain.target import Target, TargetAnalysis, TargetDefinition
 from domain.version import Version
@@ -44,15 +48,19 @@ from resolvers import load_test_analysis as analyses
 from resolvers import load_test_run as runs
 from resolvers import lot_import as lot_imports
 from resolvers import lot_row as lot_rows
+from resolvers import model_access_request as model_access
+from resolvers import model_version as model_versions
 from resolvers import permission_request as permission_requests
 from resolvers import project as projects
 from resolvers import secret as secrets
+from resolvers import set_up_model as models
 from resolvers import target as targets
 from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
 from resolvers.live import LiveKits
 from resolvers.live_load_test import LiveLoadTests
 from resolvers.live_lot_import import LiveLotImports
+from resolvers.live_model_access_request import LiveModelAccessRequests
 from resolvers.live_permission_request import LivePermissionRequests
 from resolvers.open_streams import OpenStream
 from resolvers.rights import with_rights
@@ -80,6 +88,15 @@ class Histories:
         )
         self.runs: DataLoader[HistoryQuery, Page[RunEvent]] = DataLoader(
             load_fn=lambda queries: runs.events_of_runs(services, queries)
+        )
+        self.set_up_models: DataLoader[HistoryQuery, Page[Version[ModelDefinition]]] = DataLoader(
+            load_fn=lambda queries: models.revisions_of_models(services, queries)
+        )
+        self.model_versions: DataLoader[HistoryQuery, Page[ModelVersion]] = DataLoader(
+            load_fn=lambda queries: model_versions.versions_of_models(services, queries)
+        )
+        self.model_activations: DataLoader[HistoryQuery, Page[ModelActivation]] = DataLoader(
+            load_fn=lambda queries: model_versions.activations_of_models(services, queries)
         )
 
 
@@ -115,6 +132,27 @@ class OfLots:
         )
         self.import_by_id: DataLoader[int, LotImport | None] = DataLoader(
             load_fn=_found(lambda keys: lot_imports.find_lot_imports(services, actor, keys))
+        )
+
+
+class OfModels:
+    """Set-up models, and what belongs to them."""
+
+    def __init__(self, services: Services, actor: Actor) -> None:
+        self.by_id: DataLoader[int, SetUpModel | None] = DataLoader(
+            load_fn=_found(lambda keys: models.find_models(services, actor, keys))
+        )
+        self.version_by_key: DataLoader[VersionKey, ModelVersion | None] = DataLoader(
+            load_fn=_found(lambda keys: model_versions.find_versions(services, actor, keys))
+        )
+        self.active_at: DataLoader[tuple[int, datetime], ModelActivation | None] = DataLoader(
+            load_fn=_found(lambda places: model_versions.active_at(services, places))
+        )
+        self.requests_of_viewer: DataLoader[int, list[ModelAccessRequest] | None] = DataLoader(
+            load_fn=_found(lambda keys: model_access.open_requests(services, actor, keys))
+        )
+        self.access_request_by_id: DataLoader[int, ModelAccessRequest | None] = DataLoader(
+            load_fn=_found(lambda keys: model_access.find_access_requests(services, actor, keys))
         )
 
 
@@ -167,6 +205,7 @@ class Loaders:
         self.lots = OfLots(services, actor)
         self.histories = Histories(services)
         self.of_runs = OfRuns(services)
+        self.of_models = OfModels(services, actor)
         self.events: DataLoader[EventQuery, Page[Event]] = DataLoader(
             load_fn=lambda queries: kits.events_of_kits(services, queries)
         )
@@ -218,6 +257,7 @@ class Context:
     live_load_tests: LiveLoadTests
     live_permission_requests: LivePermissionRequests
     live_lot_imports: LiveLotImports
+    live_model_access: LiveModelAccessRequests
     present_kit: Callable[..., Any]
     present_run: Callable[..., Any]
     shared_results: SharedResults

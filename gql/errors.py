@@ -58,14 +58,20 @@ class PermissionDenied(UserError):
     apply_at: str | None = strawberry.field(description="The page where one applies for the first of them.")
 
 
-@strawberry.type(description="The person has what was applied for, without an end; nothing was stored.")
+@strawberry.type(
+    description="The person has what was applied for: a permission without an end, or access to a model. Nothing was stored."
+)
 class AlreadyGranted(UserError):
-    grant_id: strawberry.ID = strawberry.field(description="What they have.")
+    grant_id: strawberry.ID | None = strawberry.field(description="The grant of the permission that they have; null of models.")
+    model_access_request_id: strawberry.ID | None = strawberry.field(
+        description="The application that gave them access; null where they have it without one, and of permissions."
+    )
 
 
 @strawberry.type(description="The person has applied for it already, and nobody has decided yet; nothing was stored.")
 class AlreadyPending(UserError):
-    permission_request_id: strawberry.ID = strawberry.field(description="That application.")
+    permission_request_id: strawberry.ID | None = strawberry.field(description="That application; null of models.")
+    model_access_request_id: strawberry.ID | None = strawberry.field(description="That application; null of permissions.")
 
 
 @strawberry.type(description="The product line has a row of that lot and step; nothing was stored.")
@@ -123,10 +129,16 @@ def union_member(error: errors.UserError) -> Any:
         case errors.PermissionDenied():
             return PermissionDenied(**base, opened_by=list(error.opened_by), apply_at=error.apply_at)
         case errors.AlreadyGranted():
-            return AlreadyGranted(**base, grant_id=strawberry.ID(ids.encode("Grant", error.grant_id)))
+            access_id = _id("ModelAccessRequest", error.model_access_request_id)
+            return AlreadyGranted(**base, grant_id=_id("Grant", error.grant_id), model_access_request_id=access_id)
         case errors.DuplicateLotRow():
             return DuplicateLotRow(**base, lot_row_id=strawberry.ID(ids.encode("LotRow", error.lot_row_id)))
         case errors.AlreadyPending():
-            request_id = strawberry.ID(ids.encode("PermissionRequest", error.request_id))
-            return AlreadyPending(**base, permission_request_id=request_id)
+            request_id = _id("PermissionRequest", error.request_id)
+            access_id = _id("ModelAccessRequest", error.model_access_request_id)
+            return AlreadyPending(**base, permission_request_id=request_id, model_access_request_id=access_id)
     raise error
+
+
+def _id(kind: str, number: int | None) -> strawberry.ID | None:
+    return None if number is None else strawberry.ID(ids.encode(kind, number))

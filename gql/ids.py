@@ -33,6 +33,9 @@ _KEYS = {
     "Grant": _NUMBER,
     "LotRow": _NUMBER,
     "LotImport": _NUMBER,
+    "SetUpModel": _NUMBER,
+    "ModelAccessRequest": _NUMBER,
+    "ModelVersion": f"{_NUMBER}:{_NUMBER}",
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
 
@@ -116,6 +119,22 @@ def lot_row_number(text: str) -> int:
 def lot_import_number(text: str) -> int:
     """The number of the import of lot rows with that id."""
     return _integer("LotImport", text)
+
+
+def set_up_model_number(text: str) -> int:
+    """The number of the set-up model with that id."""
+    return _integer("SetUpModel", text)
+
+
+def model_version_key(text: str) -> tuple[int, int]:
+    """The number of the model and that of its version with that id."""
+    model_id, number = _key("ModelVersion", text)
+    return int(model_id), int(number)
+
+
+def model_access_number(text: str) -> int:
+    """The number of the application for access to a model with that id."""
+    return _integer("ModelAccessRequest", text)
 
 
 def found(decode: Callable[[str], Key], text: str) -> Key | None:

@@ -17,9 +17,12 @@ from gql.mutations.load_test_analysis import LoadTestAnalysisMutation
 from gql.mutations.load_test_run import LoadTestRunMutation
 from gql.mutations.lot_import import LotImportMutation
 from gql.mutations.lot_row import LotRowMutation
+from gql.mutations.model_access_request import ModelAccessRequestMutation
+from gql.mutations.model_version import ModelVersionMutation
 from gql.mutations.permission_request import PermissionRequestMutation
 from gql.mutations.project import ProjectMutation
 from gql.mutations.run_report import RunReportMutation
+from gql.mutations.set_up_model import SetUpModelMutation
 from gql.mutations.target import TargetMutation
 from gql.mutations.task import TaskMutation
 from gql.queries.audit_entry import AuditEntryQueries
@@ -33,15 +36,18 @@ from gql.queries.load_test_analysis import LoadTestAnalysisQueries
 from gql.queries.load_test_run import LoadTestRunQueries
 from gql.queries.lot_import import LotImportQueries
 from gql.queries.lot_row import LotRowQueries
+from gql.queries.model_access_request import ModelAccessRequestQueries
 from gql.queries.node import NodeQueries
 from gql.queries.permission_kind import PermissionKindQueries
 from gql.queries.permission_request import PermissionRequestQueries
 from gql.queries.project import ProjectQueries
+from gql.queries.set_up_model import SetUpModelQueries
 from gql.queries.target import TargetQueries
 from gql.subscriptions.kit import KitSubscription
 from gql.subscriptions.load_test import LoadTestSubscription
 from gql.subscriptions.load_test_run import LoadTestRunSubscription
 from gql.subscriptions.lot_import import LotImportSubscription
+from gql.subscriptions.model_access_request import ModelAccessRequestSubscription
 from gql.subscriptions.permission_request import PermissionRequestSubscription
 from gql.subscriptions.viewer import ViewerSubscription
 from gql.types.date_time import DATE_TIME
@@ -67,6 +73,8 @@ class Query(
     AuditEntryQueries,
     LotRowQueries,
     LotImportQueries,
+    SetUpModelQueries,
+    ModelAccessRequestQueries,
 ):
     """Every query."""
 
@@ -86,6 +94,9 @@ class Mutation(
     GrantMutation,
     LotRowMutation,
     LotImportMutation,
+    SetUpModelMutation,
+    ModelVersionMutation,
+    ModelAccessRequestMutation,
 ):
     """Every mutation."""
 
@@ -101,6 +112,7 @@ class Subscription(
     LoadTestSubscription,
     LoadTestRunSubscription,
     PermissionRequestSubscription,
+    ModelAccessRequestSubscription,
     ViewerSubscription,
     LotImportSubscription,
 ):

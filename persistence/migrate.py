@@ -21,6 +21,9 @@ APPEND_ONLY = (
     "load_test_analysis",
     "audit_entry",
     "lot_row_version",
+    "set_up_model_revision",
+    "model_version",
+    "model_activation",
 )
 
 

@@ -50,7 +50,7 @@ audit_entry = Table(
     Column("id", Integer, primary_key=True),
     Column("recorded_at", Instant, nullable=False),
     Column("action", Name, nullable=False),
-    Column("kind", Name, nullable=False),
+    Column("kind", Name),
     Column("person", Name, nullable=False),
     Column("person_name", Name, nullable=False),
     Column("actor", Name),
@@ -59,5 +59,7 @@ audit_entry = Table(
     Column("request_id", Integer),
     Column("grant_id", Integer),
     Column("details", Document),
+    Column("model_id", Integer),
+    Column("model_access_request_id", Integer),
     comment="Who decided what for whom, when and why; append-only",
 )

@@ -190,7 +190,8 @@ artifact = Table(
     Column("analysis_id", Integer),
     Column("actor", Name),
     Column("import_id", Integer),
-    comment="What attempts (of a kit), targets, runs and imports have left, each of one; the content is in the artifact store",
+    Column("model_id", Integer),
+    comment="What attempts (of a kit), targets, runs, imports and models have, each of one; the content is in the artifact store",
 )
 
 deck_request = Table(

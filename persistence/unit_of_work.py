@@ -24,11 +24,14 @@ from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
 from persistence.repositories.lot_import import LotImportRepository
 from persistence.repositories.lot_row import LotRowRepository
+from persistence.repositories.model_access_request import ModelAccessRepository
+from persistence.repositories.model_version import ModelVersionRepository
 from persistence.repositories.permission_request import PermissionRequestRepository
 from persistence.repositories.project import ProjectRepository
 from persistence.repositories.resource_usage import ResourceUsageRepository
 from persistence.repositories.secret import SecretRepository
 from persistence.repositories.session import SessionRepository
+from persistence.repositories.set_up_model import SetUpModelRepository
 from persistence.repositories.target import TargetRepository, write_out
 
 NO_ANSWER = "The database does not answer. Trying again is safe for reads, and for changes with an idempotency key."
@@ -59,6 +62,9 @@ class UnitOfWork:
         self.sessions = SessionRepository(connection)
         self.lot_rows = LotRowRepository(connection)
         self.lot_imports = LotImportRepository(connection)
+        self.set_up_models = SetUpModelRepository(connection)
+        self.model_versions = ModelVersionRepository(connection)
+        self.model_access = ModelAccessRepository(connection)
 
 
 class Database:

@@ -1,4 +1,4 @@
-"""One table of current states, and beside it the table of all their versions: projects, targets, load tests."""
+"""One table of current states, and beside it the table of all their versions: projects, targets, load tests, set-up models."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,12 +13,13 @@ from domain.errors import ValidationFailed
 from domain.load_test import LoadTest
 from domain.project import Project
 from domain.query import HistoryQuery, NamedOrder, Page
+from domain.set_up_model import SetUpModel
 from domain.target import Target
 from domain.version import Version, VersionKind
 from persistence.dialect import among, clock
 from persistence.listing import from_place, histories
 
-Thing = TypeVar("Thing", Project, Target, LoadTest)
+Thing = TypeVar("Thing", Project, Target, LoadTest, SetUpModel)
 
 
 class NamedQuery(Protocol):

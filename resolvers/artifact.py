@@ -7,8 +7,8 @@ from uuid import UUID
 from domain.actor import Actor, Person
 from domain.artifact import Artifact, RunArtifact
 from domain.errors import NotFound
-from domain.visibility import EVERY_PROJECT, EVERYTHING
-from resolvers.authorisation import membership_of, require_person, visibility_of
+from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING
+from resolvers.authorisation import membership_of, reach_of, require_person, visibility_of
 from resolvers.rights import with_rights
 from resolvers.services import Services
 
@@ -16,7 +16,7 @@ from resolvers.services import Services
 async def find_artifacts(services: Services, actor: Actor, ids: list[UUID]) -> dict[UUID, Artifact]:
     """The artifacts of these ids that exist for the caller."""
     async with services.database.snapshot() as work:
-        return await work.artifacts.get_many(ids, visibility_of(actor), membership_of(actor))
+        return await work.artifacts.get_many(ids, visibility_of(actor), membership_of(actor), reach_of(actor))
 
 
 async def reports_of_runs(services: Services, run_ids: list[int]) -> list[RunArtifact]:
@@ -49,11 +49,11 @@ async def viewer_behind_link(services: Services, viewer: str) -> Actor:
 
 async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> Artifact:
     """The artifact that a valid link leads to, if it exists for the viewer; where none is named, the link is the permission."""
-    visibility, membership = EVERYTHING, EVERY_PROJECT
+    visibility, membership, reach = EVERYTHING, EVERY_PROJECT, EVERY_MODEL
     if viewer is not None:
-        visibility, membership = visibility_of(viewer), membership_of(viewer)
+        visibility, membership, reach = visibility_of(viewer), membership_of(viewer), reach_of(viewer)
     async with services.database.snapshot() as work:
-        artifact = (await work.artifacts.get_many([artifact_id], visibility, membership)).get(artifact_id)
+        artifact = (await work.artifacts.get_many([artifact_id], visibility, membership, reach)).get(artifact_id)
     if artifact is None:
         raise NotFound("artifact", artifact_id)
     return artifact

@@ -9,7 +9,7 @@ from domain.kit import ProductLine
 from domain.permission_kind import PERMISSION_KINDS, PermissionAction, Right, kinds_that_open
 from domain.project import ProjectRole
 from domain.storage import UnitOfWork
-from domain.visibility import Involvement, Membership, Visibility
+from domain.visibility import Involvement, Membership, ModelReach, Visibility
 from resolvers.services import Services
 
 DOING = {PermissionAction.GENERAL: "work", PermissionAction.SET_UP: "copy, set up and promote models"}
@@ -27,6 +27,12 @@ def require_right(services: Services, actor: Actor, product_line: ProductLine, a
     if right not in person.rights:
         raise denial(services, right)
     return person
+
+
+def reach_of(actor: Actor) -> ModelReach:
+    """What of set-up models is open to the person."""
+    person = require_person(actor)
+    return ModelReach.of(person.subject, person.rights)
 
 
 def membership_of(actor: Actor) -> Membership:

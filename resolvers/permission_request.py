@@ -251,7 +251,7 @@ def why_not_apply(grant: Grant | None, pending: PermissionRequest | None) -> Use
     if pending is not None:
         return AlreadyPending(pending.kind, pending.id)
     if grant is not None and grant.expires_at is None:
-        return AlreadyGranted(grant.kind, grant.id)
+        return AlreadyGranted(f"{grant.kind}, without an end", grant.id)
     return None
 
 

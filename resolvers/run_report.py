@@ -14,7 +14,7 @@ from domain.run_report import ReportFormat, run_report
 from domain.run_report_html import html_report
 from domain.run_report_markdown import markdown_report
 from domain.visibility import EVERYTHING
-from resolvers.authorisation import membership_of, require_person, require_role
+from resolvers.authorisation import membership_of, reach_of, require_person, require_role
 from resolvers.comparison import measured_run
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
@@ -39,7 +39,7 @@ async def report_run(
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
             first = report_id(run_id, outcome["sha256"])
-            found = await work.artifacts.get_many([first], EVERYTHING, membership_of(person))
+            found = await work.artifacts.get_many([first], EVERYTHING, membership_of(person), reach_of(person))
             if first not in found:
                 raise NotFound("report", first)
             return found[first]

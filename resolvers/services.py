@@ -15,6 +15,7 @@ from domain.ports import (
     AttemptTokens,
     Bus,
     ChatModel,
+    ModelInspector,
     RelyingParty,
     Samples,
     SecretCipher,
@@ -57,6 +58,7 @@ class Services:
     attempt_tokens: AttemptTokens
     url_signer: UrlSigner
     secrets: SecretCipher
+    model_inspector: ModelInspector
     reports: ReportIntake
     steps: StepSettings
     load_limits: LoadLimits

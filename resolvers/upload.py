@@ -1,7 +1,7 @@
 """Files on their way to the artifact store: those that people bring and those that are made here.
 
-A zip of decks, or a file of lot rows, is uploaded first and then named by its checksum: in a kit's definition, or in the order to
-import it.
+A zip of decks, a file of lot rows or a model is uploaded first and then named by its checksum: in a kit's definition, in the
+order to import it, in a set-up model's source.
 """
 
 import hashlib
@@ -54,6 +54,11 @@ async def keep(services: Services, location: str, sha256: str, content: bytes) -
         yield content[offset:]
 
     await keep_pieces(services, location, sha256, len(content), rest)
+
+
+async def copy(services: Services, source: str, location: str, sha256: str, size: int) -> None:
+    """Have the content that is stored at `source` at another location too, in pieces; as `keep`."""
+    await keep_pieces(services, location, sha256, size, lambda offset: services.artifacts.read(source, offset, size))
 
 
 async def keep_pieces(

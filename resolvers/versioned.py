@@ -9,6 +9,7 @@ from domain.actor import Actor, Person
 from domain.errors import IllegalTransition, InUse, NotFound, ValidationFailed, VersionConflict
 from domain.load_test import LoadTest
 from domain.project import Project, ProjectRole
+from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
 from domain.target import Target
 from domain.visibility import Membership
@@ -18,6 +19,7 @@ from resolvers.services import Services
 
 log = logging.getLogger(__name__)
 Thing = TypeVar("Thing", Project, Target, LoadTest)
+Found = TypeVar("Found")
 Read = Callable[[UnitOfWork, int, Membership], Awaitable[Thing]]
 Write = Callable[[UnitOfWork, Thing, str], Awaitable[Thing | None]]
 MOST_NAMED = 100  # runs in one refusal
@@ -27,7 +29,7 @@ MOST_NAMED = 100  # runs in one refusal
 class Command:
     """A mutation as sent, about the thing of that kind (`project`) and number; `given` is what else came with it.
 
-    `role` is what one has to be in the thing's project to give it.
+    `role` is what one has to be in the thing's project to give it, where it belongs to one.
     """
 
     mutation: str
@@ -48,7 +50,7 @@ class Command:
         given = {self.kind: self.number, "expectedVersion": self.expected_version, **self.given}
         return Idempotency.of(person, self.mutation, self.idempotency_key, given)
 
-    def check(self, thing: Project | Target | LoadTest) -> None:
+    def check(self, thing: Project | Target | LoadTest | SetUpModel) -> None:
         """Refuse what is archived, or was changed since the version that the caller has seen."""
         if thing.archived_at is not None:
             raise IllegalTransition(
@@ -141,7 +143,7 @@ def project_of(thing: Project | Target | LoadTest) -> int:
     return thing.id if isinstance(thing, Project) else thing.project_id
 
 
-def known(found: Mapping[int, Thing], kind: str, number: int) -> Thing:
+def known(found: Mapping[int, Found], kind: str, number: int) -> Found:
     """The thing of that number; `NotFound` where it does not exist."""
     if number not in found:
         raise NotFound(kind, number)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from adapters.bus.memory import MemoryBus
 from adapters.documents.finder import DocumentFinder
+from adapters.model_inspector import ProcessModelInspector
 from adapters.samples.embedded import EmbeddedSamples
 from adapters.secret_cipher import AesSecretCipher
 from domain.actor import Generator, Worker
@@ -246,6 +247,7 @@ def fake_services(database: Database, **values: object) -> Services:
         attempt_tokens=signer,
         url_signer=signer,
         secrets=AesSecretCipher({"test": b"k" * 64}),
+        model_inspector=ProcessModelInspector(("false",), {}),
         reports=ReportIntake(database, bus, artifacts),
         steps=steps,
         load_limits=LoadLimits(),

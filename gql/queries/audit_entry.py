@@ -15,7 +15,7 @@ class AuditEntryQueries:
     @strawberry.field(
         description=(
             "Who decided what for whom, when and why: what concerns the viewer, what the viewer did, and all about the "
-            "permissions on which the viewer decides."
+            "permissions and set-up models on which the viewer decides."
         )
     )
     async def audit_entries(

@@ -9,6 +9,7 @@ import strawberry
 from domain.attempt import AttemptKey
 from domain.errors import NotFound, ValidationFailed
 from domain.job import Job as DomainJob
+from domain.model_version import VersionKey
 from domain.permission_kind import PERMISSION_KINDS
 from domain.query import EndpointQuery, EventQuery
 from gql import ids
@@ -26,10 +27,13 @@ from gql.types.load_test_analysis import LoadTestAnalysis
 from gql.types.load_test_run import LoadTestRun
 from gql.types.lot_import import LotImport
 from gql.types.lot_row import LotRow
+from gql.types.model_access_request import ModelAccessRequest
+from gql.types.model_version import ModelVersion
 from gql.types.node import Node
 from gql.types.permission_kind import PermissionKind
 from gql.types.permission_request import PermissionRequest
 from gql.types.project import Project
+from gql.types.set_up_model import SetUpModel
 from gql.types.step_template import StepTemplate
 from gql.types.target import Target
 from gql.types.task import Task
@@ -176,6 +180,21 @@ async def _lot_import(context: Context, number: str) -> LotImport | None:
     return None if found is None else LotImport.of(found)
 
 
+async def _set_up_model(context: Context, number: str) -> SetUpModel | None:
+    model = await context.loaders.of_models.by_id.load(int(number))
+    return None if model is None else SetUpModel.of(model)
+
+
+async def _model_version(context: Context, model: str, number: str) -> ModelVersion | None:
+    version = await context.loaders.of_models.version_by_key.load(VersionKey(int(model), int(number)))
+    return None if version is None else ModelVersion.of(version)
+
+
+async def _model_access_request(context: Context, number: str) -> ModelAccessRequest | None:
+    request = await context.loaders.of_models.access_request_by_id.load(int(number))
+    return None if request is None else ModelAccessRequest.of(request)
+
+
 FINDERS: dict[str, Any] = {
     "Kit": _kit,
     "Job": _job,
@@ -196,4 +215,7 @@ FINDERS: dict[str, Any] = {
     "Grant": _grant,
     "LotRow": _lot_row,
     "LotImport": _lot_import,
+    "SetUpModel": _set_up_model,
+    "ModelVersion": _model_version,
+    "ModelAccessRequest": _model_access_request,
 }

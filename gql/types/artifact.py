@@ -1,4 +1,4 @@
-"""Artifacts: what attempts, targets and runs have left."""
+"""Artifacts: what attempts, targets, runs and set-up models have."""
 
 from datetime import datetime
 
@@ -11,13 +11,13 @@ from gql.sharing import Volatile
 from gql.types.node import Node
 from resolvers.artifact import download_url
 
-OF_PERSONS = (domain.TargetArtifact, domain.RunArtifact, domain.ImportArtifact)
+OF_PERSONS = (domain.TargetArtifact, domain.RunArtifact, domain.ImportArtifact, domain.ModelArtifact)
 
 
 @strawberry.type(
     description=(
-        "A file that is kept: an output of an attempt of a job, the document of a target, the report of a run, or the rows that "
-        "an import of lot rows has refused."
+        "A file that is kept: an output of an attempt of a job, the document of a target, the report of a run, the rows that an "
+        "import of lot rows has refused, or a trained model."
     )
 )
 class Artifact(Node):
@@ -25,7 +25,9 @@ class Artifact(Node):
     media_type: str = strawberry.field(description="Its media type, as in `application/vnd.apache.parquet`.")
     size: float = strawberry.field(description="Its size in bytes; a whole number.")
     sha256: str = strawberry.field(description="The SHA-256 checksum of its content in hexadecimal digits.")
-    owner_id: strawberry.ID = strawberry.field(description="The id of the attempt, target, run or import that it belongs to.")
+    owner_id: strawberry.ID = strawberry.field(
+        description="The id of the attempt, target, run, import or set-up model that it belongs to."
+    )
     attempt_number: int | None = strawberry.field(description="The number of the attempt that made it; null of others.")
     input_ids: list[strawberry.ID] = strawberry.field(description="The ids of the artifacts that an attempt made it from.")
     analysis_id: strawberry.ID | None = strawberry.field(
@@ -79,4 +81,6 @@ def _owner(artifact: domain.Artifact) -> str:
             return ids.encode("LoadTestRun", run_id)
         case domain.ImportArtifact(import_id=import_id):
             return ids.encode("LotImport", import_id)
+        case domain.ModelArtifact(model_id=model_id):
+            return ids.encode("SetUpModel", model_id)
     raise TypeError(type(artifact))

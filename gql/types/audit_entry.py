@@ -18,22 +18,27 @@ class AuditEntry:
     number: int = strawberry.field(description="Its number.")
     recorded_at: datetime = strawberry.field(description="When.")
     action: AuditAction = strawberry.field(description="What was done.")
-    kind: str = strawberry.field(description="The name of the permission that it is about.")
+    kind: str | None = strawberry.field(description="The name of the permission that it is about; null of models.")
     person: str = strawberry.field(description="The subject of the person whom it concerns.")
     person_name: str = strawberry.field(description="That person's name, as it was then.")
     actor: str | None = strawberry.field(description="The subject of the person who did it; null: PLOG, as time had come.")
     actor_name: str | None = strawberry.field(description="That person's name, as it was then.")
     reason: str | None = strawberry.field(description="Why; null where PLOG did it.")
-    expires_at: datetime | None = strawberry.field(description="The end that a permission was given, or had; null: none.")
+    expires_at: datetime | None = strawberry.field(description="The end that a permission or access was given; null: none.")
     permission_request_id: strawberry.ID | None = strawberry.field(description="The id of the application that it is about.")
     grant_id: strawberry.ID | None = strawberry.field(description="The id of the grant that it is about.")
+    model_id: strawberry.ID | None = strawberry.field(description="The id of the set-up model that it is about.")
+    model_access_request_id: strawberry.ID | None = strawberry.field(
+        description="The id of the application for access to that model that it is about."
+    )
+    model_version: int | None = strawberry.field(description="The number of the version promoted, returned to or copied.")
 
     @classmethod
     def of(cls, entry: domain.AuditEntry) -> "AuditEntry":
         """The type for an entry of the domain."""
         assert entry.recorded_at is not None
         expires_at = entry.details.get("expiresAt")
-        request, grant = entry.request_id, entry.grant_id
+        request, grant, model, access = entry.request_id, entry.grant_id, entry.model_id, entry.model_access_request_id
         return cls(
             number=entry.id,
             recorded_at=entry.recorded_at,
@@ -47,6 +52,9 @@ class AuditEntry:
             expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
             permission_request_id=None if request is None else strawberry.ID(ids.encode("PermissionRequest", request)),
             grant_id=None if grant is None else strawberry.ID(ids.encode("Grant", grant)),
+            model_id=None if model is None else strawberry.ID(ids.encode("SetUpModel", model)),
+            model_access_request_id=None if access is None else strawberry.ID(ids.encode("ModelAccessRequest", access)),
+            model_version=entry.details.get("version"),
         )
 
 
@@ -54,6 +62,7 @@ class AuditEntry:
 class AuditFilter:
     actions: list[AuditAction] | None = strawberry.field(default=None, description="One of these.")
     kinds: list[str] | None = strawberry.field(default=None, description="About one of these permissions.")
+    model_id: strawberry.ID | None = strawberry.field(default=None, description="About this set-up model.")
     person: str | None = strawberry.field(default=None, description="Concerning the person with this subject.")
     actor: str | None = strawberry.field(default=None, description="Done by the person with this subject.")
     recorded_from: datetime | None = strawberry.field(default=None, description="At this time or later.")
@@ -80,6 +89,7 @@ def audit_query(chosen: AuditFilter | None, is_descending: bool, first: int, aft
     return AuditQuery(
         actions=frozenset(chosen.actions or ()),
         kinds=checked_names("filter.kinds", chosen.kinds),
+        model_id=None if chosen.model_id is None else ids.found(ids.set_up_model_number, chosen.model_id) or 0,
         person=checked_text("filter.person", chosen.person),
         actor=checked_text("filter.actor", chosen.actor),
         recorded_from=chosen.recorded_from,

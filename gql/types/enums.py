@@ -23,6 +23,10 @@ from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
 from domain.load_test_run import RunStatus as RunStatus
 from domain.login import LoginKind as LoginKind
 from domain.lot_import import LotImportStatus as LotImportStatus
+from domain.model_access_request import ModelAccessStatus as ModelAccessStatus
+from domain.model_version import FeatureKind as FeatureKind
+from domain.model_version import ModelOrigin as ModelOrigin
+from domain.model_version import ModelVersionState as ModelVersionState
 from domain.permission_kind import PermissionAction as PermissionAction
 from domain.permission_request import PermissionRequestStatus as PermissionRequestStatus
 from domain.project import ProjectRole as ProjectRole
@@ -319,7 +323,11 @@ strawberry.enum(
     description=(
         "What was decided. `PERMISSION_REQUESTED`: somebody applied. `PERMISSION_WITHDRAWN`: and thought better of it. "
         "`PERMISSION_APPROVED`: they got it. `PERMISSION_REJECTED`: they did not. `PERMISSION_RENEWED`: it got another end. "
-        "`PERMISSION_REVOKED`: it was taken away or given back. `PERMISSION_EXPIRED`: its time was over."
+        "`PERMISSION_REVOKED`: it was taken away or given back. `PERMISSION_EXPIRED`: its time was over. `MODEL_CREATED`, "
+        "`MODEL_COPIED`: a set-up model was made. `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`: another version of it came in use. "
+        "`MODEL_ARCHIVED`: it was taken out of the lists. `MODEL_ACCESS_REQUESTED`, `MODEL_ACCESS_WITHDRAWN`, "
+        "`MODEL_ACCESS_APPROVED`, `MODEL_ACCESS_REJECTED`, `MODEL_ACCESS_REVOKED`, `MODEL_ACCESS_EXPIRED`: the same of access to "
+        "one."
     ),
 )
 strawberry.enum(
@@ -346,4 +354,33 @@ strawberry.enum(
         "refused. `FAILED`: it can't go on, for the reason in `message`; `lotImportResume` lets it go on there. `CANCELLED`. "
         "What was added stays in any case."
     ),
+)
+strawberry.enum(
+    ModelVersionState,
+    name="ModelVersionState",
+    description=(
+        "Whether a version of a set-up model is in use. `CANDIDATE`: not yet. `ACTIVE`: one of each model is. `RETIRED`: it was."
+    ),
+)
+strawberry.enum(
+    ModelAccessStatus,
+    name="ModelAccessStatus",
+    description=(
+        "Where an application for access to a model stands. `PENDING`: nobody has decided yet. `APPROVED`: the access is open. "
+        "`REJECTED`. `WITHDRAWN`: by the applicant. `REVOKED`: the access was taken away or given back. `EXPIRED`: its time is "
+        "over."
+    ),
+)
+strawberry.enum(
+    ModelOrigin,
+    name="ModelOrigin",
+    description=(
+        "Where a version of a set-up model came from. `JOB`: a job has trained it. `UPLOAD`: a person has sent it. `COPY`: it is "
+        "that of another model."
+    ),
+)
+strawberry.enum(
+    FeatureKind,
+    name="ModelFeatureKind",
+    description="What an input of a model takes. `NUMBER`. `CATEGORY`: one of some texts. `UNKNOWN`: nobody has said.",
 )

@@ -8,16 +8,18 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.artifact import Artifact, AttemptArtifact, ImportArtifact, RunArtifact, TargetArtifact
+from domain.artifact import Artifact, AttemptArtifact, ImportArtifact, ModelArtifact, RunArtifact, TargetArtifact
 from domain.attempt import AttemptKey
 from domain.storage import ArtifactRecords
-from domain.visibility import Membership, Visibility
-from persistence import load_test_tables, tables
+from domain.visibility import Membership, ModelReach, Visibility
+from persistence import load_test_tables, model_tables, tables
 from persistence.dialect import among, insert_into
 from persistence.membership import is_member
+from persistence.model_reach import is_usable_by
 from persistence.repositories.kit import is_visible
 
 ARTIFACT, TARGET, RUN = tables.artifact, load_test_tables.target, load_test_tables.load_test_run
+MODEL = model_tables.set_up_model
 
 
 class ArtifactRepository(ArtifactRecords):
@@ -35,14 +37,23 @@ class ArtifactRepository(ArtifactRecords):
         await self._connection.execute(insert.on_conflict_do_nothing(index_elements=[ARTIFACT.c.id]))
         return _artifact((await self._connection.execute(select(ARTIFACT).where(ARTIFACT.c.id == artifact.id))).one())
 
-    async def get_many(self, ids: Sequence[UUID], visibility: Visibility, membership: Membership) -> dict[UUID, Artifact]:
+    async def get_many(
+        self, ids: Sequence[UUID], visibility: Visibility, membership: Membership, reach: ModelReach
+    ) -> dict[UUID, Artifact]:
+        exists_for_caller = (
+            is_visible(visibility),
+            *(_of_project(of, membership) for of in (TARGET, RUN)),
+            _of_import(membership),
+            is_usable_by(reach, self._connection.dialect.name) & MODEL.c.id.is_not(None),
+        )
         query = (
             select(ARTIFACT)
             .join(tables.kit, tables.kit.c.id == ARTIFACT.c.kit_id, isouter=True)
             .join(TARGET, TARGET.c.id == ARTIFACT.c.target_id, isouter=True)
             .join(RUN, RUN.c.id == ARTIFACT.c.run_id, isouter=True)
+            .join(MODEL, MODEL.c.id == ARTIFACT.c.model_id, isouter=True)
             .where(self._among(ARTIFACT.c.id, ids))
-            .where(or_(is_visible(visibility), _of_import(membership), *(_of_project(of, membership) for of in (TARGET, RUN))))
+            .where(or_(*exists_for_caller))
         )
         found = [_artifact(row) for row in await self._connection.execute(query)]
         return {artifact.id: artifact for artifact in found}
@@ -88,6 +99,8 @@ def _artifact(row: Row[Any]) -> Artifact:
         return _of_run(row)
     if row.import_id is not None:
         return ImportArtifact(**_shared(row), import_id=row.import_id, actor=row.actor)
+    if row.model_id is not None:
+        return ModelArtifact(**_shared(row), model_id=row.model_id, actor=row.actor)
     return _of_attempt(row) if row.target_id is None else TargetArtifact(**_shared(row), target_id=row.target_id, actor=row.actor)
 
 

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.audit_entry import AuditAction, AuditEntry
 from domain.people_storage import AuditStore
 from domain.query import AuditQuery, Page
-from domain.visibility import Involvement
+from domain.visibility import Involvement, ModelReach
+from persistence.model_reach import models_decided_by
 from persistence.numbered import NumberedRows
 from persistence.people_tables import audit_entry
 
@@ -32,24 +33,27 @@ class AuditRepository(AuditStore):
         if rows:
             await self._connection.execute(ENTRY.insert(), rows)
 
-    async def page(self, query: AuditQuery, involvement: Involvement) -> Page[AuditEntry]:
-        return await self._rows.page(query, _conditions(query, involvement))
+    async def page(self, query: AuditQuery, involvement: Involvement, reach: ModelReach) -> Page[AuditEntry]:
+        return await self._rows.page(query, _conditions(query, involvement, reach))
 
-    async def count(self, query: AuditQuery, involvement: Involvement) -> int:
-        return await self._rows.count(_conditions(query, involvement))
+    async def count(self, query: AuditQuery, involvement: Involvement, reach: ModelReach) -> int:
+        return await self._rows.count(_conditions(query, involvement, reach))
 
 
-def _conditions(query: AuditQuery, involvement: Involvement) -> list[ColumnElement[bool]]:
+def _conditions(query: AuditQuery, involvement: Involvement, reach: ModelReach) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [
         or_(
             ENTRY.c.person == involvement.subject,
             ENTRY.c.actor == involvement.subject,
             ENTRY.c.kind.in_(sorted(involvement.decides_on)),
+            models_decided_by(reach, ENTRY.c.model_id),
         )
     ]
     for name, values in (("action", query.actions), ("kind", query.kinds)):
         if values:
             conditions.append(ENTRY.c[name].in_(sorted(values)))
+    if query.model_id is not None:
+        conditions.append(ENTRY.c.model_id == query.model_id)
     if query.person is not None:
         conditions.append(ENTRY.c.person == query.person)
     if query.actor is not None:

@@ -9,9 +9,14 @@ from typing import Any
 from adapters.identity.local_issuer import DemoUser, LocalIssuer
 from app.identity import ISSUER, read_keys
 from domain.actor import Person as Actor
+from domain.kit import ProductLine
+from domain.permission_kind import PermissionAction, Right
+from gql.ids import encode
+from resolvers.model_access_request import create_access_request
 from resolvers.permission_request import approve_permission_request, create_permission_requests
 from tests.api import lots
 from tests.api.in_process import HOST, UNSIGNED, Plog, job_command
+from tests.api.models import optimized, set_up
 from tests.api.permissions import applied
 from tests.api.test_load_test import load_test
 from tests.api.test_load_test_report import STOP, Run, started
@@ -45,8 +50,8 @@ USERS[Who.APPROVER] = DemoUser(username="approver", name="approver", groups=("ap
 
 @dataclass(frozen=True)
 class World:
-    """A LOGIC kit that runs, one that was cancelled; a project with a target, load test, two runs; a lot
-    row and an import; an application and a grant.
+    """A LOGIC kit that runs, one that was cancelled, and the model of a third; a project with a target, load test, two runs;
+    a lot row and an import; an application and a grant.
 
     The applicant and holder is Dana, who is none of the callers. `headers` are those of each kind of caller.
     """
@@ -72,6 +77,15 @@ async def _give(plog: Plog, user: DemoUser, kind: str) -> None:
 
 
 PROJECT = """query ($id: ID!) { loadTestRun(id: $id) { loadTest { id number project { id } target { id } } } }"""
+
+
+ACCESS = {"modelId": "", "purpose": "test", "until": datetime(2100, 1, 1, tzinfo=UTC)}
+
+
+def _applicant() -> Actor:
+    """Somebody of the product line who is none of the callers."""
+    rights = frozenset({Right(ProductLine.LOGIC, PermissionAction.GENERAL)})
+    return Actor(subject="demo:dana", name="Dana", expires_at=datetime.now(UTC), rights=rights)
 
 
 async def made_world(plog: Plog) -> World:
@@ -106,6 +120,11 @@ async def made_world(plog: Plog) -> World:
     grants = '{ grants(filter: {kinds: ["DRAM_GENERAL"]}, first: 1) { nodes { id } } }'
     (grant,) = (await plog.ask(grants, plog.signed_in("dana")))["grants"]["nodes"]
     ids = {"project": test["project"]["id"], "target": test["target"]["id"], "loadTest": test["id"], "number": test["number"]}
+    kit_of_model = await optimized(plog, name="trained")
+    model = (await set_up(plog, kit_of_model))["setUpModel"]
+    access = await create_access_request(plog.container.services, _applicant(), ACCESS, model["number"])
+    ids |= {"access": encode("ModelAccessRequest", access.id)}
+    ids |= {"version": model["activeVersion"]["id"], "model": model["id"], "trained": kit_of_model["jobs"][3]["id"]}
     ids |= {"run": run["id"], "runNumber": run["number"], "input": load_test(title="another")}
     row = await lots.added(plog)
     ids |= {"lotRow": row["id"], "lotImport": (await lots.started(plog, lots.written([lots.lot_row("LOT-2")]).encode()))["id"]}

@@ -20,7 +20,8 @@ from tests.statements import statements
 
 MADE = "version kind actor recordedAt"
 FIELDS = {
-    "project": f"versions(first: $first, after: $after) {{ nodes {{ __typename {MADE} name description members {{ subject }} }} %s }}",
+    "project": f"""versions(first: $first, after: $after) {{ nodes {{ __typename {MADE} name description
+      members {{ subject }} }} %s }}""",
     "target": f"versions(first: $first, after: $after) {{ nodes {{ __typename {MADE} name url analysisNumber }} %s }}",
     "loadTest": f"""versions(first: $first, after: $after) {{ nodes {{ __typename {MADE} title
       targetTps percentile responseTime errorRate

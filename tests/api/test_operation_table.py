@@ -10,10 +10,10 @@ import orjson
 import pytest
 from graphql import GraphQLObjectType, OperationType
 
-from domain.visibility import EVERY_PROJECT, EVERYTHING
+from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING
 from gql.limits import Limits
 from gql.schema import build_schema
-from resolvers import authorisation, job, kit, live, project, versioned
+from resolvers import authorisation, job, kit, live, model_access_request, project, set_up_model, versioned
 from tests.api.in_process import Plog, serving, table_document
 from tests.api.lots import lot_row
 from tests.api.persons import Who, World, made_world
@@ -50,6 +50,10 @@ ANYBODY = rule(IN)
 LOGIC = rule(ABSENT, LOGIC_GENERAL=IN, LOGIC_SET_UP=IN)
 LOGIC_TO_BE = rule(DENIED, LOGIC_GENERAL=IN, LOGIC_SET_UP=IN)
 VIEWERS = rule(ABSENT, VIEWER=IN, EDITOR=IN, OWNER=IN)
+SET_UP = rule(ABSENT, LOGIC_GENERAL=DENIED, LOGIC_SET_UP=IN)
+SET_UP_TO_BE = rule(DENIED, LOGIC_SET_UP=IN)
+DECIDERS = rule(ABSENT, LOGIC_SET_UP=IN)
+DECIDERS_OF_OTHERS = rule(ABSENT, LOGIC_SET_UP=DENIED)
 EDITORS = rule(ABSENT, VIEWER=DENIED, EDITOR=IN, OWNER=IN)
 OWNERS = rule(ABSENT, VIEWER=DENIED, EDITOR=DENIED, OWNER=IN)
 APPROVERS = rule(ABSENT, APPROVER=IN)
@@ -93,6 +97,18 @@ def _grant(world: World, who: Who) -> Mapping[str, Any]:
     return {"id": world.grant["id"], "reason": "test"}
 
 
+def _model_input(world: World) -> Mapping[str, Any]:
+    return {"name": "another", "productLine": "LOGIC", "source": {"jobId": world.ids["trained"]}}
+
+
+def _access(world: World, who: Who) -> Mapping[str, Any]:
+    return {"input": {"modelId": world.ids["model"], "purpose": "test", "until": "2100-01-01T00:00:00Z"}}
+
+
+def _access_request(world: World, who: Who) -> Mapping[str, Any]:
+    return {"id": world.ids["access"], "reason": "test"}
+
+
 PAGE = "{ nodes { __typename } }"
 NOTE = {"sequence": 1, "kind": "NOTE", "metadata": {"a": 1}}
 CODE = "{ __typename ... on UserError { code } }"
@@ -129,6 +145,9 @@ QUERIES: dict[str, Operation] = {
     "loadTestRuns": Operation(VIEWERS, selected=PAGE),
     "loadTestComparison": Operation(VIEWERS, lambda world, who: {"runIds": [world.ended, world.ids["run"]]}),
     "loadTestTrend": Operation(VIEWERS, _of("loadTest", "loadTestId")),
+    "setUpModel": Operation(LOGIC, _of("model")),
+    "modelAccessRequests": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
+    "setUpModels": Operation(LOGIC, selected=PAGE),
     "loadTestAnalysis": Operation(NOBODY_HERE, lambda world, who: {"id": "TG9hZFRlc3RBbmFseXNpczox"}),
     "loadTestAnalyses": Operation(NOBODY_HERE, selected=PAGE),
 }
@@ -141,6 +160,7 @@ SUBSCRIPTIONS: dict[str, Operation] = {
     "loadTests": Operation(VIEWERS, selected="{ order }"),
     "loadTestMetrics": Operation(VIEWERS, _of("run", "runId")),
     "loadTestLog": Operation(VIEWERS, lambda world, who: {"runId": world.ended}),
+    "modelAccessInbox": Operation(rule(ABSENT, LOGIC_SET_UP=IN), selected="{ order }"),
     "permissionInbox": Operation(APPROVERS, selected="{ order }"),
     "viewer": Operation(ANYBODY),
 }
@@ -155,7 +175,7 @@ MUTATIONS: dict[str, Operation] = {
     "kitCancel": Operation(LOGIC, _kit),
     "kitArchive": Operation(LOGIC, _kit),
     "lotRowAdd": Operation(LOGIC_TO_BE, lambda world, who: {"input": lot_row(f"LOT-{who.name}".replace("_", "-"))}),
-    "lotRowsAdd": Operation(ANYBODY, lambda world, who: {"inputs": [lot_row()]}),  # each row has its own answer
+    "lotRowsAdd": Operation(WHO_MAY_WORK, lambda world, who: {"inputs": [lot_row()]}),  # each row has its own answer
     "lotRowCorrect": Operation(
         LOGIC, lambda world, who: {"id": world.ids["lotRow"], "input": lot_row(quantity=5), "reason": "counted again"}
     ),
@@ -190,6 +210,20 @@ MUTATIONS: dict[str, Operation] = {
     "permissionRequestWithdraw": Operation(APPLICANT, _request),
     "grantRenew": Operation(APPROVERS, _grant),
     "grantRevoke": Operation(APPROVERS, _grant),
+    "setUpModelCreate": Operation(SET_UP_TO_BE, lambda world, who: {"input": _model_input(world)}),
+    "setUpModelCopy": Operation(SET_UP, lambda world, who: {"sourceId": world.ids["model"], "input": {"name": f"copy of {who}"}}),
+    "setUpModelUpdate": Operation(SET_UP, lambda world, who: {"id": world.ids["model"], "input": {"description": "x"}}),
+    "modelVersionAdd": Operation(
+        SET_UP, lambda world, who: {"modelId": world.ids["model"], "source": {"jobId": world.ids["trained"]}}
+    ),
+    "modelVersionPromote": Operation(SET_UP, lambda world, who: {"id": world.ids["version"], "reason": "test"}),
+    "setUpModelRollBack": Operation(SET_UP, lambda world, who: {"id": world.ids["model"], "reason": "test"}),
+    "modelAccessRequestCreate": Operation(LOGIC, _access),
+    "modelAccessRequestReject": Operation(DECIDERS, _access_request),
+    "modelAccessRequestApprove": Operation(DECIDERS, _access_request),
+    "modelAccessRevoke": Operation(DECIDERS, _access_request),
+    "modelAccessRequestWithdraw": Operation(DECIDERS_OF_OTHERS, _access_request),
+    "setUpModelArchive": Operation(SET_UP, _of("model")),
 }
 TABLES = {"query": QUERIES, "subscription": SUBSCRIPTIONS, "mutation": MUTATIONS}
 
@@ -277,6 +311,9 @@ RULES: dict[str, list[tuple[Any, str, Any]]] = {
     "roles": [(versioned, "require_role", anything_goes)],
     "projects": [(each, "membership_of", lambda _: EVERY_PROJECT) for each in (authorisation, project)],
     "product lines": [(each, "visibility_of", lambda _: EVERYTHING) for each in (kit, job, live)],
+    "models": [(set_up_model, "reach_of", lambda _: EVERY_MODEL)],
+    "applications": [(model_access_request, "reach_of", lambda _: EVERY_MODEL)],
+    "set-up": [(set_up_model, "require_right", lambda *given: given[1])],
     "rights": [(kit, "require_right", lambda *given: given[1])],
 }
 

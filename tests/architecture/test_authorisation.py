@@ -15,6 +15,7 @@ RULES = {
     "require_worker",
     "involvement_of",
     "membership_of",
+    "reach_of",
     "visibility_of",
 }
 # What finds out or keeps what the rules ask for.

@@ -51,8 +51,31 @@ WITHOUT_A_VERSION = {
     "lotImportStart",
     "lotImportCancel",  # its version grows with each batch of rows, and what is meant is the import as it then is
     "lotImportResume",
+    "setUpModelCreate",
+    "setUpModelCopy",
+    "modelAccessRequestCreate",
+    "modelAccessRequestWithdraw",  # what nobody has decided yet has one version only
+    "modelAccessRequestApprove",
+    "modelAccessRequestReject",
+    "modelVersionAdd",  # a candidate changes nothing that is in use
 }
-NOUNS = ("kit", "job", "task", "project", "target", "loadTest", "permissionRequest", "grant", "lotRows", "lotRow", "lotImport")
+NOUNS = (
+    "kit",
+    "job",
+    "task",
+    "project",
+    "target",
+    "loadTest",
+    "permissionRequest",
+    "grant",
+    "lotRows",
+    "lotRow",
+    "lotImport",
+    "setUpModel",
+    "modelVersion",
+    "modelAccessRequest",
+    "modelAccess",
+)
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders, or are
 # found out from what was read.
 RESOLVED_FIELDS = {
@@ -141,6 +164,11 @@ LISTS_WITHOUT_PAGES = {
     "MetricSeries.tps",
     "MetricSeries.vus",
     "MetricSeries.windowStart",
+    "ModelAccessInboxFrame.changed",
+    "ModelAccessInboxFrame.order",
+    "ModelFeature.categories",
+    "ModelVersion.features",
+    "ModelVersion.targets",
     "OAuthFlow.scopes",
     "Parameter.examples",
     "PermissionDenied.openedBy",

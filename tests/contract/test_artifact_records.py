@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from domain.artifact import AttemptArtifact, TargetArtifact, document_id
 from domain.attempt import AttemptKey
 from domain.kit import Kit, ProductLine
-from domain.visibility import EVERY_PROJECT, EVERYTHING, Visibility
+from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING, Visibility
 from persistence import load_test_tables, tables
 from persistence.engine import open_engines
 from persistence.migrate import upgrade
@@ -52,8 +52,8 @@ async def test_what_is_stored_reads_back(database: Database) -> None:
     await add(database, one, replace(artifact(kit, job=1), inputs=()))
     assert one in await of_jobs(database, kit)
     async with database.snapshot() as work:
-        assert await work.artifacts.get_many([one.id, uuid4()], EVERYTHING, EVERY_PROJECT) == {one.id: one}
-        assert await work.artifacts.get_many([], EVERYTHING, EVERY_PROJECT) == {}
+        assert await work.artifacts.get_many([one.id, uuid4()], EVERYTHING, EVERY_PROJECT, EVERY_MODEL) == {one.id: one}
+        assert await work.artifacts.get_many([], EVERYTHING, EVERY_PROJECT, EVERY_MODEL) == {}
         assert await work.artifacts.of_jobs([]) == [] == await work.artifacts.of_jobs([uuid4()])
 
 
@@ -97,7 +97,7 @@ async def test_they_exist_for_those_for_whom_the_kit_does(
     one = artifact(await store_kit(database))
     await add(database, one)
     async with database.snapshot() as work:
-        assert (one.id in await work.artifacts.get_many([one.id], Visibility(lines), EVERY_PROJECT)) is is_seen
+        assert (one.id in await work.artifacts.get_many([one.id], Visibility(lines), EVERY_PROJECT, EVERY_MODEL)) is is_seen
 
 
 async def test_what_was_analysed_before_targets_had_artifacts_has_them_and_those_of_kits_stay(empty_url: str) -> None:
@@ -123,7 +123,7 @@ async def test_what_was_analysed_before_targets_had_artifacts_has_them_and_those
     first, second, other = (document_id(target, sha256) for target, sha256 in ((1, "a"), (1, "b"), (2, "a")))
     async with database.snapshot() as work:
         assert (await work.connection.execute(select(func.count()).select_from(tables.artifact))).scalar_one() == 4
-        found = await work.artifacts.get_many([first, second, other, output.id], EVERYTHING, EVERY_PROJECT)
+        found = await work.artifacts.get_many([first, second, other, output.id], EVERYTHING, EVERY_PROJECT, EVERY_MODEL)
     named: dict[str, Any] = {
         "name": "target-1.yaml",
         "media_type": "application/yaml",

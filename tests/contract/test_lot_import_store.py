@@ -9,7 +9,7 @@ from domain.artifact import ImportArtifact, result_id
 from domain.kit import ProductLine
 from domain.lot_import import LotImport, LotImportStatus, RefusedRow
 from domain.query import LotImportQuery
-from domain.visibility import EVERYTHING, Membership
+from domain.visibility import EVERY_MODEL, EVERYTHING, Membership
 from persistence.unit_of_work import Database
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
@@ -146,6 +146,6 @@ async def test_the_file_of_what_was_refused_is_its_persons_alone(database: Datab
     )
     async with database.transaction() as work:
         assert await work.artifacts.add_once(file) == file == await work.artifacts.add_once(file)
-        assert await work.artifacts.get_many([file.id], EVERYTHING, Membership("ada")) == {file.id: file}
+        assert await work.artifacts.get_many([file.id], EVERYTHING, Membership("ada"), EVERY_MODEL) == {file.id: file}
         for person in ("bela", "dana"):
-            assert await work.artifacts.get_many([file.id], EVERYTHING, Membership(person)) == {}
+            assert await work.artifacts.get_many([file.id], EVERYTHING, Membership(person), EVERY_MODEL) == {}

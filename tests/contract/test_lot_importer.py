@@ -21,7 +21,7 @@ from domain.approver import EVERY_KIND, Approvers
 from domain.errors import IllegalTransition, Unavailable
 from domain.lot_import import LotImport, LotImportStatus, read_row
 from domain.query import GrantQuery, LotRowQuery
-from domain.visibility import EVERYTHING, Involvement, Membership
+from domain.visibility import EVERY_MODEL, EVERYTHING, Involvement, Membership
 from persistence.unit_of_work import Database
 from resolvers.grant import revoke_grant
 from resolvers.lot_import import cancel_lot_import, find_lot_imports, resume_lot_import, start_lot_import
@@ -93,7 +93,7 @@ class House:
         """The lines of the file of refused rows, without its header."""
         assert found.result_id is not None
         async with self.database.snapshot() as work:
-            artifacts = await work.artifacts.get_many([found.result_id], EVERYTHING, Membership(ADA.subject))
+            artifacts = await work.artifacts.get_many([found.result_id], EVERYTHING, Membership(ADA.subject), EVERY_MODEL)
         artifact = artifacts[found.result_id]
         pieces = [piece async for piece in self.services.artifacts.read(artifact.location, 0, artifact.size)]
         content = b"".join(pieces)

@@ -190,6 +190,35 @@ async def test_members_that_are_there_become_editors_and_creators_owners(databas
         assert await work.projects.role_of("bela", 1) is ProjectRole.EDITOR
 
 
+async def test_artifacts_and_audit_that_are_there_stay_as_they_are(engine: AsyncEngine) -> None:
+    """On SQLite new tables take their places."""
+    await upgrade(engine, revision="0020", app_role=APP_ROLE)
+    at, name = ("'2026-01-01'", "'ann'") if engine.dialect.name == "postgresql" else ("5", "'ann'")
+    project = "(id, name, description, owner, version, created_at, updated_at)"
+    target = "(id, project_id, name, url, analysis, version, created_at, updated_at)"
+    artifact = "(id, name, media_type, sha256, size, created_at, target_id, actor)"
+    audit = "(id, recorded_at, action, kind, person, person_name, reason)"
+    uuid = "'00000000-0000-0000-0000-000000000001'" if engine.dialect.name == "postgresql" else f"'{1:032x}'"
+    for statement in (
+        f"INSERT INTO project {project} VALUES (1, 'p', '', 'ada', 1, {at}, {at})",
+        f"INSERT INTO target {target} VALUES (1, 1, 't', 'http://x', 0, 1, {at}, {at})",
+        f"INSERT INTO artifact {artifact} VALUES ({uuid}, 'f', 'a/b', 'ab', 7, {at}, 1, 'ada')",
+        f"INSERT INTO audit_entry {audit} VALUES (41, {at}, 'PERMISSION_EXPIRED', 'K', {name}, {name}, 'why')",
+    ):
+        await execute(engine, statement)
+    kept = [f"SELECT {columns.strip('()')} FROM {table}" for table, columns in (("artifact", artifact), ("audit_entry", audit))]
+    before = [await query(engine, statement) for statement in kept]
+    await upgrade(engine, app_role=APP_ROLE)
+    assert [await query(engine, statement) for statement in kept] == before
+    await refuse(engine, "DELETE FROM audit_entry", "append-only")
+    await execute(
+        engine, f"INSERT INTO audit_entry (recorded_at, action, person, person_name) VALUES ({at}, 'X', {name}, {name})"
+    )
+    owners = "(id, name, media_type, sha256, size, created_at, actor)"
+    other = uuid.replace("1'", "2'")
+    await refuse(engine, f"INSERT INTO artifact {owners} VALUES ({other}, 'f', 'a/b', 'ab', 7, {at}, 'ada')", "artifact_owner")
+
+
 async def test_two_at_once_wait_for_each_other(engine: AsyncEngine, empty_url: str) -> None:
     async with engine_of(empty_url) as other:
         await asyncio.gather(upgrade(engine, app_role=APP_ROLE), upgrade(other, app_role=APP_ROLE))

@@ -5,7 +5,7 @@ import pytest
 from domain.artifact import AttemptArtifact, blob_location
 from domain.event import EventKind
 from domain.report import ReportedArtifact
-from domain.visibility import EVERY_PROJECT, EVERYTHING
+from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING
 from persistence.unit_of_work import Database
 from tests.contract.intake_bench import Bench, new_bench, shown
 
@@ -106,4 +106,4 @@ async def test_another_content_under_a_name_that_is_taken_is_refused(bench: Benc
     clean, raw = await artifacts(bench)
     assert (raw.sha256, clean.inputs) == (CHECKSUM, (raw.id,))
     async with bench.database.snapshot() as work:
-        assert await work.artifacts.get_many([raw.id], EVERYTHING, EVERY_PROJECT) == {raw.id: raw}
+        assert await work.artifacts.get_many([raw.id], EVERYTHING, EVERY_PROJECT, EVERY_MODEL) == {raw.id: raw}

@@ -1,0 +1,137 @@
+"""Applications for access to a set-up model: for a purpose and until a time, decided by somebody else, and the access itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from domain.actor import Person
+from domain.errors import IllegalTransition, PermissionDenied
+from domain.permission_request import MAX_REASON, stated_reason
+from domain.validation import Problems
+
+
+class ModelAccessStatus(StrEnum):
+    """Where an application stands, and what became of the access that it gave."""
+
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+    REVOKED = "REVOKED"
+    EXPIRED = "EXPIRED"
+
+
+TRANSITIONS: Mapping[ModelAccessStatus, frozenset[ModelAccessStatus]] = {
+    ModelAccessStatus.PENDING: frozenset({ModelAccessStatus.APPROVED, ModelAccessStatus.REJECTED, ModelAccessStatus.WITHDRAWN}),
+    ModelAccessStatus.APPROVED: frozenset({ModelAccessStatus.REVOKED, ModelAccessStatus.EXPIRED}),
+    ModelAccessStatus.REJECTED: frozenset(),
+    ModelAccessStatus.WITHDRAWN: frozenset(),
+    ModelAccessStatus.REVOKED: frozenset(),
+    ModelAccessStatus.EXPIRED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAccessRequest:
+    """An application of a person (`subject`, and the name at that time) for access to a model, and the access that it gave.
+
+    `recorded_status` is what is on record. An approved one opens the model until `until`, whether its end is on record or not:
+    `read_at` is the database's clock when it was read, which `status` is of. `decided_by` is who decided last, and
+    `decision_reason` why.
+    """
+
+    id: int
+    model_id: int
+    subject: str
+    name: str
+    purpose: str
+    until: datetime
+    recorded_status: ModelAccessStatus
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    read_at: datetime
+    decided_by: str | None = None
+    decider_name: str | None = None
+    decision_reason: str | None = None
+
+    @property
+    def status(self) -> ModelAccessStatus:
+        """What it was when it was read."""
+        has_expired = self.recorded_status is ModelAccessStatus.APPROVED and self.until <= self.read_at
+        return ModelAccessStatus.EXPIRED if has_expired else self.recorded_status
+
+    def decided(self, status: ModelAccessStatus, person: Person, reason: str, at: datetime) -> "ModelAccessRequest":
+        """The application with that decision of a person; `IllegalTransition` where its status does not lead there."""
+        changed = self._changed(status, at)
+        return replace(changed, decided_by=person.subject, decider_name=person.name, decision_reason=reason)
+
+    def approved(self, person: Person, reason: str, until: datetime | None, at: datetime) -> "ModelAccessRequest":
+        """The application approved, until the time that was asked for or an earlier one."""
+        given = self.until if until is None else until
+        problems = Problems()
+        if given > self.until:
+            problems.add("until", f"must not be later than what was applied for, {self.until.isoformat()}")
+        if given <= at:
+            problems.add("until", "must lie in the future")
+        decided = self.decided(ModelAccessStatus.APPROVED, person, reason, at)
+        problems.check()
+        return replace(decided, until=given)
+
+    def expired(self, at: datetime) -> "ModelAccessRequest":
+        """The access with its end in time put on record."""
+        return replace(self, recorded_status=ModelAccessStatus.EXPIRED, version=self.version + 1, updated_at=at, read_at=at)
+
+    def check_decider(self, person: Person, is_decider: bool) -> None:
+        """Refuse whoever does not decide on access to the model, and the applicant, whoever else that is."""
+        if person.subject == self.subject:
+            raise PermissionDenied("Nobody decides on their own application; the model's owner or another set-up user has to.")
+        if not is_decider:
+            raise PermissionDenied("The model's owner decides on this, or a set-up user of its product line.")
+
+    def check_applicant(self, person: Person) -> None:
+        """Refuse everybody but the applicant."""
+        if person.subject != self.subject:
+            raise PermissionDenied("Only the applicant can withdraw an application.")
+
+    def _changed(self, status: ModelAccessStatus, at: datetime) -> "ModelAccessRequest":
+        if status not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"Model access request {self.id}", self.status, status)
+        return replace(self, recorded_status=status, version=self.version + 1, updated_at=at, read_at=at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessApplication:
+    """What access to a model is applied for, and until when."""
+
+    purpose: str
+    until: datetime
+
+
+def access_application(given: Mapping[str, Any], now: datetime) -> AccessApplication:
+    """The application in an input document; `ValidationFailed` names the fields that are missing or wrong.
+
+    Whether there is such a model is not looked at.
+    """
+    problems = Problems("input.")
+    if given.get("modelId") is None:
+        problems.add("modelId", "is required: the set-up model that access is needed to")
+    purpose = problems.text(given, "purpose", most=MAX_REASON).strip()
+    until: datetime | None = given.get("until")
+    if until is None:
+        problems.add("until", "is required: the time until which access is needed")
+    elif until <= now:
+        problems.add("until", "must lie in the future")
+    problems.check()
+    assert until is not None
+    return AccessApplication(purpose=purpose, until=until)
+
+
+def access_reason(given: Mapping[str, Any], *, is_required: bool) -> str:
+    """The reason in the arguments of a decision; of a withdrawal none need be given."""
+    problems = Problems()
+    reason = stated_reason(problems, given) if is_required else problems.text(given, "reason", "", most=MAX_REASON).strip()
+    problems.check()
+    return reason

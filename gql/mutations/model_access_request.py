@@ -1,0 +1,130 @@
+"""Applying for access to set-up models, deciding on applications, and taking access away."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from domain import model_access_request as domain
+from domain.errors import UserError
+from gql import errors, ids
+from gql.context import Info
+from gql.mutations.kit import IdempotencyKey
+from gql.mutations.permission_request import Reason, RequestId
+from gql.mutations.project import ExpectedVersion
+from gql.types.model_access_request import ModelAccessRequest, ModelAccessRequestInput
+from resolvers import model_access_request as requests
+
+Until = Annotated[
+    datetime | None, strawberry.argument(description="When the access ends, not later than what was asked for; null: then.")
+]
+
+
+@strawberry.type(description="The application was stored, `PENDING`.")
+class ModelAccessRequestCreatePayload:
+    model_access_request: ModelAccessRequest = strawberry.field(description="The application.")
+
+
+@strawberry.type(description="The application was decided or withdrawn, or the access that it gave is over.")
+class ModelAccessRequestPayload:
+    model_access_request: ModelAccessRequest = strawberry.field(description="The application after that.")
+
+
+ModelAccessRequestCreateAnswer = Annotated[
+    ModelAccessRequestCreatePayload
+    | errors.ValidationFailed
+    | errors.NotFound
+    | errors.AlreadyGranted
+    | errors.AlreadyPending
+    | errors.IllegalTransition
+    | errors.IdempotencyKeyReused
+    | errors.PermissionDenied,
+    strawberry.union("ModelAccessRequestCreateAnswer", description="The application, or why none was stored."),
+]
+ModelAccessRequestAnswer = Annotated[
+    ModelAccessRequestPayload
+    | errors.ValidationFailed
+    | errors.NotFound
+    | errors.IllegalTransition
+    | errors.VersionConflict
+    | errors.IdempotencyKeyReused
+    | errors.PermissionDenied,
+    strawberry.union("ModelAccessRequestAnswer", description="The application after the command, or why it was refused."),
+]
+
+
+@strawberry.type
+class ModelAccessRequestMutation:
+    @strawberry.mutation(description="Apply for access to a set-up model of a product line that one sees.")
+    async def model_access_request_create(
+        self,
+        info: Info,
+        input: Annotated[ModelAccessRequestInput, strawberry.argument(description="What is applied for.")],
+        idempotency_key: IdempotencyKey = None,
+    ) -> ModelAccessRequestCreateAnswer:
+        services, actor = info.context.services, info.context.actor
+        document = {"modelId": input.model_id, "purpose": input.purpose, "until": input.until}
+        model_id = None if input.model_id is None else ids.found(ids.set_up_model_number, input.model_id)
+        try:
+            made = await requests.create_access_request(services, actor, document, model_id, idempotency_key)
+        except UserError as error:
+            return errors.union_member(error)  # type: ignore[no-any-return]
+        return ModelAccessRequestCreatePayload(model_access_request=ModelAccessRequest.of(made))
+
+    @strawberry.mutation(description="Take back an application of one's own that nobody has decided yet.")
+    async def model_access_request_withdraw(
+        self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
+    ) -> ModelAccessRequestAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: requests.withdraw_access_request(services, actor, ids.model_access_number(id), reason, idempotency_key)
+        )
+
+    @strawberry.mutation(
+        description=(
+            "Give the applicant access to the model. Its owner can, and set-up users of its product line, with a reason, and "
+            "never for themselves."
+        )
+    )
+    async def model_access_request_approve(
+        self, info: Info, id: RequestId, reason: Reason = None, until: Until = None, idempotency_key: IdempotencyKey = None
+    ) -> ModelAccessRequestAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: requests.approve_access_request(services, actor, ids.model_access_number(id), reason, until, idempotency_key)
+        )
+
+    @strawberry.mutation(description="Refuse the application, with a reason; by those who can approve it.")
+    async def model_access_request_reject(
+        self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
+    ) -> ModelAccessRequestAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: requests.reject_access_request(services, actor, ids.model_access_number(id), reason, idempotency_key)
+        )
+
+    @strawberry.mutation(
+        description="Take away the access that an application gave, by those who can approve one, or give back one's own."
+    )
+    async def model_access_revoke(
+        self,
+        info: Info,
+        id: RequestId,
+        reason: Reason = None,
+        expected_version: ExpectedVersion = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> ModelAccessRequestAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(  # type: ignore[no-any-return]
+            lambda: requests.revoke_access(
+                services, actor, ids.model_access_number(id), reason, expected_version, idempotency_key
+            )
+        )
+
+
+async def _answer(command: Callable[[], Awaitable[domain.ModelAccessRequest]]) -> Any:
+    try:
+        return ModelAccessRequestPayload(model_access_request=ModelAccessRequest.of(await command()))
+    except UserError as error:
+        return errors.union_member(error)

@@ -1,0 +1,131 @@
+"""Set-up models, and what they were before."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.kit import ProductLine
+from domain.model_storage import SetUpModelStore
+from domain.query import HistoryQuery, Page, SetUpModelQuery
+from domain.set_up_model import ModelDefinition, SetUpModel
+from domain.version import Version
+from domain.visibility import ModelReach
+from persistence import model_tables as tables
+from persistence.listing import begins_with, is_archived
+from persistence.model_reach import exists_for
+from persistence.versioned import Versioned, VersionedRows
+
+MODEL = tables.set_up_model
+FIRST_VERSION = 1
+
+
+class SetUpModelRepository(SetUpModelStore):
+    """The set-up models of one unit of work."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._rows = VersionedRows(connection, KEPT)
+
+    async def get_many(self, ids: Sequence[int], reach: ModelReach) -> dict[int, SetUpModel]:
+        return await self._rows.get_many(ids, exists_for(reach))
+
+    async def page(self, query: SetUpModelQuery, reach: ModelReach) -> Page[SetUpModel]:
+        return await self._rows.page(query, _conditions(query, reach))
+
+    async def count(self, query: SetUpModelQuery, reach: ModelReach) -> int:
+        return await self._rows.count(_conditions(query, reach))
+
+    async def add(
+        self,
+        definition: ModelDefinition,
+        product_line: ProductLine,
+        owner: str,
+        owner_name: str,
+        source_id: int | None = None,
+    ) -> SetUpModel:
+        build = partial(SetUpModel, definition=definition, product_line=product_line, owner=owner, owner_name=owner_name)
+        return await self._rows.add(partial(build, active_version=FIRST_VERSION, source_id=source_id), owner)
+
+    async def change(
+        self,
+        model: SetUpModel,
+        actor: str,
+        *,
+        definition: ModelDefinition | None = None,
+        active_version: int | None = None,
+        is_archived: bool = False,
+    ) -> SetUpModel | None:
+        changed = replace(model, definition=definition or model.definition, active_version=active_version or model.active_version)
+        return await self._rows.change(model, changed, actor, is_archived=is_archived)
+
+    async def revisions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[ModelDefinition]]]:
+        return await self._rows.versions(queries)
+
+
+def _conditions(query: SetUpModelQuery, reach: ModelReach) -> list[ColumnElement[bool]]:
+    conditions = [exists_for(reach), *is_archived(MODEL.c.archived_at, query.is_archived)]
+    if query.product_lines:
+        conditions.append(MODEL.c.product_line.in_(sorted(query.product_lines)))
+    if query.name_prefix:
+        conditions += begins_with(MODEL.c.name, query.name_prefix)
+    if query.owner is not None:
+        conditions.append(MODEL.c.owner == query.owner)
+    if query.source_id is not None:
+        conditions.append(MODEL.c.source_id == query.source_id)
+    return conditions
+
+
+def _fixed(model: SetUpModel) -> dict[str, Any]:
+    return {
+        "product_line": model.product_line,
+        "owner": model.owner,
+        "owner_name": model.owner_name,
+        "source_id": model.source_id,
+    }
+
+
+def _changing(model: SetUpModel) -> dict[str, Any]:
+    said = model.definition
+    attributes = dict(said.attributes)
+    return {
+        "name": said.name,
+        "attributes": attributes,
+        "description": said.description,
+        "active_version": model.active_version,
+    }
+
+
+def _definition(row: Row[Any]) -> ModelDefinition:
+    return ModelDefinition(name=row.name, attributes=row.attributes, description=row.description)
+
+
+def _model(row: Row[Any]) -> SetUpModel:
+    return SetUpModel(
+        id=row.id,
+        definition=_definition(row),
+        product_line=row.product_line,
+        owner=row.owner,
+        owner_name=row.owner_name,
+        active_version=row.active_version,
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        source_id=row.source_id,
+        archived_at=row.archived_at,
+    )
+
+
+KEPT = Versioned(
+    table=MODEL,
+    versions=tables.set_up_model_revision,
+    name=MODEL.c.name,
+    what="set-up model of this product line",
+    selected=select(MODEL),
+    read=_model,
+    fixed=_fixed,
+    changing=_changing,
+    definition=_definition,
+)
