@@ -146,7 +146,7 @@ async def test_a_page_of_an_allowed_origin_can_resume_an_upload(spa: dict[str, s
     answer = await plog.http.head(path, headers={**spa, **plog.signed_in()})
     exposed = {name.strip().lower() for name in answer.headers["access-control-expose-headers"].split(",")}
     assert answer.headers["upload-offset"] == "0" and {"upload-offset", "x-request-id"} <= exposed
-    assert "access-control-allow-credentials" not in {*allowed.headers, *answer.headers}
+    assert allowed.headers["access-control-allow-credentials"] == "true", "it may use a browser's session as well"
     other = await plog.http.options(path, headers={**asked, "origin": "https://evil.example"})
     assert "access-control-allow-origin" not in other.headers
 
