@@ -245,7 +245,7 @@ class ServerSettings(Group):
     """The HTTP server."""
 
     origins: list[Annotated[str, AfterValidator(setting_values.origin)]] = Field(
-        default_factory=list, description="Web origins that may use the API (JSON list); `*`: any."
+        default_factory=list, description="Web origins whose pages may use the API (JSON list); `*`: any, with tokens alone."
     )
     introspection: bool = Field(True, description="Whether the schema can be read through the API.")
     graphiql: bool = Field(True, description="Whether a browser gets GraphiQL at /graphql.")

@@ -75,8 +75,11 @@ class Settings(BaseSettings):
     def _check_address(self) -> Self:
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             raise ValueError("PLOG_PUBLIC_URL must begin with http:// or https://")
-        if self.public_url and not urlsplit(self.public_url).hostname:
-            raise ValueError("PLOG_PUBLIC_URL must name a host")
+        try:
+            _ = self.origin
+        except ValueError:
+            name = "PLOG_PUBLIC_URL" if self.public_url else "PLOG_HOST"
+            raise ValueError(f"{name} must name a host, with a valid port if any, and no user") from None
         if not self.public_url and self.host in EVERY_ADDRESS:
             raise ValueError(f"PLOG_PUBLIC_URL must be set where PLOG_HOST is {self.host!r}, which is no address to link to")
         if self.chat.url and not self.chat.model:

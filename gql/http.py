@@ -210,4 +210,6 @@ def _read(raw: object) -> OperationRequest:
 
 
 def _json(payload: Any, media_type: str | None, status: int, headers: dict[str, str] | None = None) -> Response:
+    # What is read with a cookie looks to a cache on the way as if it were the same for everybody.
+    headers = {"cache-control": "no-store", **(headers or {})}
     return Response(encode(payload), status, headers, media_type=f"{media_type or PLAIN_JSON}; charset=utf-8")

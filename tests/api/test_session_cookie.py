@@ -96,6 +96,7 @@ async def test_get_by_cookie_reads_and_never_writes(plog: Plog, visitor: Browser
     assert codes(response) == (405, "METHOD_NOT_ALLOWED")
     read = await visitor.http.get(f"{plog.url}/graphql", params={"query": VIEWER}, headers={"origin": "https://evil.example"})
     assert "access-control-allow-origin" not in read.headers, "no other site's page gets to see it"
+    assert read.headers["cache-control"] == "no-store", "and nobody on the way keeps it"
 
 
 async def test_pages_of_an_allowed_origin_may_send_the_cookie_and_no_others(plog: Plog, tmp_path: Path) -> None:
