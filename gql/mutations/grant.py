@@ -50,7 +50,7 @@ class GrantMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> GrantAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: grants.renew_grant(
                 services, actor, ids.grant_number(id), reason, expires_at, expected_version, idempotency_key
             )
@@ -71,7 +71,7 @@ class GrantMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> GrantAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: grants.revoke_grant(services, actor, ids.grant_number(id), reason, expected_version, idempotency_key)
         )
 

@@ -40,7 +40,7 @@ class JobMutation:
     async def job_start(
         self, info: Info, id: JobId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> JobCommandAnswer:
-        return await _command(jobs.start_job, info, id, expected_version, idempotency_key)  # type: ignore[no-any-return]
+        return await _command(jobs.start_job, info, id, expected_version, idempotency_key)
 
     @strawberry.mutation(
         description="Queue a new attempt of a job that has ended. Later jobs go back to `PENDING`; old attempts stay."
@@ -48,7 +48,7 @@ class JobMutation:
     async def job_retry(
         self, info: Info, id: JobId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> JobCommandAnswer:
-        return await _command(jobs.retry_job, info, id, expected_version, idempotency_key)  # type: ignore[no-any-return]
+        return await _command(jobs.retry_job, info, id, expected_version, idempotency_key)
 
     @strawberry.mutation(
         description="End a job: at once where it waits, through its runner where it runs. Its kit then starts no further job by "
@@ -57,7 +57,7 @@ class JobMutation:
     async def job_cancel(
         self, info: Info, id: JobId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> JobCommandAnswer:
-        return await _command(jobs.cancel_job, info, id, expected_version, idempotency_key)  # type: ignore[no-any-return]
+        return await _command(jobs.cancel_job, info, id, expected_version, idempotency_key)
 
 
 async def _command(command: Command, info: Info, id: str, expected_version: int | None, key: str | None) -> Any:

@@ -66,26 +66,26 @@ class KitMutation:
         try:
             kit = await kits.create_kit(context.services, context.actor, as_document(input), idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return KitCreatePayload(kit=Kit.of(kit))
 
     @strawberry.mutation(description="Run the kit's remaining jobs, one after the other.")
     async def kit_start(
         self, info: Info, id: KitId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> KitCommandAnswer:
-        return await _command(kits.start_kit, info, id, expected_version, idempotency_key)  # type: ignore[no-any-return]
+        return await _command(kits.start_kit, info, id, expected_version, idempotency_key)
 
     @strawberry.mutation(description="End everything of the kit that has not ended. A running job is ended by its runner.")
     async def kit_cancel(
         self, info: Info, id: KitId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> KitCommandAnswer:
-        return await _command(kits.cancel_kit, info, id, expected_version, idempotency_key)  # type: ignore[no-any-return]
+        return await _command(kits.cancel_kit, info, id, expected_version, idempotency_key)
 
     @strawberry.mutation(description="Take the kit out of the lists. Its history stays. Refused while a job runs or is queued.")
     async def kit_archive(
         self, info: Info, id: KitId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> KitCommandAnswer:
-        return await _command(kits.archive_kit, info, id, expected_version, idempotency_key)  # type: ignore[no-any-return]
+        return await _command(kits.archive_kit, info, id, expected_version, idempotency_key)
 
 
 async def _command(command: Command, info: Info, id: str, expected_version: int | None, key: str | None) -> Any:

@@ -46,7 +46,7 @@ class LoadTestMutation:
         self, info: Info, target_id: TargetId, input: GivenLoadTest, idempotency_key: IdempotencyKey = None
     ) -> LoadTestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: load_tests.create_load_test(
                 services, actor, ids.target_number(target_id), as_document(input), idempotency_key
             )
@@ -64,7 +64,7 @@ class LoadTestMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: load_tests.update_load_test(
                 services, actor, ids.load_test_number(id), as_document(input), expected_version, idempotency_key
             )
@@ -77,7 +77,7 @@ class LoadTestMutation:
         self, info: Info, id: LoadTestId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> LoadTestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: load_tests.archive_load_test(services, actor, ids.load_test_number(id), expected_version, idempotency_key)
         )
 

@@ -55,5 +55,5 @@ class LoadTestAnalysisMutation:
             baseline = None if baseline_run_id is None else ids.run_number(baseline_run_id)
             found = await analyses.analyze_run(services, actor, kind, ids.run_number(run_id), baseline, idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return LoadTestAnalysisPayload(analysis=LoadTestAnalysis.of(found))

@@ -86,7 +86,7 @@ class LoadTestRunMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestRunAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: runs.start_load_test(services, actor, ids.load_test_number(id), expected_version, idempotency_key, label)
         )
 
@@ -112,18 +112,14 @@ class LoadTestRunMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestRunAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
-            lambda: quick_start(services, actor, url, server, idempotency_key, label)
-        )
+        return await _answer(lambda: quick_start(services, actor, url, server, idempotency_key, label))
 
     @strawberry.mutation(description="End a run before its end, within seconds. Its figures so far stay; it is `ABORTED` then.")
     async def load_test_stop(
         self, info: Info, id: RunId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> LoadTestRunAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
-            lambda: runs.stop_load_test(services, actor, ids.run_number(id), expected_version, idempotency_key)
-        )
+        return await _answer(lambda: runs.stop_load_test(services, actor, ids.run_number(id), expected_version, idempotency_key))
 
     @strawberry.mutation(description="Report on the generator's own run; needs the generator's token. Safe to repeat as it is.")
     async def load_test_report(
@@ -136,7 +132,7 @@ class LoadTestRunMutation:
         try:
             results = await generators.report_load(info.context.services, info.context.actor, given, idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return LoadTestReportPayload(results=[TaskReportResult.of(result) for result in results])
 
 

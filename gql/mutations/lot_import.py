@@ -48,23 +48,17 @@ class LotImportMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LotImportAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
-            lambda: lot_imports.start_lot_import(services, actor, as_document(input), idempotency_key)
-        )
+        return await _answer(lambda: lot_imports.start_lot_import(services, actor, as_document(input), idempotency_key))
 
     @strawberry.mutation(description="End an import that has not ended, within seconds. What it has added stays.")
     async def lot_import_cancel(self, info: Info, id: LotImportId, idempotency_key: IdempotencyKey = None) -> LotImportAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
-            lambda: lot_imports.cancel_lot_import(services, actor, ids.lot_import_number(id), idempotency_key)
-        )
+        return await _answer(lambda: lot_imports.cancel_lot_import(services, actor, ids.lot_import_number(id), idempotency_key))
 
     @strawberry.mutation(description="Let an import that has failed go on behind the last row that it has taken in.")
     async def lot_import_resume(self, info: Info, id: LotImportId, idempotency_key: IdempotencyKey = None) -> LotImportAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
-            lambda: lot_imports.resume_lot_import(services, actor, ids.lot_import_number(id), idempotency_key)
-        )
+        return await _answer(lambda: lot_imports.resume_lot_import(services, actor, ids.lot_import_number(id), idempotency_key))
 
 
 async def _answer(command: Callable[[], Awaitable[domain.LotImport]]) -> Any:

@@ -63,7 +63,7 @@ class LotRowMutation:
         try:
             row = await lot_rows.add_lot_row(services, actor, as_document(input), idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return LotRowPayload(lot_row=LotRow.of(row))
 
     @strawberry.mutation(
@@ -82,7 +82,7 @@ class LotRowMutation:
         try:
             results = await lot_rows.add_lot_rows(services, actor, as_document(inputs), idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return LotRowsAddPayload(results=[LotRowResult.of(each) for each in results])
 
     @strawberry.mutation(
@@ -107,5 +107,5 @@ class LotRowMutation:
                 services, actor, ids.lot_row_number(id), document, reason, expected_version, idempotency_key
             )
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return LotRowPayload(lot_row=LotRow.of(row))

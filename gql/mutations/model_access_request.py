@@ -69,7 +69,7 @@ class ModelAccessRequestMutation:
         try:
             made = await requests.create_access_request(services, actor, document, model_id, idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return ModelAccessRequestCreatePayload(model_access_request=ModelAccessRequest.of(made))
 
     @strawberry.mutation(description="Take back an application of one's own that nobody has decided yet.")
@@ -77,7 +77,7 @@ class ModelAccessRequestMutation:
         self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: requests.withdraw_access_request(services, actor, ids.model_access_number(id), reason, idempotency_key)
         )
 
@@ -91,7 +91,7 @@ class ModelAccessRequestMutation:
         self, info: Info, id: RequestId, reason: Reason = None, until: Until = None, idempotency_key: IdempotencyKey = None
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: requests.approve_access_request(services, actor, ids.model_access_number(id), reason, until, idempotency_key)
         )
 
@@ -100,7 +100,7 @@ class ModelAccessRequestMutation:
         self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: requests.reject_access_request(services, actor, ids.model_access_number(id), reason, idempotency_key)
         )
 
@@ -116,7 +116,7 @@ class ModelAccessRequestMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: requests.revoke_access(
                 services, actor, ids.model_access_number(id), reason, expected_version, idempotency_key
             )

@@ -31,7 +31,7 @@ class ModelVersionMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelAnswer:
         services, actor = info.context.services, info.context.actor
-        return await answer(  # type: ignore[no-any-return]
+        return await answer(
             lambda: versions.create_version(
                 services, actor, ids.set_up_model_number(model_id), source.document(), source.job_uuid(), idempotency_key
             )
@@ -47,7 +47,7 @@ class ModelVersionMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelAnswer:
         services, actor = info.context.services, info.context.actor
-        return await answer(  # type: ignore[no-any-return]
+        return await answer(
             lambda: versions.promote_version(
                 services, actor, VersionKey(*ids.model_version_key(id)), reason, expected_version, idempotency_key
             )
@@ -68,6 +68,6 @@ class ModelVersionMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelAnswer:
         services, actor = info.context.services, info.context.actor
-        return await answer(  # type: ignore[no-any-return]
+        return await answer(
             lambda: versions.roll_back(services, actor, ids.set_up_model_number(id), reason, expected_version, idempotency_key)
         )

@@ -67,7 +67,7 @@ class PermissionRequestMutation:
         try:
             made = await requests.create_permission_requests(services, actor, document, idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return PermissionRequestCreatePayload(permission_requests=[PermissionRequest.of(each) for each in made])
 
     @strawberry.mutation(description="Take back an application of one's own that nobody has decided yet.")
@@ -75,7 +75,7 @@ class PermissionRequestMutation:
         self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
     ) -> PermissionRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: requests.withdraw_permission_request(
                 services, actor, ids.permission_request_number(id), reason, idempotency_key
             )
@@ -96,7 +96,7 @@ class PermissionRequestMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> PermissionRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: requests.approve_permission_request(
                 services, actor, ids.permission_request_number(id), reason, expires_at, idempotency_key
             )
@@ -107,7 +107,7 @@ class PermissionRequestMutation:
         self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
     ) -> PermissionRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: requests.reject_permission_request(
                 services, actor, ids.permission_request_number(id), reason, idempotency_key
             )

@@ -57,7 +57,7 @@ class ProjectMutation:
         try:
             project = await projects.create_project(context.services, context.actor, input.document(), idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return ProjectCreatePayload(project=Project.of(project))
 
     @strawberry.mutation(
@@ -72,7 +72,7 @@ class ProjectMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> ProjectCommandAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: projects.update_project(
                 services, actor, ids.project_number(id), input.document(), expected_version, idempotency_key
             )
@@ -85,7 +85,7 @@ class ProjectMutation:
         self, info: Info, id: ProjectId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> ProjectCommandAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: projects.archive_project(services, actor, ids.project_number(id), expected_version, idempotency_key)
         )
 

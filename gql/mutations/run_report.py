@@ -50,5 +50,5 @@ class RunReportMutation:
         try:
             made = await reports.report_run(services, actor, ids.run_number(run_id), format, idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return LoadTestRunReportPayload(report=Artifact.of(made))

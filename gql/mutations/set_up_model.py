@@ -64,7 +64,7 @@ class SetUpModelMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelCreateAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _created(  # type: ignore[no-any-return]
+        return await _created(
             lambda: models.create_model(services, actor, input.document(), input.source.job_uuid(), idempotency_key)
         )
 
@@ -82,7 +82,7 @@ class SetUpModelMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelCreateAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _created(  # type: ignore[no-any-return]
+        return await _created(
             lambda: models.copy_model(services, actor, ids.set_up_model_number(source_id), input.document(), idempotency_key)
         )
 
@@ -98,7 +98,7 @@ class SetUpModelMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelAnswer:
         services, actor = info.context.services, info.context.actor
-        return await answer(  # type: ignore[no-any-return]
+        return await answer(
             lambda: models.update_model(
                 services, actor, ids.set_up_model_number(id), input.document(), expected_version, idempotency_key
             )
@@ -111,7 +111,7 @@ class SetUpModelMutation:
         self, info: Info, id: ModelId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> SetUpModelAnswer:
         services, actor = info.context.services, info.context.actor
-        return await answer(  # type: ignore[no-any-return]
+        return await answer(
             lambda: models.archive_model(services, actor, ids.set_up_model_number(id), expected_version, idempotency_key)
         )
 

@@ -49,7 +49,7 @@ class TargetMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: targets.add_target(services, actor, ids.project_number(project_id), input.document(), idempotency_key)
         )
 
@@ -63,7 +63,7 @@ class TargetMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: targets.update_target(
                 services, actor, ids.target_number(id), input.document(), expected_version, idempotency_key
             )
@@ -80,7 +80,7 @@ class TargetMutation:
         self, info: Info, id: TargetId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: targets.analyze_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
         )
 
@@ -91,7 +91,7 @@ class TargetMutation:
         self, info: Info, id: TargetId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: targets.archive_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
         )
 
@@ -109,7 +109,7 @@ class TargetMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
+        return await _answer(
             lambda: secrets.set_secret(services, actor, ids.target_number(id), as_document(input), idempotency_key)
         )
 
@@ -124,9 +124,7 @@ class TargetMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(  # type: ignore[no-any-return]
-            lambda: secrets.delete_secret(services, actor, ids.target_number(id), name, idempotency_key)
-        )
+        return await _answer(lambda: secrets.delete_secret(services, actor, ids.target_number(id), name, idempotency_key))
 
 
 async def _answer(command: Callable[[], Awaitable[domain.Target]]) -> Any:

@@ -46,5 +46,5 @@ class TaskMutation:
             reports = [each.as_report(own) for each in input.reports]
             results = await tasks.report_tasks(context.services, context.actor, reports, idempotency_key)
         except UserError as error:
-            return errors.union_member(error)  # type: ignore[no-any-return]
+            return errors.union_member(error)
         return TaskReportPayload(results=[TaskReportResult.of(result) for result in results])
