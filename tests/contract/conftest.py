@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.engine import open_engines
 from persistence.unit_of_work import Database
+from tests.databases import engine_of
 from tests.services import APP_ROLE, PostgresServer
 
 
@@ -40,3 +42,17 @@ async def database(migrated_url: str) -> AsyncIterator[Database]:
     opened = Database(*open_engines(PostgresServer.as_role(migrated_url, APP_ROLE)))
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def engine(empty_url: str) -> AsyncIterator[AsyncEngine]:
+    """An empty database, as the role that migrates."""
+    async with engine_of(empty_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def owner(migrated_url: str) -> AsyncIterator[AsyncEngine]:
+    """The migrated database of `database`, as the role that owns the tables."""
+    async with engine_of(migrated_url) as opened:
+        yield opened

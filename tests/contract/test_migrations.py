@@ -2,15 +2,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Inspector, inspect, text
+from sqlalchemy import Connection, Inspector, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeEngine
@@ -18,15 +17,13 @@ from sqlalchemy.types import TypeEngine
 from domain import commands
 from domain.change import Change
 from domain.event import EventKind
-from domain.load_test_run import RunStatus
-from domain.project import ProjectMember, ProjectRole
-from domain.visibility import Membership
 from persistence import tables
 from persistence.engine import open_engines
 from persistence.migrate import APPEND_ONLY, DatabaseOutdated, _config, check_revision, newest_revision, upgrade
 from persistence.repositories.event import MONTHS_AHEAD
 from persistence.unit_of_work import Database
-from tests.factories import change, store_kit, store_load_tests, store_run
+from tests.databases import engine_of, execute, query, refuse
+from tests.factories import change, store_kit
 from tests.history import history_of
 from tests.services import APP_ROLE, OWNER_ROLE, PostgresServer
 
@@ -41,38 +38,6 @@ POSTGRESQL_TRIGGERS = """
 SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 WHERE t.tgenabled = 'O' AND NOT t.tgisinternal
 """
-
-
-@asynccontextmanager
-async def engine_of(url: str) -> AsyncIterator[AsyncEngine]:
-    writer, reader = open_engines(url)
-    yield writer
-    await writer.dispose()
-    await reader.dispose()
-
-
-@pytest.fixture
-async def engine(empty_url: str) -> AsyncIterator[AsyncEngine]:
-    """An empty database, as the role that migrates."""
-    async with engine_of(empty_url) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def owner(migrated_url: str) -> AsyncIterator[AsyncEngine]:
-    """The migrated database of `database`, as the role that owns the tables."""
-    async with engine_of(migrated_url) as opened:
-        yield opened
-
-
-async def query(engine: AsyncEngine, sql: str) -> Sequence[Any]:
-    async with engine.connect() as connection:
-        return (await connection.execute(text(sql))).all()
-
-
-async def execute(engine: AsyncEngine, sql: str) -> None:
-    async with engine.begin() as connection:
-        await connection.execute(text(sql))
 
 
 async def triggers(engine: AsyncEngine) -> set[tuple[str, str]]:
@@ -149,76 +114,6 @@ async def test_migrating_again_keeps_what_is_there(database: Database, owner: As
     assert await triggers(owner) == await expected_triggers(owner)
 
 
-async def test_runs_that_are_there_get_the_server_that_they_load(database: Database, owner: AsyncEngine) -> None:
-    """As far as they have not ended: others are under no load."""
-    (test,) = await store_load_tests(database, 1)
-    ended, waiting = [await store_run(database, test) for _ in range(2)]
-    async with database.transaction() as work:
-        assert await work.load_test_runs.change(ended, RunStatus.ABORTED, "ada") is not None
-    indexes = [f"INDEX load_test_run_{name}" for name in ("of_label", "of_target", "of_project", "at_origin")]
-    before = (*indexes, "COLUMN label", "COLUMN origin", "COLUMN unheard_since")
-    async with owner.begin() as connection:
-        for what in before:
-            statement = f"DROP {what}" if what.startswith("INDEX") else f"ALTER TABLE load_test_run DROP {what}"
-            await connection.exec_driver_sql(statement)
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0015'")
-    await upgrade(owner, revision="0016", app_role=APP_ROLE)
-    async with owner.connect() as connection:
-        rows = await connection.exec_driver_sql("SELECT id, origin FROM load_test_run ORDER BY id")
-        assert [tuple(row) for row in rows] == [(ended.id, ""), (waiting.id, "http://x.test:80")]
-
-
-async def test_members_that_are_there_become_editors_and_creators_owners(database: Database, owner: AsyncEngine) -> None:
-    async with owner.begin() as connection:
-        for what in ("TABLE project_member", "INDEX project_name"):
-            await connection.exec_driver_sql(f"DROP {what}")
-        await connection.exec_driver_sql("CREATE UNIQUE INDEX project_name ON project (name) WHERE archived_at IS NULL")
-        at = "'2026-01-01'" if connection.dialect.name == "postgresql" else "0"
-        for number, members in ((1, """'["bela", "ada"]'"""), (2, "NULL")):
-            columns = "(id, name, description, members, owner, version, created_at, updated_at)"
-            values = f"({number}, 'p{number}', '', {members}, 'ada', 1, {at}, {at})"
-            await connection.exec_driver_sql(f"INSERT INTO project {columns} VALUES {values}")
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0018'")
-    await upgrade(owner, revision="0019", app_role=APP_ROLE)
-    async with database.snapshot() as work:
-        projects = await work.projects.get_many([1, 2], Membership("ada"))
-        assert [project.definition.members for _, project in sorted(projects.items())] == [
-            (ProjectMember("bela", ProjectRole.EDITOR), ProjectMember("ada", ProjectRole.OWNER)),
-            (ProjectMember("ada", ProjectRole.OWNER),),
-        ]
-        assert set(await work.projects.get_many([1, 2], Membership("bela"))) == {1}
-        assert await work.projects.role_of("bela", 1) is ProjectRole.EDITOR
-
-
-async def test_artifacts_and_audit_that_are_there_stay_as_they_are(engine: AsyncEngine) -> None:
-    """On SQLite new tables take their places."""
-    await upgrade(engine, revision="0020", app_role=APP_ROLE)
-    at, name = ("'2026-01-01'", "'ann'") if engine.dialect.name == "postgresql" else ("5", "'ann'")
-    project = "(id, name, description, owner, version, created_at, updated_at)"
-    target = "(id, project_id, name, url, analysis, version, created_at, updated_at)"
-    artifact = "(id, name, media_type, sha256, size, created_at, target_id, actor)"
-    audit = "(id, recorded_at, action, kind, person, person_name, reason)"
-    uuid = "'00000000-0000-0000-0000-000000000001'" if engine.dialect.name == "postgresql" else f"'{1:032x}'"
-    for statement in (
-        f"INSERT INTO project {project} VALUES (1, 'p', '', 'ada', 1, {at}, {at})",
-        f"INSERT INTO target {target} VALUES (1, 1, 't', 'http://x', 0, 1, {at}, {at})",
-        f"INSERT INTO artifact {artifact} VALUES ({uuid}, 'f', 'a/b', 'ab', 7, {at}, 1, 'ada')",
-        f"INSERT INTO audit_entry {audit} VALUES (41, {at}, 'PERMISSION_EXPIRED', 'K', {name}, {name}, 'why')",
-    ):
-        await execute(engine, statement)
-    kept = [f"SELECT {columns.strip('()')} FROM {table}" for table, columns in (("artifact", artifact), ("audit_entry", audit))]
-    before = [await query(engine, statement) for statement in kept]
-    await upgrade(engine, app_role=APP_ROLE)
-    assert [await query(engine, statement) for statement in kept] == before
-    await refuse(engine, "DELETE FROM audit_entry", "append-only")
-    await execute(
-        engine, f"INSERT INTO audit_entry (recorded_at, action, person, person_name) VALUES ({at}, 'X', {name}, {name})"
-    )
-    owners = "(id, name, media_type, sha256, size, created_at, actor)"
-    other = uuid.replace("1'", "2'")
-    await refuse(engine, f"INSERT INTO artifact {owners} VALUES ({other}, 'f', 'a/b', 'ab', 7, {at}, 'ada')", "artifact_owner")
-
-
 async def test_two_at_once_wait_for_each_other(engine: AsyncEngine, empty_url: str) -> None:
     async with engine_of(empty_url) as other:
         await asyncio.gather(upgrade(engine, app_role=APP_ROLE), upgrade(other, app_role=APP_ROLE))
@@ -249,11 +144,6 @@ async def test_text_that_is_ordered_is_compared_byte_by_byte(owner: AsyncEngine,
     sql = f"SELECT collation_name FROM information_schema.columns WHERE column_name = '{column}' AND table_schema = 'public'"
     found = await query(owner, f"{sql} AND table_name NOT IN (SELECT viewname FROM pg_views)")
     assert found and {row[0] for row in found} == {"C"}
-
-
-async def refuse(engine: AsyncEngine, statement: str, why: str) -> None:
-    with pytest.raises(DBAPIError, match=why):
-        await execute(engine, statement)
 
 
 @pytest.mark.parametrize(
