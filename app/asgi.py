@@ -37,6 +37,7 @@ from gql.sharing import SharedResults
 from gql.transport import GraphQLEndpoint, create_graphql_app
 from gql.types.kit import Kit
 from gql.types.load_test_run import LoadTestRun
+from gql.types.lot_row import LotRow
 from resolvers import attempt as attempts
 from resolvers import load_generator as generators
 from resolvers.open_streams import OpenStream
@@ -144,12 +145,9 @@ def _graphql(container: Container, sessions: SessionCookies, graphiql: GraphiQL 
             actor,
             container.services,
             container.live,
-            container.live_load_tests,
-            container.live_permission_requests,
-            container.live_lot_imports,
-            container.live_model_access,
             Kit.of,
             LoadTestRun.of,
+            LotRow.of,
             results,
             stream,
         )

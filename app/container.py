@@ -1,20 +1,19 @@
 """Wiring: from settings to open adapters and services, and back again in order."""
 
 import asyncio
-import fcntl
 import logging
-import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -32,17 +31,20 @@ from adapters.processes.runner import ProcessRunner
 from adapters.samples.embedded import EmbeddedSamples
 from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
+from app.database import open_database, sole_server
 from app.demo_users import permit_demo_users
 from app.identity import SignInDoors, open_sign_in, read_keys
 from app.settings import Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
 from app.tls import trusted
+from controllers.daily_batch_runner import DailyBatchRunner, DailyBatchRunnerSettings
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, JobReconcilerSettings
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
 from controllers.lot_importer import LotImporter, LotImporterSettings
 from controllers.resource_watcher import ResourceWatcher
 from domain.approver import EVERY_KIND, Approvers
+from domain.daily_batch_schedule import DailyBatchSchedule
 from domain.executor import LoadLimits
 from domain.lot_row import LotIds
 from domain.ports import Samples
@@ -50,15 +52,7 @@ from domain.runner import Limits
 from domain.step_template import BUILTIN, StepTemplate, builtin_template
 from outbound.guarded_http import ResolvingGuard
 from outbound.names import NameLookup
-from persistence.engine import Engines, open_engines
-from persistence.migrate import DatabaseOutdated, check_revision, upgrade
-from persistence.unit_of_work import Database
-from persistence.unusable import DatabaseUnusable, naming_causes
-from resolvers.live import LiveKits
-from resolvers.live_load_test import LiveLoadTests
-from resolvers.live_lot_import import LiveLotImports
-from resolvers.live_model_access_request import LiveModelAccessRequests
-from resolvers.live_permission_request import LivePermissionRequests
+from resolvers.live_feeds import LiveFeeds
 from resolvers.open_streams import OpenStreams
 from resolvers.report_intake import ReportIntake
 from resolvers.rights import confirmed
@@ -77,16 +71,13 @@ class Container:
 
     settings: Settings
     services: Services
-    live: LiveKits
-    live_load_tests: LiveLoadTests
-    live_permission_requests: LivePermissionRequests
-    live_lot_imports: LiveLotImports
-    live_model_access: LiveModelAccessRequests
+    live: LiveFeeds
     open_streams: OpenStreams
     reconciler: JobReconciler
     load_tests: LoadTestReconciler
     resources: ResourceWatcher
     lot_importer: LotImporter
+    daily_batch: DailyBatchRunner
     housekeeping: Housekeeping
     doors: SignInDoors
     signed_urls: SignedUrls
@@ -100,74 +91,6 @@ class Container:
     def issuer(self) -> LocalIssuer | None:
         """The embedded issuer, where no other is set."""
         return self.doors.issuer
-
-
-def make_home(settings: Settings) -> None:
-    """Have the data folder; `WrongSetting` where it can't be made."""
-    try:
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        reason = "it is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
-        raise WrongSetting(f"PLOG_HOME: the data folder {settings.home.absolute()} can't be made: {reason}.") from None
-
-
-@contextmanager
-def sole_server(settings: Settings) -> Iterator[None]:
-    """Hold the data folder: a second server on it is refused."""
-    make_home(settings)
-    try:
-        descriptor = os.open(settings.home / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise WrongSetting(f"PLOG_HOME: {settings.home.absolute()} can't be written to: {error.strerror}.") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise WrongSetting(
-            f"PLOG_HOME: another server runs on the data folder {settings.home.absolute()}; stop it or choose another folder."
-        ) from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database, brought to the newest revision where it is a file; `WrongSetting` where it can't be used."""
-    async with AsyncExitStack() as stack:
-        with _naming_the_database():
-            writer, reader = _open_engines(settings)
-            database = Database(writer, reader)
-            stack.push_async_callback(database.close)
-            if not settings.database_url.startswith("postgresql"):
-                await upgrade(writer)
-            await check_revision(reader)
-        yield database
-
-
-async def migrate_database(settings: Settings) -> None:
-    """Bring the database to the newest revision; `WrongSetting` where it can't be used."""
-    with _naming_the_database():
-        writer, reader = _open_engines(settings)
-        try:
-            await upgrade(writer, app_role=settings.database.app_role or None)
-        finally:
-            await Database(writer, reader).close()
-
-
-def _open_engines(settings: Settings) -> Engines:
-    make_home(settings)
-    return open_engines(settings.database_url, schema=settings.database.schema_ or None, pool_size=settings.database.pool_size)
-
-
-@contextmanager
-def _naming_the_database() -> Iterator[None]:
-    try:
-        with naming_causes():
-            yield
-    except (DatabaseOutdated, DatabaseUnusable) as error:
-        raise WrongSetting(f"PLOG_DATABASE__URL: {error}") from None
 
 
 def _open_artifacts(settings: Settings) -> Artifacts:
@@ -273,11 +196,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         yield Container(
             settings=settings,
             services=services,
-            live=LiveKits(database, bus),
-            live_load_tests=LiveLoadTests(database, bus),
-            live_permission_requests=LivePermissionRequests(database, bus),
-            live_lot_imports=LiveLotImports(database, bus),
-            live_model_access=LiveModelAccessRequests(database, bus),
+            live=LiveFeeds.of(database, bus),
             open_streams=OpenStreams(partial(confirmed, services)),
             reconciler=JobReconciler(services, runner, settings.runner.kind, socket.gethostname(), _job_reconciler(settings)),
             load_tests=LoadTestReconciler(
@@ -285,6 +204,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             ),
             resources=resources,
             lot_importer=LotImporter(services, runner.id, _lot_importer(settings)),
+            daily_batch=DailyBatchRunner(services, runner.id, _daily_batch(settings)),
             housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds, timedelta(days=settings.k6.keep_days)),
             doors=doors,
             signed_urls=signed_urls,
@@ -348,6 +268,17 @@ def _lot_importer(settings: Settings) -> LotImporterSettings:
     )
 
 
+def _daily_batch(settings: Settings) -> DailyBatchRunnerSettings:
+    given = settings.scheduler
+    schedule = None
+    if given.daily_batch_time:
+        at, zone = time.fromisoformat(given.daily_batch_time), ZoneInfo(given.daily_batch_zone)
+        schedule = DailyBatchSchedule(at, zone, given.daily_batch_catch_up_days)
+    return DailyBatchRunnerSettings(
+        interval_seconds=given.jobs_seconds, lost_after_seconds=settings.runner.lost_after_seconds, schedule=schedule
+    )
+
+
 def _rhythm(settings: Settings) -> dict[str, float]:
     lost = settings.runner.lost_after_seconds
     return {
@@ -364,16 +295,13 @@ async def running(container: Container) -> AsyncIterator[None]:
     if container.issuer is not None:
         await permit_demo_users(container.services, container.issuer)
     loops = [
-        asyncio.create_task(container.live.run(), name="live kits"),
-        asyncio.create_task(container.live_load_tests.run(), name="live load tests"),
-        asyncio.create_task(container.live_permission_requests.run(), name="live permission requests"),
-        asyncio.create_task(container.live_lot_imports.run(), name="live lot imports"),
-        asyncio.create_task(container.live_model_access.run(), name="live model access requests"),
+        *(asyncio.create_task(loop, name=name) for name, loop in container.live.loops().items()),
         asyncio.create_task(container.open_streams.run(), name="open streams"),
         asyncio.create_task(container.reconciler.run(), name="job reconciler"),
         asyncio.create_task(container.load_tests.run(), name="load test reconciler"),
         asyncio.create_task(container.resources.run(), name="resource watcher"),
         asyncio.create_task(container.lot_importer.run(), name="lot importer"),
+        asyncio.create_task(container.daily_batch.run(), name="daily batch runner"),
         asyncio.create_task(container.housekeeping.run(), name="housekeeping"),
     ]
     for loop in loops:

@@ -9,7 +9,8 @@ import typer
 
 from app import terminal
 from app.client import Client, ServerRefused
-from app.container import Container, migrate_database, open_database
+from app.container import Container
+from app.database import migrate_database, open_database
 from app.demo import run_demo, sample_api
 from app.identity import demo_token
 from app.server import serve as run_server

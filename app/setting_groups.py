@@ -233,10 +233,19 @@ class LotSettings(Group):
 
 
 class SchedulerSettings(Group):
-    """The interval of each controller."""
+    """The interval of each controller, and the time of the daily batch."""
 
     jobs_seconds: float = Field(
         1.0, gt=0, le=60, description="How often jobs, load tests and imports are looked at, if not woken sooner."
+    )
+    daily_batch_time: Annotated[str, AfterValidator(setting_values.time_of_day)] = Field(
+        "02:00", description="When the daily batch runs, as in `02:00`; empty: only when people start it."
+    )
+    daily_batch_zone: Annotated[str, AfterValidator(setting_values.time_zone)] = Field(
+        "UTC", description="The time zone of that time, as in `Asia/Seoul` (IANA); right through changes of the clocks."
+    )
+    daily_batch_catch_up_days: int = Field(
+        7, ge=0, le=366, description="How many missed days are caught up with after downtime, besides the latest."
     )
     housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often what has had its time is removed.")
 

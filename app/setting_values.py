@@ -1,8 +1,10 @@
 """What a setting's value has to be: each gives the value as it is used, or `ValueError` with what is wrong about it."""
 
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 
@@ -17,6 +19,22 @@ def database_url(url: str) -> str:
     if url and not url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
         raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
     return url
+
+
+def time_of_day(text: str) -> str:
+    """Hours and minutes of 24 hours; or none."""
+    if text and not re.fullmatch("(?:[01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise ValueError(f"{text!r} is no time of day, as 02:00 is one")
+    return text
+
+
+def time_zone(text: str) -> str:
+    """The name of a time zone of IANA."""
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{text!r} is no time zone, as Asia/Seoul is one") from None
+    return text
 
 
 def origin(text: str) -> str:

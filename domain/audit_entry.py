@@ -22,6 +22,8 @@ class AuditAction(StrEnum):
     MODEL_PROMOTED = "MODEL_PROMOTED"
     MODEL_ROLLED_BACK = "MODEL_ROLLED_BACK"
     MODEL_ARCHIVED = "MODEL_ARCHIVED"
+    MODEL_ASSIGNED = "MODEL_ASSIGNED"
+    MODEL_UNASSIGNED = "MODEL_UNASSIGNED"
     MODEL_ACCESS_REQUESTED = "MODEL_ACCESS_REQUESTED"
     MODEL_ACCESS_WITHDRAWN = "MODEL_ACCESS_WITHDRAWN"
     MODEL_ACCESS_APPROVED = "MODEL_ACCESS_APPROVED"
@@ -36,7 +38,7 @@ class AuditEntry:
 
     `kind` is that of the permission it was about, with `request_id` and `grant_id` for application and grant; or it was about the
     set-up model `model_id`, and the application `model_access_request_id` for access to it. `details` say what else was decided
-    (`expiresAt`, of models also `version`, `sourceId`). `id` and `recorded_at` are given by the database.
+    (`expiresAt`, of models also `version`, `sourceId`, `assignmentId`). `id` and `recorded_at` are given by the database.
     """
 
     action: AuditAction

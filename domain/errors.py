@@ -203,6 +203,26 @@ class DuplicateLotRow(UserError):
         super().__init__(f"Lot {lot_id} has a row for step {step!r} already: lot row {lot_row_id}.")
 
 
+class AlreadyAssigned(UserError):
+    """The model has an assignment of the same scope, to that row or by that rule, which has not ended; nothing was stored."""
+
+    code = "ALREADY_ASSIGNED"
+
+    def __init__(self, model_id: int, assignment_id: int) -> None:
+        self.assignment_id = assignment_id
+        super().__init__(f"Set-up model {model_id} is assigned so already: assignment {assignment_id}.")
+
+
+class AlreadyRunning(UserError):
+    """The product line has a run of the daily batch that has not ended; nothing was started."""
+
+    code = "ALREADY_RUNNING"
+
+    def __init__(self, product_line: str, run_id: int) -> None:
+        self.run_id = run_id
+        super().__init__(f"{product_line} has a daily batch that has not ended: run {run_id}. Watch that one.")
+
+
 class Unavailable(UserError):
     """A service that PLOG needs for this request does not answer; nothing was changed, trying again is safe."""
 

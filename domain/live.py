@@ -15,6 +15,7 @@ class Topic(StrEnum):
     PERMISSION = "permission"
     LOT_IMPORT = "lot import"
     MODEL_ACCESS = "model access"
+    DAILY_BATCH_RUN = "daily batch run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ class SetUpModelStore(Protocol):
         """The models of these ids that exist for the caller, by id."""
         ...
 
+    async def lock(self, number: int) -> None:
+        """Keep others from changing the model until the unit of work ends."""
+        ...
+
     async def page(self, query: SetUpModelQuery, reach: ModelReach) -> Page[SetUpModel]:
         """A page of models."""
         ...
@@ -109,6 +113,10 @@ class ModelAccessStore(Protocol):
 
     async def open_of(self, subject: str, model_ids: Sequence[int]) -> dict[int, list[ModelAccessRequest]]:
         """The person's applications for these models that are pending or approved on record, by model."""
+        ...
+
+    async def open_to(self, model_ids: Sequence[int]) -> dict[int, set[str]]:
+        """The people to whom access to these models is open now by their applications, by model."""
         ...
 
     async def add(self, request: ModelAccessRequest) -> ModelAccessRequest | None:

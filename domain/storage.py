@@ -8,6 +8,7 @@ from uuid import UUID
 
 from domain.artifact import Artifact, AttemptArtifact, RunArtifact
 from domain.attempt import Attempt, AttemptKey, Claim
+from domain.batch_storage import DailyBatchRunStore, LotResultStore, ModelAssignmentStore
 from domain.change import Change
 from domain.deck_request import DeckRequest
 from domain.endpoint import Endpoint
@@ -322,6 +323,12 @@ class UnitOfWork(Protocol):
     def model_versions(self) -> ModelVersionStore: ...
     @property
     def model_access(self) -> ModelAccessStore: ...
+    @property
+    def model_assignments(self) -> ModelAssignmentStore: ...
+    @property
+    def lot_results(self) -> LotResultStore: ...
+    @property
+    def daily_batch_runs(self) -> DailyBatchRunStore: ...
 
 
 class Database(Protocol):

@@ -14,6 +14,7 @@ from strawberry.types.graphql import OperationType
 from domain.actor import Actor, Person
 from domain.artifact import Artifact, AttemptArtifact, RunArtifact
 from domain.attempt import Attempt
+from domain.daily_batch_run import BatchPart, BatchRefusal, DailyBatchRun
 from domain.deck_request import DeckRequest
 from domain.event import Event
 from domain.grant import Grant
@@ -23,9 +24,11 @@ from domain.load_test import LoadTest, LoadTestDefinition
 from domain.load_test_analysis import LoadTestAnalysis
 from domain.load_test_run import LoadTestRun, RunEvent
 from domain.lot_import import LotImport
+from domain.lot_result import LotResult
 from domain.lot_row import LotRow, LotRowVersion
 from domain.metric_series import MetricSeries, RunFigures
 from domain.model_access_request import ModelAccessRequest
+from domain.model_assignment import ModelAssignment
 from domain.model_version import ModelActivation, ModelVersion, VersionKey
 from domain.permission_request import PermissionRequest
 from domain.project import Project, ProjectDefinition
@@ -40,6 +43,7 @@ from domain.version import Version
 from domain.visibility import Visibility
 from gql.sharing import SharedResults
 from resolvers import artifact as artifacts
+from resolvers import daily_batch_run as batch_runs
 from resolvers import grant as grants
 from resolvers import job as jobs
 from resolvers import kit as kits
@@ -47,8 +51,10 @@ from resolvers import load_test as load_tests
 from resolvers import load_test_analysis as analyses
 from resolvers import load_test_run as runs
 from resolvers import lot_import as lot_imports
+from resolvers import lot_result as lot_results
 from resolvers import lot_row as lot_rows
 from resolvers import model_access_request as model_access
+from resolvers import model_assignment as assignments
 from resolvers import model_version as model_versions
 from resolvers import permission_request as permission_requests
 from resolvers import project as projects
@@ -57,11 +63,7 @@ from resolvers import set_up_model as models
 from resolvers import target as targets
 from resolvers.authorisation import require_person, visibility_of
 from resolvers.job_log import LogFrame, LogPlace, read_logs
-from resolvers.live import LiveKits
-from resolvers.live_load_test import LiveLoadTests
-from resolvers.live_lot_import import LiveLotImports
-from resolvers.live_model_access_request import LiveModelAccessRequests
-from resolvers.live_permission_request import LivePermissionRequests
+from resolvers.live_feeds import LiveFeeds
 from resolvers.open_streams import OpenStream
 from resolvers.rights import with_rights
 from resolvers.services import Services
@@ -156,6 +158,45 @@ class OfModels:
         )
 
 
+class OfPermissions:
+    """Applications for permissions, and permissions."""
+
+    def __init__(self, services: Services, actor: Actor) -> None:
+        self.request_by_id: DataLoader[int, PermissionRequest | None] = DataLoader(
+            load_fn=_found(lambda keys: permission_requests.find_permission_requests(services, actor, keys))
+        )
+        self.grant_by_id: DataLoader[int, Grant | None] = DataLoader(
+            load_fn=_found(lambda keys: grants.find_grants(services, actor, keys))
+        )
+
+
+class OfBatch:
+    """What belongs to the daily batch: assignments, runs and results."""
+
+    def __init__(self, services: Services, actor: Actor) -> None:
+        self.assignment_by_id: DataLoader[int, ModelAssignment | None] = DataLoader(
+            load_fn=_found(lambda keys: assignments.find_assignments(services, actor, keys))
+        )
+        self.in_force: DataLoader[tuple[int, str], bool | None] = DataLoader(
+            load_fn=_found(lambda pairs: assignments.in_force(services, pairs))
+        )
+        self.run_by_id: DataLoader[int, DailyBatchRun | None] = DataLoader(
+            load_fn=_found(lambda keys: batch_runs.find_daily_batch_runs(services, actor, keys))
+        )
+        self.parts: DataLoader[int, list[BatchPart]] = DataLoader(
+            load_fn=_grouped(lambda keys: batch_runs.parts_of_runs(services, keys), lambda part: part.run_id)
+        )
+        self.refusals: DataLoader[HistoryQuery, Page[BatchRefusal]] = DataLoader(
+            load_fn=lambda queries: batch_runs.refusals_of_runs(services, queries)
+        )
+        self.result_by_id: DataLoader[int, LotResult | None] = DataLoader(
+            load_fn=_found(lambda keys: lot_results.find_lot_results(services, actor, keys))
+        )
+        self.results_of_row: DataLoader[HistoryQuery, Page[LotResult]] = DataLoader(
+            load_fn=lambda queries: lot_results.results_of_lot_rows(services, actor, queries)
+        )
+
+
 class Loaders:
     """Crossing from one aggregate to another without a statement for each: keys of one moment go in one read."""
 
@@ -196,13 +237,9 @@ class Loaders:
         self.analysis_by_id: DataLoader[int, LoadTestAnalysis | None] = DataLoader(
             load_fn=_found(lambda keys: analyses.find_analyses(services, actor, keys))
         )
-        self.permission_request_by_id: DataLoader[int, PermissionRequest | None] = DataLoader(
-            load_fn=_found(lambda keys: permission_requests.find_permission_requests(services, actor, keys))
-        )
-        self.grant_by_id: DataLoader[int, Grant | None] = DataLoader(
-            load_fn=_found(lambda keys: grants.find_grants(services, actor, keys))
-        )
+        self.permissions = OfPermissions(services, actor)
         self.lots = OfLots(services, actor)
+        self.batch = OfBatch(services, actor)
         self.histories = Histories(services)
         self.of_runs = OfRuns(services)
         self.of_models = OfModels(services, actor)
@@ -248,18 +285,15 @@ class Context:
     """The context of one operation. Its actor's rights are those of the moment when it was admitted; `stream` lasts as they do.
 
     `present_kit` is `gql.types.kit.Kit.of`: types of jobs lead to kits and those to jobs, and modules can't. So do load tests and
-    their runs: `present_run` is `gql.types.load_test_run.LoadTestRun.of`.
+    their runs: `present_run` is `gql.types.load_test_run.LoadTestRun.of`; and results and lot rows: `present_lot_row`.
     """
 
     actor: Actor
     services: Services
-    live: LiveKits
-    live_load_tests: LiveLoadTests
-    live_permission_requests: LivePermissionRequests
-    live_lot_imports: LiveLotImports
-    live_model_access: LiveModelAccessRequests
+    live: LiveFeeds
     present_kit: Callable[..., Any]
     present_run: Callable[..., Any]
+    present_lot_row: Callable[..., Any]
     shared_results: SharedResults
     stream: OpenStream | None = None
     loaders: Loaders = field(init=False)

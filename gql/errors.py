@@ -79,6 +79,16 @@ class DuplicateLotRow(UserError):
     lot_row_id: strawberry.ID = strawberry.field(description="That row.")
 
 
+@strawberry.type(description="The model is assigned to that row, or by that rule, already; nothing was stored.")
+class AlreadyAssigned(UserError):
+    model_assignment_id: strawberry.ID = strawberry.field(description="That assignment.")
+
+
+@strawberry.type(description="The product line has a run of the daily batch that has not ended; nothing was started.")
+class AlreadyRunning(UserError):
+    daily_batch_run_id: strawberry.ID = strawberry.field(description="That run.")
+
+
 @strawberry.type(description="Runs of load tests that have not ended need what the command would take away; nothing was changed.")
 class InUse(UserError):
     run_ids: list[strawberry.ID] = strawberry.field(description="These runs, at most 100; `loadTestStop` ends one early.")
@@ -133,6 +143,10 @@ def union_member(error: errors.UserError) -> Any:
             return AlreadyGranted(**base, grant_id=_id("Grant", error.grant_id), model_access_request_id=access_id)
         case errors.DuplicateLotRow():
             return DuplicateLotRow(**base, lot_row_id=strawberry.ID(ids.encode("LotRow", error.lot_row_id)))
+        case errors.AlreadyAssigned():
+            return AlreadyAssigned(**base, model_assignment_id=strawberry.ID(ids.encode("ModelAssignment", error.assignment_id)))
+        case errors.AlreadyRunning():
+            return AlreadyRunning(**base, daily_batch_run_id=strawberry.ID(ids.encode("DailyBatchRun", error.run_id)))
         case errors.AlreadyPending():
             request_id = _id("PermissionRequest", error.request_id)
             access_id = _id("ModelAccessRequest", error.model_access_request_id)

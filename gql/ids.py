@@ -36,6 +36,9 @@ _KEYS = {
     "SetUpModel": _NUMBER,
     "ModelAccessRequest": _NUMBER,
     "ModelVersion": f"{_NUMBER}:{_NUMBER}",
+    "ModelAssignment": _NUMBER,
+    "LotResult": _NUMBER,
+    "DailyBatchRun": _NUMBER,
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
 
@@ -137,12 +140,32 @@ def model_access_number(text: str) -> int:
     return _integer("ModelAccessRequest", text)
 
 
+def assignment_number(text: str) -> int:
+    """The number of the assignment of a model with that id."""
+    return _integer("ModelAssignment", text)
+
+
+def lot_result_number(text: str) -> int:
+    """The number of the result for a lot with that id."""
+    return _integer("LotResult", text)
+
+
+def daily_batch_run_number(text: str) -> int:
+    """The number of the run of the daily batch with that id."""
+    return _integer("DailyBatchRun", text)
+
+
 def found(decode: Callable[[str], Key], text: str) -> Key | None:
     """What `decode` reads from the id; None where it is none of that kind, which finds nothing like any other id of nothing."""
     try:
         return decode(text)
     except NotFound:
         return None
+
+
+def wanted(decode: Callable[[str], int], text: str | None) -> int | None:
+    """The number in the id that a filter asks for; None where it asks for none, 0, which nothing has, where it leads nowhere."""
+    return None if text is None else found(decode, text) or 0
 
 
 def _key(kind: str, text: str) -> list[str]:

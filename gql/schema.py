@@ -9,6 +9,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from gql.execution import Schema
 from gql.limits import Limits
+from gql.mutations.daily_batch_run import DailyBatchRunMutation
 from gql.mutations.grant import GrantMutation
 from gql.mutations.job import JobMutation
 from gql.mutations.kit import KitMutation
@@ -18,6 +19,7 @@ from gql.mutations.load_test_run import LoadTestRunMutation
 from gql.mutations.lot_import import LotImportMutation
 from gql.mutations.lot_row import LotRowMutation
 from gql.mutations.model_access_request import ModelAccessRequestMutation
+from gql.mutations.model_assignment import ModelAssignmentMutation
 from gql.mutations.model_version import ModelVersionMutation
 from gql.mutations.permission_request import PermissionRequestMutation
 from gql.mutations.project import ProjectMutation
@@ -27,6 +29,7 @@ from gql.mutations.target import TargetMutation
 from gql.mutations.task import TaskMutation
 from gql.queries.audit_entry import AuditEntryQueries
 from gql.queries.comparison import ComparisonQueries
+from gql.queries.daily_batch_run import DailyBatchRunQueries
 from gql.queries.endpoint import EndpointQueries
 from gql.queries.grant import GrantQueries
 from gql.queries.job import JobQueries
@@ -35,14 +38,17 @@ from gql.queries.load_test import LoadTestQueries
 from gql.queries.load_test_analysis import LoadTestAnalysisQueries
 from gql.queries.load_test_run import LoadTestRunQueries
 from gql.queries.lot_import import LotImportQueries
+from gql.queries.lot_result import LotResultQueries
 from gql.queries.lot_row import LotRowQueries
 from gql.queries.model_access_request import ModelAccessRequestQueries
+from gql.queries.model_assignment import ModelAssignmentQueries
 from gql.queries.node import NodeQueries
 from gql.queries.permission_kind import PermissionKindQueries
 from gql.queries.permission_request import PermissionRequestQueries
 from gql.queries.project import ProjectQueries
 from gql.queries.set_up_model import SetUpModelQueries
 from gql.queries.target import TargetQueries
+from gql.subscriptions.daily_batch_run import DailyBatchRunSubscription
 from gql.subscriptions.kit import KitSubscription
 from gql.subscriptions.load_test import LoadTestSubscription
 from gql.subscriptions.load_test_run import LoadTestRunSubscription
@@ -75,6 +81,9 @@ class Query(
     LotImportQueries,
     SetUpModelQueries,
     ModelAccessRequestQueries,
+    ModelAssignmentQueries,
+    LotResultQueries,
+    DailyBatchRunQueries,
 ):
     """Every query."""
 
@@ -97,6 +106,8 @@ class Mutation(
     SetUpModelMutation,
     ModelVersionMutation,
     ModelAccessRequestMutation,
+    ModelAssignmentMutation,
+    DailyBatchRunMutation,
 ):
     """Every mutation."""
 
@@ -115,6 +126,7 @@ class Subscription(
     ModelAccessRequestSubscription,
     ViewerSubscription,
     LotImportSubscription,
+    DailyBatchRunSubscription,
 ):
     """Every subscription."""
 

@@ -37,12 +37,13 @@ async def histories(
     key: Column[int],
     read: Callable[[Row[Any]], Item],
     also: Conditions = lambda columns: [],
+    owner: str | None = None,
 ) -> list[Page[Item]]:
     """For each query a page of what is selected of a table of all that things became, which `key` counts for each of them.
 
-    There is `also` what its columns have to meet.
+    There is `also` what its columns have to meet. The things are in the column `owner`; None: the other one of the primary key.
     """
-    (owner,) = (str(column.name) for column in key.table.primary_key if column is not key)
+    owner = owner or next(str(column.name) for column in key.table.primary_key if column is not key)
     found: list[list[Item]] = [[] for _ in queries]
     alike: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
     for place, query in enumerate(queries):

@@ -43,9 +43,10 @@ class NumberedRows(Generic[Thing]):
         self._selected = selected
         self._read = read
 
-    async def find(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Thing]:
-        """Those that meet the conditions, by number."""
+    async def find(self, *conditions: ColumnElement[bool], limit: int | None = None, is_locked: bool = False) -> list[Thing]:
+        """Those that meet the conditions, by number; locked, they are unchanged by others until the unit of work ends."""
         query = self._selected.where(*conditions).order_by(self._table.c.id).limit(limit)
+        query = query.with_for_update() if is_locked else query
         return [self._read(row) for row in (await self._connection.execute(query)).mappings()]
 
     async def get_many(self, ids: Sequence[int], *conditions: ColumnElement[bool]) -> dict[int, Thing]:

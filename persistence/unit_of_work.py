@@ -13,6 +13,7 @@ from domain.load_test_storage import WrittenEndpoints
 from persistence.repositories.artifact import ArtifactRepository
 from persistence.repositories.attempt import AttemptRepository
 from persistence.repositories.audit_entry import AuditRepository
+from persistence.repositories.daily_batch_run import DailyBatchRunRepository
 from persistence.repositories.deck_request import DeckRequestRepository
 from persistence.repositories.event import EventRepository
 from persistence.repositories.grant import GrantRepository
@@ -23,8 +24,10 @@ from persistence.repositories.load_test_analysis import LoadTestAnalysisReposito
 from persistence.repositories.load_test_run import LoadTestRunRepository
 from persistence.repositories.log import LogRepository
 from persistence.repositories.lot_import import LotImportRepository
+from persistence.repositories.lot_result import LotResultRepository
 from persistence.repositories.lot_row import LotRowRepository
 from persistence.repositories.model_access_request import ModelAccessRepository
+from persistence.repositories.model_assignment import ModelAssignmentRepository
 from persistence.repositories.model_version import ModelVersionRepository
 from persistence.repositories.permission_request import PermissionRequestRepository
 from persistence.repositories.project import ProjectRepository
@@ -65,6 +68,9 @@ class UnitOfWork:
         self.set_up_models = SetUpModelRepository(connection)
         self.model_versions = ModelVersionRepository(connection)
         self.model_access = ModelAccessRepository(connection)
+        self.model_assignments = ModelAssignmentRepository(connection)
+        self.lot_results = LotResultRepository(connection)
+        self.daily_batch_runs = DailyBatchRunRepository(connection)
 
 
 class Database:

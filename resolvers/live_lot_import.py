@@ -1,21 +1,17 @@
 """Watching imports of lot rows: their list, and one of them as it goes on."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 
 from domain.actor import Actor
-from domain.errors import NotFound, Unavailable
 from domain.live import Topic
 from domain.lot_import import LotImport
 from domain.query import LotImportQuery
 from domain.storage import UnitOfWork
 from resolvers.authorisation import require_person
-from resolvers.live_list import POLL_SECONDS, ListFrame, LiveList, StateFrame, Versions, watch_list, woken_by
+from resolvers.live_list import ListFrame, LiveList, StateFrame, Versions, watch_list
+from resolvers.live_thing import watch_thing
 from resolvers.lot_import import find_lot_imports
 from resolvers.services import Services
-
-LEAST_SECONDS = 0.25  # between two frames: an import changes with each batch of its rows
 
 
 class LiveLotImports(LiveList[LotImportQuery, str, LotImport]):
@@ -38,21 +34,10 @@ def watch_lot_imports(live: LiveLotImports, actor: Actor, query: LotImportQuery)
     return watch_list(live, query, require_person(actor).subject)
 
 
-async def watch_lot_import(services: Services, actor: Actor, number: int) -> AsyncIterator[StateFrame[LotImport]]:
+def watch_lot_import(services: Services, actor: Actor, number: int) -> AsyncIterator[StateFrame[LotImport]]:
     """The import now, then whenever it has changed; what came in between is merged into one frame."""
-    async with woken_by(services.bus, Topic.LOT_IMPORT, str(number)) as watcher:
-        found = (await find_lot_imports(services, actor, [number])).get(number)
-        if found is None:
-            raise NotFound("lot import", number)
-        yield StateFrame.after(None, found)
-        known = found.version
-        while True:
-            await asyncio.sleep(LEAST_SECONDS)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS - LEAST_SECONDS):
-                    await watcher.news()
-            with suppress(Unavailable):
-                found = (await find_lot_imports(services, actor, [number])).get(number)
-            if found is not None and found.version > known:
-                yield StateFrame.after(known, found)
-                known = found.version
+
+    async def read() -> LotImport | None:
+        return (await find_lot_imports(services, actor, [number])).get(number)
+
+    return watch_thing(services, Topic.LOT_IMPORT, "lot import", number, read)

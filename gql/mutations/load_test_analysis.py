@@ -9,7 +9,7 @@ from gql import errors, ids
 from gql.context import Info
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.load_test_run import RunId
-from gql.types.enums import AnalysisKind
+from gql.types.analysis_enums import AnalysisKind
 from gql.types.load_test_analysis import LoadTestAnalysis
 from resolvers import load_test_analysis as analyses
 

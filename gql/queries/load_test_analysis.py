@@ -6,7 +6,7 @@ import strawberry
 
 from gql import ids
 from gql.context import Info
-from gql.types.enums import LoadTestAnalysisOrder
+from gql.types.analysis_enums import LoadTestAnalysisOrder
 from gql.types.load_test_analysis import (
     LoadTestAnalysis,
     LoadTestAnalysisConnection,

@@ -16,6 +16,7 @@ from gql import ids
 from gql.context import Context, Info
 from gql.types.artifact import Artifact
 from gql.types.attempt import Attempt
+from gql.types.daily_batch_run import DailyBatchRun
 from gql.types.deck_request import DeckRequest
 from gql.types.endpoint import Endpoint
 from gql.types.grant import Grant
@@ -26,8 +27,10 @@ from gql.types.load_test import LoadTest
 from gql.types.load_test_analysis import LoadTestAnalysis
 from gql.types.load_test_run import LoadTestRun
 from gql.types.lot_import import LotImport
+from gql.types.lot_result import LotResult
 from gql.types.lot_row import LotRow
 from gql.types.model_access_request import ModelAccessRequest
+from gql.types.model_assignment import ModelAssignment
 from gql.types.model_version import ModelVersion
 from gql.types.node import Node
 from gql.types.permission_kind import PermissionKind
@@ -161,12 +164,12 @@ async def _permission_kind(context: Context, name: str) -> PermissionKind | None
 
 
 async def _permission_request(context: Context, number: str) -> PermissionRequest | None:
-    request = await context.loaders.permission_request_by_id.load(int(number))
+    request = await context.loaders.permissions.request_by_id.load(int(number))
     return None if request is None else PermissionRequest.of(request)
 
 
 async def _grant(context: Context, number: str) -> Grant | None:
-    grant = await context.loaders.grant_by_id.load(int(number))
+    grant = await context.loaders.permissions.grant_by_id.load(int(number))
     return None if grant is None else Grant.of(grant)
 
 
@@ -195,6 +198,21 @@ async def _model_access_request(context: Context, number: str) -> ModelAccessReq
     return None if request is None else ModelAccessRequest.of(request)
 
 
+async def _model_assignment(context: Context, number: str) -> ModelAssignment | None:
+    assignment = await context.loaders.batch.assignment_by_id.load(int(number))
+    return None if assignment is None else ModelAssignment.of(assignment)
+
+
+async def _lot_result(context: Context, number: str) -> LotResult | None:
+    result = await context.loaders.batch.result_by_id.load(int(number))
+    return None if result is None else LotResult.of(result)
+
+
+async def _daily_batch_run(context: Context, number: str) -> DailyBatchRun | None:
+    run = await context.loaders.batch.run_by_id.load(int(number))
+    return None if run is None else DailyBatchRun.of(run)
+
+
 FINDERS: dict[str, Any] = {
     "Kit": _kit,
     "Job": _job,
@@ -218,4 +236,7 @@ FINDERS: dict[str, Any] = {
     "SetUpModel": _set_up_model,
     "ModelVersion": _model_version,
     "ModelAccessRequest": _model_access_request,
+    "ModelAssignment": _model_assignment,
+    "LotResult": _lot_result,
+    "DailyBatchRun": _daily_batch_run,
 }

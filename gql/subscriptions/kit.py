@@ -50,7 +50,7 @@ class KitSubscription:
     async def kit_state(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The kit's id.")]
     ) -> AsyncGenerator[KitStateFrame, None]:
-        async for frame in live.watch_kit(info.context.live, info.context.actor, ids.kit_number(id)):
+        async for frame in live.watch_kit(info.context.live.kits, info.context.actor, ids.kit_number(id)):
             yield KitStateFrame.of(frame)
 
     @strawberry.subscription(description="The first page of a list of kits: first as it is, then whenever it has changed.")
@@ -63,7 +63,7 @@ class KitSubscription:
         first: Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")] = 50,
     ) -> AsyncGenerator[KitListFrame, None]:
         query = kit_query(filter, order_by, descending, first)
-        async for frame in live.watch_kits(info.context.live, info.context.actor, query):
+        async for frame in live.watch_kits(info.context.live.kits, info.context.actor, query):
             yield KitListFrame.of(frame)
 
     @strawberry.subscription(
@@ -77,5 +77,7 @@ class KitSubscription:
         after: Annotated[int, strawberry.argument(description="The byte to go on from: `end` of the last piece seen.")] = 0,
     ) -> AsyncGenerator[JobLog, None]:
         context, job_uuid = info.context, ids.job_uuid(job_id)
-        async for frame in watch_log(context.services, context.live, context.actor, job_uuid, attempt, checked_offset(after)):
+        async for frame in watch_log(
+            context.services, context.live.kits, context.actor, job_uuid, attempt, checked_offset(after)
+        ):
             yield JobLog.of(frame)

@@ -53,5 +53,5 @@ class LoadTestSubscription:
         first: Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")] = 50,
     ) -> AsyncGenerator[LoadTestListFrame, None]:
         query = load_test_query(filter, order_by, descending, first)
-        async for frame in watch_load_tests(info.context.live_load_tests, info.context.actor, query):
+        async for frame in watch_load_tests(info.context.live.load_tests, info.context.actor, query):
             yield LoadTestListFrame.of(frame)

@@ -55,5 +55,5 @@ class LotImportSubscription:
         first: First = 50,
     ) -> AsyncGenerator[LotImportListFrame, None]:
         query = lot_import_query(filter, descending, first, None)
-        async for frame in watch_lot_imports(info.context.live_lot_imports, info.context.actor, query):
+        async for frame in watch_lot_imports(info.context.live.lot_imports, info.context.actor, query):
             yield LotImportListFrame.of(frame)

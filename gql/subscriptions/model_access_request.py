@@ -46,5 +46,5 @@ class ModelAccessRequestSubscription:
     )
     async def model_access_inbox(self, info: Info, first: First = 50) -> AsyncGenerator[ModelAccessInboxFrame, None]:
         context = info.context
-        async for frame in watch_access_inbox(context.live_model_access, context.actor, checked_first(first)):
+        async for frame in watch_access_inbox(context.live.model_access_requests, context.actor, checked_first(first)):
             yield ModelAccessInboxFrame.of(frame)

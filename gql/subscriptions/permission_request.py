@@ -46,6 +46,6 @@ class PermissionRequestSubscription:
     )
     async def permission_inbox(self, info: Info, first: First = 50) -> AsyncGenerator[PermissionInboxFrame, None]:
         context = info.context
-        frames = watch_inbox(context.services, context.live_permission_requests, context.actor, checked_first(first))
+        frames = watch_inbox(context.services, context.live.permission_requests, context.actor, checked_first(first))
         async for frame in frames:
             yield PermissionInboxFrame.of(frame)

@@ -8,17 +8,16 @@ from domain.api_document import OAuthGrant as OAuthGrant
 from domain.api_document import SecurityKind as SecurityKind
 from domain.attempt import Cause as Cause
 from domain.audit_entry import AuditAction as AuditAction
-from domain.claim import ClaimProblem as ClaimProblem
 from domain.comparison import ComparisonVerdict as ComparisonVerdict
+from domain.daily_batch_run import BatchPartStatus as BatchPartStatus
+from domain.daily_batch_run import DailyBatchRunStatus as DailyBatchRunStatus
 from domain.endpoint import Method as Method
 from domain.endpoint import ParameterLocation as ParameterLocation
 from domain.event import EventKind as EventKind
 from domain.executor import ExecutorKind as ExecutorKind
-from domain.finding import FindingKind as FindingKind
 from domain.grant import GrantStatus as GrantStatus
 from domain.job_type import JobType as JobType
 from domain.kit import ProductLine as ProductLine
-from domain.load_test_analysis import AnalysisKind as AnalysisKind
 from domain.load_test_run import LoadTestReportKind as LoadTestReportKind
 from domain.load_test_run import RunStatus as RunStatus
 from domain.login import LoginKind as LoginKind
@@ -32,7 +31,6 @@ from domain.permission_request import PermissionRequestStatus as PermissionReque
 from domain.project import ProjectRole as ProjectRole
 from domain.query import JobOrder as JobOrder
 from domain.query import KitOrder as KitOrder
-from domain.query import LoadTestAnalysisOrder as LoadTestAnalysisOrder
 from domain.query import LotRowOrder as LotRowOrder
 from domain.query import MetricsInclude as MetricsInclude
 from domain.query import NamedOrder as NamedOrder
@@ -42,7 +40,6 @@ from domain.run_queue import WaitReason as WaitReason
 from domain.run_report import ReportFormat as ReportFormat
 from domain.status import Status as Status
 from domain.version import VersionKind as VersionKind
-from domain.wording import WordingStatus as WordingStatus
 
 strawberry.enum(
     Status,
@@ -235,58 +232,6 @@ strawberry.enum(
     ),
 )
 strawberry.enum(
-    AnalysisKind,
-    name="LoadTestAnalysisKind",
-    description=(
-        "What an analysis of a run looks at. `TPS`: where more load stops bringing TPS, and whether TPS falls under constant "
-        "load. `RESPONSE_TIME`: whether response times grow under constant load. `ERROR_RATE`: whether more requests fail "
-        "than are allowed, and where errors gather. `RESOURCE_USAGE`: the resource nearest its limit, and what limits to set. "
-        "`COMPARISON`: every figure against those of a baseline; the other kinds hold their own figures against it too where one "
-        "is given. `COMPREHENSIVE`: all of it."
-    ),
-)
-strawberry.enum(
-    FindingKind,
-    name="FindingKind",
-    description=(
-        "What a finding is about. `SATURATION`: from that load on more of it brings no more TPS; `NO_SATURATION`: up to that "
-        "load it did. `REGRESSION`, `IMPROVEMENT`: a figure is worse or better than the baseline's. `DRIFT`: response times "
-        "grew, or TPS fell, while the load was constant. `ERROR_RATE`: more requests failed than are allowed. `ERROR_BURST`: for "
-        "a time far more requests failed than in the rest of the run. `RESOURCE_NEAREST_LIMIT`, `RESOURCE_LIMIT`: how much of a "
-        "resource was used, and the limit to set."
-    ),
-)
-strawberry.enum(
-    WordingStatus,
-    name="WordingStatus",
-    description=(
-        "Whether an analysis has words of a chat model, and why not. `WORDED`: there are claims. `NOT_CONFIGURED`: the server "
-        "had no model. `NOTHING_FOUND`: there was no finding to word. `TIMED_OUT`, `UNREACHABLE`: the model did not answer. "
-        "`REFUSED`: its server refused the request, as it does a wrong key or an unknown model. `FAILED`: its server had an "
-        "error. `TOO_LARGE`: its answer had no end. `NONSENSE`: it answered something else than claims. `NO_CLAIM_STANDS`: none "
-        "of its claims rested on the findings, or it made none."
-    ),
-)
-strawberry.enum(
-    ClaimProblem,
-    name="ClaimProblem",
-    description=(
-        "Why a claim of a chat model was dropped. `UNCITED`: it named no finding. `UNKNOWN_FINDING`: it named one that there is "
-        "not. `OTHER_FIGURE`: it had a number that is no figure of the findings that it named, or not in that part. "
-        "`OTHER_SCENARIO`: it spoke of a scenario that those are not about. `NOT_PLAIN`: it was too long, or no plain line of "
-        "English: markup, an address, another script. `REPEATED`: another claim was the same. `TOO_MANY`: there were more than "
-        "20. `MALFORMED`: it was no claim."
-    ),
-)
-strawberry.enum(
-    LoadTestAnalysisOrder,
-    name="LoadTestAnalysisOrder",
-    description=(
-        "What analyses are sorted by: `NUMBER` (the order in which they were made), `SCORE`, `CONFIDENCE`. Equal ones are "
-        "sorted by number."
-    ),
-)
-strawberry.enum(
     ReportFormat,
     name="RunReportFormat",
     description=(
@@ -325,7 +270,8 @@ strawberry.enum(
         "`PERMISSION_APPROVED`: they got it. `PERMISSION_REJECTED`: they did not. `PERMISSION_RENEWED`: it got another end. "
         "`PERMISSION_REVOKED`: it was taken away or given back. `PERMISSION_EXPIRED`: its time was over. `MODEL_CREATED`, "
         "`MODEL_COPIED`: a set-up model was made. `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`: another version of it came in use. "
-        "`MODEL_ARCHIVED`: it was taken out of the lists. `MODEL_ACCESS_REQUESTED`, `MODEL_ACCESS_WITHDRAWN`, "
+        "`MODEL_ARCHIVED`: it was taken out of the lists. `MODEL_ASSIGNED`, `MODEL_UNASSIGNED`: it was assigned to lots, or not "
+        "any more. `MODEL_ACCESS_REQUESTED`, `MODEL_ACCESS_WITHDRAWN`, "
         "`MODEL_ACCESS_APPROVED`, `MODEL_ACCESS_REJECTED`, `MODEL_ACCESS_REVOKED`, `MODEL_ACCESS_EXPIRED`: the same of access to "
         "one."
     ),
@@ -383,4 +329,22 @@ strawberry.enum(
     FeatureKind,
     name="ModelFeatureKind",
     description="What an input of a model takes. `NUMBER`. `CATEGORY`: one of some texts. `UNKNOWN`: nobody has said.",
+)
+strawberry.enum(
+    DailyBatchRunStatus,
+    name="DailyBatchRunStatus",
+    description=(
+        "Where a run of the daily batch stands. `QUEUED`: it waits for a server. `RUNNING`. `SUCCEEDED`: every assigned row has "
+        "a result, or was refused for a reason of its own. `FAILED`: a model could not be asked; what was stored stays, and the "
+        "next run does the rest. `CANCELLED`: somebody has ended it; what was stored stays."
+    ),
+)
+strawberry.enum(
+    BatchPartStatus,
+    name="DailyBatchPartStatus",
+    description=(
+        "Where a model's part of a run stands. `PENDING`: it is to come, or under way. `SUCCEEDED`. `FAILED`: the model could "
+        "not be asked. `CANCELLED`: the run was ended before. `SUPERSEDED`: another version of the model came in use, which has "
+        "a part of its own."
+    ),
 )

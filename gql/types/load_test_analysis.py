@@ -10,8 +10,8 @@ from domain import load_test_analysis as domain
 from domain.query import LoadTestAnalysisOrder, LoadTestAnalysisQuery, Page
 from gql import ids
 from gql.context import Info
+from gql.types.analysis_enums import AnalysisKind, ClaimProblem, FindingKind, WordingStatus
 from gql.types.connection import Connection, checked_first, decode_cursor, encode_cursor, page_parts
-from gql.types.enums import AnalysisKind, ClaimProblem, FindingKind, WordingStatus
 from gql.types.load_test_run import LoadTestRun
 from gql.types.node import Node
 from resolvers import load_test_analysis as analyses

@@ -26,6 +26,7 @@ from gql.types.connection import (
     page_parts,
 )
 from gql.types.enums import ProductLine
+from gql.types.lot_result import LotRowResultConnection
 from gql.types.node import Node
 from resolvers import lot_row as lot_rows
 
@@ -97,6 +98,11 @@ class LotRow(Node, LotRowValues):
     async def versions(self, info: Info, first: First = 50, after: After = None) -> LotRowVersionConnection:
         query = history_query("lot row version", self.number, first, after)
         return LotRowVersionConnection.of(await info.context.loaders.lots.versions.load(query), after)
+
+    @strawberry.field(description="What models predicted for it, oldest first, also for what it said before it was corrected.")
+    async def results(self, info: Info, first: First = 50, after: After = None) -> LotRowResultConnection:
+        query = history_query("result of lot row", self.number, first, after)
+        return LotRowResultConnection.of(await info.context.loaders.batch.results_of_row.load(query), after)
 
     @classmethod
     def of(cls, row: domain.LotRow) -> "LotRow":

@@ -106,7 +106,7 @@ class LotRowRepository(LotRowStore):
         )
 
     async def _find(self, query: Select[Any]) -> list[LotRow]:
-        return [_row(row) for row in (await self._connection.execute(query)).mappings()]
+        return [read_lot_row(row) for row in (await self._connection.execute(query)).mappings()]
 
     async def _insert(self, definitions: Sequence[LotRowDefinition], made: Mapping[str, Any]) -> dict[LotRowKey, int]:
         """The numbers of the rows that are stored, with their first versions; those whose key is taken are left out."""
@@ -177,7 +177,8 @@ def _definition(row: Mapping[str, Any]) -> LotRowDefinition:
     return LotRowDefinition(**{name: row[name] for name in SAID})
 
 
-def _row(row: Mapping[str, Any]) -> LotRow:
+def read_lot_row(row: Mapping[str, Any]) -> LotRow:
+    """The row in a row of the table."""
     own = {name: row[name] for name in ("id", "version", "actor", "import_id", "created_at", "updated_at")}
     return LotRow(definition=_definition(row), **own)
 

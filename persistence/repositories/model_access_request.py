@@ -47,6 +47,14 @@ class ModelAccessRepository(ModelAccessStore):
             found[request.model_id].append(request)
         return found
 
+    async def open_to(self, model_ids: Sequence[int]) -> dict[int, set[str]]:
+        of_them = among(REQUEST.c.model_id, model_ids, self._connection.dialect.name)
+        query = select(REQUEST.c.model_id, REQUEST.c.subject).where(of_them, _is(ModelAccessStatus.APPROVED, self._now))
+        found: dict[int, set[str]] = defaultdict(set)
+        for row in await self._connection.execute(query):
+            found[row.model_id].add(row.subject)
+        return found
+
     async def add(self, request: ModelAccessRequest) -> ModelAccessRequest | None:
         number = await self._rows.add(_values(request))
         return None if number is None else replace(request, id=number)

@@ -27,10 +27,14 @@ class SetUpModelRepository(SetUpModelStore):
     """The set-up models of one unit of work."""
 
     def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
         self._rows = VersionedRows(connection, KEPT)
 
     async def get_many(self, ids: Sequence[int], reach: ModelReach) -> dict[int, SetUpModel]:
         return await self._rows.get_many(ids, exists_for(reach))
+
+    async def lock(self, number: int) -> None:
+        await self._connection.execute(select(MODEL.c.id).where(MODEL.c.id == number).with_for_update(read=True))
 
     async def page(self, query: SetUpModelQuery, reach: ModelReach) -> Page[SetUpModel]:
         return await self._rows.page(query, _conditions(query, reach))

@@ -112,7 +112,7 @@ async def test_a_kit_that_does_not_exist_ends_the_subscription_with_its_error(pl
     async with watching(plog, STATE, id=id) as frames:
         with pytest.raises(ServerRefused, match="exists"):
             await frames.next()
-    assert not plog.container.live._of_kit
+    assert not plog.container.live.kits._of_kit
 
 
 async def test_a_list_shows_what_comes_changes_and_goes(plog: Plog) -> None:
@@ -233,7 +233,7 @@ async def test_a_log_has_no_byte_before_its_first(plog: Plog) -> None:
 async def test_watchers_that_go_leave_nothing_behind(plog: Plog) -> None:
     kit = await plog.run()
     await write(plog, kit, 1, 0, b"a line\n")
-    watched = plog.container.live
+    watched = plog.container.live.kits
 
     def is_forgotten() -> bool:
         """A page that was asked for just before is still read, and kept as long."""

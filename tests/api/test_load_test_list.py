@@ -152,11 +152,11 @@ async def test_a_list_ends_with_the_token(plog: Plog) -> None:
         assert (await anext(stream))["loadTests"]["isSnapshot"]
         with pytest.raises(ServerRefused, match="token expired"):
             await anext(stream)
-    await eventually(lambda: not plog.container.live_load_tests._of_lists)
+    await eventually(lambda: not plog.container.live.load_tests._of_lists)
 
 
 async def test_watchers_of_lists_that_go_leave_nothing_behind(plog: Plog) -> None:
-    watched = plog.container.live_load_tests
+    watched = plog.container.live.load_tests
     async with watching(plog, LIST) as frames:
         await frames.next()
         assert watched._of_lists and watched._page_reads

@@ -194,7 +194,7 @@ async def end_first_job(plog: Plog, kit: dict[str, Any]) -> None:
 
 async def test_streams_are_ended_when_the_client_goes(scripts: Path, plog: Plog) -> None:
     kit = await plog.create()
-    watchers = plog.container.live._of_kit
+    watchers = plog.container.live.kits._of_kit
     for transport in ("ws", "sse"):
         arguments = (transport, endpoint(plog.url, transport), plog.token(), STATE % kit["id"])
         async with node(scripts, "subscribe.mjs", *arguments) as program:

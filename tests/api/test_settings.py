@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.container import migrate_database, open_container, open_database
+from app.container import open_container
+from app.database import migrate_database, open_database
 from app.settings import Settings, WrongSetting, read_settings
 
 KEYS = '["k:%s"]' % ("a" * 43 + "=")

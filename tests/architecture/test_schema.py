@@ -57,6 +57,10 @@ WITHOUT_A_VERSION = {
     "modelAccessRequestWithdraw",  # what nobody has decided yet has one version only
     "modelAccessRequestApprove",
     "modelAccessRequestReject",
+    "modelAssign",
+    "modelUnassign",  # what was not taken back has one version only
+    "dailyBatchRun",
+    "dailyBatchRunCancel",  # as of imports of lot rows
     "modelVersionAdd",  # a candidate changes nothing that is in use
 }
 NOUNS = (
@@ -75,6 +79,8 @@ NOUNS = (
     "modelVersion",
     "modelAccessRequest",
     "modelAccess",
+    "model",
+    "dailyBatch",
 )
 # Below a root, a field of the state is an attribute of what was read; these cross to other aggregates, through loaders, or are
 # found out from what was read.
@@ -147,6 +153,14 @@ LISTS_WITHOUT_PAGES = {
     "LoadTestVersion.scenarios",
     "Login.scopes",
     "LoginProposal.wants",
+    "DailyBatchRun.parts",  # as many as models are assigned
+    "DailyBatchRun.preview",
+    "DailyBatchRunListFrame.changed",
+    "DailyBatchRunListFrame.order",
+    "LotResult.outOfRange",
+    "LotResult.outputs",
+    "LotResultPreview.outOfRange",
+    "LotResultPreview.outputs",
     "LotImportListFrame.changed",
     "LotImportListFrame.order",
     "LotRowResult.problems",

@@ -1,0 +1,172 @@
+"""The loop of a server that works off what waits in the background: imports of lot rows, runs of the daily batch.
+
+Any server may take up work that nobody works on, also what a server that has died has left. Each time it gets a greater number,
+its fence, which every transaction of the work holds it to: a server that was slow and has been overtaken writes nothing more.
+"""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from domain.background_work import BackgroundWork
+from domain.errors import Unavailable
+from domain.live import Topic
+from domain.storage import UnitOfWork
+from resolvers.services import Services
+
+log = logging.getLogger(__name__)
+HEARTBEAT_SECONDS = 1.0
+Work = TypeVar("Work", bound=BackgroundWork)
+
+
+class TakenOver(Exception):
+    """Another server has taken up the work, or it has ended."""
+
+
+class WorkStore(Protocol[Work]):
+    """What such a loop needs of the database (see `domain.lot_storage.LotImportStore`)."""
+
+    async def claim(self, server: str, working: Collection[int], silence: timedelta) -> Work | None:
+        """Take up the oldest that nobody works on."""
+        ...
+
+    async def heartbeat(self, claimed: Work) -> bool | None:
+        """Whether it is to be cancelled; None where it is not the claimant's any more."""
+        ...
+
+    async def release(self, server: str) -> None:
+        """Let others take up at once what this server works on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundWorkerSettings:
+    """How often to look for work if not woken sooner, and the silence after which others take up what a server works on."""
+
+    interval_seconds: float = 1.0
+    lost_after_seconds: float = 30.0
+
+
+class BackgroundWorker(ABC, Generic[Work]):
+    """The loop of one server. `server` is its name, the same after a restart: what it was at it takes up again at once."""
+
+    topic: ClassVar[Topic]
+    what: ClassVar[str]
+    at_once: ClassVar[int]
+
+    def __init__(self, services: Services, server: str, settings: BackgroundWorkerSettings) -> None:
+        self._services = services
+        self._server = server
+        self._settings = settings
+        self._working: dict[int, asyncio.Task[None]] = {}
+
+    @abstractmethod
+    def store(self, work: UnitOfWork) -> WorkStore[Work]:
+        """Where the work stands."""
+
+    @abstractmethod
+    async def tell(self, changed: Work) -> None:
+        """Tell that a piece of work has changed."""
+
+    @abstractmethod
+    async def advance(self, claimed: Work) -> None:
+        """Bring what was claimed to its end; `TakenOver`, or `Unavailable`, where that is for later."""
+
+    @abstractmethod
+    async def cancel(self, claimed: Work) -> None:
+        """End what was claimed because somebody wants it."""
+
+    async def look(self) -> None:
+        """What else there is to do in each round, before anything is taken up."""
+
+    async def run(self) -> None:
+        """Look whenever something has changed, and at least once an interval, until cancelled; others go on at once then."""
+        async with self._services.bus.subscribe(self.topic) as notices:
+            woken = asyncio.ensure_future(anext(notices))
+            try:
+                while True:
+                    await self.run_once()
+                    await asyncio.wait({woken}, timeout=self._settings.interval_seconds)
+                    if woken.done():
+                        woken.result()
+                        woken = asyncio.ensure_future(anext(notices))
+            finally:
+                woken.cancel()
+                await self._leave()
+
+    async def run_once(self) -> None:
+        """Take up what nobody works on, as far as there is room."""
+        try:
+            await self.look()
+            while len(self._working) < self.at_once:
+                silence = timedelta(seconds=self._settings.lost_after_seconds)
+                async with self._services.database.transaction() as work:
+                    claimed = await self.store(work).claim(self._server, self._working, silence)
+                if claimed is None:
+                    return
+                await self.tell(claimed)
+                task = self._working[claimed.id] = asyncio.create_task(self._work(claimed))
+                task.add_done_callback(partial(self._forget, claimed.id))
+        except Unavailable as error:
+            log.warning("looking for %ss has to wait: %s", self.what, error)
+        except Exception:
+            log.exception("looking for %ss failed; the next round begins anew", self.what)
+
+    def _forget(self, number: int, _: "asyncio.Task[None]") -> None:
+        del self._working[number]
+
+    async def _leave(self) -> None:
+        tasks = list(self._working.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            with suppress(Unavailable):
+                async with self._services.database.transaction() as work:
+                    await self.store(work).release(self._server)
+
+    async def _work(self, claimed: Work) -> None:
+        """Bring work to its end, unless it is overtaken or something does not answer: then it is taken up again."""
+        working = asyncio.create_task(self.advance(claimed))
+        beating = asyncio.create_task(self._beat(claimed))
+        try:
+            await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+                return
+            is_to_be_cancelled = beating.result()
+            await _stopped(working)
+            if is_to_be_cancelled:
+                await self.cancel(claimed)
+        except TakenOver:
+            log.info("another server has taken up %s %d", self.what, claimed.id)
+        except Unavailable as error:
+            log.warning("%s %d has to wait: %s", self.what, claimed.id, error)
+            await asyncio.sleep(self._settings.interval_seconds)
+        except Exception:
+            log.exception("%s %d can't be brought forward now", self.what, claimed.id)
+            await asyncio.sleep(self._settings.interval_seconds)
+        finally:
+            await _stopped(working)
+            await _stopped(beating)
+
+    async def _beat(self, claimed: Work) -> bool:
+        """Record that it is being worked on, until it is to be cancelled (True) or another has it (False)."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            with suppress(Unavailable):
+                async with self._services.database.transaction() as work:
+                    is_to_be_cancelled = await self.store(work).heartbeat(claimed)
+                if is_to_be_cancelled is not False:
+                    return bool(is_to_be_cancelled)
+
+
+async def _stopped(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,360 @@
+"""Works off runs of the daily batch: what models predict for the rows that they are assigned to is stored, each result once.
+
+A run is queued when its time has come, or by a person. What it has to do is planned first, a part for each model with the version
+that is in use; then each model predicts for its rows, a batch of them in a transaction with how far its part has come. In that
+transaction the run's fence is held, the version is still in use, and the rows are still assigned and lack the result: so nothing
+is stored by a server that was overtaken, by a model that was changed, or twice.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from controllers.background_worker import BackgroundWorker, BackgroundWorkerSettings, TakenOver, WorkStore
+from domain.artifact import model_location
+from domain.daily_batch_run import (
+    BatchPart,
+    BatchPartStatus,
+    BatchRefusal,
+    Counts,
+    DailyBatchRun,
+    DailyBatchRunStatus,
+)
+from domain.daily_batch_schedule import DailyBatchSchedule
+from domain.errors import NotFound
+from domain.kit import ProductLine
+from domain.live import Topic
+from domain.lot_result import LotInputs, LotResult, NoInputs, inputs_of
+from domain.lot_row import LotRow
+from domain.model_version import ModelVersion, VersionKey
+from domain.ports import LoadedModel
+from domain.prediction import ModelUnusable, Prediction
+from domain.set_up_model import SetUpModel
+from domain.storage import UnitOfWork
+from domain.visibility import EVERY_MODEL
+from resolvers.daily_batch_run import tell
+from resolvers.model_assignment import holding_of
+from resolvers.services import Services
+
+log = logging.getLogger(__name__)
+BATCH_ROWS = 200
+
+
+class RunCancelled(Exception):
+    """Somebody wants the run to end."""
+
+
+class Superseded(Exception):
+    """The version of a model that a part is about is not in use any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyBatchRunnerSettings(BackgroundWorkerSettings):
+    """When runs are due; None: only when people start them."""
+
+    schedule: DailyBatchSchedule | None = None
+
+
+class DailyBatchRunner(BackgroundWorker[DailyBatchRun]):
+    """The loop of one server, which also queues the runs that are due."""
+
+    topic = Topic.DAILY_BATCH_RUN
+    what = "daily batch run"
+    at_once = 1
+
+    def __init__(self, services: Services, server: str, settings: DailyBatchRunnerSettings) -> None:
+        super().__init__(services, server, settings)
+        self._schedule = settings.schedule
+
+    def store(self, work: UnitOfWork) -> WorkStore[DailyBatchRun]:
+        """See `BackgroundWorker.store`."""
+        return work.daily_batch_runs
+
+    async def tell(self, changed: DailyBatchRun) -> None:
+        """See `BackgroundWorker.tell`."""
+        await tell(self._services, changed)
+
+    async def look(self) -> None:
+        """Queue the runs that are due."""
+        if self._schedule is not None:
+            async with self._services.database.snapshot() as work:
+                now = await work.kits.now()
+            await queue_due_runs(self._services, self._schedule, now)
+
+    async def advance(self, claimed: DailyBatchRun) -> None:
+        """See `BackgroundWorker.advance`."""
+        await _Run(self._services, claimed).run()
+
+    async def cancel(self, claimed: DailyBatchRun) -> None:
+        """See `BackgroundWorker.cancel`."""
+        await _Run(self._services, claimed).end(DailyBatchRunStatus.CANCELLED, _CANCELLED)
+
+
+_CANCELLED = "Cancelled; the results that it had stored stay."
+
+
+async def queue_due_runs(services: Services, schedule: DailyBatchSchedule, now: datetime) -> list[DailyBatchRun]:
+    """Queue the runs that are due at that time and that nobody has queued: of each product line one, the oldest day first.
+
+    The next day's waits until that one has ended. A product line has none as long as nothing was ever assigned in it.
+    """
+    queued = []
+    for line in ProductLine:
+        async with services.database.snapshot() as work:
+            since = await work.model_assignments.first_at(line)
+            days = [] if since is None else schedule.due(now, since)
+            had = await work.daily_batch_runs.days(line, days[0].isoformat()) if days else set()
+        missing = [day for day in days if day.isoformat() not in had]
+        if missing:
+            async with services.database.transaction() as work:
+                at, day = await work.kits.now(), missing[0]
+                wanted = DailyBatchRun.queued(line, at, day=day, due_at=schedule.due_at(day))
+                run = await work.daily_batch_runs.add(wanted)
+            if run is not None:
+                await tell(services, run)
+                log.info("the daily batch is due", extra={"daily_batch_run": run.id, "day": str(day), "product_line": str(line)})
+                queued.append(run)
+    return queued
+
+
+class _Run:
+    """A run that this server has taken up."""
+
+    def __init__(self, services: Services, claimed: DailyBatchRun) -> None:
+        self._services = services
+        self._found = claimed
+
+    async def run(self) -> None:
+        """Do what is left of the run, and end it; `TakenOver`, or `Unavailable`, where that is for later."""
+        try:
+            if not self._found.is_planned:
+                await self._plan()
+            while (part := next(iter(await self._pending()), None)) is not None:
+                await self._do(part)
+        except RunCancelled:
+            await self.end(DailyBatchRunStatus.CANCELLED, _CANCELLED)
+            return
+        failed = [part for part in await self._parts() if part.status is BatchPartStatus.FAILED]
+        if failed:
+            models = ", ".join(str(part.model_version.model_id) for part in failed[:20])
+            message = f"These set-up models could not be asked: {models}. See `parts`. The next run does what is left."
+            await self.end(DailyBatchRunStatus.FAILED, message)
+        else:
+            await self.end(DailyBatchRunStatus.SUCCEEDED)
+
+    async def end(self, status: DailyBatchRunStatus, message: str = "") -> None:
+        """Let the run end; what it has not come to it does not count."""
+        async with self._services.database.transaction() as work:
+            held = await self._hold(work)
+            for part in await self._parts(work):
+                if part.status is BatchPartStatus.PENDING:
+                    await work.daily_batch_runs.change_part(part.ended(BatchPartStatus.CANCELLED))
+            ended = held.became(status, max(held.updated_at, await work.kits.now()), message)
+            ended = replace(ended, counts=replace(ended.counts, considered=ended.counts.done))
+            await work.daily_batch_runs.change(ended)
+        await tell(self._services, ended)
+        counts = {"stored": ended.counts.stored, "refused": ended.counts.refused}
+        log.info("daily batch run ended", extra={"daily_batch_run": ended.id, "status": str(status), **counts})
+
+    async def _plan(self) -> None:
+        """Say what there is to do: a part for each model that is assigned to something, with the version that is in use."""
+        async with self._services.database.transaction() as work:
+            held = await self._hold(work)
+            numbers = await work.model_assignments.models(held.product_line)
+            models = await work.set_up_models.get_many(numbers, EVERY_MODEL)
+            parts = [await self._planned(work, models[number]) for number in sorted(models) if _is_used(models[number])]
+            await work.daily_batch_runs.add_parts(parts)
+            await self._count(work, replace(held, is_planned=True))
+        await tell(self._services, self._found)
+
+    async def _planned(self, work: UnitOfWork, model: SetUpModel) -> BatchPart:
+        key = VersionKey(model.id, model.active_version)
+        holding = await _holding(work, model.id)
+        considered, having = await work.lot_results.assigned(key, model.product_line, holding)
+        counts = Counts(considered=considered, skipped=having)
+        return BatchPart(run_id=self._found.id, model_version=key, counts=counts)
+
+    async def _do(self, part: BatchPart) -> None:
+        """Bring a model's part to its end; where another version comes in use, another part has to."""
+        try:
+            await self._predict(part)
+        except Superseded:
+            await self._supersede(part)
+        except ModelUnusable as error:
+            await self._end_part(part, BatchPartStatus.FAILED, str(error))
+        except NotFound:
+            await self._end_part(part, BatchPartStatus.FAILED, "The model's file is not there any more.")
+
+    async def _predict(self, part: BatchPart) -> None:
+        """Let the model predict for all rows that lack its result."""
+        version, rows = await self._next(part)
+        if not rows:
+            await self._end_part(part, BatchPartStatus.SUCCEEDED)
+            return
+        content = version.content
+        file = self._services.artifacts.read(model_location(content.sha256), 0, content.size)
+        async with self._services.model_predictor.load(file, content) as model:
+            while rows:
+                judged = await _judge(model, version, rows)
+                part = await self._store(part, version, rows, judged)
+                version, rows = await self._next(part)
+        await self._end_part(part, BatchPartStatus.SUCCEEDED)
+
+    async def _next(self, part: BatchPart) -> tuple[ModelVersion, list[LotRow]]:
+        """The version of the part's model, and the next rows that lack its result; `Superseded` where it is not in use."""
+        key, line = part.model_version, self._found.product_line
+        async with self._services.database.snapshot() as work:
+            await _check_in_use(work, key)
+            holding = await _holding(work, key.model_id)
+            rows = await work.lot_results.lacking(key, line, holding, after=part.after, limit=BATCH_ROWS)
+            return (await work.model_versions.get_many([key]))[key], rows
+
+    async def _store(
+        self, part: BatchPart, version: ModelVersion, rows: Sequence[LotRow], judged: Sequence["Judged"]
+    ) -> BatchPart:
+        """Store what the model said of rows, and that they were looked at, or nothing."""
+        key, line = part.model_version, self._found.product_line
+        async with self._services.database.transaction() as work:
+            held = await self._hold(work)
+            if held.is_cancel_requested:
+                raise RunCancelled
+            await _check_in_use(work, key, is_locked=True)
+            holding = await _holding(work, key.model_id)
+            numbers = [row.id for row in rows]
+            lacking = {(row.id, row.version) for row in await work.lot_results.lacking(key, line, holding, among=numbers)}
+            wanted = [each for each in judged if (each.row.id, each.row.version) in lacking]
+            results = [each.result(version, held) for each in wanted if each.refusal is None]
+            refusals = [each.refused(version, held) for each in wanted if each.refusal is not None]
+            at = max(held.updated_at, await work.kits.now())
+            stored = len(results) if held.is_dry_run else await work.lot_results.add(results, at)
+            await work.daily_batch_runs.refuse(refusals)
+            flagged = sum(bool(result.out_of_range) for result in results)
+            skipped = len(rows) - stored - len(refusals)
+            more = Counts(stored=stored, skipped=skipped, refused=len(refusals), flagged=flagged)
+            part = part.progressed(rows[-1].id, more)
+            await work.daily_batch_runs.change_part(part)
+            await self._count(work, held.showing(tuple(results)) if held.is_dry_run else held)
+        await tell(self._services, self._found)
+        return part
+
+    async def _supersede(self, part: BatchPart) -> None:
+        """End the part of a version that is not in use any more, and add one for the version that is."""
+        async with self._services.database.transaction() as work:
+            held = await self._hold(work)
+            parts = {each.model_version: each for each in await self._parts(work)}
+            ended = parts[part.model_version].ended(
+                BatchPartStatus.SUPERSEDED, "This version of the model is not in use any more."
+            )
+            parts[ended.model_version] = ended
+            await work.daily_batch_runs.change_part(ended)
+            number = part.model_version.model_id
+            model = (await work.set_up_models.get_many([number], EVERY_MODEL))[number]
+            if _is_used(model):
+                planned = await self._planned(work, model)
+                earlier = parts.get(planned.model_version)
+                if earlier is None:
+                    await work.daily_batch_runs.add_parts([planned])
+                else:
+                    await work.daily_batch_runs.change_part(earlier.reopened(planned.counts.considered))
+            await self._count(work, held)
+        await tell(self._services, self._found)
+
+    async def _end_part(self, part: BatchPart, status: BatchPartStatus, message: str = "") -> None:
+        async with self._services.database.transaction() as work:
+            held = await self._hold(work)
+            now = next(each for each in await self._parts(work) if each.model_version == part.model_version)
+            await work.daily_batch_runs.change_part(now.ended(status, message))
+            await self._count(work, held)
+        await tell(self._services, self._found)
+
+    async def _count(self, work: UnitOfWork, held: DailyBatchRun) -> None:
+        """Let the run count what its parts do."""
+        total = sum((part.counts for part in await self._parts(work)), Counts())
+        self._found = held.with_counts(total, max(held.updated_at, await work.kits.now()))
+        await work.daily_batch_runs.change(self._found)
+
+    async def _pending(self) -> list[BatchPart]:
+        return [part for part in await self._parts() if part.status is BatchPartStatus.PENDING]
+
+    async def _parts(self, work: UnitOfWork | None = None) -> list[BatchPart]:
+        if work is not None:
+            return await work.daily_batch_runs.parts([self._found.id])
+        async with self._services.database.snapshot() as fresh:
+            return await fresh.daily_batch_runs.parts([self._found.id])
+
+    async def _hold(self, work: UnitOfWork) -> DailyBatchRun:
+        held = await work.daily_batch_runs.hold(self._found)
+        if held is None:
+            raise TakenOver
+        return held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A row with what the model was given and said, or why it says nothing."""
+
+    row: LotRow
+    inputs: LotInputs | None = None
+    outputs: tuple[float, ...] = ()
+    refusal: str | None = None
+
+    def result(self, version: ModelVersion, run: DailyBatchRun) -> LotResult:
+        """The result to be stored."""
+        assert self.inputs is not None
+        return LotResult(
+            product_line=run.product_line,
+            lot_row_id=self.row.id,
+            lot_row_version=self.row.version,
+            model_version=version.key,
+            targets=version.content.targets,
+            outputs=self.outputs,
+            input_sha256=self.inputs.sha256,
+            out_of_range=self.inputs.out_of_range,
+            run_id=run.id,
+        )
+
+    def refused(self, version: ModelVersion, run: DailyBatchRun) -> BatchRefusal:
+        """The refusal to be kept."""
+        return BatchRefusal(
+            run_id=run.id,
+            model_version=version.key,
+            lot_row_id=self.row.id,
+            lot_row_version=self.row.version,
+            reason=self.refusal or "",
+        )
+
+
+async def _judge(model: LoadedModel, version: ModelVersion, rows: Sequence[LotRow]) -> list[Judged]:
+    """What the model says of each of the rows."""
+    judged, given = [], []
+    for row in rows:
+        try:
+            inputs = inputs_of(row.definition, version.content.features)
+        except NoInputs as error:
+            judged.append(Judged(row=row, refusal=str(error)))
+        else:
+            given.append((row, inputs))
+    predictions: list[Prediction] = await model.predict([inputs.values for _, inputs in given]) if given else []
+    for (row, inputs), prediction in zip(given, predictions, strict=True):
+        judged.append(Judged(row=row, inputs=inputs, outputs=prediction.outputs, refusal=prediction.problem))
+    return judged
+
+
+def _is_used(model: SetUpModel) -> bool:
+    return model.archived_at is None
+
+
+async def _check_in_use(work: UnitOfWork, key: VersionKey, *, is_locked: bool = False) -> None:
+    """`Superseded` unless the version is the one in use of its model; locked, it stays that until the unit of work ends."""
+    if is_locked:
+        await work.set_up_models.lock(key.model_id)
+    model = (await work.set_up_models.get_many([key.model_id], EVERY_MODEL))[key.model_id]
+    if model.active_version != key.number or not _is_used(model):
+        raise Superseded
+
+
+async def _holding(work: UnitOfWork, model_id: int) -> set[str]:
+    """Those of the people who have assigned the model whose assignments hold."""
+    actors = await work.model_assignments.actors_of(model_id)
+    return {subject for _, subject in await holding_of(work, {(model_id, subject) for subject in actors})}

@@ -1,0 +1,172 @@
+"""Runs of the daily batch: for a product line, what models predict for the lots that they are assigned to, each result once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from domain.background_work import BackgroundWork
+from domain.kit import ProductLine
+from domain.lot_result import LotResult
+from domain.model_version import VersionKey
+
+MAX_PREVIEW = 100
+MAX_MESSAGE = 2_000
+
+
+class DailyBatchRunStatus(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class BatchPartStatus(StrEnum):
+    """Where a model's part of a run stands; `SUPERSEDED`: another version of the model came in use meanwhile."""
+
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many rows of lots were considered, and what became of them.
+
+    `stored`: a result of them was stored (in a dry run: would be), `flagged` of these with inputs out of range. `skipped`: there
+    was one already, or the assignment has ended meanwhile. `refused`: the model predicts nothing for them.
+    """
+
+    considered: int = 0
+    stored: int = 0
+    skipped: int = 0
+    refused: int = 0
+    flagged: int = 0
+
+    @property
+    def done(self) -> int:
+        """How many need nothing more."""
+        return self.stored + self.skipped + self.refused
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            considered=self.considered + other.considered,
+            stored=self.stored + other.stored,
+            skipped=self.skipped + other.skipped,
+            refused=self.refused + other.refused,
+            flagged=self.flagged + other.flagged,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPart:
+    """One model's part of a run, with the version that was in use; `after` is the number of the last row that was looked at."""
+
+    run_id: int
+    model_version: VersionKey
+    status: BatchPartStatus = BatchPartStatus.PENDING
+    counts: Counts = Counts()
+    after: int = 0
+    message: str = ""
+
+    def progressed(self, after: int, more: Counts) -> "BatchPart":
+        """The part once everything up to that row was looked at."""
+        counts = self.counts + more
+        return replace(self, after=after, counts=replace(counts, considered=max(counts.considered, counts.done)))
+
+    def reopened(self, considered: int) -> "BatchPart":
+        """The part of a version that came in use again, to go on where it was."""
+        counts = replace(self.counts, considered=max(considered, self.counts.done))
+        return replace(self, status=BatchPartStatus.PENDING, message="", counts=counts)
+
+    def ended(self, status: BatchPartStatus, message: str = "") -> "BatchPart":
+        """The part at its end. What it has not come to it does not count; rows that fell away meanwhile are skipped."""
+        counts = self.counts
+        if status is BatchPartStatus.SUCCEEDED:
+            counts = replace(counts, skipped=counts.skipped + max(0, counts.considered - counts.done))
+        return replace(self, status=status, message=message[:MAX_MESSAGE], counts=replace(counts, considered=counts.done))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRefusal:
+    """A row for which a model predicts nothing, and why."""
+
+    run_id: int
+    model_version: VersionKey
+    lot_row_id: int
+    lot_row_version: int
+    reason: str
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyBatchRun(BackgroundWork):
+    """A run for one product line.
+
+    One that time has come for has the `day` (in the zone of the settings) whose it is, and `due_at`; a product line has one of a
+    day. One that a person has started has that `actor`. A dry run stores no results; `preview` has the first that it would store.
+    """
+
+    kind: ClassVar[str] = "Daily batch run"
+    transitions: ClassVar[Mapping[str, frozenset[str]]] = {
+        "QUEUED": frozenset({"RUNNING", "CANCELLED"}),
+        "RUNNING": frozenset({"SUCCEEDED", "FAILED", "CANCELLED"}),
+        "SUCCEEDED": frozenset(),
+        "FAILED": frozenset(),
+        "CANCELLED": frozenset(),
+    }
+
+    status: DailyBatchRunStatus
+    product_line: ProductLine
+    is_dry_run: bool
+    day: date | None = None
+    due_at: datetime | None = None
+    actor: str | None = None
+    actor_name: str | None = None
+    is_planned: bool = False
+    counts: Counts = Counts()
+    preview: tuple[LotResult, ...] = ()
+
+    @classmethod
+    def queued(
+        cls,
+        product_line: ProductLine,
+        at: datetime,
+        *,
+        is_dry_run: bool = False,
+        day: date | None = None,
+        due_at: datetime | None = None,
+    ) -> "DailyBatchRun":
+        """A new run, which waits for a server; the database gives it its number."""
+        return cls(
+            id=0,
+            status=DailyBatchRunStatus.QUEUED,
+            version=1,
+            created_at=at,
+            updated_at=at,
+            product_line=product_line,
+            is_dry_run=is_dry_run,
+            day=day,
+            due_at=due_at,
+        )
+
+    @property
+    def percent(self) -> float:
+        """How much of what it has found to do is done, 0 to 100."""
+        if self.counts.considered:
+            return round(100 * self.counts.done / self.counts.considered, 2)
+        return 0.0 if self.ended_at is None else 100.0
+
+    def with_counts(self, counts: Counts, at: datetime) -> "DailyBatchRun":
+        """The run once its parts count so much."""
+        return replace(self.changed(at), counts=counts)
+
+    def showing(self, results: tuple[LotResult, ...]) -> "DailyBatchRun":
+        """The dry run with more of what it would store, as far as that is shown."""
+        return replace(self, preview=(self.preview + results)[:MAX_PREVIEW])
