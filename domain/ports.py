@@ -16,6 +16,8 @@ from domain.live import Gap, Notice, Topic
 from domain.load_test_run import LoadTestRun
 from domain.metric_window import MetricWindow
 from domain.model_source import InspectedModel
+from domain.model_version import ModelContent
+from domain.prediction import Prediction
 from domain.runner import EndReason, LaunchOrder, LogChunk, Observation
 from domain.secret import Sealed
 from domain.session import AuthorizationAnswer, Identity, SignIn
@@ -198,6 +200,33 @@ class ModelInspector(Protocol):
 
     async def inspect(self, content: AsyncIterator[bytes]) -> InspectedModel:
         """What the content is; it may be anything. It takes bounded time and memory, and none of the server's own."""
+        ...
+
+
+class LoadedModel(Protocol):
+    """A model that is ready to predict, for as long as the context lasts that `ModelPredictor.load` gave it out in."""
+
+    async def predict(self, rows: Sequence[Sequence[float | str]]) -> list[Prediction]:
+        """One for each row, in order; a row has the values of the features in the order of `ModelContent.features`.
+
+        Each row is predicted by itself, its numbers as float64: what comes out for it never depends on the other rows, and a row
+        that the model refuses is a `Prediction` with a problem, and no concern of the others. One call at a time.
+        `domain.prediction.ModelUnusable` where the model broke or took too long, then and for every later call; so too after a
+        call that was cancelled.
+        """
+        ...
+
+
+class ModelPredictor(Protocol):
+    """Has set-up models predict, whose files may have been made by anybody: never in the server's own process."""
+
+    def load(self, content: AsyncIterator[bytes], model: ModelContent) -> AbstractAsyncContextManager[LoadedModel]:
+        """The model in that file, which has to have the checksum and size of `model`; nothing of it is left after the context.
+
+        Entering takes seconds, and a process as long as the context lasts: who enters several at a time decides how many.
+        `domain.prediction.ModelUnusable` where the model can't be used, now or ever. Errors of `content`, as `Unavailable` is,
+        pass through as they are.
+        """
         ...
 
 
