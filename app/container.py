@@ -26,7 +26,7 @@ from adapters.documents.finder import DocumentFinder
 from adapters.identity.attempt_tokens import SignedAttemptTokens
 from adapters.identity.local_issuer import DEMO_APPROVERS, LocalIssuer
 from adapters.identity.verifier import VerifierByType
-from adapters.model_inspector import ProcessModelInspector
+from adapters.models.model_inspector import ProcessModelInspector
 from adapters.processes.listening import ListeningProcesses
 from adapters.processes.runner import ProcessRunner
 from adapters.samples.embedded import EmbeddedSamples

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from adapters.bus.memory import MemoryBus
 from adapters.documents.finder import DocumentFinder
-from adapters.model_inspector import ProcessModelInspector
+from adapters.models.model_inspector import ProcessModelInspector
 from adapters.samples.embedded import EmbeddedSamples
 from adapters.secret_cipher import AesSecretCipher
 from domain.actor import Generator, Worker
