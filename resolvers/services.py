@@ -16,6 +16,7 @@ from domain.ports import (
     Bus,
     ChatModel,
     ModelInspector,
+    ModelPredictor,
     RelyingParty,
     Samples,
     SecretCipher,
@@ -59,6 +60,7 @@ class Services:
     url_signer: UrlSigner
     secrets: SecretCipher
     model_inspector: ModelInspector
+    model_predictor: ModelPredictor
     reports: ReportIntake
     steps: StepSettings
     load_limits: LoadLimits

@@ -7,36 +7,25 @@ one which PLOG's own models don't.
 import json
 import resource
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from skops.io import get_untrusted_types, load
 
-from steps.stored_model import ALLOWED_TYPES
+from steps.untrusted_model import MEMORY_LIMITS, ModelRefused, limit_process, read_untrusted
 
-MEMORY_BYTES = 4_000_000_000
 PROCESSOR_SECONDS = 60
-MOST_TYPES = 20
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops")
-UNREADABLE = "can't be read as a model in the format of skops"
 
 
 def inspect(path: Path) -> dict[str, Any]:
     """What is found in the file, as `domain.model_source.InspectedModel` has it."""
     try:
-        forbidden = sorted(set(get_untrusted_types(file=path)) - ALLOWED_TYPES)
-        if forbidden:
-            return {"problem": "holds types that are not allowed in a model", "types": forbidden[:MOST_TYPES]}
-        model = load(path, trusted=sorted(ALLOWED_TYPES))
-    except MemoryError:
-        return {"problem": "takes more memory than a model may"}
-    except Exception:  # what skops raises for a file that was made to break it has no common type
-        return {"problem": UNREADABLE}
+        model = read_untrusted(path)
+    except ModelRefused as refused:
+        return {"problem": refused.problem, **({"types": refused.types} if refused.types else {})}
     return _described(model)
 
 
@@ -64,16 +53,9 @@ def _outputs(model: Any, inputs: int, names: list[str]) -> int | None:
         return None
 
 
-def _limit(limits: Mapping[int, int]) -> None:
-    """Set limits of this process, as far as the system has them."""
-    for kind, most in limits.items():
-        with suppress(ValueError, OSError):
-            resource.setrlimit(kind, (most, most))
-
-
 def main() -> None:
     """Limit this process, then look."""
-    _limit({resource.RLIMIT_AS: MEMORY_BYTES, resource.RLIMIT_CPU: PROCESSOR_SECONDS, resource.RLIMIT_CORE: 0})
+    limit_process({**MEMORY_LIMITS, resource.RLIMIT_CPU: PROCESSOR_SECONDS})
     sys.stdout.write(json.dumps(inspect(Path(sys.argv[1]))))
 
 

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from adapters.bus.memory import MemoryBus
 from adapters.documents.finder import DocumentFinder
-from adapters.model_inspector import ProcessModelInspector
+from adapters.models.model_inspector import ProcessModelInspector
+from adapters.models.model_predictor import ProcessModelPredictor
 from adapters.samples.embedded import EmbeddedSamples
 from adapters.secret_cipher import AesSecretCipher
 from domain.actor import Generator, Worker
@@ -248,6 +249,7 @@ def fake_services(database: Database, **values: object) -> Services:
         url_signer=signer,
         secrets=AesSecretCipher({"test": b"k" * 64}),
         model_inspector=ProcessModelInspector(("false",), {}),
+        model_predictor=ProcessModelPredictor(("false",), {}),
         reports=ReportIntake(database, bus, artifacts),
         steps=steps,
         load_limits=LoadLimits(),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.model_inspector import BROKE_OFF, ProcessModelInspector
+from adapters.models.model_inspector import BROKE_OFF, ProcessModelInspector
 from domain.errors import Unavailable
 from domain.model_source import InspectedModel
 
