@@ -1,6 +1,6 @@
 """Objects for tests, complete where it matters and short where it does not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -111,13 +111,13 @@ async def change(database: Database, kit: Kit, *decisions: Any) -> Kit:
         return await store(work, made)
 
 
-async def grant_everything(services: Services, *usernames: str) -> None:
-    """Let these demo users have every permission, applied for and approved as people do."""
+async def grant_everything(services: Services, *usernames: str, kinds: Iterable[str] = tuple(PERMISSION_KINDS)) -> None:
+    """Let these demo users have every permission, or these kinds, applied for and approved as people do."""
     at = datetime.now(UTC)
     approver = Person(subject="demo:chris", name="Chris", expires_at=at, groups=frozenset({"approvers"}))
     for username in usernames:
         person = Person(subject=f"demo:{username}", name=username, expires_at=at)
         held = (await held_permissions(services, person)).grants
-        if kinds := [kind for kind in PERMISSION_KINDS if kind not in held]:
-            for request in await create_permission_requests(services, person, {"kinds": kinds, "reason": "for tests"}):
+        if wanted := [kind for kind in kinds if kind not in held]:
+            for request in await create_permission_requests(services, person, {"kinds": wanted, "reason": "for tests"}):
                 await approve_permission_request(services, approver, request.id, "for tests")

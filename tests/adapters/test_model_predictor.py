@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from joblib import parallel_config
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -24,12 +25,14 @@ from skops.io import dumps, get_untrusted_types, loads
 from adapters.models.model_predictor import ENDED, GARBLED, ProcessModelPredictor
 from domain.errors import Unavailable
 from domain.model_version import ModelContent, ModelFeature, ModelOrigin
+from domain.ports import ModelPredictor
 from domain.prediction import ModelUnusable, Prediction
 from domain.training import Algorithm, complete_parameters, parse_ml, search_space
 from domain.validation import Problems
 from steps.modelling import build_model, fit, one_core
 from steps.training_data import Inputs
 from tests.architecture.sources import ROOT
+from tests.predictor_here import PredictorHere
 from tests.waiting import eventually, eventually_sync
 
 Row = Sequence[float | str]
@@ -37,6 +40,7 @@ Row = Sequence[float | str]
 PREDICTION = (sys.executable, "-P", "-m", "steps.model_prediction")
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 PREDICTOR = ProcessModelPredictor(PREDICTION, ENVIRONMENT)
+BOTH = pytest.mark.parametrize("predictor", [PREDICTOR, PredictorHere()], ids=["process", "here"])
 FORGED = (sys.executable, "-c", "import sys; exec(open(sys.argv[1]).read())")
 NAMES = ["w", "l", "c", "t"]
 LOADED = "import json, os, subprocess, sys, time; sys.stdin.readline(); print('{}', flush=True);"
@@ -80,13 +84,19 @@ def trained(algorithm: Algorithm, targets: int, has_texts: bool = False) -> byte
 def apart(content: bytes, rows: Sequence[Row], names: list[str] | None) -> list[Prediction]:
     """What skops and scikit-learn make of each row, without PLOG."""
     model = loads(content, trusted=get_untrusted_types(data=content))
-    with one_core():
+    with one_core(), parallel_config(backend="sequential"):  # threads add up trees in whatever order they end
         frames = [np.array([row]) if names is None else pd.DataFrame([row], columns=names) for row in rows]
         return [Prediction(tuple(map(float, np.ravel(model.predict(frame))))) for frame in frames]
 
 
-async def predicted(content: bytes, features: Sequence[str], targets: Sequence[str], rows: Sequence[Row]) -> list[Prediction]:
-    async with PREDICTOR.load(in_pieces(content), version(content, features, targets)) as model:
+async def predicted(
+    content: bytes,
+    features: Sequence[str],
+    targets: Sequence[str],
+    rows: Sequence[Row],
+    predictor: ModelPredictor = PREDICTOR,
+) -> list[Prediction]:
+    async with predictor.load(in_pieces(content), version(content, features, targets)) as model:
         return await model.predict(rows)
 
 
@@ -101,6 +111,7 @@ def own_processes() -> list[psutil.Process]:
     return psutil.Process().children()
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("algorithm", "targets"),
     [
@@ -110,30 +121,36 @@ def own_processes() -> list[psutil.Process]:
         (Algorithm.GAUSSIAN_PROCESS, 2),
     ],
 )
-async def test_a_model_predicts_what_it_predicts_anywhere_whatever_rows_are_beside(algorithm: Algorithm, targets: int) -> None:
+async def test_a_model_predicts_what_it_predicts_anywhere_whatever_rows_are_beside(
+    algorithm: Algorithm, targets: int, predictor: ModelPredictor
+) -> None:
     content = trained(algorithm, targets)
     rows = np.random.default_rng(8).normal(size=(12, 4)).tolist()
     expected = apart(content, rows, NAMES)
-    async with PREDICTOR.load(in_pieces(content), version(content, NAMES, ["delay", "power"][:targets])) as model:
+    async with predictor.load(in_pieces(content), version(content, NAMES, ["delay", "power"][:targets])) as model:
         assert await model.predict(rows) == expected
         assert await model.predict(rows[::-3]) == expected[::-3]
         assert await model.predict(rows[5:6]) == expected[5:6]
         assert await model.predict([]) == []
 
 
-async def test_texts_go_to_inputs_that_take_them_and_names_tell_inputs_apart_and_not_their_places() -> None:
+@BOTH
+async def test_texts_go_to_inputs_that_take_them_and_names_tell_inputs_apart_and_not_their_places(
+    predictor: ModelPredictor,
+) -> None:
     content = trained(Algorithm.RIDGE, 1, has_texts=True)
     rows: list[Row] = [[0.5, -1, "ff", 2.25], [0.1, 0.2, "ss", 0.3], [0.1, 0.2, "?", 0.3]]
     expected = apart(content, rows, NAMES)
-    assert await predicted(content, NAMES, ["delay"], rows) == expected
-    assert await predicted(content, NAMES[::-1], ["delay"], [row[::-1] for row in rows]) == expected
+    assert await predicted(content, NAMES, ["delay"], rows, predictor) == expected
+    assert await predicted(content, NAMES[::-1], ["delay"], [row[::-1] for row in rows], predictor) == expected
 
 
-async def test_a_row_that_a_model_refuses_is_refused_alone() -> None:
+@BOTH
+async def test_a_row_that_a_model_refuses_is_refused_alone(predictor: ModelPredictor) -> None:
     content = trained(Algorithm.RANDOM_FOREST, 1)
     good = [0.5, 1, 2, -3]
     rows: list[Row] = [good, [0.5, "x", 2, 3], [0.5, 1, 2], [0.5, 1, float("inf"), 3], [10**400, 1, 2, 3], good]
-    first, text, short, infinite, huge, last = await predicted(content, NAMES, ["delay"], rows)
+    first, text, short, infinite, huge, last = await predicted(content, NAMES, ["delay"], rows, predictor)
     assert [first] == [last] == apart(content, [good], NAMES)
     assert short == Prediction(problem="The row has 3 values; the model takes 4.")
     for refused, reason in (
@@ -146,15 +163,16 @@ async def test_a_row_that_a_model_refuses_is_refused_alone() -> None:
         assert len(str(refused.problem)) < 400
 
 
-async def test_what_is_no_finite_number_is_no_prediction() -> None:
+@BOTH
+async def test_what_is_no_finite_number_is_no_prediction(predictor: ModelPredictor) -> None:
     model = LinearRegression().fit(np.eye(2), np.eye(2))
     model.coef_ = np.array([[1e308, 1e308], [1e308, -1e308]])
     content, features, targets = nameless(model, 2)
-    finite, infinite, undefined = await predicted(content, features, targets, [[0.5, 0.25], [1.0, 1.0], [10.0, 10.0]])
+    finite, infinite, undefined = await predicted(content, features, targets, [[0.5, 0.25], [1.0, 1.0], [10.0, 10.0]], predictor)
     assert [finite] == apart(content, [[0.5, 0.25]], None)
     assert infinite.problem == "The model predicted inf for target 0, which is no finite number."
     assert undefined.problem == infinite.problem
-    one_too_few = await predicted(content, features, targets[:1], [[0.5, 0.25]])
+    one_too_few = await predicted(content, features, targets[:1], [[0.5, 0.25]], predictor)
     assert one_too_few == [Prediction(problem="The model predicted 2 values and not one for each target (1).")]
 
 
@@ -193,11 +211,12 @@ UNUSABLE: dict[str, tuple[bytes, str]] = {
 }
 
 
+@BOTH
 @pytest.mark.parametrize("name", UNUSABLE)
-async def test_a_file_that_can_not_be_used_is_said_to_be_so(name: str) -> None:
+async def test_a_file_that_can_not_be_used_is_said_to_be_so(name: str, predictor: ModelPredictor) -> None:
     content, problem = UNUSABLE[name]
     with pytest.raises(ModelUnusable) as refused:
-        await predicted(content, ["a", "b"], ["x"], [])
+        await predicted(content, ["a", "b"], ["x"], [], predictor)
     assert str(refused.value) == problem
     assert own_processes() == []
 
@@ -316,7 +335,7 @@ async def test_problems_can_be_shown_and_stored() -> None:
 
 
 async def test_a_process_that_reads_nothing_and_says_too_much_stops_nobody() -> None:
-    flood = f"{LOADED}\nwhile True: print('x' * 10000)"
+    flood = f"{LOADED}\nsys.stdin.read(1)\nwhile True: print('x' * 10000)"
     async with forged(flood, answer_seconds=5) as model:
         with pytest.raises(ModelUnusable):
             await model.predict([["x" * 1_000_000] for _ in range(50)])

@@ -1,0 +1,43 @@
+"""Models that predict in the tests' own process, for tests in which they are loaded many times; held to the port's contract."""
+
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from domain.model_version import ModelContent
+from domain.ports import LoadedModel
+from domain.prediction import ModelUnusable, Prediction
+from steps.model_prediction import RowModel
+from steps.untrusted_model import ModelRefused, read_untrusted
+
+
+class PredictorHere:
+    """`domain.ports.ModelPredictor` without a process."""
+
+    @asynccontextmanager
+    async def load(self, content: AsyncIterator[bytes], model: ModelContent) -> AsyncIterator[LoadedModel]:
+        """See `domain.ports.ModelPredictor.load`."""
+        file = b"".join([piece async for piece in content])
+        if hashlib.sha256(file).hexdigest() != model.sha256 or len(file) != model.size:
+            raise ModelUnusable(f"The model's file is not the one with the checksum {model.sha256}.")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.skops"
+            path.write_bytes(file)
+            try:
+                loaded = RowModel.of(read_untrusted(path), [feature.name for feature in model.features], model.targets)
+            except ModelRefused as refused:
+                types = f": {', '.join(refused.types)}" if refused.types else ""
+                raise ModelUnusable(f"The model's file {refused.problem}{types}.") from None
+        yield _LoadedHere(loaded)
+
+
+class _LoadedHere:
+    def __init__(self, model: RowModel) -> None:
+        self._model = model
+
+    async def predict(self, rows: Sequence[Sequence[float | str]]) -> list[Prediction]:
+        """See `domain.ports.LoadedModel.predict`."""
+        found = (self._model.predict(row) for row in rows)
+        return [Prediction(tuple(each.get("outputs", ())), each.get("problem")) for each in found]
