@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from app import container
 from tests.api.hostile import fingerprint
 from tests.api.in_process import Plog, serving
+from tests.predictor_here import PredictorHere
 
 
 @pytest.fixture
@@ -16,6 +18,12 @@ def plog_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     if getattr(request, "param", "sqlite") == "sqlite":
         return {}
     return {"database": {"url": str(request.getfixturevalue("migrated_postgres_url"))}}
+
+
+@pytest.fixture
+def predictor_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models predict in the tests' own process, which takes no seconds to load one."""
+    monkeypatch.setattr(container, "ProcessModelPredictor", lambda *_: PredictorHere())
 
 
 @pytest.fixture

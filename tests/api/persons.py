@@ -10,11 +10,13 @@ from adapters.identity.local_issuer import DemoUser, LocalIssuer
 from app.identity import ISSUER, read_keys
 from domain.actor import Person as Actor
 from domain.kit import ProductLine
+from domain.lot_result import LotResult
+from domain.model_version import VersionKey
 from domain.permission_kind import PermissionAction, Right
 from gql.ids import encode
 from resolvers.model_access_request import create_access_request
 from resolvers.permission_request import approve_permission_request, create_permission_requests
-from tests.api import lots
+from tests.api import batch, lots
 from tests.api.in_process import HOST, UNSIGNED, Plog, job_command
 from tests.api.models import optimized, set_up
 from tests.api.permissions import applied
@@ -51,7 +53,7 @@ USERS[Who.APPROVER] = DemoUser(username="approver", name="approver", groups=("ap
 @dataclass(frozen=True)
 class World:
     """A LOGIC kit that runs, one that was cancelled, and the model of a third; a project with a target, load test, two runs;
-    a lot row and an import; an application and a grant.
+    a lot row with a result, and an import; a model's assignment; an application and a grant.
 
     The applicant and holder is Dana, who is none of the callers. `headers` are those of each kind of caller.
     """
@@ -86,6 +88,26 @@ def _applicant() -> Actor:
     """Somebody of the product line who is none of the callers."""
     rights = frozenset({Right(ProductLine.LOGIC, PermissionAction.GENERAL)})
     return Actor(subject="demo:dana", name="Dana", expires_at=datetime.now(UTC), rights=rights)
+
+
+async def _with_result(plog: Plog, model: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """The id of a run of the daily batch that has ended, once there is a result of it for that row."""
+    run = await batch.ran(plog)
+    async with plog.container.services.database.transaction() as work:
+        at = await work.kits.now()
+        result = LotResult(
+            product_line=ProductLine.LOGIC,
+            lot_row_id=row["number"],
+            lot_row_version=1,
+            model_version=VersionKey(model["number"], 1),
+            targets=("delay",),
+            outputs=(0.5,),
+            input_sha256="0" * 64,
+            out_of_range=(),
+            run_id=run["number"],
+        )
+        await work.lot_results.add([result], at)
+    return str(run["id"])
 
 
 async def made_world(plog: Plog) -> World:
@@ -127,5 +149,8 @@ async def made_world(plog: Plog) -> World:
     ids |= {"version": model["activeVersion"]["id"], "model": model["id"], "trained": kit_of_model["jobs"][3]["id"]}
     ids |= {"run": run["id"], "runNumber": run["number"], "input": load_test(title="another")}
     row = await lots.added(plog)
+    document = {"modelId": model["id"], "rule": {"product": row["product"]}}
+    assignment = (await plog.answer(batch.ASSIGN, input=document))["modelAssignment"]
+    ids |= {"assignment": assignment["id"], "batchRun": await _with_result(plog, model, row)}
     ids |= {"lotRow": row["id"], "lotImport": (await lots.started(plog, lots.written([lots.lot_row("LOT-2")]).encode()))["id"]}
     return World(plog, kit, cancelled, ended, ended.id, ids, await applied(plog, "LOGIC_GENERAL"), grant, headers)

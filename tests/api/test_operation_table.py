@@ -13,7 +13,19 @@ from graphql import GraphQLObjectType, OperationType
 from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING
 from gql.limits import Limits
 from gql.schema import build_schema
-from resolvers import authorisation, job, kit, live, model_access_request, project, set_up_model, versioned
+from resolvers import (
+    authorisation,
+    daily_batch_run,
+    job,
+    kit,
+    live,
+    lot_result,
+    model_access_request,
+    model_assignment,
+    project,
+    set_up_model,
+    versioned,
+)
 from tests.api.in_process import Plog, serving, table_document
 from tests.api.lots import lot_row
 from tests.api.persons import Who, World, made_world
@@ -148,6 +160,10 @@ QUERIES: dict[str, Operation] = {
     "setUpModel": Operation(LOGIC, _of("model")),
     "modelAccessRequests": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
     "setUpModels": Operation(LOGIC, selected=PAGE),
+    "modelAssignments": Operation(LOGIC, selected=PAGE),
+    "lotResults": Operation(LOGIC, selected=PAGE),
+    "dailyBatchRun": Operation(LOGIC, _of("batchRun")),
+    "dailyBatchRuns": Operation(LOGIC, selected=PAGE),
     "loadTestAnalysis": Operation(NOBODY_HERE, lambda world, who: {"id": "TG9hZFRlc3RBbmFseXNpczox"}),
     "loadTestAnalyses": Operation(NOBODY_HERE, selected=PAGE),
 }
@@ -157,6 +173,8 @@ SUBSCRIPTIONS: dict[str, Operation] = {
     "jobLog": Operation(LOGIC, lambda world, who: {"jobId": world.cancelled["jobs"][0]["id"]}),
     "lotImport": Operation(NOBODY_HERE, _of("lotImport")),
     "lotImports": Operation(NOBODY_HERE, selected="{ order }"),
+    "dailyBatchRun": Operation(LOGIC, _of("batchRun")),
+    "dailyBatchRuns": Operation(LOGIC, selected="{ order }"),
     "loadTests": Operation(VIEWERS, selected="{ order }"),
     "loadTestMetrics": Operation(VIEWERS, _of("run", "runId")),
     "loadTestLog": Operation(VIEWERS, lambda world, who: {"runId": world.ended}),
@@ -223,6 +241,10 @@ MUTATIONS: dict[str, Operation] = {
     "modelAccessRequestApprove": Operation(DECIDERS, _access_request),
     "modelAccessRevoke": Operation(DECIDERS, _access_request),
     "modelAccessRequestWithdraw": Operation(DECIDERS_OF_OTHERS, _access_request),
+    "modelAssign": Operation(SET_UP, lambda world, who: {"input": {"modelId": world.ids["model"], "rule": {"step": who.name}}}),
+    "modelUnassign": Operation(SET_UP, _of("assignment")),
+    "dailyBatchRun": Operation(LOGIC_TO_BE, lambda world, who: {"productLine": "LOGIC"}),
+    "dailyBatchRunCancel": Operation(SET_UP, _of("batchRun")),
     "setUpModelArchive": Operation(SET_UP, _of("model")),
 }
 TABLES = {"query": QUERIES, "subscription": SUBSCRIPTIONS, "mutation": MUTATIONS}
@@ -295,6 +317,7 @@ def test_the_table_has_every_operation() -> None:
         assert root is not None and set(root.fields) == set(TABLES[kind]), kind
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("plog_settings", ["sqlite", "postgresql"], indirect=True)
 async def test_every_operation_by_every_kind_of_caller(plog: Plog, tell: Tell) -> None:
     cells, wrong = await differences(await made_world(plog))
@@ -311,6 +334,7 @@ RULES: dict[str, list[tuple[Any, str, Any]]] = {
     "roles": [(versioned, "require_role", anything_goes)],
     "projects": [(each, "membership_of", lambda _: EVERY_PROJECT) for each in (authorisation, project)],
     "product lines": [(each, "visibility_of", lambda _: EVERYTHING) for each in (kit, job, live)],
+    "lots": [(each, "visibility_of", lambda _: EVERYTHING) for each in (daily_batch_run, lot_result, model_assignment)],
     "models": [(set_up_model, "reach_of", lambda _: EVERY_MODEL)],
     "applications": [(model_access_request, "reach_of", lambda _: EVERY_MODEL)],
     "set-up": [(set_up_model, "require_right", lambda *given: given[1])],
