@@ -41,14 +41,6 @@ c1 out 0 1p
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_settings(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The settings that choose the database."""
-    if request.param == "sqlite":
-        return {}
-    return {"DATABASE__URL": str(request.getfixturevalue("migrated_postgres_url"))}
-
-
 async def started(tmp_path: Path, settings: dict[str, str], seconds: float = 1.0) -> PlogServer:
     """A server whose template `quick` runs short steps of the tests' own."""
     command = [sys.executable, str(QUICK_STEP), str(POINTS), str(seconds)]

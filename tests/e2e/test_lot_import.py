@@ -35,14 +35,6 @@ STEPS = 10
 REFUSED_OF = 1_000  # every so many rows there is one that is refused
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_settings(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The settings that choose the database."""
-    if request.param == "sqlite":
-        return {}
-    return {"DATABASE__URL": str(request.getfixturevalue("migrated_postgres_url"))}
-
-
 def file_of(rows: int) -> bytes:
     """A file of so many rows, each 1,000th of which is no row, and each 1,000th after that a duplicate of the one before it."""
     text = io.StringIO()
