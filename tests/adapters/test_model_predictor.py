@@ -259,6 +259,14 @@ async def test_a_model_that_predicts_for_too_long_is_ended_with_all_that_it_star
     await eventually(lambda: all(map(is_over, started)))
 
 
+async def test_who_flees_from_a_model_s_group_with_its_output_holds_nobody_up(tmp_path: Path) -> None:
+    flight = telling_pids(tmp_path / "pids").replace('"600"]', '"600"], start_new_session=True')
+    async with asyncio.timeout(30), forged(f"{LOADED}\n{flight}\ntime.sleep(600)"):
+        model, fled = await eventually(lambda: pids(tmp_path / "pids"))
+    assert is_over(model)
+    psutil.Process(fled).kill()
+
+
 @pytest.mark.parametrize("is_loaded", [False, True])
 async def test_who_is_cancelled_leaves_no_process(is_loaded: bool, tmp_path: Path) -> None:
     async def use() -> None:
@@ -316,7 +324,7 @@ async def test_problems_can_be_shown_and_stored() -> None:
 
 
 async def test_a_process_that_reads_nothing_and_says_too_much_stops_nobody() -> None:
-    flood = f"{LOADED}\nwhile True: print('x' * 10000)"
+    flood = f"{LOADED}\nimport select; select.select([0], [], [])\nwhile True: print('x' * 10000)"
     async with forged(flood, answer_seconds=5) as model:
         with pytest.raises(ModelUnusable):
             await model.predict([["x" * 1_000_000] for _ in range(50)])
