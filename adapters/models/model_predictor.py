@@ -46,6 +46,7 @@ class ProcessModelPredictor:
         async with model_file(_checked(content, model)) as path, self._command.run(path, stdin=PIPE) as process:
             loaded = _LoadedModel(process, model, self._answer_seconds)
             await loaded.open(self._load_seconds)
+            await asyncio.to_thread(path.unlink)  # a server that is killed leaves nothing large behind
             yield loaded
 
 

@@ -63,6 +63,8 @@ async def _end(process: Process) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     assert process.stdout is not None
+    if process.stdin is not None:
+        process.stdin.close()
     with suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
             while await process.stdout.read(PIECE_BYTES):

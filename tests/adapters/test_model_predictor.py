@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from joblib import parallel_config
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -80,7 +82,7 @@ def trained(algorithm: Algorithm, targets: int, has_texts: bool = False) -> byte
 def apart(content: bytes, rows: Sequence[Row], names: list[str] | None) -> list[Prediction]:
     """What skops and scikit-learn make of each row, without PLOG."""
     model = loads(content, trusted=get_untrusted_types(data=content))
-    with one_core():
+    with one_core(), parallel_config(backend="sequential"):
         frames = [np.array([row]) if names is None else pd.DataFrame([row], columns=names) for row in rows]
         return [Prediction(tuple(map(float, np.ravel(model.predict(frame))))) for frame in frames]
 
@@ -99,6 +101,10 @@ def is_over(pid: int) -> bool:
 
 def own_processes() -> list[psutil.Process]:
     return psutil.Process().children()
+
+
+def files_beside(process: psutil.Process) -> list[Path]:
+    return list(Path(process.cwd()).iterdir())
 
 
 @pytest.mark.parametrize(
@@ -263,8 +269,9 @@ async def test_who_flees_from_a_model_s_group_with_its_output_holds_nobody_up(tm
     flight = telling_pids(tmp_path / "pids").replace('"600"]', '"600"], start_new_session=True')
     async with asyncio.timeout(30), forged(f"{LOADED}\n{flight}\ntime.sleep(600)"):
         model, fled = await eventually(lambda: pids(tmp_path / "pids"))
-    assert is_over(model)
     psutil.Process(fled).kill()
+    await eventually(lambda: is_over(fled))
+    assert is_over(model)
 
 
 @pytest.mark.parametrize("is_loaded", [False, True])
@@ -335,6 +342,7 @@ async def test_a_process_that_ends_by_itself_is_said_to_have() -> None:
     content, features, targets = nameless(Ridge().fit(np.eye(2), [1, 2]))
     async with PREDICTOR.load(in_pieces(content), version(content, features, targets)) as model:
         [process] = own_processes()
+        assert files_beside(process) == [], "who has loaded the model needs its file no more"
         process.kill()
         for _ in range(2):
             with pytest.raises(ModelUnusable) as refused:
@@ -368,7 +376,11 @@ def test_a_process_ends_when_its_server_is_killed() -> None:
         pid = int(server.stdout.readline())
         assert not is_over(pid)
         server.send_signal(signal.SIGKILL)
-    eventually_sync(lambda: is_over(pid), deadline=30)
+    try:
+        eventually_sync(lambda: is_over(pid), deadline=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_process_ends_with_its_input_also_while_it_predicts(tmp_path: Path) -> None:
