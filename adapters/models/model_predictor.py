@@ -14,7 +14,7 @@ from domain.model_version import ModelContent
 from domain.ports import LoadedModel
 from domain.prediction import ModelUnusable, Prediction
 
-ROWS_AT_ONCE = 100
+ROWS_AT_ONCE = 20
 VALUES_AT_ONCE = 50_000  # read and written as JSON by the event loop, in some hundredths of a second
 BYTES_OF_A_NUMBER = 32
 BYTES_OF_A_PROBLEM = 2**14
@@ -30,7 +30,7 @@ Row = Sequence[float | str]
 class ProcessModelPredictor:
     """`domain.ports.ModelPredictor` by a command that gets the file's path; `environment` is the server's.
 
-    `load_seconds` bounds the start of the process with the loading of the model, `answer_seconds` the answer for up to 100 rows.
+    `load_seconds` bounds the start of the process with the loading of the model, `answer_seconds` the answer for up to 20 rows.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class ProcessModelPredictor:
         async with model_file(_checked(content, model)) as path, self._command.run(path, stdin=PIPE) as process:
             loaded = _LoadedModel(process, model, self._answer_seconds)
             await loaded.open(self._load_seconds)
+            await asyncio.to_thread(path.unlink)  # a server that is killed leaves nothing large behind
             yield loaded
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH")
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 PIECE_BYTES = 2**16
+END_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,19 @@ async def model_file(content: AsyncIterator[bytes]) -> AsyncIterator[Path]:
 
 
 async def _end(process: Process) -> None:
-    """Kill the group and wait for the process; where it was waited for already, its number may be another's."""
+    """Kill the group and wait for the process; where it was waited for already, its number may be another's.
+
+    asyncio takes a process for ended only when its pipes are, and stops reading one that nobody empties. Who has fled from the
+    group with a pipe is not waited for.
+    """
     if process.returncode is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     assert process.stdout is not None
-    while await process.stdout.read(PIECE_BYTES):
-        pass  # asyncio takes a process for ended only when its pipes are, and stops reading one that nobody empties
-    await process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            while await process.stdout.read(PIECE_BYTES):
+                pass
+            await process.wait()

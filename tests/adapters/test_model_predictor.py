@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,10 @@ def is_over(pid: int) -> bool:
 
 def own_processes() -> list[psutil.Process]:
     return psutil.Process().children()
+
+
+def files_beside(process: psutil.Process) -> list[Path]:
+    return list(Path(process.cwd()).iterdir())
 
 
 @BOTH
@@ -278,6 +283,15 @@ async def test_a_model_that_predicts_for_too_long_is_ended_with_all_that_it_star
     await eventually(lambda: all(map(is_over, started)))
 
 
+async def test_who_flees_from_a_model_s_group_with_its_output_holds_nobody_up(tmp_path: Path) -> None:
+    flight = telling_pids(tmp_path / "pids").replace('"600"]', '"600"], start_new_session=True')
+    async with asyncio.timeout(30), forged(f"{LOADED}\n{flight}\ntime.sleep(600)"):
+        model, fled = await eventually(lambda: pids(tmp_path / "pids"))
+    psutil.Process(fled).kill()
+    await eventually(lambda: is_over(fled))
+    assert is_over(model)
+
+
 @pytest.mark.parametrize("is_loaded", [False, True])
 async def test_who_is_cancelled_leaves_no_process(is_loaded: bool, tmp_path: Path) -> None:
     async def use() -> None:
@@ -335,7 +349,7 @@ async def test_problems_can_be_shown_and_stored() -> None:
 
 
 async def test_a_process_that_reads_nothing_and_says_too_much_stops_nobody() -> None:
-    flood = f"{LOADED}\nsys.stdin.read(1)\nwhile True: print('x' * 10000)"
+    flood = f"{LOADED}\nimport select; select.select([0], [], [])\nwhile True: print('x' * 10000)"
     async with forged(flood, answer_seconds=5) as model:
         with pytest.raises(ModelUnusable):
             await model.predict([["x" * 1_000_000] for _ in range(50)])
@@ -346,6 +360,7 @@ async def test_a_process_that_ends_by_itself_is_said_to_have() -> None:
     content, features, targets = nameless(Ridge().fit(np.eye(2), [1, 2]))
     async with PREDICTOR.load(in_pieces(content), version(content, features, targets)) as model:
         [process] = own_processes()
+        assert files_beside(process) == [], "who has loaded the model needs its file no more"
         process.kill()
         for _ in range(2):
             with pytest.raises(ModelUnusable) as refused:
@@ -379,7 +394,11 @@ def test_a_process_ends_when_its_server_is_killed() -> None:
         pid = int(server.stdout.readline())
         assert not is_over(pid)
         server.send_signal(signal.SIGKILL)
-    eventually_sync(lambda: is_over(pid), deadline=30)
+    try:
+        eventually_sync(lambda: is_over(pid), deadline=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_process_ends_with_its_input_also_while_it_predicts(tmp_path: Path) -> None:
