@@ -111,6 +111,10 @@ class ModelAccessStore(Protocol):
         """The person's applications for these models that are pending or approved on record, by model."""
         ...
 
+    async def expired(self, limit: int) -> list[ModelAccessRequest]:
+        """Access that has expired without that being on record, the oldest first."""
+        ...
+
     async def add(self, request: ModelAccessRequest) -> ModelAccessRequest | None:
         """Store a new one; the database gives it its number. None where the person has one for that model pending."""
         ...

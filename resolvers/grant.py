@@ -11,13 +11,12 @@ from domain.errors import NotFound
 from domain.grant import Grant, decision
 from domain.live import Notice, Topic
 from domain.query import GrantQuery, Page
-from domain.storage import UnitOfWork
 from resolvers.authorisation import involvement_of, require_person
+from resolvers.ends_in_time import put_ends_on_record
 from resolvers.services import Services
 from resolvers.versioned import Command, Overtaken
 
 log = logging.getLogger(__name__)
-EXPIRED_AT_ONCE = 100
 
 
 async def renew_grant(
@@ -94,23 +93,10 @@ async def _change(
 
 
 async def expire_grants(services: Services) -> int:
-    """Put on record what has expired since this was last done, and tell those who watch; returns how many."""
-    ended = 0
-    while True:
-        async with services.database.transaction() as work:
-            expired = await work.grants.expired(EXPIRED_AT_ONCE)
-            at = await work.kits.now()
-            ended_now = [grant for grant in expired if await _end(work, grant, at)]
-            await work.audit.add([ended_by_time(grant) for grant in ended_now], at)
-        for grant in ended_now:
-            await tell(services, grant.subject)
-        ended += len(ended_now)
-        if len(expired) < EXPIRED_AT_ONCE:
-            return ended
-
-
-async def _end(work: UnitOfWork, grant: Grant, at: datetime) -> bool:
-    return await work.grants.change(grant, grant.expired(at))
+    """Put on record which permissions have expired since this was last done; returns how many."""
+    return await put_ends_on_record(
+        services, lambda work: work.grants, ended_by_time, lambda grant: tell(services, grant.subject)
+    )
 
 
 async def tell(services: Services, subject: str) -> None:

@@ -15,6 +15,7 @@ from domain.query import ModelAccessQuery, Page
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
 from resolvers.authorisation import apply_page, reach_of, refusal_of, require_person
+from resolvers.ends_in_time import put_ends_on_record
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.set_up_model import check_in_use, read_model
@@ -136,7 +137,7 @@ async def approve_access_request(
         check_in_use(model)
         why = access_reason(given, is_required=True)
         changed = request.approved(person, why, until, at)
-        entries = await _put_ends_on_record(work, request, at)
+        entries = await _make_room(work, request, at)
         entry = _entry(AuditAction.MODEL_ACCESS_APPROVED, changed, person, why)
         return changed, [*entries, entry]
 
@@ -193,14 +194,21 @@ async def _decide(services: Services, person: Person, command: Command, decide: 
         return changed
 
 
-async def _put_ends_on_record(work: UnitOfWork, request: ModelAccessRequest, at: datetime) -> list[AuditEntry]:
-    """Record that earlier access of the applicant is over: one is approved at a time."""
+async def expire_access(services: Services) -> int:
+    """Put on record which access has expired since this was last done; returns how many."""
+    return await put_ends_on_record(
+        services, lambda work: work.model_access, _ended_by_time, lambda request: _tell(services, request)
+    )
+
+
+async def _make_room(work: UnitOfWork, request: ModelAccessRequest, at: datetime) -> list[AuditEntry]:
+    """Put on record that earlier access of the applicant is over: one is approved at a time."""
     entries = []
     for held in (await work.model_access.open_of(request.subject, [request.model_id])).get(request.model_id, []):
         if held.status is ModelAccessStatus.EXPIRED:
             if not await work.model_access.change(held, held.expired(at)):
                 raise Overtaken
-            entries.append(_entry(AuditAction.MODEL_ACCESS_EXPIRED, held))
+            entries.append(_ended_by_time(held))
     return entries
 
 
@@ -229,6 +237,10 @@ def _entry(
         model_access_request_id=request.id,
         details={"expiresAt": request.until.isoformat()},
     )
+
+
+def _ended_by_time(request: ModelAccessRequest) -> AuditEntry:
+    return _entry(AuditAction.MODEL_ACCESS_EXPIRED, request)
 
 
 def is_decider(person: Person, model: SetUpModel) -> bool:

@@ -47,6 +47,10 @@ class ModelAccessRepository(ModelAccessStore):
             found[request.model_id].append(request)
         return found
 
+    async def expired(self, limit: int) -> list[ModelAccessRequest]:
+        is_approved = REQUEST.c.status == ModelAccessStatus.APPROVED
+        return await self._rows.find(is_approved, REQUEST.c.until <= self._now, limit=limit)
+
     async def add(self, request: ModelAccessRequest) -> ModelAccessRequest | None:
         number = await self._rows.add(_values(request))
         return None if number is None else replace(request, id=number)

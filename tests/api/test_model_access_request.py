@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controllers.housekeeping import Housekeeping
 from tests.api.in_process import BOTH_DATABASES, ERROR, HOUR, Plog
 from tests.api.models import a_model, copy, model_of
 from tests.api.permissions import AUDIT, granted, revoke
@@ -187,6 +188,24 @@ async def test_access_ends_by_itself_and_can_be_had_again(plog: Plog, model: dic
     await approved(plog, model)
     assert [each["status"] for each in await requests_of(plog)] == ["APPROVED", "EXPIRED"]
     assert (await use_of(plog, model))["isAllowed"] is True
+
+
+async def test_the_end_of_access_is_put_on_record_once(plog: Plog, model: dict[str, Any]) -> None:
+    end = datetime.now(UTC) + timedelta(seconds=2)
+    request = await approved(plog, model, until=end.isoformat())
+    await Housekeeping(plog.container.services, 60).run_once()
+    assert (await requests_of(plog))[0]["version"] == request["version"], "nothing ends before its time"
+    await eventually(lambda: datetime.now(UTC) > end)
+    servers = [Housekeeping(plog.container.services, 60) for _ in range(4)]
+    await asyncio.gather(*(each.run_once() for each in servers))
+    await servers[0].run_once()
+    (seen,) = await requests_of(plog)
+    assert (seen["status"], seen["version"], seen["decisionReason"]) == ("EXPIRED", request["version"] + 1, "because")
+    (entry,) = (await plog.answer(AUDIT, plog.signed_in("dana"), filter={"actions": ["MODEL_ACCESS_EXPIRED"]}))["nodes"]
+    assert (entry["person"], entry["actor"], datetime.fromisoformat(entry["expiresAt"])) == ("demo:dana", None, end)
+    await approved(plog, model)
+    ended = (await plog.answer(AUDIT, plog.signed_in("dana"), filter={"actions": ["MODEL_ACCESS_EXPIRED"]}))["nodes"]
+    assert ended == [entry], "nor when the next access begins"
 
 
 async def test_the_approver_shortens_and_does_not_lengthen(plog: Plog, model: dict[str, Any]) -> None:
