@@ -111,6 +111,10 @@ class ModelAccessStore(Protocol):
         """The person's applications for these models that are pending or approved on record, by model."""
         ...
 
+    async def still_open(self, ids: Sequence[int]) -> frozenset[int]:
+        """Those of these applications whose access is open now."""
+        ...
+
     async def expired(self, limit: int) -> list[ModelAccessRequest]:
         """Access that has expired without that being on record, the oldest first."""
         ...

@@ -271,6 +271,18 @@ def why_not_use(services: Services, actor: Actor, model: SetUpModel, held: Seque
     return PermissionDenied(message, kinds, apply_page(services, kinds[0]) if kinds else None)
 
 
+async def access_used(work: UnitOfWork, person: Person, model_id: int) -> frozenset[int]:
+    """The applications by whose access the person uses a model; none where they decide on it. `NotFound` where they may not."""
+    model = await read_model(work, person, model_id)
+    if is_decider(person, model):
+        return frozenset()
+    held = (await work.model_access.open_of(person.subject, [model_id])).get(model_id, [])
+    used = frozenset(each.id for each in held if each.status is ModelAccessStatus.APPROVED)
+    if not used:
+        raise NotFound("access to set-up model", model_id)
+    return used
+
+
 def why_not_decide(actor: Actor, request: ModelAccessRequest, model: SetUpModel) -> UserError | None:
     """What approving or rejecting the application now would be refused with; None where it would not."""
     person = require_person(actor)

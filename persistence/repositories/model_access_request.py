@@ -47,6 +47,10 @@ class ModelAccessRepository(ModelAccessStore):
             found[request.model_id].append(request)
         return found
 
+    async def still_open(self, ids: Sequence[int]) -> frozenset[int]:
+        is_open = _is(ModelAccessStatus.APPROVED, self._now)
+        return frozenset(await self._rows.get_many(ids, is_open))
+
     async def expired(self, limit: int) -> list[ModelAccessRequest]:
         is_approved = REQUEST.c.status == ModelAccessStatus.APPROVED
         return await self._rows.find(is_approved, REQUEST.c.until <= self._now, limit=limit)

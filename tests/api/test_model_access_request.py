@@ -8,9 +8,10 @@ import pytest
 
 from controllers.housekeeping import Housekeeping
 from tests.api.in_process import BOTH_DATABASES, ERROR, HOUR, Plog
-from tests.api.models import a_model, copy, model_of
+from tests.api.models import a_model, copy, model_of, optimized, padded, registered, set_up, trained
 from tests.api.permissions import AUDIT, granted, revoke
 from tests.api.test_kit_subscription import watching
+from tests.api.test_open_streams import unread_download
 from tests.waiting import eventually
 
 pytestmark = BOTH_DATABASES
@@ -206,6 +207,24 @@ async def test_the_end_of_access_is_put_on_record_once(plog: Plog, model: dict[s
     await approved(plog, model)
     ended = (await plog.answer(AUDIT, plog.signed_in("dana"), filter={"actions": ["MODEL_ACCESS_EXPIRED"]}))["nodes"]
     assert ended == [entry], "nor when the next access begins"
+
+
+@pytest.mark.parametrize("ending", ["revoked", "given back", "over"])
+async def test_a_download_under_way_is_cut_off_when_its_access_ends(plog: Plog, ending: str) -> None:
+    await granted(plog, "LOGIC_GENERAL")
+    content = padded(trained(), 2**26)  # more than the kernels of both sides take
+    model = (await set_up(plog, await optimized(plog, registered(content))))["setUpModel"]
+    end = datetime.now(UTC) + (timedelta(seconds=4) if ending == "over" else HOUR)
+    request = await approved(plog, model, until=end.isoformat())
+    dana, bela = [(await use_of(plog, model, user))["link"] for user in ("dana", "bela")]
+    async with unread_download(plog, dana) as received, unread_download(plog, bela):
+        assert {each.subject: len(each.access) for each in plog.container.open_streams} == {"demo:dana": 1, "demo:bela": 0}
+        if ending == "over":
+            await eventually(lambda: datetime.now(UTC) > end)
+        else:
+            await decided(plog, "Revoke", request, "dana" if ending == "given back" else "ada")
+        assert await received() < len(content)
+        assert [each.subject for each in plog.container.open_streams] == ["demo:bela"], "who sets models up needs no access"
 
 
 async def test_the_approver_shortens_and_does_not_lengthen(plog: Plog, model: dict[str, Any]) -> None:

@@ -181,6 +181,22 @@ async def test_what_was_approved_opens_the_file_until_its_time(database: Databas
         assert {name for name, count in seen.items() if count} == {"owner", "set-up user"}
 
 
+async def test_what_is_over_is_found_until_that_is_on_record(database: Database) -> None:
+    model = await stored(database)
+    approved: dict[str, Any] = {"recorded_status": ModelAccessStatus.APPROVED}
+    past = {"until": datetime.now(UTC) - HOUR}
+    given = {"open": approved, "over": {**approved, **past}, "late": {**approved, **past}, "pending": past}
+    made = {name: await apply(database, request(model, name, **values)) for name, values in given.items()}
+    ids = {name: each.id for name, each in made.items() if each is not None}
+    async with database.transaction() as work:
+        assert await work.model_access.still_open([*ids.values(), 9999]) == {ids["open"]}
+        assert [each.subject for each in await work.model_access.expired(1)] == ["over"]
+        first, second = await work.model_access.expired(9)
+        assert (first.subject, second.subject) == ("over", "late")
+        assert await work.model_access.change(first, first.expired(NOW)) and not await work.model_access.change(first, first)
+        assert [each.id for each in await work.model_access.expired(9)] == [second.id]
+
+
 @pytest.mark.parametrize("table", ["set_up_model_revision", "model_version", "model_activation"])
 async def test_what_grows_is_never_changed(database: Database, table: str) -> None:
     await stored(database)
