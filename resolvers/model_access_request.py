@@ -9,7 +9,7 @@ from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction, AuditEntry
 from domain.errors import AlreadyGranted, AlreadyPending, NotFound, PermissionDenied, UserError
 from domain.live import Notice, Topic
-from domain.model_access_request import ModelAccessRequest, ModelAccessStatus, access_application, access_reason
+from domain.model_access_request import ModelAccessRequest, ModelAccessStatus, access_application, access_reason, access_renewal
 from domain.permission_kind import PermissionAction, Right, kinds_that_open
 from domain.query import ModelAccessQuery, Page
 from domain.set_up_model import SetUpModel
@@ -145,6 +145,30 @@ async def approve_access_request(
     return await _decide(services, person, command, approve)
 
 
+async def renew_access(
+    services: Services,
+    actor: Actor,
+    number: int,
+    reason: str | None,
+    until: datetime | None,
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
+) -> ModelAccessRequest:
+    """Give the open access of somebody else another end, with a reason."""
+    person = require_person(actor)
+    given = {"reason": reason, "until": until}
+
+    async def renew(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
+        request.check_decider(person, is_decider(person, model))
+        check_in_use(model)
+        why, end = access_renewal(given, at)
+        changed = request.renewed(person, why, end, at)
+        return changed, [_entry(AuditAction.MODEL_ACCESS_RENEWED, changed, person, why)]
+
+    command = Command("modelAccessRenew", KIND, number, expected_version, idempotency_key, given)
+    return await _decide(services, person, command, renew)
+
+
 async def revoke_access(
     services: Services,
     actor: Actor,
@@ -255,7 +279,8 @@ def why_not_apply(person: Person, model: SetUpModel, held: Sequence[ModelAccessR
         return AlreadyGranted(f"{what}, as its owner or as a set-up user of {model.product_line}")
     for request in held:
         if request.status is ModelAccessStatus.APPROVED:
-            return AlreadyGranted(f"{what}, until {request.until.isoformat()}", model_access_request_id=request.id)
+            end = f"until {request.until.isoformat()}; who decides on it can renew it (`modelAccessRenew`)"
+            return AlreadyGranted(f"{what}, {end}", model_access_request_id=request.id)
         if request.status is ModelAccessStatus.PENDING:
             return AlreadyPending(what, model_access_request_id=request.id)
     return None

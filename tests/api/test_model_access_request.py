@@ -29,7 +29,7 @@ ACCESS_ACTIONS = ["MODEL_ACCESS_REQUESTED", "MODEL_ACCESS_APPROVED", "MODEL_ACCE
 
 
 def decide(name: str) -> str:
-    extra = (", $until: DateTime", ", until: $until") if name == "RequestApprove" else ("", "")
+    extra = (", $until: DateTime", ", until: $until") if name in ("RequestApprove", "Renew") else ("", "")
     return f"""mutation ($id: ID!, $reason: String, $key: String{extra[0]}) {{
       modelAccess{name}(id: $id, reason: $reason, idempotencyKey: $key{extra[1]}) {{ __typename
         ... on ModelAccessRequestPayload {{ modelAccessRequest {{ {REQUEST} }} }} {ERROR}
@@ -236,6 +236,32 @@ async def test_the_approver_shortens_and_does_not_lengthen(plog: Plog, model: di
     earlier = (datetime.now(UTC) + HOUR / 2).isoformat()
     changed = (await decided(plog, "RequestApprove", request, until=earlier))["modelAccessRequest"]
     assert datetime.fromisoformat(changed["until"]) == datetime.fromisoformat(earlier)
+
+
+async def test_access_that_is_open_can_be_renewed(plog: Plog, model: dict[str, Any]) -> None:
+    request = await applied(plog, model)
+    later = datetime.now(UTC) + 2 * HOUR
+    assert (await decided(plog, "Renew", request, until=later.isoformat()))["current"] == "PENDING"
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    await decided(plog, "RequestApprove", request, until=soon.isoformat())
+    for user, refusal in (("dana", "PermissionDenied"), ("chris", "NotFound")):
+        assert (await decided(plog, "Renew", request, user, until=later.isoformat()))["__typename"] == refusal
+    for until in (None, "2020-01-01T00:00:00Z"):
+        wrong = await decided(plog, "Renew", request, reason=" ", until=until)
+        assert [each["field"] for each in wrong["problems"]] == ["reason", "until"]
+    renewed = (await decided(plog, "Renew", request, "bela", "not done yet", until=later.isoformat()))["modelAccessRequest"]
+    assert (renewed["status"], renewed["decidedBy"], renewed["decisionReason"]) == ("APPROVED", "demo:bela", "not done yet")
+    assert datetime.fromisoformat(renewed["until"]) == later and renewed["version"] == 3
+    again = await apply(plog, model)
+    assert (again["__typename"], again["modelAccessRequestId"]) == ("AlreadyGranted", request["id"])
+    assert "modelAccessRenew" in again["message"] and len(await requests_of(plog)) == 1
+    await eventually(lambda: datetime.now(UTC) > soon)
+    assert (await use_of(plog, model))["isAllowed"] is True, "also after what was its end before"
+    (entry,) = (await plog.answer(AUDIT, plog.signed_in("dana"), filter={"actions": ["MODEL_ACCESS_RENEWED"]}))["nodes"]
+    assert (entry["person"], entry["actor"], entry["reason"]) == ("demo:dana", "demo:bela", "not done yet")
+    assert datetime.fromisoformat(entry["expiresAt"]) == later
+    await decided(plog, "Revoke", request)
+    assert (await decided(plog, "Renew", request, until=later.isoformat()))["current"] == "REVOKED"
 
 
 async def test_nobody_decides_on_their_own_application_nor_without_being_asked(plog: Plog, model: dict[str, Any]) -> None:

@@ -221,6 +221,7 @@ MUTATIONS: dict[str, Operation] = {
     "modelAccessRequestCreate": Operation(LOGIC, _access),
     "modelAccessRequestReject": Operation(DECIDERS, _access_request),
     "modelAccessRequestApprove": Operation(DECIDERS, _access_request),
+    "modelAccessRenew": Operation(DECIDERS, _access_request),
     "modelAccessRevoke": Operation(DECIDERS, _access_request),
     "modelAccessRequestWithdraw": Operation(DECIDERS_OF_OTHERS, _access_request),
     "setUpModelArchive": Operation(SET_UP, _of("model")),
