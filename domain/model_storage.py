@@ -24,6 +24,10 @@ class SetUpModelStore(Protocol):
         """A page of models."""
         ...
 
+    async def copies(self, queries: Sequence[SetUpModelQuery], reach: ModelReach) -> list[Page[SetUpModel]]:
+        """For each query, which names a source, a page of what was copied from it, by number."""
+        ...
+
     async def count(self, query: SetUpModelQuery, reach: ModelReach) -> int:
         """How many models the query has, wherever its page begins."""
         ...

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -113,6 +114,32 @@ async def test_of_names_taken_at_once_one_stays_in_each_product_line(database: D
         assert await work.set_up_models.count(SetUpModelQuery(), EVERY_MODEL) == 2
         assert await work.set_up_models.count(SetUpModelQuery(), ModelReach("x", LOGIC)) == 1
         assert await work.set_up_models.count(SetUpModelQuery(), ModelReach("x", frozenset())) == 0
+
+
+async def test_copies_of_several_models_come_in_pages(database: Database) -> None:
+    sources = [(await stored(database, name)).id for name in ("a", "b", "without")]
+    a, b, _ = sources
+    async with database.transaction() as work:
+        for number, source in product(range(3), (a, b)):
+            definition = ModelDefinition(name=f"{source}-{number}")
+            last = await work.set_up_models.add(definition, ProductLine.LOGIC, "ada", "Ada", source)
+        await work.set_up_models.add(ModelDefinition(name="foreign"), ProductLine.DRAM, "ada", "Ada", a)
+
+    async def pages(reach: ModelReach, **given: Any) -> list[tuple[list[str], bool]]:
+        queries = [SetUpModelQuery(source_id=source, is_archived=None, **given) for source in sources]
+        async with database.snapshot() as work:
+            found = await work.set_up_models.copies(queries, reach)
+            assert found == [await work.set_up_models.page(query, reach) for query in queries], "as each by itself"
+        return [([each.definition.name for each in page.items], page.has_more) for page in found]
+
+    logic = ModelReach("x", LOGIC)
+    assert await pages(logic, first=2) == [([f"{a}-2", f"{a}-1"], True), ([f"{b}-2", f"{b}-1"], True), ([], False)]
+    after = (last.id - 1, last.id - 1)
+    assert await pages(logic, first=2, after=after) == [([f"{a}-1", f"{a}-0"], False), ([f"{b}-1", f"{b}-0"], False), ([], False)]
+    upwards = [([f"{each}-{number}" for number in range(3)], False) for each in (a, b)]
+    assert await pages(logic, is_descending=False, first=3) == [*upwards, ([], False)]
+    assert await pages(EVERY_MODEL, first=1) == [(["foreign"], True), ([f"{b}-2"], True), ([], False)]
+    assert await pages(ModelReach("x", frozenset())) == [([], False)] * 3
 
 
 async def test_of_changes_at_once_one_is_stored(database: Database) -> None:
