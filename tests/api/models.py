@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
@@ -11,9 +12,9 @@ from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skops.io import dumps
 
 from domain import commands
@@ -46,6 +47,12 @@ def trained(alpha: float = 1.0) -> bytes:
     """A small model in the format of skops."""
     rows = pd.DataFrame(np.random.default_rng(1).uniform(size=(20, 3)), columns=INPUTS)
     return bytes(dumps(Pipeline([("scale", StandardScaler()), ("model", Ridge(alpha=alpha))]).fit(rows, rows.sum(axis=1))))
+
+
+@cache
+def forbidden() -> bytes:
+    """What would run something of the system's when it is asked to predict."""
+    return bytes(dumps(Pipeline([("a", FunctionTransformer(func=shutil.rmtree)), ("b", LinearRegression())])))
 
 
 def padded(content: bytes, size: int) -> bytes:
