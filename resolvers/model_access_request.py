@@ -15,6 +15,7 @@ from domain.query import ModelAccessQuery, Page
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
 from resolvers.authorisation import apply_page, reach_of, refusal_of, require_person
+from resolvers.decision import run_decision
 from resolvers.ends_in_time import put_ends_on_record
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
@@ -24,7 +25,7 @@ from resolvers.versioned import Command, Overtaken
 log = logging.getLogger(__name__)
 KIND = "model_access_request"
 Decided = tuple[ModelAccessRequest, list[AuditEntry]]
-Decide = Callable[[UnitOfWork, SetUpModel, ModelAccessRequest, datetime], Awaitable[Decided]]
+DecideOnModel = Callable[[UnitOfWork, SetUpModel, ModelAccessRequest, datetime], Awaitable[Decided]]
 
 
 async def create_access_request(
@@ -192,30 +193,19 @@ async def revoke_access(
     return await _decide(services, person, command, revoke)
 
 
-async def _decide(services: Services, person: Person, command: Command, decide: Decide) -> ModelAccessRequest:
-    """Store what `decide` makes of the application and its audit, again on a fresh read where another writer was faster."""
-    idempotency = command.idempotency(person.subject)
-    while True:
-        try:
-            async with services.database.transaction() as work:
-                is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-                request = await _read(work, person, command.number)
-                if is_replay:
-                    return request
-                command.check_version(request.version)
-                model = await read_model(work, person, request.model_id)
-                at = max(request.updated_at, await work.kits.now())
-                changed, entries = await decide(work, model, request, at)
-                if not await work.model_access.change(request, changed):
-                    raise Overtaken
-                await work.audit.add(entries, at)
-                if idempotency is not None:
-                    await idempotency.complete(work, {"modelAccessRequest": command.number})
-        except Overtaken:
-            continue
-        await _tell(services, changed)
-        log.info("%s", command.mutation, extra={KIND: command.number, "subject": person.subject})
-        return changed
+async def _decide(services: Services, person: Person, command: Command, decide: DecideOnModel) -> ModelAccessRequest:
+    async def with_model(work: UnitOfWork, request: ModelAccessRequest, at: datetime) -> Decided:
+        return await decide(work, await read_model(work, person, request.model_id), request, at)
+
+    return await run_decision(
+        services,
+        person,
+        command,
+        reach_of(person),
+        lambda work: work.model_access,
+        with_model,
+        lambda request: _tell(services, request),
+    )
 
 
 async def expire_access(services: Services) -> int:
