@@ -1,7 +1,7 @@
 """Removing what has had its time: idempotency keys after seven days, sessions of browsers thirty days after their end, what
 runs of load tests measured when settings say so.
 
-Permissions that have expired open nothing by themselves; here that is put on record.
+Permissions, and access to models, that have expired open nothing by themselves; here that is put on record.
 
 Events, audit and results are never touched.
 """
@@ -16,6 +16,7 @@ from domain.load_test_run import LoadTestRun
 from domain.session import SIGN_IN_LIFETIME
 from resolvers.grant import expire_grants
 from resolvers.load_test_run import tell
+from resolvers.model_access_request import expire_access
 from resolvers.run_report import remove_reports
 from resolvers.services import Services
 
@@ -63,6 +64,8 @@ class Housekeeping:
             log.warning("the event table's next months could not be prepared now; the next round tries again")
         if expired := await expire_grants(self._services):
             log.info("%d permissions have expired", expired)
+        if expired := await expire_access(self._services):
+            log.info("access to set-up models has expired: %d", expired)
         if dropped or sessions:
             log.info("dropped %d idempotency keys and %d sessions", dropped, sessions)
         if self._keep_runs:

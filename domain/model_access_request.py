@@ -65,8 +65,9 @@ class ModelAccessRequest:
 
     def decided(self, status: ModelAccessStatus, person: Person, reason: str, at: datetime) -> "ModelAccessRequest":
         """The application with that decision of a person; `IllegalTransition` where its status does not lead there."""
-        changed = self._changed(status, at)
-        return replace(changed, decided_by=person.subject, decider_name=person.name, decision_reason=reason)
+        if status not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"Model access request {self.id}", self.status, status)
+        return self._decided(person, reason, at, recorded_status=status)
 
     def approved(self, person: Person, reason: str, until: datetime | None, at: datetime) -> "ModelAccessRequest":
         """The application approved, until the time that was asked for or an earlier one."""
@@ -80,9 +81,15 @@ class ModelAccessRequest:
         problems.check()
         return replace(decided, until=given)
 
+    def renewed(self, person: Person, reason: str, until: datetime, at: datetime) -> "ModelAccessRequest":
+        """The access that is open with another end, which may be later than what was applied for."""
+        if self.status is not ModelAccessStatus.APPROVED:
+            raise IllegalTransition(f"Model access request {self.id}", self.status, "RENEWED")
+        return self._decided(person, reason, at, until=until)
+
     def expired(self, at: datetime) -> "ModelAccessRequest":
         """The access with its end in time put on record."""
-        return replace(self, recorded_status=ModelAccessStatus.EXPIRED, version=self.version + 1, updated_at=at, read_at=at)
+        return self._changed(at, recorded_status=ModelAccessStatus.EXPIRED)
 
     def check_decider(self, person: Person, is_decider: bool) -> None:
         """Refuse whoever does not decide on access to the model, and the applicant, whoever else that is."""
@@ -96,10 +103,12 @@ class ModelAccessRequest:
         if person.subject != self.subject:
             raise PermissionDenied("Only the applicant can withdraw an application.")
 
-    def _changed(self, status: ModelAccessStatus, at: datetime) -> "ModelAccessRequest":
-        if status not in TRANSITIONS[self.status]:
-            raise IllegalTransition(f"Model access request {self.id}", self.status, status)
-        return replace(self, recorded_status=status, version=self.version + 1, updated_at=at, read_at=at)
+    def _decided(self, person: Person, reason: str, at: datetime, **changes: Any) -> "ModelAccessRequest":
+        by_whom = {"decided_by": person.subject, "decider_name": person.name, "decision_reason": reason}
+        return self._changed(at, **changes, **by_whom)
+
+    def _changed(self, at: datetime, **changes: Any) -> "ModelAccessRequest":
+        return replace(self, version=self.version + 1, updated_at=at, read_at=at, **changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +128,18 @@ def access_application(given: Mapping[str, Any], now: datetime) -> AccessApplica
     if given.get("modelId") is None:
         problems.add("modelId", "is required: the set-up model that access is needed to")
     purpose = problems.text(given, "purpose", most=MAX_REASON).strip()
+    return AccessApplication(purpose=purpose, until=_checked_end(problems, given, now))
+
+
+def access_renewal(given: Mapping[str, Any], now: datetime) -> tuple[str, datetime]:
+    """The reason and the new end of access in the arguments of its renewal."""
+    problems = Problems()
+    reason = stated_reason(problems, given)
+    return reason, _checked_end(problems, given, now)
+
+
+def _checked_end(problems: Problems, given: Mapping[str, Any], now: datetime) -> datetime:
+    """The end of access that is given; `ValidationFailed` where it, or what was looked at before, has problems."""
     until: datetime | None = given.get("until")
     if until is None:
         problems.add("until", "is required: the time until which access is needed")
@@ -126,7 +147,7 @@ def access_application(given: Mapping[str, Any], now: datetime) -> AccessApplica
         problems.add("until", "must lie in the future")
     problems.check()
     assert until is not None
-    return AccessApplication(purpose=purpose, until=until)
+    return until
 
 
 def access_reason(given: Mapping[str, Any], *, is_required: bool) -> str:

@@ -35,6 +35,11 @@ class InspectedModel:
     outputs: int | None = None
     frameworks: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def refusal(self) -> str | None:
+        """Why it is no model that PLOG takes, with the types that are in the way."""
+        return f"{self.problem}: {', '.join(sorted(self.types))}" if self.types else self.problem
+
 
 def read_card(card: Any, field_name: str) -> tuple[str, str, ModelContent]:
     """The artifact's name and checksum in a model card (`steps/optimize.py`), and what the card says of the model.
@@ -63,6 +68,19 @@ def read_card(card: Any, field_name: str) -> tuple[str, str, ModelContent]:
     return name, content.sha256, content
 
 
+def checked_content(content: ModelContent, found: InspectedModel, field_name: str) -> ModelContent:
+    """What a card says of a model that was inspected; `ValidationFailed` where it is none, or not the one of the card."""
+    names = [feature.name for feature in content.features]
+    problem = found.refusal
+    if problem is None and (len(names) != found.inputs or (found.names and set(names) != set(found.names))):
+        problem = "has other inputs than its card says"
+    if problem is None and found.outputs not in (None, len(content.targets)):
+        problem = f"predicts {found.outputs} values; its card says {len(content.targets)}"
+    if problem is not None:
+        raise ValidationFailed.of(field_name, f"has left a model that {problem}")
+    return content
+
+
 def read_metrics(document: Any, field_name: str) -> Mapping[str, Mapping[str, Any]]:
     """The figures by target in the `metrics.json` of an ML job (`steps/ml.py`); `ValidationFailed` of that field."""
     try:
@@ -76,8 +94,8 @@ def read_metrics(document: Any, field_name: str) -> Mapping[str, Mapping[str, An
 
 def trained_content(found: InspectedModel, figures: Mapping[str, Mapping[str, Any]], field_name: str) -> ModelContent:
     """The content of an ML job's model that was inspected; `ValidationFailed` where it is none with named inputs."""
-    if found.problem is not None or not found.names:
-        raise ValidationFailed.of(field_name, f"has left a model that {found.problem or 'does not know its inputs'}")
+    if found.refusal is not None or not found.names:
+        raise ValidationFailed.of(field_name, f"has left a model that {found.refusal or 'does not know its inputs'}")
     return ModelContent(
         sha256="",
         size=0,
@@ -121,9 +139,8 @@ def read_source(given: Mapping[str, Any], job_id: UUID | None) -> ModelSource:
 def uploaded_content(source: ModelSource, size: int, found: InspectedModel) -> ModelContent:
     """The content of an upload that was inspected; `ValidationFailed` where it is no model, or not the one that was described."""
     problems = Problems("input.source.upload.")
-    if found.problem is not None:
-        types = f": {', '.join(sorted(found.types))}" if found.types else ""
-        problems.add("sha256", f"{found.problem}{types}")
+    if found.refusal is not None:
+        problems.add("sha256", found.refusal)
         problems.check()
     features = source.features or found.names
     if not features:

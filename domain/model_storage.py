@@ -28,6 +28,10 @@ class SetUpModelStore(Protocol):
         """A page of models."""
         ...
 
+    async def copies(self, queries: Sequence[SetUpModelQuery], reach: ModelReach) -> list[Page[SetUpModel]]:
+        """For each query, which names a source, a page of what was copied from it, by number."""
+        ...
+
     async def count(self, query: SetUpModelQuery, reach: ModelReach) -> int:
         """How many models the query has, wherever its page begins."""
         ...
@@ -117,6 +121,14 @@ class ModelAccessStore(Protocol):
 
     async def open_to(self, model_ids: Sequence[int]) -> dict[int, set[str]]:
         """The people to whom access to these models is open now by their applications, by model."""
+        ...
+
+    async def still_open(self, ids: Sequence[int]) -> frozenset[int]:
+        """Those of these applications whose access is open now."""
+        ...
+
+    async def expired(self, limit: int) -> list[ModelAccessRequest]:
+        """Access that has expired without that being on record, the oldest first."""
         ...
 
     async def add(self, request: ModelAccessRequest) -> ModelAccessRequest | None:

@@ -32,7 +32,7 @@ from domain.model_assignment import ModelAssignment
 from domain.model_version import ModelActivation, ModelVersion, VersionKey
 from domain.permission_request import PermissionRequest
 from domain.project import Project, ProjectDefinition
-from domain.query import EventQuery, HistoryQuery, Page, WindowQuery
+from domain.query import EventQuery, HistoryQuery, Page, SetUpModelQuery, WindowQuery
 from domain.resource_usage import ResourceSeries
 from domain.run_queue import Wait
 from domain.secret import Secret
@@ -143,6 +143,9 @@ class OfModels:
     def __init__(self, services: Services, actor: Actor) -> None:
         self.by_id: DataLoader[int, SetUpModel | None] = DataLoader(
             load_fn=_found(lambda keys: models.find_models(services, actor, keys))
+        )
+        self.copies: DataLoader[SetUpModelQuery, Page[SetUpModel]] = DataLoader(
+            load_fn=lambda queries: models.copies_of_models(services, actor, queries)
         )
         self.version_by_key: DataLoader[VersionKey, ModelVersion | None] = DataLoader(
             load_fn=_found(lambda keys: model_versions.find_versions(services, actor, keys))

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from domain.actor import Actor, Person
-from domain.artifact import Artifact, RunArtifact
+from domain.artifact import Artifact, ModelArtifact, RunArtifact
 from domain.errors import NotFound
 from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING
 from resolvers.authorisation import membership_of, reach_of, require_person, visibility_of
+from resolvers.model_access_request import access_used
 from resolvers.rights import with_rights
 from resolvers.services import Services
 
@@ -47,13 +48,18 @@ async def viewer_behind_link(services: Services, viewer: str) -> Actor:
     return await with_rights(services, Person(subject=subject, name=subject, expires_at=datetime.max.replace(tzinfo=UTC)))
 
 
-async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> Artifact:
-    """The artifact that a valid link leads to, if it exists for the viewer; where none is named, the link is the permission."""
+async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> tuple[Artifact, frozenset[int]]:
+    """The artifact that a valid link leads to, if it exists for the viewer; where none is named, the link is the permission.
+
+    With it come the applications for access to a model that opened it, as the download lasts no longer than they do.
+    """
     visibility, membership, reach = EVERYTHING, EVERY_PROJECT, EVERY_MODEL
     if viewer is not None:
         visibility, membership, reach = visibility_of(viewer), membership_of(viewer), reach_of(viewer)
     async with services.database.snapshot() as work:
         artifact = (await work.artifacts.get_many([artifact_id], visibility, membership, reach)).get(artifact_id)
-    if artifact is None:
-        raise NotFound("artifact", artifact_id)
-    return artifact
+        if artifact is None:
+            raise NotFound("artifact", artifact_id)
+        if viewer is None or not isinstance(artifact, ModelArtifact):
+            return artifact, frozenset()
+        return artifact, await access_used(work, require_person(viewer), artifact.model_id)

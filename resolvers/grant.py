@@ -1,23 +1,20 @@
 """What people are permitted: renewing it, taking it away, and putting on record what has expired."""
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction, AuditEntry
-from domain.errors import NotFound
 from domain.grant import Grant, decision
 from domain.live import Notice, Topic
 from domain.query import GrantQuery, Page
 from domain.storage import UnitOfWork
 from resolvers.authorisation import involvement_of, require_person
+from resolvers.decision import Decide, run_decision
+from resolvers.ends_in_time import put_ends_on_record
 from resolvers.services import Services
-from resolvers.versioned import Command, Overtaken
-
-log = logging.getLogger(__name__)
-EXPIRED_AT_ONCE = 100
+from resolvers.versioned import Command
 
 
 async def renew_grant(
@@ -34,11 +31,11 @@ async def renew_grant(
     kinds = services.approvers.kinds_of(person)
     given = {"reason": reason, "expiresAt": expires_at}
 
-    def renew(grant: Grant, at: datetime) -> tuple[Grant, AuditEntry]:
+    async def renew(work: UnitOfWork, grant: Grant, at: datetime) -> tuple[Grant, list[AuditEntry]]:
         why, until = decision(given, at)
         changed = grant.renewed(person, kinds, until, at)
         details = {"expiresAt": None if until is None else until.isoformat()}
-        return changed, _entry(AuditAction.PERMISSION_RENEWED, grant, person, why, details)
+        return changed, [_entry(AuditAction.PERMISSION_RENEWED, grant, person, why, details)]
 
     command = Command("grantRenew", "grant", number, expected_version, idempotency_key, given)
     return await _change(services, person, command, renew)
@@ -57,60 +54,26 @@ async def revoke_grant(
     kinds = services.approvers.kinds_of(person)
     given = {"reason": reason}
 
-    def revoke(grant: Grant, at: datetime) -> tuple[Grant, AuditEntry]:
+    async def revoke(work: UnitOfWork, grant: Grant, at: datetime) -> tuple[Grant, list[AuditEntry]]:
         why, _ = decision(given, at)
-        return grant.revoked(person, kinds, why, at), _entry(AuditAction.PERMISSION_REVOKED, grant, person, why)
+        return grant.revoked(person, kinds, why, at), [_entry(AuditAction.PERMISSION_REVOKED, grant, person, why)]
 
     command = Command("grantRevoke", "grant", number, expected_version, idempotency_key, given)
     return await _change(services, person, command, revoke)
 
 
-async def _change(
-    services: Services, person: Person, command: Command, decide: Callable[[Grant, datetime], tuple[Grant, AuditEntry]]
-) -> Grant:
-    idempotency = command.idempotency(person.subject)
-    while True:
-        try:
-            async with services.database.transaction() as work:
-                is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-                grant = (await work.grants.get_many([command.number], involvement_of(services, person))).get(command.number)
-                if grant is None:
-                    raise NotFound("grant", command.number)
-                if is_replay:
-                    return grant
-                command.check_version(grant.version)
-                at = max(grant.updated_at, await work.kits.now())
-                changed, entry = decide(grant, at)
-                if not await work.grants.change(grant, changed):
-                    raise Overtaken
-                await work.audit.add([entry], at)
-                if idempotency is not None:
-                    await idempotency.complete(work, {"grant": command.number})
-        except Overtaken:
-            continue
-        await tell(services, changed.subject)
-        log.info("%s", command.mutation, extra={"grant": command.number, "subject": person.subject})
-        return changed
+async def _change(services: Services, person: Person, command: Command, decide: Decide[Grant]) -> Grant:
+    involvement = involvement_of(services, person)
+    return await run_decision(
+        services, person, command, involvement, lambda work: work.grants, decide, lambda grant: tell(services, grant.subject)
+    )
 
 
 async def expire_grants(services: Services) -> int:
-    """Put on record what has expired since this was last done, and tell those who watch; returns how many."""
-    ended = 0
-    while True:
-        async with services.database.transaction() as work:
-            expired = await work.grants.expired(EXPIRED_AT_ONCE)
-            at = await work.kits.now()
-            ended_now = [grant for grant in expired if await _end(work, grant, at)]
-            await work.audit.add([ended_by_time(grant) for grant in ended_now], at)
-        for grant in ended_now:
-            await tell(services, grant.subject)
-        ended += len(ended_now)
-        if len(expired) < EXPIRED_AT_ONCE:
-            return ended
-
-
-async def _end(work: UnitOfWork, grant: Grant, at: datetime) -> bool:
-    return await work.grants.change(grant, grant.expired(at))
+    """Put on record which permissions have expired since this was last done; returns how many."""
+    return await put_ends_on_record(
+        services, lambda work: work.grants, ended_by_time, lambda grant: tell(services, grant.subject)
+    )
 
 
 async def tell(services: Services, subject: str) -> None:

@@ -9,12 +9,14 @@ from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction, AuditEntry
 from domain.errors import AlreadyGranted, AlreadyPending, NotFound, PermissionDenied, UserError
 from domain.live import Notice, Topic
-from domain.model_access_request import ModelAccessRequest, ModelAccessStatus, access_application, access_reason
+from domain.model_access_request import ModelAccessRequest, ModelAccessStatus, access_application, access_reason, access_renewal
 from domain.permission_kind import PermissionAction, Right, kinds_that_open
 from domain.query import ModelAccessQuery, Page
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
 from resolvers.authorisation import apply_page, reach_of, refusal_of, require_person
+from resolvers.decision import run_decision
+from resolvers.ends_in_time import put_ends_on_record
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.set_up_model import check_in_use, read_model
@@ -23,7 +25,7 @@ from resolvers.versioned import Command, Overtaken
 log = logging.getLogger(__name__)
 KIND = "model_access_request"
 Decided = tuple[ModelAccessRequest, list[AuditEntry]]
-Decide = Callable[[UnitOfWork, SetUpModel, ModelAccessRequest, datetime], Awaitable[Decided]]
+DecideOnModel = Callable[[UnitOfWork, SetUpModel, ModelAccessRequest, datetime], Awaitable[Decided]]
 
 
 async def create_access_request(
@@ -136,12 +138,36 @@ async def approve_access_request(
         check_in_use(model)
         why = access_reason(given, is_required=True)
         changed = request.approved(person, why, until, at)
-        entries = await _put_ends_on_record(work, request, at)
+        entries = await _make_room(work, request, at)
         entry = _entry(AuditAction.MODEL_ACCESS_APPROVED, changed, person, why)
         return changed, [*entries, entry]
 
     command = Command("modelAccessRequestApprove", KIND, number, None, idempotency_key, given)
     return await _decide(services, person, command, approve)
+
+
+async def renew_access(
+    services: Services,
+    actor: Actor,
+    number: int,
+    reason: str | None,
+    until: datetime | None,
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
+) -> ModelAccessRequest:
+    """Give the open access of somebody else another end, with a reason."""
+    person = require_person(actor)
+    given = {"reason": reason, "until": until}
+
+    async def renew(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
+        request.check_decider(person, is_decider(person, model))
+        check_in_use(model)
+        why, end = access_renewal(given, at)
+        changed = request.renewed(person, why, end, at)
+        return changed, [_entry(AuditAction.MODEL_ACCESS_RENEWED, changed, person, why)]
+
+    command = Command("modelAccessRenew", KIND, number, expected_version, idempotency_key, given)
+    return await _decide(services, person, command, renew)
 
 
 async def revoke_access(
@@ -167,40 +193,36 @@ async def revoke_access(
     return await _decide(services, person, command, revoke)
 
 
-async def _decide(services: Services, person: Person, command: Command, decide: Decide) -> ModelAccessRequest:
-    """Store what `decide` makes of the application and its audit, again on a fresh read where another writer was faster."""
-    idempotency = command.idempotency(person.subject)
-    while True:
-        try:
-            async with services.database.transaction() as work:
-                is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-                request = await _read(work, person, command.number)
-                if is_replay:
-                    return request
-                command.check_version(request.version)
-                model = await read_model(work, person, request.model_id)
-                at = max(request.updated_at, await work.kits.now())
-                changed, entries = await decide(work, model, request, at)
-                if not await work.model_access.change(request, changed):
-                    raise Overtaken
-                await work.audit.add(entries, at)
-                if idempotency is not None:
-                    await idempotency.complete(work, {"modelAccessRequest": command.number})
-        except Overtaken:
-            continue
-        await _tell(services, changed)
-        log.info("%s", command.mutation, extra={KIND: command.number, "subject": person.subject})
-        return changed
+async def _decide(services: Services, person: Person, command: Command, decide: DecideOnModel) -> ModelAccessRequest:
+    async def with_model(work: UnitOfWork, request: ModelAccessRequest, at: datetime) -> Decided:
+        return await decide(work, await read_model(work, person, request.model_id), request, at)
+
+    return await run_decision(
+        services,
+        person,
+        command,
+        reach_of(person),
+        lambda work: work.model_access,
+        with_model,
+        lambda request: _tell(services, request),
+    )
 
 
-async def _put_ends_on_record(work: UnitOfWork, request: ModelAccessRequest, at: datetime) -> list[AuditEntry]:
-    """Record that earlier access of the applicant is over: one is approved at a time."""
+async def expire_access(services: Services) -> int:
+    """Put on record which access has expired since this was last done; returns how many."""
+    return await put_ends_on_record(
+        services, lambda work: work.model_access, _ended_by_time, lambda request: _tell(services, request)
+    )
+
+
+async def _make_room(work: UnitOfWork, request: ModelAccessRequest, at: datetime) -> list[AuditEntry]:
+    """Put on record that earlier access of the applicant is over: one is approved at a time."""
     entries = []
     for held in (await work.model_access.open_of(request.subject, [request.model_id])).get(request.model_id, []):
         if held.status is ModelAccessStatus.EXPIRED:
             if not await work.model_access.change(held, held.expired(at)):
                 raise Overtaken
-            entries.append(_entry(AuditAction.MODEL_ACCESS_EXPIRED, held))
+            entries.append(_ended_by_time(held))
     return entries
 
 
@@ -231,6 +253,10 @@ def _entry(
     )
 
 
+def _ended_by_time(request: ModelAccessRequest) -> AuditEntry:
+    return _entry(AuditAction.MODEL_ACCESS_EXPIRED, request)
+
+
 def is_decider(person: Person, model: SetUpModel) -> bool:
     """Whether the person decides on access to the model, and uses it without an application: its owner, and set-up users."""
     return person.subject == model.owner or Right(model.product_line, PermissionAction.SET_UP) in person.rights
@@ -243,7 +269,8 @@ def why_not_apply(person: Person, model: SetUpModel, held: Sequence[ModelAccessR
         return AlreadyGranted(f"{what}, as its owner or as a set-up user of {model.product_line}")
     for request in held:
         if request.status is ModelAccessStatus.APPROVED:
-            return AlreadyGranted(f"{what}, until {request.until.isoformat()}", model_access_request_id=request.id)
+            end = f"until {request.until.isoformat()}; who decides on it can renew it (`modelAccessRenew`)"
+            return AlreadyGranted(f"{what}, {end}", model_access_request_id=request.id)
         if request.status is ModelAccessStatus.PENDING:
             return AlreadyPending(what, model_access_request_id=request.id)
     return None
@@ -257,6 +284,18 @@ def why_not_use(services: Services, actor: Actor, model: SetUpModel, held: Seque
     kinds = kinds_that_open(Right(model.product_line, PermissionAction.SET_UP))
     message = f"You have no access to set-up model {model.id}; apply for it by `modelAccessRequestCreate`."
     return PermissionDenied(message, kinds, apply_page(services, kinds[0]) if kinds else None)
+
+
+async def access_used(work: UnitOfWork, person: Person, model_id: int) -> frozenset[int]:
+    """The applications by whose access the person uses a model; none where they decide on it. `NotFound` where they may not."""
+    model = await read_model(work, person, model_id)
+    if is_decider(person, model):
+        return frozenset()
+    held = (await work.model_access.open_of(person.subject, [model_id])).get(model_id, [])
+    used = frozenset(each.id for each in held if each.status is ModelAccessStatus.APPROVED)
+    if not used:
+        raise NotFound("access to set-up model", model_id)
+    return used
 
 
 def why_not_decide(actor: Actor, request: ModelAccessRequest, model: SetUpModel) -> UserError | None:

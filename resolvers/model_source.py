@@ -1,6 +1,6 @@
 """Where the trained model of a new version comes from: what a job has registered, or what a person has uploaded.
 
-Its file is stored before any row names it.
+Whoever made it, a process of its own looks into its file before that is taken; the file is stored before any row names it.
 """
 
 import json
@@ -12,7 +12,15 @@ from domain.errors import NotFound, ValidationFailed
 from domain.job import Job
 from domain.job_type import JobType
 from domain.kit import Kit, ProductLine
-from domain.model_source import ModelSource, read_card, read_metrics, trained_content, uploaded_content
+from domain.model_source import (
+    InspectedModel,
+    ModelSource,
+    checked_content,
+    read_card,
+    read_metrics,
+    trained_content,
+    uploaded_content,
+)
 from domain.model_version import MAX_MODEL_BYTES, ModelContent
 from domain.status import Status
 from resolvers.authorisation import require_person, visibility_of
@@ -65,7 +73,8 @@ async def _of_job(services: Services, actor: Actor, product_line: ProductLine, j
     for maker in (job, kit.job_of(JobType.ML)):
         for artifact in left:
             if (artifact.attempt, artifact.name, artifact.sha256) == (maker.attempt.key, name, sha256):
-                return await _kept(services, artifact, content)
+                checked = checked_content(content, await _inspected(services, artifact), JOB_FIELD)
+                return await _kept(services, artifact, checked)
     raise ValidationFailed.of(JOB_FIELD, f"names {name[:80]!r} as its model, which is not among its artifacts")
 
 
@@ -73,9 +82,7 @@ async def _of_training(services: Services, job: Job, left: list[AttemptArtifact]
     """What an ML job has trained. It leaves no card: the model itself is asked for its inputs."""
     figures = read_metrics(await _json(services, _artifact(left, job, METRICS_FILE)), JOB_FIELD)
     artifact = _artifact(left, job, MODEL_FILE)
-    _check_size(artifact)
-    found = await services.model_inspector.inspect(services.artifacts.read(artifact.location, 0, artifact.size))
-    return await _kept(services, artifact, trained_content(found, figures, JOB_FIELD))
+    return await _kept(services, artifact, trained_content(await _inspected(services, artifact), figures, JOB_FIELD))
 
 
 def _trained(kit: Kit, job_id: UUID, product_line: ProductLine) -> Job:
@@ -109,12 +116,12 @@ async def _json(services: Services, artifact: AttemptArtifact) -> object:
         return None
 
 
-async def _kept(services: Services, artifact: AttemptArtifact, content: ModelContent) -> ModelContent:
-    _check_size(artifact)
-    await copy(services, artifact.location, model_location(artifact.sha256), artifact.sha256, artifact.size)
-    return content.found_in(artifact)
-
-
-def _check_size(artifact: AttemptArtifact) -> None:
+async def _inspected(services: Services, artifact: AttemptArtifact) -> InspectedModel:
     if artifact.size > MAX_MODEL_BYTES:
         raise ValidationFailed.of(JOB_FIELD, f"has left a model of {artifact.size} bytes; {MAX_MODEL_BYTES} are allowed")
+    return await services.model_inspector.inspect(services.artifacts.read(artifact.location, 0, artifact.size))
+
+
+async def _kept(services: Services, artifact: AttemptArtifact, content: ModelContent) -> ModelContent:
+    await copy(services, artifact.location, model_location(artifact.sha256), artifact.sha256, artifact.size)
+    return content.found_in(artifact)

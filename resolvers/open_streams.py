@@ -1,14 +1,14 @@
 """What is open for a while (websockets, event streams, downloads) ends soon after the permissions and the session behind it.
 
-Each process reads every second what the people behind its open streams may do and which of their sessions go on, and ends what
-has lost something that it was opened with. So does what can't be confirmed for some seconds, as nobody knows then: no bus and
-no other server is needed for that.
+Each process reads every second what the people behind its open streams may do, which of their sessions go on and which of their
+access to models is still open, and ends what has lost something that it was opened with. So does what can't be confirmed for
+some seconds, as nobody knows then: no bus and no other server is needed for that.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -26,13 +26,14 @@ SILENCE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What people may do, by their subjects, and the browser sessions that go on."""
+    """What people may do, by their subjects, the browser sessions that go on, and the applications whose access is open."""
 
     rights: Mapping[str, frozenset[Right]]
     sessions: Collection[UUID] = ()
+    access: Set[int] = frozenset()
 
 
-Read = Callable[[Collection[str], Collection[UUID]], Awaitable[Confirmed]]
+Read = Callable[[Collection[str], Collection[UUID], Collection[int]], Awaitable[Confirmed]]
 
 
 class StreamEnd(Enum):
@@ -47,18 +48,21 @@ class StreamEnd(Enum):
 class OpenStream:
     """Something that is open for a person, with their session and all the rights that were used to open parts of it.
 
-    `ended` is set when it has to end. It is to be ended whatever its peer does.
+    `access` are the applications for access to models that were used besides: access opens nothing without a right. `ended` is
+    set when it has to end. It is to be ended whatever its peer does.
     """
 
     subject: str | None
     session_id: UUID | None = None
     rights: frozenset[Right] = frozenset()
+    access: frozenset[int] = frozenset()
     confirmed_at: float = field(default_factory=time.monotonic)
     ended: "asyncio.Future[StreamEnd]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    def hold(self, rights: frozenset[Right]) -> None:
-        """Depend on these rights, which were read just now, too."""
+    def hold(self, rights: frozenset[Right], access: frozenset[int] = frozenset()) -> None:
+        """Depend on these rights and this access, which were read just now, too."""
         self.rights |= rights
+        self.access |= access
         self.confirmed_at = time.monotonic()
 
     def end(self, why: StreamEnd) -> None:
@@ -68,7 +72,7 @@ class OpenStream:
 
 
 class OpenStreams:
-    """All that is open in this process. `read` tells what people may do now, and which sessions go on."""
+    """All that is open in this process. `read` tells what people may do now, and which sessions and access go on."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
@@ -111,7 +115,8 @@ class OpenStreams:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 subjects = {stream.subject for stream in asked if stream.rights and stream.subject is not None}
-                found = await self._read(subjects, {each.session_id for each in asked if each.session_id is not None})
+                sessions = {each.session_id for each in asked if each.session_id is not None}
+                found = await self._read(subjects, sessions, frozenset().union(*(each.access for each in asked)))
         except (Unavailable, TimeoutError) as error:
             log.warning("%d open streams can't be confirmed: %s", len(asked), error or "no answer in time")
             found = None
@@ -124,7 +129,7 @@ class OpenStreams:
     def _compare(self, stream: OpenStream, found: Confirmed, asked_at: float) -> None:
         if stream.session_id is not None and stream.session_id not in found.sessions:
             stream.end(StreamEnd.SIGNED_OUT)
-        elif stream.rights <= found.rights.get(stream.subject or "", frozenset()):
+        elif stream.rights <= found.rights.get(stream.subject or "", frozenset()) and stream.access <= found.access:
             stream.confirmed_at = asked_at
         elif stream.confirmed_at <= asked_at:  # else it holds what was granted after the answer was read
             stream.end(StreamEnd.LOST)

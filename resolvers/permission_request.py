@@ -1,26 +1,27 @@
 """Applying for permissions, and deciding on applications."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction, AuditEntry
-from domain.errors import AlreadyGranted, AlreadyPending, NotFound, PermissionDenied, UserError
+from domain.errors import AlreadyGranted, AlreadyPending, PermissionDenied, UserError
 from domain.grant import Grant, GrantStatus, decision
 from domain.permission_request import PermissionRequest, PermissionRequestStatus, application, withdrawal
 from domain.query import Page, PermissionRequestQuery
 from domain.storage import UnitOfWork
 from resolvers.authorisation import involvement_of, refusal_of, require_person
+from resolvers.decision import Decide, run_decision
 from resolvers.grant import ended_by_time, tell
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
-from resolvers.versioned import Overtaken
+from resolvers.versioned import Command, Overtaken
 
 log = logging.getLogger(__name__)
-Decide = Callable[[UnitOfWork, PermissionRequest, datetime], Awaitable[tuple[PermissionRequest, list[AuditEntry]]]]
+KIND = "permission_request"
 
 
 async def create_permission_requests(
@@ -92,7 +93,8 @@ async def withdraw_permission_request(
         changed = request.decided(PermissionRequestStatus.WITHDRAWN, person, given, at)
         return changed, [_entry(AuditAction.PERMISSION_WITHDRAWN, changed, person, given)]
 
-    return await _decide(services, person, number, "permissionRequestWithdraw", {"reason": reason}, idempotency_key, withdraw)
+    command = Command("permissionRequestWithdraw", KIND, number, None, idempotency_key, {"reason": reason})
+    return await _decide(services, person, command, withdraw)
 
 
 async def reject_permission_request(
@@ -108,7 +110,8 @@ async def reject_permission_request(
         changed = request.decided(PermissionRequestStatus.REJECTED, person, given, at)
         return changed, [_entry(AuditAction.PERMISSION_REJECTED, changed, person, given)]
 
-    return await _decide(services, person, number, "permissionRequestReject", {"reason": reason}, idempotency_key, reject)
+    command = Command("permissionRequestReject", KIND, number, None, idempotency_key, {"reason": reason})
+    return await _decide(services, person, command, reject)
 
 
 async def approve_permission_request(
@@ -134,7 +137,8 @@ async def approve_permission_request(
         entry = replace(_entry(AuditAction.PERMISSION_APPROVED, changed, person, why), grant_id=grant.id, details=details)
         return changed, [*entries, entry]
 
-    return await _decide(services, person, number, "permissionRequestApprove", given, idempotency_key, approve)
+    command = Command("permissionRequestApprove", KIND, number, None, idempotency_key, given)
+    return await _decide(services, person, command, approve)
 
 
 async def _grant(
@@ -177,38 +181,17 @@ async def _grant(
     return grant, entries
 
 
-async def _decide(
-    services: Services,
-    person: Person,
-    number: int,
-    mutation: str,
-    given: Mapping[str, Any],
-    idempotency_key: str | None,
-    decide: Decide,
-) -> PermissionRequest:
-    """Store what `decide` makes of the request and its audit, again on a fresh read where another writer was faster."""
-    idempotency = Idempotency.of(person.subject, mutation, idempotency_key, {"id": number, **given})
-    while True:
-        try:
-            async with services.database.transaction() as work:
-                is_replay = idempotency is not None and await idempotency.replayed(work) is not None
-                request = (await work.permission_requests.get_many([number], involvement_of(services, person))).get(number)
-                if request is None:
-                    raise NotFound("permission request", number)
-                if is_replay:
-                    return request
-                at = max(request.updated_at, await work.kits.now())
-                changed, entries = await decide(work, request, at)
-                if not await work.permission_requests.change(request, changed):
-                    raise Overtaken
-                await work.audit.add(entries, at)
-                if idempotency is not None:
-                    await idempotency.complete(work, {"permissionRequest": number})
-        except Overtaken:
-            continue
-        await tell(services, changed.subject)
-        log.info("%s", mutation, extra={"permission_request": number, "subject": person.subject})
-        return changed
+async def _decide(services: Services, person: Person, command: Command, decide: Decide[PermissionRequest]) -> PermissionRequest:
+    involvement = involvement_of(services, person)
+    return await run_decision(
+        services,
+        person,
+        command,
+        involvement,
+        lambda work: work.permission_requests,
+        decide,
+        lambda request: tell(services, request.subject),
+    )
 
 
 def _entry(action: AuditAction, request: PermissionRequest, person: Person, reason: str) -> AuditEntry:

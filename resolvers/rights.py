@@ -27,12 +27,15 @@ async def rights_of(services: Services, subjects: Collection[str]) -> dict[str, 
     return {subject: rights_in(grants) for subject, grants in held.items()}
 
 
-async def confirmed(services: Services, subjects: Collection[str], sessions: Collection[UUID]) -> Confirmed:
-    """What these people may do and which of these sessions go on, all from one moment."""
+async def confirmed(
+    services: Services, subjects: Collection[str], sessions: Collection[UUID], access: Collection[int]
+) -> Confirmed:
+    """What these people may do, which of these sessions go on and which of these applications open a model, from one moment."""
     async with services.database.snapshot() as work:
         held = await work.grants.active(subjects) if subjects else {}
         alive = await work.sessions.alive(sorted(sessions), datetime.now(UTC)) if sessions else set()
-    return Confirmed({subject: rights_in(grants) for subject, grants in held.items()}, alive)
+        still_open = await work.model_access.still_open(sorted(access)) if access else frozenset()
+    return Confirmed({subject: rights_in(grants) for subject, grants in held.items()}, alive, still_open)
 
 
 def rights_in(grants: Iterable[Grant]) -> frozenset[Right]:

@@ -241,6 +241,12 @@ async def list_models(services: Services, actor: Actor, query: SetUpModelQuery) 
         return await work.set_up_models.page(query, reach_of(actor))
 
 
+async def copies_of_models(services: Services, actor: Actor, queries: Sequence[SetUpModelQuery]) -> list[Page[SetUpModel]]:
+    """Pages of the copies of models that exist for the caller; each query names its source."""
+    async with services.database.snapshot() as work:
+        return await work.set_up_models.copies(queries, reach_of(actor))
+
+
 async def count_models(services: Services, actor: Actor, query: SetUpModelQuery) -> int:
     """How many models the query has in all."""
     async with services.database.snapshot() as work:

@@ -21,12 +21,15 @@ Until = Annotated[
 ]
 
 
+NewEnd = Annotated[datetime | None, strawberry.argument(description="When the access ends from now on; it has to be given.")]
+
+
 @strawberry.type(description="The application was stored, `PENDING`.")
 class ModelAccessRequestCreatePayload:
     model_access_request: ModelAccessRequest = strawberry.field(description="The application.")
 
 
-@strawberry.type(description="The application was decided or withdrawn, or the access that it gave is over.")
+@strawberry.type(description="The application was decided or withdrawn, or the access that it gave was renewed or is over.")
 class ModelAccessRequestPayload:
     model_access_request: ModelAccessRequest = strawberry.field(description="The application after that.")
 
@@ -102,6 +105,28 @@ class ModelAccessRequestMutation:
         services, actor = info.context.services, info.context.actor
         return await _answer(
             lambda: requests.reject_access_request(services, actor, ids.model_access_number(id), reason, idempotency_key)
+        )
+
+    @strawberry.mutation(
+        description=(
+            "Give access that is open another end, also a later one than was applied for; by those who can approve an "
+            "application, with a reason, and never for themselves."
+        )
+    )
+    async def model_access_renew(
+        self,
+        info: Info,
+        id: RequestId,
+        reason: Reason = None,
+        until: NewEnd = None,
+        expected_version: ExpectedVersion = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> ModelAccessRequestAnswer:
+        services, actor = info.context.services, info.context.actor
+        return await _answer(
+            lambda: requests.renew_access(
+                services, actor, ids.model_access_number(id), reason, until, expected_version, idempotency_key
+            )
         )
 
     @strawberry.mutation(

@@ -23,7 +23,7 @@ class ModelAccessRequest(Node):
     subject: str = strawberry.field(description="The issuer's name for the applicant.")
     name: str = strawberry.field(description="The applicant's name, as it was then.")
     purpose: str = strawberry.field(description="What they need it for.")
-    until: datetime = strawberry.field(description="Until when; once approved, when the access ends.")
+    until: datetime = strawberry.field(description="Until when; once approved or renewed, when the access ends.")
     status: ModelAccessStatus = strawberry.field(description="Where it stands, and whether the access that it gave is open.")
     created_at: datetime = strawberry.field(description="When it was sent.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")

@@ -114,8 +114,7 @@ class SetUpModel(Node):
             after=named_place("set-up model", NamedOrder.NUMBER, after),
             first=checked_first(first),
         )
-        page = await models.list_models(info.context.services, info.context.actor, query)
-        return SetUpModelConnection.of(page, query, after)
+        return SetUpModelConnection.of(await info.context.loaders.of_models.copies.load(query), query, after)
 
     @strawberry.field(description="Whether the viewer may use it and download its files.", directives=[Volatile()])
     async def viewer_can_use(self, info: Info) -> Capability:

@@ -55,6 +55,14 @@ class ModelAccessRepository(ModelAccessStore):
             found[row.model_id].add(row.subject)
         return found
 
+    async def still_open(self, ids: Sequence[int]) -> frozenset[int]:
+        is_open = _is(ModelAccessStatus.APPROVED, self._now)
+        return frozenset(await self._rows.get_many(ids, is_open))
+
+    async def expired(self, limit: int) -> list[ModelAccessRequest]:
+        is_approved = REQUEST.c.status == ModelAccessStatus.APPROVED
+        return await self._rows.find(is_approved, REQUEST.c.until <= self._now, limit=limit)
+
     async def add(self, request: ModelAccessRequest) -> ModelAccessRequest | None:
         number = await self._rows.add(_values(request))
         return None if number is None else replace(request, id=number)

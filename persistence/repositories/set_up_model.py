@@ -1,11 +1,12 @@
 """Set-up models, and what they were before."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kit import ProductLine
@@ -15,6 +16,7 @@ from domain.set_up_model import ModelDefinition, SetUpModel
 from domain.version import Version
 from domain.visibility import ModelReach
 from persistence import model_tables as tables
+from persistence.dialect import among
 from persistence.listing import begins_with, is_archived
 from persistence.model_reach import exists_for
 from persistence.versioned import Versioned, VersionedRows
@@ -38,6 +40,26 @@ class SetUpModelRepository(SetUpModelStore):
 
     async def page(self, query: SetUpModelQuery, reach: ModelReach) -> Page[SetUpModel]:
         return await self._rows.page(query, _conditions(query, reach))
+
+    async def copies(self, queries: Sequence[SetUpModelQuery], reach: ModelReach) -> list[Page[SetUpModel]]:
+        alike: dict[SetUpModelQuery, list[int]] = defaultdict(list)
+        for query in queries:
+            assert query.source_id is not None
+            alike[replace(query, source_id=None)].append(query.source_id)
+        found: dict[SetUpModelQuery, list[SetUpModel]] = defaultdict(list)
+        for query, sources in alike.items():
+            for model in await self._first_of_each(query, sources, reach):
+                found[replace(query, source_id=model.source_id)].append(model)
+        return [Page(found[each][: each.first], has_more=len(found[each]) > each.first) for each in queries]
+
+    async def _first_of_each(self, query: SetUpModelQuery, sources: list[int], reach: ModelReach) -> list[SetUpModel]:
+        """For each source the copies on its page and one more, in one statement."""
+        order = MODEL.c.id.desc() if query.is_descending else MODEL.c.id.asc()
+        place = func.row_number().over(partition_by=MODEL.c.source_id, order_by=order).label("place")
+        of_them = among(MODEL.c.source_id, sources, self._connection.dialect.name)
+        numbered = self._rows.on_page(query, select(MODEL, place).where(of_them, *_conditions(query, reach))).subquery()
+        selected = select(numbered).where(numbered.c.place <= query.first + 1).order_by(numbered.c.place)
+        return [_model(row) for row in await self._connection.execute(selected)]
 
     async def count(self, query: SetUpModelQuery, reach: ModelReach) -> int:
         return await self._rows.count(_conditions(query, reach))

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from functools import cache
+from io import BytesIO
 from typing import Any
 from uuid import UUID
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skops.io import dumps
 
 from domain import commands
@@ -46,6 +49,19 @@ def trained(alpha: float = 1.0) -> bytes:
     return bytes(dumps(Pipeline([("scale", StandardScaler()), ("model", Ridge(alpha=alpha))]).fit(rows, rows.sum(axis=1))))
 
 
+@cache
+def forbidden() -> bytes:
+    """What would run something of the system's when it is asked to predict."""
+    return bytes(dumps(Pipeline([("a", FunctionTransformer(func=shutil.rmtree)), ("b", LinearRegression())])))
+
+
+def padded(content: bytes, size: int) -> bytes:
+    """The model in a file that is larger by so much, which says nothing."""
+    with ZipFile(file := BytesIO(content), "a") as archive:
+        archive.writestr("padding", bytes(size))
+    return file.getvalue()
+
+
 def card(content: bytes, **changes: Any) -> dict[str, Any]:
     """What an OPTIMIZE job says of that model."""
     sha256 = hashlib.sha256(content).hexdigest()
@@ -57,6 +73,11 @@ def card(content: bytes, **changes: Any) -> dict[str, Any]:
         "versions": {"python": "3.11", "scikit-learn": "1.9"},
         **changes,
     }
+
+
+def registered(content: bytes) -> dict[str, bytes]:
+    """What an OPTIMIZE job leaves that has made that model."""
+    return {"tuned_model.skops": content, "model_card.json": json.dumps(card(content)).encode()}
 
 
 async def _leave(plog: Plog, worker: dict[str, str], sequence: int, name: str, content: bytes) -> None:
@@ -76,7 +97,7 @@ async def optimized(
 ) -> dict[str, Any]:
     """A kit whose jobs have succeeded; the last has left these files, without them a model and its card."""
     content = trained()
-    files = {"tuned_model.skops": content, "model_card.json": json.dumps(card(content)).encode()} if files is None else files
+    files = registered(content) if files is None else files
     left = {2: by_ml or {}, 3: files}
     kit = await plog.create(user=user, **changes)
     await plog.answer("mutation ($id: ID!) { kitStart(id: $id) { __typename } }", plog.signed_in(user), id=kit["id"])

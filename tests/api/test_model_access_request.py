@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from controllers.housekeeping import Housekeeping
 from tests.api.in_process import BOTH_DATABASES, ERROR, HOUR, Plog
-from tests.api.models import a_model, copy, model_of
+from tests.api.models import a_model, copy, model_of, optimized, padded, registered, set_up, trained
 from tests.api.permissions import AUDIT, granted, revoke
 from tests.api.test_kit_subscription import watching
+from tests.api.test_open_streams import unread_download
 from tests.waiting import eventually
 
 pytestmark = BOTH_DATABASES
@@ -27,7 +29,7 @@ ACCESS_ACTIONS = ["MODEL_ACCESS_REQUESTED", "MODEL_ACCESS_APPROVED", "MODEL_ACCE
 
 
 def decide(name: str) -> str:
-    extra = (", $until: DateTime", ", until: $until") if name == "RequestApprove" else ("", "")
+    extra = (", $until: DateTime", ", until: $until") if name in ("RequestApprove", "Renew") else ("", "")
     return f"""mutation ($id: ID!, $reason: String, $key: String{extra[0]}) {{
       modelAccess{name}(id: $id, reason: $reason, idempotencyKey: $key{extra[1]}) {{ __typename
         ... on ModelAccessRequestPayload {{ modelAccessRequest {{ {REQUEST} }} }} {ERROR}
@@ -189,6 +191,42 @@ async def test_access_ends_by_itself_and_can_be_had_again(plog: Plog, model: dic
     assert (await use_of(plog, model))["isAllowed"] is True
 
 
+async def test_the_end_of_access_is_put_on_record_once(plog: Plog, model: dict[str, Any]) -> None:
+    end = datetime.now(UTC) + timedelta(seconds=2)
+    request = await approved(plog, model, until=end.isoformat())
+    await Housekeeping(plog.container.services, 60).run_once()
+    assert (await requests_of(plog))[0]["version"] == request["version"], "nothing ends before its time"
+    await eventually(lambda: datetime.now(UTC) > end)
+    servers = [Housekeeping(plog.container.services, 60) for _ in range(4)]
+    await asyncio.gather(*(each.run_once() for each in servers))
+    await servers[0].run_once()
+    (seen,) = await requests_of(plog)
+    assert (seen["status"], seen["version"], seen["decisionReason"]) == ("EXPIRED", request["version"] + 1, "because")
+    (entry,) = (await plog.answer(AUDIT, plog.signed_in("dana"), filter={"actions": ["MODEL_ACCESS_EXPIRED"]}))["nodes"]
+    assert (entry["person"], entry["actor"], datetime.fromisoformat(entry["expiresAt"])) == ("demo:dana", None, end)
+    await approved(plog, model)
+    ended = (await plog.answer(AUDIT, plog.signed_in("dana"), filter={"actions": ["MODEL_ACCESS_EXPIRED"]}))["nodes"]
+    assert ended == [entry], "nor when the next access begins"
+
+
+@pytest.mark.parametrize("ending", ["revoked", "given back", "over"])
+async def test_a_download_under_way_is_cut_off_when_its_access_ends(plog: Plog, ending: str) -> None:
+    await granted(plog, "LOGIC_GENERAL")
+    content = padded(trained(), 2**26)  # more than the kernels of both sides take
+    model = (await set_up(plog, await optimized(plog, registered(content))))["setUpModel"]
+    end = datetime.now(UTC) + (timedelta(seconds=4) if ending == "over" else HOUR)
+    request = await approved(plog, model, until=end.isoformat())
+    dana, bela = [(await use_of(plog, model, user))["link"] for user in ("dana", "bela")]
+    async with unread_download(plog, dana) as received, unread_download(plog, bela):
+        assert {each.subject: len(each.access) for each in plog.container.open_streams} == {"demo:dana": 1, "demo:bela": 0}
+        if ending == "over":
+            await eventually(lambda: datetime.now(UTC) > end)
+        else:
+            await decided(plog, "Revoke", request, "dana" if ending == "given back" else "ada")
+        assert await received() < len(content)
+        assert [each.subject for each in plog.container.open_streams] == ["demo:bela"], "who sets models up needs no access"
+
+
 async def test_the_approver_shortens_and_does_not_lengthen(plog: Plog, model: dict[str, Any]) -> None:
     request = await applied(plog, model)
     later = (datetime.now(UTC) + 2 * HOUR).isoformat()
@@ -198,6 +236,32 @@ async def test_the_approver_shortens_and_does_not_lengthen(plog: Plog, model: di
     earlier = (datetime.now(UTC) + HOUR / 2).isoformat()
     changed = (await decided(plog, "RequestApprove", request, until=earlier))["modelAccessRequest"]
     assert datetime.fromisoformat(changed["until"]) == datetime.fromisoformat(earlier)
+
+
+async def test_access_that_is_open_can_be_renewed(plog: Plog, model: dict[str, Any]) -> None:
+    request = await applied(plog, model)
+    later = datetime.now(UTC) + 2 * HOUR
+    assert (await decided(plog, "Renew", request, until=later.isoformat()))["current"] == "PENDING"
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    await decided(plog, "RequestApprove", request, until=soon.isoformat())
+    for user, refusal in (("dana", "PermissionDenied"), ("chris", "NotFound")):
+        assert (await decided(plog, "Renew", request, user, until=later.isoformat()))["__typename"] == refusal
+    for until in (None, "2020-01-01T00:00:00Z"):
+        wrong = await decided(plog, "Renew", request, reason=" ", until=until)
+        assert [each["field"] for each in wrong["problems"]] == ["reason", "until"]
+    renewed = (await decided(plog, "Renew", request, "bela", "not done yet", until=later.isoformat()))["modelAccessRequest"]
+    assert (renewed["status"], renewed["decidedBy"], renewed["decisionReason"]) == ("APPROVED", "demo:bela", "not done yet")
+    assert datetime.fromisoformat(renewed["until"]) == later and renewed["version"] == 3
+    again = await apply(plog, model)
+    assert (again["__typename"], again["modelAccessRequestId"]) == ("AlreadyGranted", request["id"])
+    assert "modelAccessRenew" in again["message"] and len(await requests_of(plog)) == 1
+    await eventually(lambda: datetime.now(UTC) > soon)
+    assert (await use_of(plog, model))["isAllowed"] is True, "also after what was its end before"
+    (entry,) = (await plog.answer(AUDIT, plog.signed_in("dana"), filter={"actions": ["MODEL_ACCESS_RENEWED"]}))["nodes"]
+    assert (entry["person"], entry["actor"], entry["reason"]) == ("demo:dana", "demo:bela", "not done yet")
+    assert datetime.fromisoformat(entry["expiresAt"]) == later
+    await decided(plog, "Revoke", request)
+    assert (await decided(plog, "Renew", request, until=later.isoformat()))["current"] == "REVOKED"
 
 
 async def test_nobody_decides_on_their_own_application_nor_without_being_asked(plog: Plog, model: dict[str, Any]) -> None:

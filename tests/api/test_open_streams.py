@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -46,12 +46,13 @@ class Answers:
         self.rights: frozenset[Right] | Exception = frozenset(rights)
         self.asked: list[Collection[str]] = []
         self.sessions: set[UUID] = set()
+        self.access: set[int] = set()
 
-    async def __call__(self, subjects: Collection[str], sessions: Collection[UUID]) -> Confirmed:
+    async def __call__(self, subjects: Collection[str], sessions: Collection[UUID], access: Collection[int]) -> Confirmed:
         self.asked.append(subjects)
         if isinstance(self.rights, Exception):
             raise self.rights
-        return Confirmed(dict.fromkeys(subjects, self.rights), self.sessions & set(sessions))
+        return Confirmed(dict.fromkeys(subjects, self.rights), self.sessions & set(sessions), self.access & set(access))
 
 
 async def test_a_stream_ends_when_something_that_it_holds_is_lost_and_not_before() -> None:
@@ -77,7 +78,7 @@ async def test_a_stream_ends_when_something_that_it_holds_is_lost_and_not_before
 async def test_what_was_granted_while_the_answer_was_on_its_way_is_not_taken_for_lost() -> None:
     streams: OpenStreams
 
-    async def late(subjects: Collection[str], _: Collection[UUID]) -> Confirmed:
+    async def late(subjects: Collection[str], *_: object) -> Confirmed:
         stream.hold(frozenset({DRAM_GENERAL}))
         return Confirmed(dict.fromkeys(subjects, frozenset({LOGIC_GENERAL})))
 
@@ -116,6 +117,21 @@ async def test_a_stream_ends_with_its_session_and_goes_on_with_its_permissions()
         answers.sessions = {other}
         await streams.look()
         assert first.ended.result() is StreamEnd.SIGNED_OUT and not second.ended.done()
+
+
+async def test_a_stream_ends_with_the_access_that_it_holds() -> None:
+    answers = Answers(LOGIC_GENERAL)
+    answers.access = {1, 2}
+    streams = OpenStreams(answers)
+    with streams.holding(PERSON) as first, streams.holding(PERSON) as second, streams.holding(PERSON) as without:
+        for stream, access in ((first, {1}), (second, {2}), (without, set())):
+            stream.hold(frozenset({LOGIC_GENERAL}), frozenset(access))
+        await streams.look()
+        assert not first.ended.done() and not second.ended.done()
+        answers.access = {2}
+        await streams.look()
+        assert first.ended.result() is StreamEnd.LOST
+        assert not second.ended.done() and not without.ended.done()
 
 
 async def test_a_worker_depends_on_no_permission() -> None:
@@ -216,20 +232,33 @@ async def test_a_download_is_the_viewers_and_ends_with_the_permission(plog: Plog
     assert (await plog.http.get(bent)).status_code == 403
 
 
+@asynccontextmanager
+async def unread_download(plog: Plog, link: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """A download of Dana's that has begun and is read no further; to be called for how much of it came when it was cut off."""
+    url = httpx.URL(link)
+    request = f"GET {url.raw_path.decode()} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
+    loop = asyncio.get_running_loop()
+    with deaf_connection(url.port or 80, request.encode()) as peer:
+        peer.setblocking(False)
+        assert (await loop.sock_recv(peer, 12)) == b"HTTP/1.1 200"
+
+        async def received() -> int:
+            await eventually(lambda: all(each.subject != "demo:dana" for each in plog.container.open_streams), deadline=5)
+            count = 0
+            with suppress(ConnectionResetError):
+                while part := await loop.sock_recv(peer, 2**20):
+                    count += len(part)
+            return count
+
+        yield received
+
+
 async def test_a_download_under_way_is_cut_off(plog: Plog) -> None:
     content = bytes(range(256)) * 2**18  # more than the kernels of both sides take
     artifact = await with_artifact(plog, content=content)
     grant = await granted(plog, "LOGIC_GENERAL")
     document = "query ($id: ID!) { node(id: $id) { ... on Artifact { downloadUrl } } }"
-    url = httpx.URL((await plog.answer(document, plog.signed_in("dana"), id=artifact["id"]))["downloadUrl"])
-    request = f"GET {url.raw_path.decode()} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
-    with deaf_connection(url.port or 80, request.encode()) as peer:
-        peer.setblocking(False)
-        assert (await asyncio.get_running_loop().sock_recv(peer, 12)) == b"HTTP/1.1 200"
+    link = (await plog.answer(document, plog.signed_in("dana"), id=artifact["id"]))["downloadUrl"]
+    async with unread_download(plog, link) as received:
         await revoke(plog, grant)
-        await eventually(lambda: len(plog.container.open_streams) == 0, deadline=5)
-        received = 0
-        with suppress(ConnectionResetError):
-            while part := await asyncio.get_running_loop().sock_recv(peer, 2**20):
-                received += len(part)
-        assert received < len(content)
+        assert await received() < len(content)

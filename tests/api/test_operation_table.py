@@ -239,6 +239,7 @@ MUTATIONS: dict[str, Operation] = {
     "modelAccessRequestCreate": Operation(LOGIC, _access),
     "modelAccessRequestReject": Operation(DECIDERS, _access_request),
     "modelAccessRequestApprove": Operation(DECIDERS, _access_request),
+    "modelAccessRenew": Operation(DECIDERS, _access_request),
     "modelAccessRevoke": Operation(DECIDERS, _access_request),
     "modelAccessRequestWithdraw": Operation(DECIDERS_OF_OTHERS, _access_request),
     "modelAssign": Operation(SET_UP, lambda world, who: {"input": {"modelId": world.ids["model"], "rule": {"step": who.name}}}),

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import text
 
 from tests.api.in_process import BOTH_DATABASES, Plog
-from tests.api.models import MODELS, ONE, a_model, card, copy, model_of, optimized, set_up, trained
+from tests.api.models import MODELS, ONE, a_model, card, copy, forbidden, model_of, optimized, set_up, trained
 from tests.api.permissions import AUDIT, granted, revoke
 
 pytestmark = BOTH_DATABASES
 ATTRIBUTES = {"node": "N3", "corner": 2, "isGolden": True, "threshold": 0.5, "from": "2026-01-31"}
+OF_TWO = {"responses": {name: {"tuned": {"r2": 0.9}} for name in ("delay", "power")}}
 
 
 async def models_of(plog: Plog, user: str = "ada", **filter: Any) -> list[dict[str, Any]]:
@@ -104,6 +105,25 @@ async def test_a_job_that_has_left_no_model_is_refused(plog: Plog) -> None:
     assert "DRAM" in dram["problems"][0]["message"]
     missing = await set_up(plog, {"jobs": [{"id": "Sm9iOjAwMDAwMDAwLTAwMDAtMDAwMC0wMDAwLTAwMDAwMDAwMDAwMA"}] * 4})
     assert missing["__typename"] == "NotFound" and await models_of(plog) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "word"),
+    [
+        (b"x", {}, "can't be read as a model"),
+        (forbidden(), {}, "not allowed in a model: "),
+        (trained(), {"features": {"w": {"low": 0, "high": 1}}}, "other inputs"),
+        (trained(), {"features": {name: {"low": 0, "high": 1} for name in ("w", "l", "d")}}, "other inputs"),
+        (trained(), {"responses": ["delay", "power"], "comparison": OF_TWO}, "predicts 1 values"),
+    ],
+    ids=["no model", "types", "fewer inputs", "other inputs", "more targets"],
+)
+async def test_what_an_optimize_job_has_registered_is_looked_into(
+    plog: Plog, content: bytes, changes: dict[str, Any], word: str
+) -> None:
+    files = {"tuned_model.skops": content, "model_card.json": json.dumps(card(content, **changes)).encode()}
+    (problem,) = (await set_up(plog, await optimized(plog, files)))["problems"]
+    assert problem["field"] == "input.source.jobId" and word in problem["message"] and await models_of(plog) == []
 
 
 async def test_what_an_ml_job_has_trained_is_asked_for_its_inputs(plog: Plog) -> None:

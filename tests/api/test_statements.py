@@ -7,8 +7,11 @@ import pytest
 
 from domain.artifact import AttemptArtifact
 from domain.attempt import AttemptKey
+from domain.kit import ProductLine
+from domain.model_version import ModelContent, ModelOrigin
 from domain.project import ProjectDefinition
 from domain.runner import LogChunk
+from domain.set_up_model import ModelDefinition
 from domain.target import TargetDefinition
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.factories import OWNER
@@ -120,4 +123,28 @@ async def test_ten_targets_cost_as_many_statements_as_one(plog: Plog) -> None:
     one, few = await cost(plog, TARGETS, first=1)
     ten, many = await cost(plog, TARGETS, first=10)
     assert (len(few["targets"]["nodes"]), len(many["targets"]["nodes"])) == (1, 10)
+    assert one == ten
+
+
+MODELS = """query ($first: Int!) { setUpModels(first: $first, descending: false) { totalCount nodes {
+  name activeVersion { number } viewerCanUse { isAllowed } viewerAccessRequest { id }
+  copies(first: 2) { nodes { name activeVersion { number } sourceModel { name } } pageInfo { hasNextPage } } } } }"""
+
+
+@BOTH_DATABASES
+async def test_ten_set_up_models_cost_as_many_statements_as_one_with_their_copies(plog: Plog) -> None:
+    content = ModelContent(sha256="ab" * 32, size=1, features=(), targets=("y",), origin=ModelOrigin.UPLOAD)
+    async with plog.container.services.database.transaction() as work:
+        sources: list[int | None] = [None] * 10
+        for copy in range(4):
+            for place, source in enumerate(sources):
+                definition = ModelDefinition(name=f"{copy} of {place}")
+                model = await work.set_up_models.add(definition, ProductLine.LOGIC, "ada", "Ada", source)
+                await work.model_versions.add(model.id, content, "ada", "Ada", model.created_at)
+                sources[place] = source or model.id
+    one, few = await cost(plog, MODELS, first=1)
+    ten, many = await cost(plog, MODELS, first=10)
+    assert (len(few["setUpModels"]["nodes"]), len(many["setUpModels"]["nodes"])) == (1, 10)
+    copies = [each["copies"] for each in many["setUpModels"]["nodes"]]
+    assert all(len(each["nodes"]) == 2 and each["pageInfo"]["hasNextPage"] for each in copies)
     assert one == ten

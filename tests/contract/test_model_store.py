@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -115,6 +116,32 @@ async def test_of_names_taken_at_once_one_stays_in_each_product_line(database: D
         assert await work.set_up_models.count(SetUpModelQuery(), ModelReach("x", frozenset())) == 0
 
 
+async def test_copies_of_several_models_come_in_pages(database: Database) -> None:
+    sources = [(await stored(database, name)).id for name in ("a", "b", "without")]
+    a, b, _ = sources
+    async with database.transaction() as work:
+        for number, source in product(range(3), (a, b)):
+            definition = ModelDefinition(name=f"{source}-{number}")
+            last = await work.set_up_models.add(definition, ProductLine.LOGIC, "ada", "Ada", source)
+        await work.set_up_models.add(ModelDefinition(name="foreign"), ProductLine.DRAM, "ada", "Ada", a)
+
+    async def pages(reach: ModelReach, **given: Any) -> list[tuple[list[str], bool]]:
+        queries = [SetUpModelQuery(source_id=source, is_archived=None, **given) for source in sources]
+        async with database.snapshot() as work:
+            found = await work.set_up_models.copies(queries, reach)
+            assert found == [await work.set_up_models.page(query, reach) for query in queries], "as each by itself"
+        return [([each.definition.name for each in page.items], page.has_more) for page in found]
+
+    logic = ModelReach("x", LOGIC)
+    assert await pages(logic, first=2) == [([f"{a}-2", f"{a}-1"], True), ([f"{b}-2", f"{b}-1"], True), ([], False)]
+    after = (last.id - 1, last.id - 1)
+    assert await pages(logic, first=2, after=after) == [([f"{a}-1", f"{a}-0"], False), ([f"{b}-1", f"{b}-0"], False), ([], False)]
+    upwards = [([f"{each}-{number}" for number in range(3)], False) for each in (a, b)]
+    assert await pages(logic, is_descending=False, first=3) == [*upwards, ([], False)]
+    assert await pages(EVERY_MODEL, first=1) == [(["foreign"], True), ([f"{b}-2"], True), ([], False)]
+    assert await pages(ModelReach("x", frozenset())) == [([], False)] * 3
+
+
 async def test_of_changes_at_once_one_is_stored(database: Database) -> None:
     model = await stored(database)
 
@@ -179,6 +206,22 @@ async def test_what_was_approved_opens_the_file_until_its_time(database: Databas
         decidable = ModelAccessQuery(statuses=frozenset({ModelAccessStatus.PENDING}), is_decidable=True)
         seen = {name: await work.model_access.count(decidable, reach) for name, reach in reaches.items() if name != "PLOG"}
         assert {name for name, count in seen.items() if count} == {"owner", "set-up user"}
+
+
+async def test_what_is_over_is_found_until_that_is_on_record(database: Database) -> None:
+    model = await stored(database)
+    approved: dict[str, Any] = {"recorded_status": ModelAccessStatus.APPROVED}
+    past = {"until": datetime.now(UTC) - HOUR}
+    given = {"open": approved, "over": {**approved, **past}, "late": {**approved, **past}, "pending": past}
+    made = {name: await apply(database, request(model, name, **values)) for name, values in given.items()}
+    ids = {name: each.id for name, each in made.items() if each is not None}
+    async with database.transaction() as work:
+        assert await work.model_access.still_open([*ids.values(), 9999]) == {ids["open"]}
+        assert [each.subject for each in await work.model_access.expired(1)] == ["over"]
+        first, second = await work.model_access.expired(9)
+        assert (first.subject, second.subject) == ("over", "late")
+        assert await work.model_access.change(first, first.expired(NOW)) and not await work.model_access.change(first, first)
+        assert [each.id for each in await work.model_access.expired(9)] == [second.id]
 
 
 @pytest.mark.parametrize("table", ["set_up_model_revision", "model_version", "model_activation"])

@@ -71,6 +71,18 @@ def test_access_is_over_at_its_time_whether_that_is_on_record_or_not() -> None:
         over.decided(ModelAccessStatus.REVOKED, person("bob"), "why", AT)
 
 
+@pytest.mark.parametrize("status", ModelAccessStatus)
+def test_access_is_renewed_while_it_is_open(status: ModelAccessStatus) -> None:
+    asked, bob = request(status), person("bob")
+    if status is ModelAccessStatus.APPROVED:
+        renewed = asked.renewed(bob, "more", AT + 2 * HOUR, AT)
+        assert (renewed.until, renewed.version, renewed.status) == (AT + 2 * HOUR, 2, status)
+        assert (renewed.decided_by, renewed.decision_reason) == ("bob", "more")
+        asked = request(status, until=AT)
+    with pytest.raises(IllegalTransition):
+        asked.renewed(bob, "more", AT + 2 * HOUR, AT)
+
+
 def test_access_lasts_as_long_as_was_asked_for_at_most() -> None:
     for until in (AT, AT + 2 * HOUR):
         with pytest.raises(ValidationFailed):
