@@ -1,7 +1,7 @@
 """Conditions and order of lists that begin at a place."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, FromClause, Integer, Row, Select, and_, false, literal, or_
@@ -70,8 +70,25 @@ def is_archived(archived_at: ColumnElement[Any], wanted: bool | None) -> list[Co
     return [archived_at.is_not(None) if wanted else archived_at.is_(None)]
 
 
-def begins_with(column: ColumnElement[str], prefix: str) -> list[ColumnElement[bool]]:
-    """The text begins so, letter by letter; as a range, which is found in an index."""
+def equals(column: ColumnElement[Any], value: object) -> list[ColumnElement[bool]]:
+    """Of that value; no condition for None."""
+    return [] if value is None else [column == value]
+
+
+def one_of(column: ColumnElement[Any], values: Collection[Any]) -> list[ColumnElement[bool]]:
+    """One of these; no condition where there are none."""
+    return [column.in_(sorted(values))] if values else []
+
+
+def between(column: ColumnElement[Any], begin: object, end: object) -> list[ColumnElement[bool]]:
+    """From `begin` on and before `end`; no condition for None."""
+    return [*([] if begin is None else [column >= begin]), *([] if end is None else [column < end])]
+
+
+def begins_with(column: ColumnElement[str], prefix: str | None) -> list[ColumnElement[bool]]:
+    """The text begins so, letter by letter; as a range, which is found in an index. No condition without a text."""
+    if not prefix:
+        return []
     behind = _behind(prefix)
     return [column >= prefix, *([column < behind] if behind else [])]
 
