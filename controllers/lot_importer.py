@@ -8,7 +8,8 @@ rows that are stored are always those up to the place that is stored with them, 
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -34,6 +35,7 @@ RESULT_ROWS = 200  # read at once for the file of refused rows; each may have `l
 PIECE_BYTES = 64 * 1024
 IMPORTS_AT_ONCE = 2
 HEARTBEAT_SECONDS = 1.0
+TRIES = 6  # the waits between them, each twice as long as the one before, are half a minute together
 Read = LotRowDefinition | RefusedRow
 
 
@@ -113,7 +115,7 @@ class LotImporter:
 
     async def _work(self, claimed: LotImport) -> None:
         """Bring an import to its end, unless it is overtaken or something does not answer: then it is taken up again."""
-        working = asyncio.create_task(_Import(self._services, claimed).run())
+        working = asyncio.create_task(self._import(claimed).run())
         beating = asyncio.create_task(self._beat(claimed))
         try:
             await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
@@ -123,18 +125,21 @@ class LotImporter:
             is_to_be_cancelled = beating.result()
             await _stopped(working)
             if is_to_be_cancelled:
-                await _Import(self._services, claimed).cancel()
+                await self._import(claimed).cancel()
         except TakenOver:
             log.info("another server has taken up a lot import", extra={"lot_import": claimed.id})
         except Unavailable as error:
             log.warning("lot import %d has to wait: %s", claimed.id, error)
             await asyncio.sleep(self._settings.interval_seconds)
         except Exception:
-            log.exception("lot import %d can't be brought forward now", claimed.id)
+            log.exception("lot import %d can't be brought to an end now", claimed.id)
             await asyncio.sleep(self._settings.interval_seconds)
         finally:
             await _stopped(working)
             await _stopped(beating)
+
+    def _import(self, claimed: LotImport) -> "_Import":
+        return _Import(self._services, claimed, self._settings.interval_seconds)
 
     async def _beat(self, claimed: LotImport) -> bool:
         """Record that it is being worked on, until it is to be cancelled (True) or another has it (False)."""
@@ -159,13 +164,58 @@ async def _stopped(task: "asyncio.Task[object]") -> None:
 class _Import:
     """An import that this server has taken up."""
 
-    def __init__(self, services: Services, claimed: LotImport) -> None:
+    def __init__(self, services: Services, claimed: LotImport, first_wait: float) -> None:
         self._services = services
         self._found = claimed
+        self._first_wait = first_wait
         self._location = upload_location(claimed.actor, claimed.sha256)
 
     async def run(self) -> None:
         """Read the file from where it stands, and end the import; `TakenOver`, or `Unavailable`, where that is for later."""
+        await self._tried(self._run)
+
+    async def cancel(self) -> None:
+        """End the import because somebody wants it; what it has added stays."""
+        await self._tried(self._cancel)
+
+    async def _tried(self, bring_to_an_end: Callable[[], Awaitable[None]]) -> None:
+        """Try again what goes wrong unexpectedly; the import fails once it has come no further in `TRIES` of them."""
+        tries = 0
+        while True:
+            place = self._found.bytes_read
+            try:
+                return await bring_to_an_end()
+            except (TakenOver, Unavailable):
+                raise
+            except Exception as error:
+                fault = error
+            async with self._services.database.transaction() as work:
+                self._found = await self._hold(work)
+            tries = 1 if self._found.bytes_read > place else tries + 1
+            if tries == TRIES:
+                return await self._fail(fault)
+            log.warning("lot import %d met an error and is tried again", self._found.id, exc_info=fault)
+            await asyncio.sleep(self._first_wait * 2 ** (tries - 1))
+
+    async def _fail(self, fault: Exception) -> None:
+        """End the import for an error that only the log shows, with the file of what it has refused if that can be written."""
+        error_id = secrets.token_hex(8)
+        facts = {"error_id": error_id, "lot_import": self._found.id}
+        log.error("internal error %s in lot import %d", error_id, self._found.id, exc_info=fault, extra=facts)
+        try:
+            result = await self._result()
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("the file of what lot import %d has refused can't be written", self._found.id)
+            result = None
+        message = (
+            f"Internal error, id {error_id}, behind row {self._found.row_number}. Those who run PLOG find it in the log by that "
+            "id; the import can be resumed once its cause is gone."
+        )
+        await self._end(ImportEnds(LotImportStatus.FAILED, message), result)
+
+    async def _run(self) -> None:
         try:
             header = await self._header()
             encoding = self._found.encoding or await self._encoding()
@@ -176,14 +226,14 @@ class _Import:
         except Unreadable as error:
             end = ImportEnds(LotImportStatus.FAILED, str(error))
         except NotFound:
-            end = ImportEnds(LotImportStatus.FAILED, "The file that was uploaded is not there any more.")
-        await self._end(end)
+            gone = ImportEnds(LotImportStatus.FAILED, "The file that was uploaded is not there any more.")
+            return await self._end(gone, None)  # with it its header is gone, which names what rows consist of
+        await self._end(end, await self._result())
 
-    async def cancel(self) -> None:
-        """End the import because somebody wants it; what it has added stays."""
+    async def _cancel(self) -> None:
         async with self._services.database.transaction() as work:
             self._found = await self._hold(work)
-        await self._end(_cancelled(self._found))
+        await self._end(_cancelled(self._found), await self._result())
 
     async def _header(self) -> Header:
         try:
@@ -276,22 +326,23 @@ class _Import:
             for place in range(0, len(stored), PIECE_BYTES):
                 yield stored[place : place + PIECE_BYTES]
 
-    async def _end(self, end: ImportEnds) -> None:
-        """Let the import end, once the file with what it has refused can be downloaded."""
-        result = await self._result() if self._found.rows_refused else None
+    async def _end(self, end: ImportEnds, result: ImportArtifact | None) -> None:
+        """Let the import end, now that the file with what it has refused can be downloaded."""
         async with self._services.database.transaction() as work:
             held = await self._hold(work)
             at = max(held.updated_at, await work.kits.now())
             if result is not None:
                 await work.artifacts.add_once(replace(result, created_at=at))
-            ended = replace(held.became(end.status, at, str(end)), result_id=None if result is None else result.id)
+            ended = replace(held.became(end.status, at, str(end)), result_id=held.result_id if result is None else result.id)
             await work.lot_imports.change(ended)
         await tell(self._services, ended)
         counts = {"added": ended.rows_added, "refused": ended.rows_refused}
         log.info("lot import ended", extra={"lot_import": ended.id, "status": str(end.status), **counts})
 
-    async def _result(self) -> ImportArtifact:
+    async def _result(self) -> ImportArtifact | None:
         """The file of the refused rows, stored. It is written twice: its checksum has to be known before it is sent."""
+        if not self._found.rows_refused:
+            return None
         header = await self._header()
         digest, size = hashlib.sha256(), 0
         async for piece in self._result_pieces(header):

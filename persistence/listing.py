@@ -1,7 +1,7 @@
 """Conditions and order of lists that begin at a place."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, FromClause, Integer, Row, Select, and_, false, literal, or_
@@ -64,15 +64,32 @@ def _above(
     return first_of_each(dialect_name, wanted, selected, key, limit, conditions)
 
 
-def is_archived(archived_at: ColumnElement[Any], wanted: bool | None) -> list[ColumnElement[bool]]:
-    """Archived or not; no condition for None."""
+def is_given(column: ColumnElement[Any], wanted: bool | None) -> list[ColumnElement[bool]]:
+    """There is something in it (of `archived_at`: it is archived), or nothing; no condition for None."""
     if wanted is None:
         return []
-    return [archived_at.is_not(None) if wanted else archived_at.is_(None)]
+    return [column.is_not(None) if wanted else column.is_(None)]
 
 
-def begins_with(column: ColumnElement[str], prefix: str) -> list[ColumnElement[bool]]:
-    """The text begins so, letter by letter; as a range, which is found in an index."""
+def equals(column: ColumnElement[Any], value: object) -> list[ColumnElement[bool]]:
+    """Of that value; no condition for None."""
+    return [] if value is None else [column == value]
+
+
+def one_of(column: ColumnElement[Any], values: Collection[Any]) -> list[ColumnElement[bool]]:
+    """One of these; no condition where there are none."""
+    return [column.in_(sorted(values))] if values else []
+
+
+def between(column: ColumnElement[Any], begin: object, end: object) -> list[ColumnElement[bool]]:
+    """From `begin` on and before `end`; no condition for None."""
+    return [*([] if begin is None else [column >= begin]), *([] if end is None else [column < end])]
+
+
+def begins_with(column: ColumnElement[str], prefix: str | None) -> list[ColumnElement[bool]]:
+    """The text begins so, letter by letter; as a range, which is found in an index. No condition without a text."""
+    if not prefix:
+        return []
     behind = _behind(prefix)
     return [column >= prefix, *([column < behind] if behind else [])]
 

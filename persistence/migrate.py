@@ -1,5 +1,6 @@
 """Bringing a database to the newest revision, and telling whether it is there."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -41,8 +42,9 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
+@cache
 def newest_revision() -> str:
-    """The revision that this version of PLOG works with."""
+    """The revision that this version of PLOG works with; all migrations are read for that, once."""
     return str(ScriptDirectory.from_config(_config()).get_current_head())
 
 
@@ -70,7 +72,8 @@ async def upgrade(engine: AsyncEngine, *, revision: str = "head", app_role: str 
     def run(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('plog migrate'))"))
-        command.upgrade(_config(connection), revision)
+        if revision != "head" or current_revision(connection) != newest_revision():
+            command.upgrade(_config(connection), revision)
         if app_role and connection.dialect.name == "postgresql":
             _grant(connection, app_role)
 

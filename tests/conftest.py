@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.adapters.oidc_provider.issuer import IssuerProcess
 from tests.endurance import FIGURES, Tell
 from tests.migrated import migrate, migrated_sqlite
 from tests.services import APP_ROLE, InfluxServer, PostgresServer, RedisServer
@@ -110,6 +111,16 @@ def redis_server(short_folder: Path) -> Iterator[RedisServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def issuer_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IssuerProcess]:
+    """The certified issuer of this run; making its keys takes a second or two."""
+    process = IssuerProcess(tmp_path_factory.mktemp("issuer"))
+    try:
+        yield process
+    finally:
+        process.end()
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import strawberry
 
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.types.daily_batch_run import DailyBatchRun
 from gql.types.enums import ProductLine
@@ -40,7 +40,7 @@ DailyBatchRunCancelAnswer = Annotated[
 
 @strawberry.type
 class DailyBatchRunMutation:
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Run the daily batch of a product line now: for each assigned row without a result of the model's version in use, "
             "store what the model predicts. A product line has one run at a time, over all servers. Watch it by the subscription "
@@ -60,13 +60,10 @@ class DailyBatchRunMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> DailyBatchRunAnswer:
         services, actor = info.context.services, info.context.actor
-        try:
-            run = await runs.start_daily_batch(services, actor, product_line, dry_run, idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        run = await runs.start_daily_batch(services, actor, product_line, dry_run, idempotency_key)
         return DailyBatchRunPayload(daily_batch_run=DailyBatchRun.of(run))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "End a run that has not ended, within seconds. What it has stored stays. It is for who has started the run, and for "
             "set-up users of its product line."
@@ -79,8 +76,5 @@ class DailyBatchRunMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> DailyBatchRunCancelAnswer:
         services, actor = info.context.services, info.context.actor
-        try:
-            run = await runs.cancel_daily_batch(services, actor, ids.daily_batch_run_number(id), idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        run = await runs.cancel_daily_batch(services, actor, ids.daily_batch_run_number(id), idempotency_key)
         return DailyBatchRunPayload(daily_batch_run=DailyBatchRun.of(run))

@@ -1,14 +1,12 @@
 """Renewing permissions and taking them away."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from domain import grant as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.permission_request import ExpiresAt, Reason
 from gql.mutations.project import ExpectedVersion
@@ -37,9 +35,7 @@ GrantAnswer = Annotated[
 
 @strawberry.type
 class GrantMutation:
-    @strawberry.mutation(
-        description="Give an active permission another end. Approvers alone can, with a reason, and never for themselves."
-    )
+    @mutation(description="Give an active permission another end. Approvers alone can, with a reason, and never for themselves.")
     async def grant_renew(
         self,
         info: Info,
@@ -50,13 +46,12 @@ class GrantMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> GrantAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: grants.renew_grant(
-                services, actor, ids.grant_number(id), reason, expires_at, expected_version, idempotency_key
-            )
+        grant = await grants.renew_grant(
+            services, actor, ids.grant_number(id), reason, expires_at, expected_version, idempotency_key
         )
+        return GrantPayload(grant=Grant.of(grant))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Take a permission away, as an approver, or give back one's own; with a reason. What it opened closes within five "
             "seconds, open subscriptions too."
@@ -71,13 +66,5 @@ class GrantMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> GrantAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: grants.revoke_grant(services, actor, ids.grant_number(id), reason, expected_version, idempotency_key)
-        )
-
-
-async def _answer(command: Callable[[], Awaitable[domain.Grant]]) -> Any:
-    try:
-        return GrantPayload(grant=Grant.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)
+        grant = await grants.revoke_grant(services, actor, ids.grant_number(id), reason, expected_version, idempotency_key)
+        return GrantPayload(grant=Grant.of(grant))

@@ -1,14 +1,14 @@
 """What people do with kits."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from domain import kit as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.types.kit import Kit
 from gql.types.kit_input import KitInput, as_document
 from resolvers import kit as kits
@@ -55,7 +55,7 @@ Command = Callable[..., Awaitable[domain.Kit]]
 
 @strawberry.type
 class KitMutation:
-    @strawberry.mutation(description="Create a kit: its four jobs and all their tasks are recorded, `PENDING`. Nothing runs yet.")
+    @mutation(description="Create a kit: its four jobs and all their tasks are recorded, `PENDING`. Nothing runs yet.")
     async def kit_create(
         self,
         info: Info,
@@ -63,35 +63,29 @@ class KitMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> KitCreateAnswer:
         context = info.context
-        try:
-            kit = await kits.create_kit(context.services, context.actor, as_document(input), idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        kit = await kits.create_kit(context.services, context.actor, as_document(input), idempotency_key)
         return KitCreatePayload(kit=Kit.of(kit))
 
-    @strawberry.mutation(description="Run the kit's remaining jobs, one after the other.")
+    @mutation(description="Run the kit's remaining jobs, one after the other.")
     async def kit_start(
         self, info: Info, id: KitId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> KitCommandAnswer:
         return await _command(kits.start_kit, info, id, expected_version, idempotency_key)
 
-    @strawberry.mutation(description="End everything of the kit that has not ended. A running job is ended by its runner.")
+    @mutation(description="End everything of the kit that has not ended. A running job is ended by its runner.")
     async def kit_cancel(
         self, info: Info, id: KitId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> KitCommandAnswer:
         return await _command(kits.cancel_kit, info, id, expected_version, idempotency_key)
 
-    @strawberry.mutation(description="Take the kit out of the lists. Its history stays. Refused while a job runs or is queued.")
+    @mutation(description="Take the kit out of the lists. Its history stays. Refused while a job runs or is queued.")
     async def kit_archive(
         self, info: Info, id: KitId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> KitCommandAnswer:
         return await _command(kits.archive_kit, info, id, expected_version, idempotency_key)
 
 
-async def _command(command: Command, info: Info, id: str, expected_version: int | None, key: str | None) -> Any:
+async def _command(command: Command, info: Info, id: str, expected_version: int | None, key: str | None) -> KitCommandPayload:
     context = info.context
-    try:
-        kit = await command(context.services, context.actor, ids.kit_number(id), expected_version, key)
-    except UserError as error:
-        return errors.union_member(error)
+    kit = await command(context.services, context.actor, ids.kit_number(id), expected_version, key)
     return KitCommandPayload(kit=Kit.of(kit))

@@ -1,14 +1,12 @@
 """What people do with load tests."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from domain import load_test as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.project import ExpectedVersion
 from gql.mutations.target import TargetId
@@ -41,18 +39,17 @@ LoadTestAnswer = Annotated[
 
 @strawberry.type
 class LoadTestMutation:
-    @strawberry.mutation(description="Define a load test of a target that was analysed. Nothing is sent to it yet.")
+    @mutation(description="Define a load test of a target that was analysed. Nothing is sent to it yet.")
     async def load_test_create(
         self, info: Info, target_id: TargetId, input: GivenLoadTest, idempotency_key: IdempotencyKey = None
     ) -> LoadTestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: load_tests.create_load_test(
-                services, actor, ids.target_number(target_id), as_document(input), idempotency_key
-            )
+        load_test = await load_tests.create_load_test(
+            services, actor, ids.target_number(target_id), as_document(input), idempotency_key
         )
+        return LoadTestPayload(load_test=LoadTest.of(load_test))
 
-    @strawberry.mutation(
+    @mutation(
         description="Define the load test anew, for the endpoints as they now are. What it was stays on record, and runs keep it."
     )
     async def load_test_update(
@@ -64,26 +61,19 @@ class LoadTestMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: load_tests.update_load_test(
-                services, actor, ids.load_test_number(id), as_document(input), expected_version, idempotency_key
-            )
+        load_test = await load_tests.update_load_test(
+            services, actor, ids.load_test_number(id), as_document(input), expected_version, idempotency_key
         )
+        return LoadTestPayload(load_test=LoadTest.of(load_test))
 
-    @strawberry.mutation(
+    @mutation(
         description="Take the load test out of the lists, while no run of it goes on. Its history stays, its title is free again."
     )
     async def load_test_archive(
         self, info: Info, id: LoadTestId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> LoadTestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: load_tests.archive_load_test(services, actor, ids.load_test_number(id), expected_version, idempotency_key)
+        load_test = await load_tests.archive_load_test(
+            services, actor, ids.load_test_number(id), expected_version, idempotency_key
         )
-
-
-async def _answer(command: Callable[[], Awaitable[domain.LoadTest]]) -> Any:
-    try:
-        return LoadTestPayload(load_test=LoadTest.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)
+        return LoadTestPayload(load_test=LoadTest.of(load_test))

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import strawberry
 
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.load_test_run import RunId
 from gql.types.analysis_enums import AnalysisKind
@@ -33,7 +33,7 @@ LoadTestAnalysisAnswer = Annotated[
 
 @strawberry.type
 class LoadTestAnalysisMutation:
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Analyse a run that has ended, by statistics; takes seconds at most for long runs, and what was found is kept for "
             "ever. Where the server has a chat model, that words the findings, which takes as long as the model does; whatever "
@@ -51,9 +51,6 @@ class LoadTestAnalysisMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestAnalysisAnswer:
         services, actor = info.context.services, info.context.actor
-        try:
-            baseline = None if baseline_run_id is None else ids.run_number(baseline_run_id)
-            found = await analyses.analyze_run(services, actor, kind, ids.run_number(run_id), baseline, idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        baseline = None if baseline_run_id is None else ids.run_number(baseline_run_id)
+        found = await analyses.analyze_run(services, actor, kind, ids.run_number(run_id), baseline, idempotency_key)
         return LoadTestAnalysisPayload(analysis=LoadTestAnalysis.of(found))

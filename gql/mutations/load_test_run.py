@@ -1,16 +1,15 @@
 """What people do with runs of load tests, and what load generators report."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry.scalars import JSON
 
 from domain import load_test_run as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.load_test import LoadTestId
 from gql.mutations.project import ExpectedVersion
@@ -71,7 +70,7 @@ LoadTestReportAnswer = Annotated[
 
 @strawberry.type
 class LoadTestRunMutation:
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Queue a run of the load test as it now is. It begins when its turn has come: what a scheme, host and port lead to "
             "is under one load at a time, unless the server's settings allow more."
@@ -86,11 +85,10 @@ class LoadTestRunMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestRunAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: runs.start_load_test(services, actor, ids.load_test_number(id), expected_version, idempotency_key, label)
-        )
+        run = await runs.start_load_test(services, actor, ids.load_test_number(id), expected_version, idempotency_key, label)
+        return LoadTestRunPayload(run=LoadTestRun.of(run))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "From an address to a running load test: analyse the API there, take up to five endpoints that change nothing and "
             "are open to everybody, and call them gently for a minute or ten windows; none whose path or operation id says that "
@@ -112,16 +110,18 @@ class LoadTestRunMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestRunAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(lambda: quick_start(services, actor, url, server, idempotency_key, label))
+        run = await quick_start(services, actor, url, server, idempotency_key, label)
+        return LoadTestRunPayload(run=LoadTestRun.of(run))
 
-    @strawberry.mutation(description="End a run before its end, within seconds. Its figures so far stay; it is `ABORTED` then.")
+    @mutation(description="End a run before its end, within seconds. Its figures so far stay; it is `ABORTED` then.")
     async def load_test_stop(
         self, info: Info, id: RunId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> LoadTestRunAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(lambda: runs.stop_load_test(services, actor, ids.run_number(id), expected_version, idempotency_key))
+        run = await runs.stop_load_test(services, actor, ids.run_number(id), expected_version, idempotency_key)
+        return LoadTestRunPayload(run=LoadTestRun.of(run))
 
-    @strawberry.mutation(description="Report on the generator's own run; needs the generator's token. Safe to repeat as it is.")
+    @mutation(description="Report on the generator's own run; needs the generator's token. Safe to repeat as it is.")
     async def load_test_report(
         self,
         info: Info,
@@ -129,15 +129,5 @@ class LoadTestRunMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestReportAnswer:
         given = [generators.GeneratorReport(sequence=each.sequence, kind=each.kind, document=each.metadata) for each in reports]
-        try:
-            results = await generators.report_load(info.context.services, info.context.actor, given, idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        results = await generators.report_load(info.context.services, info.context.actor, given, idempotency_key)
         return LoadTestReportPayload(results=[TaskReportResult.of(result) for result in results])
-
-
-async def _answer(command: Callable[[], Awaitable[domain.LoadTestRun]]) -> Any:
-    try:
-        return LoadTestRunPayload(run=LoadTestRun.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)

@@ -1,14 +1,12 @@
 """Starting, cancelling and resuming imports of lot rows."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from domain import lot_import as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.types.kit_input import as_document
 from gql.types.lot_import import LotImport, LotImportInput
@@ -35,7 +33,7 @@ LotImportAnswer = Annotated[
 
 @strawberry.type
 class LotImportMutation:
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Import the rows of a CSV file that was uploaded (docs/lots.md). Its header is looked at now; its rows are added in "
             "the background, each for itself, and what is refused is listed."
@@ -48,21 +46,17 @@ class LotImportMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LotImportAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(lambda: lot_imports.start_lot_import(services, actor, as_document(input), idempotency_key))
+        lot_import = await lot_imports.start_lot_import(services, actor, as_document(input), idempotency_key)
+        return LotImportPayload(lot_import=LotImport.of(lot_import))
 
-    @strawberry.mutation(description="End an import that has not ended, within seconds. What it has added stays.")
+    @mutation(description="End an import that has not ended, within seconds. What it has added stays.")
     async def lot_import_cancel(self, info: Info, id: LotImportId, idempotency_key: IdempotencyKey = None) -> LotImportAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(lambda: lot_imports.cancel_lot_import(services, actor, ids.lot_import_number(id), idempotency_key))
+        lot_import = await lot_imports.cancel_lot_import(services, actor, ids.lot_import_number(id), idempotency_key)
+        return LotImportPayload(lot_import=LotImport.of(lot_import))
 
-    @strawberry.mutation(description="Let an import that has failed go on behind the last row that it has taken in.")
+    @mutation(description="Let an import that has failed go on behind the last row that it has taken in.")
     async def lot_import_resume(self, info: Info, id: LotImportId, idempotency_key: IdempotencyKey = None) -> LotImportAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(lambda: lot_imports.resume_lot_import(services, actor, ids.lot_import_number(id), idempotency_key))
-
-
-async def _answer(command: Callable[[], Awaitable[domain.LotImport]]) -> Any:
-    try:
-        return LotImportPayload(lot_import=LotImport.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)
+        lot_import = await lot_imports.resume_lot_import(services, actor, ids.lot_import_number(id), idempotency_key)
+        return LotImportPayload(lot_import=LotImport.of(lot_import))

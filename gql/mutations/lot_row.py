@@ -1,12 +1,12 @@
 """Adding lot rows and correcting them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.permission_request import Reason
 from gql.mutations.project import ExpectedVersion
@@ -52,7 +52,7 @@ LotRowCorrectAnswer = Annotated[
 
 @strawberry.type
 class LotRowMutation:
-    @strawberry.mutation(description="Add a row. A product line has one row of a lot and step.")
+    @mutation(description="Add a row. A product line has one row of a lot and step.")
     async def lot_row_add(
         self,
         info: Info,
@@ -60,13 +60,10 @@ class LotRowMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LotRowAddAnswer:
         services, actor = info.context.services, info.context.actor
-        try:
-            row = await lot_rows.add_lot_row(services, actor, as_document(input), idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        row = await lot_rows.add_lot_row(services, actor, as_document(input), idempotency_key)
         return LotRowPayload(lot_row=LotRow.of(row))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Add many rows, each for itself: those that can be are added, whatever becomes of the others, and each has a result. "
             "Of two of the same lot and step the first is added."
@@ -79,13 +76,10 @@ class LotRowMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LotRowsAddAnswer:
         services, actor = info.context.services, info.context.actor
-        try:
-            results = await lot_rows.add_lot_rows(services, actor, as_document(inputs), idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        results = await lot_rows.add_lot_rows(services, actor, as_document(inputs), idempotency_key)
         return LotRowsAddPayload(results=[LotRowResult.of(each) for each in results])
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Put other values in the place of all of a row's, with a reason; what it was stays among its versions. It takes "
             "the right to work in its product line, and in the one that it is corrected to."
@@ -101,11 +95,7 @@ class LotRowMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LotRowCorrectAnswer:
         services, actor = info.context.services, info.context.actor
-        document: Any = as_document(input)
-        try:
-            row = await lot_rows.correct_lot_row(
-                services, actor, ids.lot_row_number(id), document, reason, expected_version, idempotency_key
-            )
-        except UserError as error:
-            return errors.union_member(error)
+        row = await lot_rows.correct_lot_row(
+            services, actor, ids.lot_row_number(id), as_document(input), reason, expected_version, idempotency_key
+        )
         return LotRowPayload(lot_row=LotRow.of(row))

@@ -1,15 +1,13 @@
 """Applying for access to set-up models, deciding on applications, and taking access away."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from domain import model_access_request as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.permission_request import Reason, RequestId
 from gql.mutations.project import ExpectedVersion
@@ -59,7 +57,7 @@ ModelAccessRequestAnswer = Annotated[
 
 @strawberry.type
 class ModelAccessRequestMutation:
-    @strawberry.mutation(description="Apply for access to a set-up model of a product line that one sees.")
+    @mutation(description="Apply for access to a set-up model of a product line that one sees.")
     async def model_access_request_create(
         self,
         info: Info,
@@ -69,22 +67,20 @@ class ModelAccessRequestMutation:
         services, actor = info.context.services, info.context.actor
         document = {"modelId": input.model_id, "purpose": input.purpose, "until": input.until}
         model_id = None if input.model_id is None else ids.found(ids.set_up_model_number, input.model_id)
-        try:
-            made = await requests.create_access_request(services, actor, document, model_id, idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        made = await requests.create_access_request(services, actor, document, model_id, idempotency_key)
         return ModelAccessRequestCreatePayload(model_access_request=ModelAccessRequest.of(made))
 
-    @strawberry.mutation(description="Take back an application of one's own that nobody has decided yet.")
+    @mutation(description="Take back an application of one's own that nobody has decided yet.")
     async def model_access_request_withdraw(
         self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: requests.withdraw_access_request(services, actor, ids.model_access_number(id), reason, idempotency_key)
+        model_access_request = await requests.withdraw_access_request(
+            services, actor, ids.model_access_number(id), reason, idempotency_key
         )
+        return ModelAccessRequestPayload(model_access_request=ModelAccessRequest.of(model_access_request))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Give the applicant access to the model. Its owner can, and set-up users of its product line, with a reason, and "
             "never for themselves."
@@ -94,20 +90,22 @@ class ModelAccessRequestMutation:
         self, info: Info, id: RequestId, reason: Reason = None, until: Until = None, idempotency_key: IdempotencyKey = None
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: requests.approve_access_request(services, actor, ids.model_access_number(id), reason, until, idempotency_key)
+        model_access_request = await requests.approve_access_request(
+            services, actor, ids.model_access_number(id), reason, until, idempotency_key
         )
+        return ModelAccessRequestPayload(model_access_request=ModelAccessRequest.of(model_access_request))
 
-    @strawberry.mutation(description="Refuse the application, with a reason; by those who can approve it.")
+    @mutation(description="Refuse the application, with a reason; by those who can approve it.")
     async def model_access_request_reject(
         self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: requests.reject_access_request(services, actor, ids.model_access_number(id), reason, idempotency_key)
+        model_access_request = await requests.reject_access_request(
+            services, actor, ids.model_access_number(id), reason, idempotency_key
         )
+        return ModelAccessRequestPayload(model_access_request=ModelAccessRequest.of(model_access_request))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Give access that is open another end, also a later one than was applied for; by those who can approve an "
             "application, with a reason, and never for themselves."
@@ -123,15 +121,12 @@ class ModelAccessRequestMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: requests.renew_access(
-                services, actor, ids.model_access_number(id), reason, until, expected_version, idempotency_key
-            )
+        renewed = await requests.renew_access(
+            services, actor, ids.model_access_number(id), reason, until, expected_version, idempotency_key
         )
+        return ModelAccessRequestPayload(model_access_request=ModelAccessRequest.of(renewed))
 
-    @strawberry.mutation(
-        description="Take away the access that an application gave, by those who can approve one, or give back one's own."
-    )
+    @mutation(description="Take away the access that an application gave, by those who can approve one, or give back one's own.")
     async def model_access_revoke(
         self,
         info: Info,
@@ -141,15 +136,7 @@ class ModelAccessRequestMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: requests.revoke_access(
-                services, actor, ids.model_access_number(id), reason, expected_version, idempotency_key
-            )
+        model_access_request = await requests.revoke_access(
+            services, actor, ids.model_access_number(id), reason, expected_version, idempotency_key
         )
-
-
-async def _answer(command: Callable[[], Awaitable[domain.ModelAccessRequest]]) -> Any:
-    try:
-        return ModelAccessRequestPayload(model_access_request=ModelAccessRequest.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)
+        return ModelAccessRequestPayload(model_access_request=ModelAccessRequest.of(model_access_request))

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import strawberry
 
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.types.kit_input import as_document
 from gql.types.model_assignment import ModelAssignInput, ModelAssignment
@@ -41,7 +41,7 @@ ModelUnassignAnswer = Annotated[
 
 @strawberry.type
 class ModelAssignmentMutation:
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Let a model predict for lots of its product line: for one row, or for all that a rule takes in, those still to come "
             "among them. The daily batch stores what it predicts. It takes access to the model."
@@ -56,15 +56,10 @@ class ModelAssignmentMutation:
         services, actor, document = info.context.services, info.context.actor, as_document(input)
         model_id = None if input.model_id is None else ids.found(ids.set_up_model_number, input.model_id)
         row_id = None if input.lot_row_id is None else ids.found(ids.lot_row_number, input.lot_row_id)
-        try:
-            made = await assignments.assign_model(services, actor, document, model_id, row_id, idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        made = await assignments.assign_model(services, actor, document, model_id, row_id, idempotency_key)
         return ModelAssignmentPayload(model_assignment=ModelAssignment.of(made))
 
-    @strawberry.mutation(
-        description="Take an assignment back, as who has made it or may use the model. What was predicted stays."
-    )
+    @mutation(description="Take an assignment back, as who has made it or may use the model. What was predicted stays.")
     async def model_unassign(
         self,
         info: Info,
@@ -72,8 +67,5 @@ class ModelAssignmentMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> ModelUnassignAnswer:
         services, actor = info.context.services, info.context.actor
-        try:
-            ended = await assignments.unassign_model(services, actor, ids.assignment_number(id), idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        ended = await assignments.unassign_model(services, actor, ids.assignment_number(id), idempotency_key)
         return ModelAssignmentPayload(model_assignment=ModelAssignment.of(ended))

@@ -1,15 +1,13 @@
 """Applying for permissions, and deciding on applications."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from domain import permission_request as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.types.permission_request import PermissionRequest, PermissionRequestInput
 from resolvers import permission_request as requests
@@ -55,7 +53,7 @@ PermissionRequestAnswer = Annotated[
 
 @strawberry.type
 class PermissionRequestMutation:
-    @strawberry.mutation(description="Apply for permissions. All applications are stored, or none.")
+    @mutation(description="Apply for permissions. All applications are stored, or none.")
     async def permission_request_create(
         self,
         info: Info,
@@ -64,24 +62,20 @@ class PermissionRequestMutation:
     ) -> PermissionRequestCreateAnswer:
         services, actor = info.context.services, info.context.actor
         document = {"kinds": input.kinds, "reason": input.reason}
-        try:
-            made = await requests.create_permission_requests(services, actor, document, idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        made = await requests.create_permission_requests(services, actor, document, idempotency_key)
         return PermissionRequestCreatePayload(permission_requests=[PermissionRequest.of(each) for each in made])
 
-    @strawberry.mutation(description="Take back an application of one's own that nobody has decided yet.")
+    @mutation(description="Take back an application of one's own that nobody has decided yet.")
     async def permission_request_withdraw(
         self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
     ) -> PermissionRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: requests.withdraw_permission_request(
-                services, actor, ids.permission_request_number(id), reason, idempotency_key
-            )
+        permission_request = await requests.withdraw_permission_request(
+            services, actor, ids.permission_request_number(id), reason, idempotency_key
         )
+        return PermissionRequestPayload(permission_request=PermissionRequest.of(permission_request))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Give the applicant the permission, or its new end where they have it until some time. Approvers alone can, with a "
             "reason, and never for themselves."
@@ -96,26 +90,17 @@ class PermissionRequestMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> PermissionRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: requests.approve_permission_request(
-                services, actor, ids.permission_request_number(id), reason, expires_at, idempotency_key
-            )
+        permission_request = await requests.approve_permission_request(
+            services, actor, ids.permission_request_number(id), reason, expires_at, idempotency_key
         )
+        return PermissionRequestPayload(permission_request=PermissionRequest.of(permission_request))
 
-    @strawberry.mutation(description="Refuse the application. Approvers alone can, with a reason, and never for themselves.")
+    @mutation(description="Refuse the application. Approvers alone can, with a reason, and never for themselves.")
     async def permission_request_reject(
         self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
     ) -> PermissionRequestAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: requests.reject_permission_request(
-                services, actor, ids.permission_request_number(id), reason, idempotency_key
-            )
+        permission_request = await requests.reject_permission_request(
+            services, actor, ids.permission_request_number(id), reason, idempotency_key
         )
-
-
-async def _answer(command: Callable[[], Awaitable[domain.PermissionRequest]]) -> Any:
-    try:
-        return PermissionRequestPayload(permission_request=PermissionRequest.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)
+        return PermissionRequestPayload(permission_request=PermissionRequest.of(permission_request))

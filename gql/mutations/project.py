@@ -1,14 +1,12 @@
 """What people do with projects of load tests."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from domain import project as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.types.project import Project, ProjectInput
 from resolvers import project as projects
@@ -49,20 +47,15 @@ ProjectCommandAnswer = Annotated[
 
 @strawberry.type
 class ProjectMutation:
-    @strawberry.mutation(description="Create a project for load tests.")
+    @mutation(description="Create a project for load tests.")
     async def project_create(
         self, info: Info, input: GivenProject, idempotency_key: IdempotencyKey = None
     ) -> ProjectCreateAnswer:
         context = info.context
-        try:
-            project = await projects.create_project(context.services, context.actor, input.document(), idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        project = await projects.create_project(context.services, context.actor, input.document(), idempotency_key)
         return ProjectCreatePayload(project=Project.of(project))
 
-    @strawberry.mutation(
-        description="Give the project another name, description and members, as an owner. What it was stays on record."
-    )
+    @mutation(description="Give the project another name, description and members, as an owner. What it was stays on record.")
     async def project_update(
         self,
         info: Info,
@@ -72,26 +65,17 @@ class ProjectMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> ProjectCommandAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: projects.update_project(
-                services, actor, ids.project_number(id), input.document(), expected_version, idempotency_key
-            )
+        project = await projects.update_project(
+            services, actor, ids.project_number(id), input.document(), expected_version, idempotency_key
         )
+        return ProjectCommandPayload(project=Project.of(project))
 
-    @strawberry.mutation(
+    @mutation(
         description="Take the project out of the lists, while no run in it goes on. Its history stays, its name is free again."
     )
     async def project_archive(
         self, info: Info, id: ProjectId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> ProjectCommandAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: projects.archive_project(services, actor, ids.project_number(id), expected_version, idempotency_key)
-        )
-
-
-async def _answer(command: Callable[[], Awaitable[domain.Project]]) -> Any:
-    try:
-        return ProjectCommandPayload(project=Project.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)
+        project = await projects.archive_project(services, actor, ids.project_number(id), expected_version, idempotency_key)
+        return ProjectCommandPayload(project=Project.of(project))

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import strawberry
 
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.load_test_run import RunId
 from gql.types.artifact import Artifact
@@ -33,7 +33,7 @@ LoadTestRunReportAnswer = Annotated[
 
 @strawberry.type
 class RunReportMutation:
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Write down the report of a run that has ended, with its latest analysis, and keep it; takes seconds for runs of "
             "many hours. A repeat is the same report, unless the run was analysed since."
@@ -47,8 +47,5 @@ class RunReportMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> LoadTestRunReportAnswer:
         services, actor = info.context.services, info.context.actor
-        try:
-            made = await reports.report_run(services, actor, ids.run_number(run_id), format, idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        made = await reports.report_run(services, actor, ids.run_number(run_id), format, idempotency_key)
         return LoadTestRunReportPayload(report=Artifact.of(made))

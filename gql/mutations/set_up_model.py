@@ -1,14 +1,12 @@
 """Setting up models: making, changing and archiving them."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from domain import set_up_model as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.project import ExpectedVersion
 from gql.types.set_up_model import SetUpModel
@@ -51,7 +49,7 @@ SetUpModelAnswer = Annotated[
 
 @strawberry.type
 class SetUpModelMutation:
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Set up a model: what a job has trained, or what was uploaded, becomes its first version, which is in use. Set-up "
             "users alone can."
@@ -64,11 +62,10 @@ class SetUpModelMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelCreateAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _created(
-            lambda: models.create_model(services, actor, input.document(), input.source.job_uuid(), idempotency_key)
-        )
+        set_up_model = await models.create_model(services, actor, input.document(), input.source.job_uuid(), idempotency_key)
+        return SetUpModelCreatePayload(set_up_model=SetUpModel.of(set_up_model))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Copy a model, as a set-up user: its version in use becomes the copy's first, with other attributes where these are "
             "given. The source is left as it is, and each knows of the other."
@@ -82,11 +79,12 @@ class SetUpModelMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelCreateAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _created(
-            lambda: models.copy_model(services, actor, ids.set_up_model_number(source_id), input.document(), idempotency_key)
+        set_up_model = await models.copy_model(
+            services, actor, ids.set_up_model_number(source_id), input.document(), idempotency_key
         )
+        return SetUpModelCreatePayload(set_up_model=SetUpModel.of(set_up_model))
 
-    @strawberry.mutation(
+    @mutation(
         description="Give the model other attributes or another description, as a set-up user. What it was stays on record."
     )
     async def set_up_model_update(
@@ -98,34 +96,17 @@ class SetUpModelMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelAnswer:
         services, actor = info.context.services, info.context.actor
-        return await answer(
-            lambda: models.update_model(
-                services, actor, ids.set_up_model_number(id), input.document(), expected_version, idempotency_key
-            )
+        set_up_model = await models.update_model(
+            services, actor, ids.set_up_model_number(id), input.document(), expected_version, idempotency_key
         )
+        return SetUpModelPayload(set_up_model=SetUpModel.of(set_up_model))
 
-    @strawberry.mutation(
+    @mutation(
         description="Take the model out of the lists, as a set-up user. Its history and its copies stay, its name is free again."
     )
     async def set_up_model_archive(
         self, info: Info, id: ModelId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> SetUpModelAnswer:
         services, actor = info.context.services, info.context.actor
-        return await answer(
-            lambda: models.archive_model(services, actor, ids.set_up_model_number(id), expected_version, idempotency_key)
-        )
-
-
-async def _created(command: Callable[[], Awaitable[domain.SetUpModel]]) -> Any:
-    try:
-        return SetUpModelCreatePayload(set_up_model=SetUpModel.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)
-
-
-async def answer(command: Callable[[], Awaitable[domain.SetUpModel]]) -> Any:
-    """The payload for what a command has made of the model, or the error that refused it."""
-    try:
-        return SetUpModelPayload(set_up_model=SetUpModel.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)
+        set_up_model = await models.archive_model(services, actor, ids.set_up_model_number(id), expected_version, idempotency_key)
+        return SetUpModelPayload(set_up_model=SetUpModel.of(set_up_model))

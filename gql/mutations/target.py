@@ -1,14 +1,12 @@
 """What people do with targets."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from domain import target as domain
-from domain.errors import UserError
 from gql import errors, ids
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.project import ExpectedVersion
 from gql.types.kit_input import as_document
@@ -40,7 +38,7 @@ TargetAnswer = Annotated[
 
 @strawberry.type
 class TargetMutation:
-    @strawberry.mutation(description="Add an API to a project. Nothing is fetched yet: `targetAnalyze` finds its document.")
+    @mutation(description="Add an API to a project. Nothing is fetched yet: `targetAnalyze` finds its document.")
     async def target_add(
         self,
         info: Info,
@@ -49,11 +47,10 @@ class TargetMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: targets.add_target(services, actor, ids.project_number(project_id), input.document(), idempotency_key)
-        )
+        target = await targets.add_target(services, actor, ids.project_number(project_id), input.document(), idempotency_key)
+        return TargetPayload(target=Target.of(target))
 
-    @strawberry.mutation(description="Give the target another name or address. Its last analysis stays until the next.")
+    @mutation(description="Give the target another name or address. Its last analysis stays until the next.")
     async def target_update(
         self,
         info: Info,
@@ -63,13 +60,12 @@ class TargetMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: targets.update_target(
-                services, actor, ids.target_number(id), input.document(), expected_version, idempotency_key
-            )
+        target = await targets.update_target(
+            services, actor, ids.target_number(id), input.document(), expected_version, idempotency_key
         )
+        return TargetPayload(target=Target.of(target))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Find and read the target's OpenAPI document now: at its address, through a Swagger UI page there, or at well-known "
             "paths below it. Takes seconds, at most `PLOG_TARGETS__ANALYSIS_SECONDS`. An error says what was tried and what "
@@ -80,22 +76,20 @@ class TargetMutation:
         self, info: Info, id: TargetId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: targets.analyze_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
-        )
+        target = await targets.analyze_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
+        return TargetPayload(target=Target.of(target))
 
-    @strawberry.mutation(
+    @mutation(
         description="Take the target out of the lists, while no run of it goes on. Its analyses stay, its name is free again."
     )
     async def target_archive(
         self, info: Info, id: TargetId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: targets.archive_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
-        )
+        target = await targets.archive_target(services, actor, ids.target_number(id), expected_version, idempotency_key)
+        return TargetPayload(target=Target.of(target))
 
-    @strawberry.mutation(
+    @mutation(
         description=(
             "Give the target a secret for its load tests, in the place of one of that name: a password, a token, a key. It is "
             "encrypted, reaches nothing but the load generator's environment, and is never shown again."
@@ -109,11 +103,10 @@ class TargetMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(
-            lambda: secrets.set_secret(services, actor, ids.target_number(id), as_document(input), idempotency_key)
-        )
+        target = await secrets.set_secret(services, actor, ids.target_number(id), as_document(input), idempotency_key)
+        return TargetPayload(target=Target.of(target))
 
-    @strawberry.mutation(
+    @mutation(
         description="Remove a secret of the target for good. Load tests that use it are refused to start until it is set again."
     )
     async def target_secret_delete(
@@ -124,11 +117,5 @@ class TargetMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> TargetAnswer:
         services, actor = info.context.services, info.context.actor
-        return await _answer(lambda: secrets.delete_secret(services, actor, ids.target_number(id), name, idempotency_key))
-
-
-async def _answer(command: Callable[[], Awaitable[domain.Target]]) -> Any:
-    try:
-        return TargetPayload(target=Target.of(await command()))
-    except UserError as error:
-        return errors.union_member(error)
+        target = await secrets.delete_secret(services, actor, ids.target_number(id), name, idempotency_key)
+        return TargetPayload(target=Target.of(target))

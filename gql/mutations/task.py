@@ -4,9 +4,9 @@ from typing import Annotated
 
 import strawberry
 
-from domain.errors import UserError
 from gql import errors
 from gql.context import Info
+from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.types.report import TaskReportInput, TaskReportResult
 from resolvers import task as tasks
@@ -31,9 +31,7 @@ TaskReportAnswer = Annotated[
 
 @strawberry.type
 class TaskMutation:
-    @strawberry.mutation(
-        description="Report on the tasks of the worker's own attempt; needs the attempt's token. Safe to repeat as it is."
-    )
+    @mutation(description="Report on the tasks of the worker's own attempt; needs the attempt's token. Safe to repeat as it is.")
     async def task_report(
         self,
         info: Info,
@@ -41,10 +39,7 @@ class TaskMutation:
         idempotency_key: IdempotencyKey = None,
     ) -> TaskReportAnswer:
         context = info.context
-        try:
-            own = require_worker(context.actor).attempt
-            reports = [each.as_report(own) for each in input.reports]
-            results = await tasks.report_tasks(context.services, context.actor, reports, idempotency_key)
-        except UserError as error:
-            return errors.union_member(error)
+        own = require_worker(context.actor).attempt
+        reports = [each.as_report(own) for each in input.reports]
+        results = await tasks.report_tasks(context.services, context.actor, reports, idempotency_key)
         return TaskReportPayload(results=[TaskReportResult.of(result) for result in results])

@@ -12,6 +12,7 @@ from domain.audit_entry import AuditAction, AuditEntry
 from domain.people_storage import AuditStore
 from domain.query import AuditQuery, Page
 from domain.visibility import Involvement, ModelReach
+from persistence.listing import between, equals, one_of
 from persistence.model_reach import models_decided_by
 from persistence.numbered import NumberedRows
 from persistence.people_tables import audit_entry
@@ -41,28 +42,20 @@ class AuditRepository(AuditStore):
 
 
 def _conditions(query: AuditQuery, involvement: Involvement, reach: ModelReach) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [
+    return [
         or_(
             ENTRY.c.person == involvement.subject,
             ENTRY.c.actor == involvement.subject,
             ENTRY.c.kind.in_(sorted(involvement.decides_on)),
             models_decided_by(reach, ENTRY.c.model_id),
-        )
+        ),
+        *one_of(ENTRY.c.action, query.actions),
+        *one_of(ENTRY.c.kind, query.kinds),
+        *equals(ENTRY.c.model_id, query.model_id),
+        *equals(ENTRY.c.person, query.person),
+        *equals(ENTRY.c.actor, query.actor),
+        *between(ENTRY.c.recorded_at, query.recorded_from, query.recorded_to),
     ]
-    for name, values in (("action", query.actions), ("kind", query.kinds)):
-        if values:
-            conditions.append(ENTRY.c[name].in_(sorted(values)))
-    if query.model_id is not None:
-        conditions.append(ENTRY.c.model_id == query.model_id)
-    if query.person is not None:
-        conditions.append(ENTRY.c.person == query.person)
-    if query.actor is not None:
-        conditions.append(ENTRY.c.actor == query.actor)
-    if query.recorded_from is not None:
-        conditions.append(ENTRY.c.recorded_at >= query.recorded_from)
-    if query.recorded_to is not None:
-        conditions.append(ENTRY.c.recorded_at < query.recorded_to)
-    return conditions
 
 
 def _entry(row: Mapping[str, Any]) -> AuditEntry:

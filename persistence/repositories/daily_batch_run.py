@@ -18,7 +18,7 @@ from domain.visibility import Visibility
 from persistence.batch_tables import daily_batch_part, daily_batch_refusal, daily_batch_run
 from persistence.claimed import ClaimedRows
 from persistence.dialect import among
-from persistence.listing import histories
+from persistence.listing import equals, histories, is_given, one_of
 from persistence.numbered import NumberedRows
 from persistence.repositories.lot_result import read_result, written_result
 
@@ -105,16 +105,13 @@ def _exists_for(visibility: Visibility) -> ColumnElement[bool]:
 
 
 def _conditions(query: DailyBatchRunQuery, visibility: Visibility) -> list[ColumnElement[bool]]:
-    conditions = [_exists_for(visibility)]
-    if query.product_line is not None:
-        conditions.append(RUN.c.product_line == query.product_line)
-    if query.statuses:
-        conditions.append(RUN.c.status.in_(sorted(query.statuses)))
-    if query.is_dry_run is not None:
-        conditions.append(RUN.c.is_dry_run == query.is_dry_run)
-    if query.is_scheduled is not None:
-        conditions.append(RUN.c.day.is_not(None) if query.is_scheduled else RUN.c.day.is_(None))
-    return conditions
+    return [
+        _exists_for(visibility),
+        *equals(RUN.c.product_line, query.product_line),
+        *one_of(RUN.c.status, query.statuses),
+        *equals(RUN.c.is_dry_run, query.is_dry_run),
+        *is_given(RUN.c.day, query.is_scheduled),
+    ]
 
 
 def _values(run: DailyBatchRun) -> dict[str, Any]:

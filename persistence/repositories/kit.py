@@ -21,7 +21,7 @@ from domain.visibility import EVERYTHING, Visibility
 from persistence import rows, tables
 from persistence.append import append
 from persistence.dialect import among, clock
-from persistence.listing import begins_with, from_place, is_archived
+from persistence.listing import begins_with, between, equals, from_place, is_given, one_of
 
 KIT, STATE, JOB, ATTEMPT, TASK = (
     tables.kit,
@@ -133,34 +133,23 @@ class KitRepository(KitStore):
         return from_place(selected.where(is_visible(visibility), *self._conditions(query)), order, query.after)
 
     def _conditions(self, query: KitQuery) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
-        if query.statuses:
-            conditions.append(STATE.c.status.in_(sorted(query.statuses)))
-        if query.name_prefix:
-            conditions += begins_with(KIT.c.name, query.name_prefix)
-        if query.owner is not None:
-            conditions.append(KIT.c.owner == query.owner)
-        if query.product_line is not None:
-            conditions.append(KIT.c.product_line == query.product_line)
-        if query.created_from is not None:
-            conditions.append(KIT.c.created_at >= query.created_from)
-        if query.created_to is not None:
-            conditions.append(KIT.c.created_at < query.created_to)
-        return conditions + is_archived(STATE.c.archived_at, query.is_archived)
+        return [
+            *one_of(STATE.c.status, query.statuses),
+            *begins_with(KIT.c.name, query.name_prefix),
+            *equals(KIT.c.owner, query.owner),
+            *equals(KIT.c.product_line, query.product_line),
+            *between(KIT.c.created_at, query.created_from, query.created_to),
+            *is_given(STATE.c.archived_at, query.is_archived),
+        ]
 
     def _job_conditions(self, query: JobQuery) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
-        if query.types:
-            conditions.append(JOB.c.type.in_(sorted(query.types)))
-        if query.statuses:
-            conditions.append(JOB.c.status.in_(sorted(query.statuses)))
-        if query.kit_id is not None:
-            conditions.append(JOB.c.kit_id == query.kit_id)
-        if query.updated_from is not None:
-            conditions.append(JOB.c.updated_at >= query.updated_from)
-        if query.updated_to is not None:
-            conditions.append(JOB.c.updated_at < query.updated_to)
-        return conditions + is_archived(STATE.c.archived_at, query.is_archived)
+        return [
+            *one_of(JOB.c.type, query.types),
+            *one_of(JOB.c.status, query.statuses),
+            *equals(JOB.c.kit_id, query.kit_id),
+            *between(JOB.c.updated_at, query.updated_from, query.updated_to),
+            *is_given(STATE.c.archived_at, query.is_archived),
+        ]
 
     @staticmethod
     def _kits() -> Select[Any]:

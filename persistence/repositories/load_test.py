@@ -15,7 +15,7 @@ from domain.target import Target
 from domain.version import Version
 from domain.visibility import Membership
 from persistence import load_test_tables as tables
-from persistence.listing import begins_with, is_archived
+from persistence.listing import begins_with, equals, is_given
 from persistence.membership import is_member
 from persistence.versioned import Versioned, VersionedRows
 
@@ -73,14 +73,13 @@ class LoadTestRepository(LoadTestStore):
 
 
 def _conditions(query: LoadTestQuery, membership: Membership) -> list[ColumnElement[bool]]:
-    conditions = is_archived(LOAD_TEST.c.archived_at, query.is_archived) + is_member(LOAD_TEST.c.project_id, membership)
-    if query.project_id is not None:
-        conditions.append(LOAD_TEST.c.project_id == query.project_id)
-    if query.target_id is not None:
-        conditions.append(LOAD_TEST.c.target_id == query.target_id)
-    if query.title_prefix:
-        conditions += begins_with(LOAD_TEST.c.title, query.title_prefix)
-    return conditions
+    return [
+        *is_given(LOAD_TEST.c.archived_at, query.is_archived),
+        *is_member(LOAD_TEST.c.project_id, membership),
+        *equals(LOAD_TEST.c.project_id, query.project_id),
+        *equals(LOAD_TEST.c.target_id, query.target_id),
+        *begins_with(LOAD_TEST.c.title, query.title_prefix),
+    ]
 
 
 def _changing(load_test: LoadTest) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from domain.visibility import Membership
 from domain.wording import UNASKED, Wording
 from persistence import load_test_tables as tables
 from persistence.dialect import among, clock
-from persistence.listing import from_place
+from persistence.listing import equals, from_place, one_of
 from persistence.membership import is_member
 
 ANALYSIS = tables.load_test_analysis
@@ -66,12 +66,14 @@ class LoadTestAnalysisRepository(LoadTestAnalysisStore):
 
 
 def _conditions(query: LoadTestAnalysisQuery, membership: Membership) -> list[ColumnElement[bool]]:
-    names = ("project_id", "load_test_id", "run_id", "baseline_run_id")
-    conditions = is_member(ANALYSIS.c.project_id, membership)
-    conditions += [ANALYSIS.c[name] == getattr(query, name) for name in names if getattr(query, name) is not None]
-    if query.kinds:
-        conditions.append(ANALYSIS.c.kind.in_(sorted(query.kinds)))
-    return conditions
+    return [
+        *is_member(ANALYSIS.c.project_id, membership),
+        *equals(ANALYSIS.c.project_id, query.project_id),
+        *equals(ANALYSIS.c.load_test_id, query.load_test_id),
+        *equals(ANALYSIS.c.run_id, query.run_id),
+        *equals(ANALYSIS.c.baseline_run_id, query.baseline_run_id),
+        *one_of(ANALYSIS.c.kind, query.kinds),
+    ]
 
 
 def _analysis(row: Row[Any]) -> LoadTestAnalysis:

@@ -25,7 +25,7 @@ from domain.visibility import EVERY_PROJECT, Membership
 from persistence import load_test_tables as tables
 from persistence import tables as shared
 from persistence.dialect import among, clock, has_named, insert_into, names_of, text_of
-from persistence.listing import from_place, histories
+from persistence.listing import between, equals, from_place, histories, one_of
 from persistence.membership import is_member
 from persistence.windowed import Asked, rows_of_windows
 
@@ -247,20 +247,16 @@ class LoadTestRunRepository(LoadTestRunStore):
 
 
 def _conditions(query: LoadTestRunQuery, membership: Membership, dialect_name: str) -> list[ColumnElement[bool]]:
-    conditions = is_member(RUN.c.project_id, membership)
-    for name in ("project_id", "target_id", "load_test_id"):
-        if getattr(query, name) is not None:
-            conditions.append(RUN.c[name] == getattr(query, name))
-    if query.statuses:
-        conditions.append(RUN.c.status.in_(sorted(query.statuses)))
-    if query.label is not None:
-        conditions.append(RUN.c.label == query.label)
-    if query.actor is not None:
-        conditions.append(RUN.c.actor == query.actor)
-    if query.created_from is not None:
-        conditions.append(RUN.c.created_at >= query.created_from)
-    if query.created_to is not None:
-        conditions.append(RUN.c.created_at < query.created_to)
+    conditions = [
+        *is_member(RUN.c.project_id, membership),
+        *equals(RUN.c.project_id, query.project_id),
+        *equals(RUN.c.target_id, query.target_id),
+        *equals(RUN.c.load_test_id, query.load_test_id),
+        *one_of(RUN.c.status, query.statuses),
+        *equals(RUN.c.label, query.label),
+        *equals(RUN.c.actor, query.actor),
+        *between(RUN.c.created_at, query.created_from, query.created_to),
+    ]
     if query.scenario is not None:
         conditions.append(has_named(RUN.c.definition, "scenarios", query.scenario, dialect_name))
     return conditions

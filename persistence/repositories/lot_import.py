@@ -13,6 +13,7 @@ from domain.lot_import import UNENDED, LotImport, LotImportStatus, RefusedRow
 from domain.lot_storage import LotImportStore
 from domain.query import LotImportQuery, Page
 from persistence.dialect import clock
+from persistence.listing import one_of
 from persistence.lot_tables import lot_import, lot_import_refusal
 from persistence.numbered import NumberedRows
 
@@ -97,10 +98,7 @@ def _is_of(claimed: LotImport) -> list[ColumnElement[bool]]:
 
 
 def _conditions(query: LotImportQuery, actor: str) -> list[ColumnElement[bool]]:
-    conditions = [IMPORT.c.actor == actor]
-    if query.statuses:
-        conditions.append(IMPORT.c.status.in_(sorted(query.statuses)))
-    return conditions
+    return [IMPORT.c.actor == actor, *one_of(IMPORT.c.status, query.statuses)]
 
 
 def _values(made: LotImport) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from domain.query import HistoryQuery, LotResultQuery, Page
 from domain.visibility import Visibility
 from persistence.batch_tables import lot_result, model_assignment
 from persistence.dialect import among, insert_into
-from persistence.listing import histories
+from persistence.listing import between, equals, histories
 from persistence.lot_tables import lot_row
 from persistence.numbered import NumberedRows
 from persistence.repositories.lot_row import read_lot_row
@@ -119,13 +119,8 @@ def _exists_for(visibility: Visibility) -> ColumnElement[bool]:
 def _conditions(query: LotResultQuery, visibility: Visibility) -> list[ColumnElement[bool]]:
     conditions = [_exists_for(visibility)]
     for name in ("product_line", "lot_row_id", "model_id", "model_version", "run_id", "is_out_of_range"):
-        if (wanted := getattr(query, name)) is not None:
-            conditions.append(RESULT.c[name] == wanted)
-    if query.recorded_from is not None:
-        conditions.append(RESULT.c.recorded_at >= query.recorded_from)
-    if query.recorded_to is not None:
-        conditions.append(RESULT.c.recorded_at < query.recorded_to)
-    return conditions
+        conditions += equals(RESULT.c[name], getattr(query, name))
+    return [*conditions, *between(RESULT.c.recorded_at, query.recorded_from, query.recorded_to)]
 
 
 def written_result(result: LotResult) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from domain.query import HistoryQuery, LotRowOrder, LotRowQuery, Page
 from domain.visibility import Visibility
 from persistence.codes import PRODUCT_LINE
 from persistence.dialect import Name, among, clock, insert_into, table_of
-from persistence.listing import begins_with, from_place, histories
+from persistence.listing import begins_with, between, equals, from_place, histories, one_of
 from persistence.lot_tables import lot_row, lot_row_version
 
 ROW, VERSION = lot_row, lot_row_version
@@ -146,24 +146,17 @@ def _lines(query: LotRowQuery, visibility: Visibility) -> list[ProductLine]:
 
 
 def _conditions(query: LotRowQuery) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if query.product is not None:
-        conditions.append(ROW.c.product == query.product)
-    if query.steps:
-        conditions.append(ROW.c.step.in_(sorted(query.steps)))
-    if query.equipment is not None:
-        conditions.append(ROW.c.equipment == query.equipment)
-    if query.measured_from is not None:
-        conditions.append(ROW.c.measured_at >= query.measured_from)
-    if query.measured_to is not None:
-        conditions.append(ROW.c.measured_at < query.measured_to)
-    if query.lot_id_prefix:
-        conditions += begins_with(ROW.c.lot_id, query.lot_id_prefix)
+    conditions = [
+        *equals(ROW.c.product, query.product),
+        *one_of(ROW.c.step, query.steps),
+        *equals(ROW.c.equipment, query.equipment),
+        *between(ROW.c.measured_at, query.measured_from, query.measured_to),
+        *begins_with(ROW.c.lot_id, query.lot_id_prefix),
+        *between(ROW.c.quantity, query.quantity_from, None),
+    ]
     if query.search:
         searched = (ROW.c.lot_id, ROW.c.product, ROW.c.equipment)
         conditions.append(or_(*(and_(*begins_with(column, query.search)) for column in searched)))
-    if query.quantity_from is not None:
-        conditions.append(ROW.c.quantity >= query.quantity_from)
     if query.quantity_to is not None:
         conditions.append(ROW.c.quantity <= query.quantity_to)
     return conditions

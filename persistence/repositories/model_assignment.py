@@ -14,6 +14,7 @@ from domain.model_assignment import AssignmentOrder, LotRule, ModelAssignment
 from domain.query import ModelAssignmentQuery, Page
 from domain.visibility import Visibility
 from persistence.batch_tables import model_assignment
+from persistence.listing import equals, is_given
 from persistence.numbered import NumberedRows
 
 ASSIGNMENT = model_assignment
@@ -73,11 +74,8 @@ def _exists_for(visibility: Visibility) -> ColumnElement[bool]:
 def _conditions(query: ModelAssignmentQuery, visibility: Visibility) -> list[ColumnElement[bool]]:
     conditions = [_exists_for(visibility)]
     for name in ("product_line", "model_id", "lot_row_id", "actor"):
-        if (wanted := getattr(query, name)) is not None:
-            conditions.append(ASSIGNMENT.c[name] == wanted)
-    if query.has_ended is not None:
-        conditions.append(ASSIGNMENT.c.ended_at.is_not(None) if query.has_ended else ASSIGNMENT.c.ended_at.is_(None))
-    return conditions
+        conditions += equals(ASSIGNMENT.c[name], getattr(query, name))
+    return [*conditions, *is_given(ASSIGNMENT.c.ended_at, query.has_ended)]
 
 
 def _values(assignment: ModelAssignment) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from domain.query import HistoryQuery, Page, ProjectQuery
 from domain.version import Version
 from domain.visibility import Membership
 from persistence import load_test_tables as tables
-from persistence.listing import begins_with, is_archived
+from persistence.listing import begins_with, equals, is_given
 from persistence.membership import is_member
 from persistence.versioned import Versioned, VersionedRows
 
@@ -66,12 +66,12 @@ class ProjectRepository(ProjectStore):
 
 
 def _conditions(query: ProjectQuery, membership: Membership) -> list[ColumnElement[bool]]:
-    conditions = is_archived(PROJECT.c.archived_at, query.is_archived) + is_member(PROJECT.c.id, membership)
-    if query.name_prefix:
-        conditions += begins_with(PROJECT.c.name, query.name_prefix)
-    if query.owner is not None:
-        conditions.append(PROJECT.c.owner == query.owner)
-    return conditions
+    return [
+        *is_given(PROJECT.c.archived_at, query.is_archived),
+        *is_member(PROJECT.c.id, membership),
+        *begins_with(PROJECT.c.name, query.name_prefix),
+        *equals(PROJECT.c.owner, query.owner),
+    ]
 
 
 def _changing(project: Project) -> dict[str, Any]:

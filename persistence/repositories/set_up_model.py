@@ -17,7 +17,7 @@ from domain.version import Version
 from domain.visibility import ModelReach
 from persistence import model_tables as tables
 from persistence.dialect import among
-from persistence.listing import begins_with, is_archived
+from persistence.listing import begins_with, equals, is_given, one_of
 from persistence.model_reach import exists_for
 from persistence.versioned import Versioned, VersionedRows
 
@@ -92,16 +92,14 @@ class SetUpModelRepository(SetUpModelStore):
 
 
 def _conditions(query: SetUpModelQuery, reach: ModelReach) -> list[ColumnElement[bool]]:
-    conditions = [exists_for(reach), *is_archived(MODEL.c.archived_at, query.is_archived)]
-    if query.product_lines:
-        conditions.append(MODEL.c.product_line.in_(sorted(query.product_lines)))
-    if query.name_prefix:
-        conditions += begins_with(MODEL.c.name, query.name_prefix)
-    if query.owner is not None:
-        conditions.append(MODEL.c.owner == query.owner)
-    if query.source_id is not None:
-        conditions.append(MODEL.c.source_id == query.source_id)
-    return conditions
+    return [
+        exists_for(reach),
+        *is_given(MODEL.c.archived_at, query.is_archived),
+        *one_of(MODEL.c.product_line, query.product_lines),
+        *begins_with(MODEL.c.name, query.name_prefix),
+        *equals(MODEL.c.owner, query.owner),
+        *equals(MODEL.c.source_id, query.source_id),
+    ]
 
 
 def _fixed(model: SetUpModel) -> dict[str, Any]:

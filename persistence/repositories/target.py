@@ -19,7 +19,7 @@ from domain.version import Version
 from domain.visibility import Membership
 from persistence import load_test_tables as tables
 from persistence.dialect import WrittenDocument, among
-from persistence.listing import begins_with, histories, is_archived
+from persistence.listing import begins_with, equals, histories, is_given, one_of
 from persistence.membership import is_member
 from persistence.versioned import Versioned, VersionedRows
 
@@ -123,9 +123,10 @@ class TargetRepository(TargetStore):
                 return found
 
     def _endpoint_conditions(self, query: EndpointQuery) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
-        if query.methods:
-            conditions.append(ENDPOINT.c.method.in_(sorted(query.methods)))
+        conditions = [
+            *one_of(ENDPOINT.c.method, query.methods),
+            *equals(ENDPOINT.c.is_deprecated, query.is_deprecated),
+        ]
         if query.tag is not None:
             tagged = select(TAG.c.place).where(
                 TAG.c.target_id == query.target_id, TAG.c.analysis == query.analysis, TAG.c.tag == query.tag
@@ -134,18 +135,16 @@ class TargetRepository(TargetStore):
         if query.search:
             position = func.strpos if self._dialect == "postgresql" else func.instr
             conditions.append(position(ENDPOINT.c.search, query.search.casefold()) > 0)
-        if query.is_deprecated is not None:
-            conditions.append(ENDPOINT.c.is_deprecated == query.is_deprecated)
         return conditions
 
 
 def _conditions(query: TargetQuery, membership: Membership) -> list[ColumnElement[bool]]:
-    conditions = is_archived(TARGET.c.archived_at, query.is_archived) + is_member(TARGET.c.project_id, membership)
-    if query.project_id is not None:
-        conditions.append(TARGET.c.project_id == query.project_id)
-    if query.name_prefix:
-        conditions += begins_with(TARGET.c.name, query.name_prefix)
-    return conditions
+    return [
+        *is_given(TARGET.c.archived_at, query.is_archived),
+        *is_member(TARGET.c.project_id, membership),
+        *equals(TARGET.c.project_id, query.project_id),
+        *begins_with(TARGET.c.name, query.name_prefix),
+    ]
 
 
 def _of_projects(membership: Membership) -> list[ColumnElement[bool]]:

@@ -5,7 +5,6 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -36,13 +35,12 @@ def embedded_issuer() -> Issuer:
 
 
 @pytest.fixture(params=["embedded", "oidc-provider"])
-async def issuer(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Issuer]:
+async def issuer(request: pytest.FixtureRequest) -> AsyncIterator[Issuer]:
     if request.param == "embedded":
         yield embedded_issuer()
         return
     async with httpx.AsyncClient(trust_env=False) as client:
-        async for found in certified_issuer(tmp_path, client):
-            yield found
+        yield certified_issuer(request.getfixturevalue("issuer_process"), client)
 
 
 async def test_every_algorithm_signs_in(issuer: Issuer) -> None:

@@ -1,7 +1,7 @@
 """A PLOG with an issuer at which browsers sign in: the embedded one, or a certified one with either kind of client."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,7 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             yield House(plog, ADA[kind], f"{plog.url}/auth/issuer/token")
             return
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        (tmp_path / "issuer").mkdir()
-        issuer = await anext(await stack.enter_async_context(aclosing(certified_issuer(tmp_path / "issuer", client))))
+        issuer = certified_issuer(request.getfixturevalue("issuer_process"), client)
         secret = CLIENT_SECRET if kind == "confidential" else ""
         oidc = {"issuer": issuer.name, "client_id": "a client", "client_secret": secret, "scopes": "openid profile groups"}
         plog = await stack.enter_async_context(serving(tmp_path / "plog", {"oidc": oidc}))

@@ -18,6 +18,7 @@ import psutil
 from app.client import Client
 from app.settings import ROOT
 from tests.forked_process import CLI, ForkedProcess, run_plog
+from tests.migrated import furnish, migrated_sqlite
 from tests.services import free_port
 from tests.waiting import eventually
 
@@ -55,6 +56,8 @@ class PlogServer:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
         self.environment = {**kept, "PLOG_HOME": str(home / "data"), "PLOG_SCHEDULER__JOBS_SECONDS": "0.2"}
         self.move(settings or {})
+        if command == ("serve",):
+            furnish(home / "data", migrated_sqlite())
         self.log = home / "server.log"
         self._process: ForkedProcess | None = None
 

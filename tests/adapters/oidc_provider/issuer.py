@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,6 @@ from adapters.identity.verifier import OidcVerifier
 from tests.services import missing, require_program
 
 PROVIDER = Path(__file__).parent
-PATIENCE = 60  # a busy machine takes long to make keys
 
 
 @dataclass(frozen=True)
@@ -66,37 +65,50 @@ def installed_provider() -> Path:
     return folder
 
 
-async def certified_issuer(folder: Path, client: httpx.AsyncClient) -> AsyncGenerator[Issuer, None]:
-    (folder / "node_modules").symlink_to(installed_provider() / "node_modules")
-    shutil.copy(PROVIDER / "server.mjs", folder)
-    process = await asyncio.create_subprocess_exec(
-        "node", "server.mjs", cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    lines, orders = process.stdout, process.stdin
+class IssuerProcess:
+    """npm's oidc-provider, which obeys one order a line; each client that it is told of takes the place of the one before."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "node_modules").symlink_to(installed_provider() / "node_modules")
+        shutil.copy(PROVIDER / "server.mjs", folder)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            ["node", "server.mjs"], cwd=folder, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+        )
+        self.address = self._line()
+
+    def obey(self, order: str) -> None:
+        """Give it an order, and wait until that is done."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{order}\n")
+        self._process.stdin.flush()
+        while self._line() != "done":
+            assert self._process.poll() is None
+
+    def end(self) -> None:
+        """Let it end, as it does with its standard input."""
+        self._process.communicate(timeout=10)
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def certified_issuer(process: IssuerProcess, client: httpx.AsyncClient) -> Issuer:
+    """The issuer that runs in the process, reached by that client."""
 
     async def token(algorithm: str) -> str:
         form = {"grant_type": "client_credentials", "client_id": "service", "client_secret": "service-secret", "scope": "use"}
-        response = await client.post(f"{address}/token", data={**form, "resource": f"https://plog.test/{algorithm}"})
+        response = await client.post(f"{process.address}/token", data={**form, "resource": f"https://plog.test/{algorithm}"})
         response.raise_for_status()
         return str(response.json()["access_token"])
 
-    async def obey(order: str) -> None:
-        orders.write(f"{order}\n".encode())
-        while await asyncio.wait_for(lines.readline(), PATIENCE) != b"done\n":
-            assert process.returncode is None
-
     async def rotate() -> None:
-        await obey("rotate")
+        await asyncio.to_thread(process.obey, "rotate")
 
     async def know(client: Mapping[str, Any], tells_all: bool) -> None:
-        await obey("client " + json.dumps({"client": client, "tellsAll": tells_all}))
+        await asyncio.to_thread(process.obey, "client " + json.dumps({"client": client, "tellsAll": tells_all}))
 
-    try:
-        address = (await asyncio.wait_for(lines.readline(), PATIENCE)).decode().strip()
-        source = DiscoveredKeys(client, address)
-        yield Issuer(address, "https://plog.test", source, token, rotate, ("RS256", "PS256", "ES256", "EdDSA"), know)
-    finally:
-        orders.close()
-        await asyncio.wait_for(process.wait(), 10)
+    source = DiscoveredKeys(client, process.address)
+    algorithms = ("RS256", "PS256", "ES256", "EdDSA")
+    return Issuer(process.address, "https://plog.test", source, token, rotate, algorithms, know)
