@@ -38,11 +38,12 @@ from app.identity import SignInDoors, open_sign_in, read_keys
 from app.settings import Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
 from app.tls import trusted
+from controllers.background_worker import BackgroundWorkerSettings
 from controllers.daily_batch_runner import DailyBatchRunner, DailyBatchRunnerSettings
 from controllers.housekeeping import Housekeeping
 from controllers.job_reconciler import JobReconciler, JobReconcilerSettings
 from controllers.load_test_reconciler import LoadTestReconciler, LoadTestReconcilerSettings
-from controllers.lot_importer import LotImporter, LotImporterSettings
+from controllers.lot_importer import LotImporter
 from controllers.resource_watcher import ResourceWatcher
 from domain.approver import EVERY_KIND, Approvers
 from domain.daily_batch_schedule import DailyBatchSchedule
@@ -265,8 +266,8 @@ def _job_reconciler(settings: Settings) -> JobReconcilerSettings:
     )
 
 
-def _lot_importer(settings: Settings) -> LotImporterSettings:
-    return LotImporterSettings(
+def _lot_importer(settings: Settings) -> BackgroundWorkerSettings:
+    return BackgroundWorkerSettings(
         interval_seconds=settings.scheduler.jobs_seconds, lost_after_seconds=settings.runner.lost_after_seconds
     )
 

@@ -6,8 +6,9 @@ its fence, which every transaction of the work holds it to: a server that was sl
 
 import asyncio
 import logging
+import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,7 @@ from resolvers.services import Services
 
 log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
+TRIES = 6  # the waits between them, each twice as long as the one before, are half a minute together
 Work = TypeVar("Work", bound=BackgroundWork)
 
 
@@ -34,6 +36,10 @@ class WorkStore(Protocol[Work]):
 
     async def claim(self, server: str, working: Collection[int], silence: timedelta) -> Work | None:
         """Take up the oldest that nobody works on."""
+        ...
+
+    async def hold(self, claimed: Work) -> Work | None:
+        """The work as it is now, unchanged by others until the unit of work ends; None where another has taken it up."""
         ...
 
     async def heartbeat(self, claimed: Work) -> bool | None:
@@ -51,6 +57,59 @@ class BackgroundWorkerSettings:
 
     interval_seconds: float = 1.0
     lost_after_seconds: float = 30.0
+
+
+class Taken(ABC, Generic[Work]):
+    """A piece of work that a server has taken up; `found` is what it was when it was last stored."""
+
+    def __init__(self, services: Services, found: Work) -> None:
+        self.services = services
+        self.found = found
+
+    @abstractmethod
+    def store(self, work: UnitOfWork) -> WorkStore[Work]:
+        """Where such work stands."""
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Bring it to its end; `TakenOver`, or `Unavailable`, where that is for later."""
+
+    @abstractmethod
+    async def cancel(self) -> None:
+        """End it because somebody wants it."""
+
+    @abstractmethod
+    async def fail(self, error_id: str) -> None:
+        """End it for an error that only the log shows, by that id."""
+
+    async def hold(self, work: UnitOfWork) -> Work:
+        """The work as it is now, unchanged by others until the unit of work ends; `TakenOver` where another has it."""
+        held = await self.store(work).hold(self.found)
+        if held is None:
+            raise TakenOver
+        return held
+
+    async def tried(self, bring_to_an_end: Callable[[], Awaitable[None]], first_wait: float) -> None:
+        """Try again what goes wrong unexpectedly; the work fails once it has come no further in `TRIES` of them."""
+        tries, what = 0, self.found.kind.lower()
+        while True:
+            version = self.found.version
+            try:
+                return await bring_to_an_end()
+            except (TakenOver, Unavailable):
+                raise
+            except Exception as error:
+                fault = error
+            async with self.services.database.transaction() as work:
+                self.found = await self.hold(work)
+            tries = 1 if self.found.version > version else tries + 1
+            if tries == TRIES:
+                error_id = secrets.token_hex(8)
+                facts = {"error_id": error_id, what.replace(" ", "_"): self.found.id}
+                log.error("internal error %s in %s %d", error_id, what, self.found.id, exc_info=fault, extra=facts)
+                return await self.fail(error_id)
+            log.warning("%s %d met an error and is tried again", what, self.found.id, exc_info=fault)
+            await asyncio.sleep(first_wait * 2 ** (tries - 1))
 
 
 class BackgroundWorker(ABC, Generic[Work]):
@@ -75,12 +134,8 @@ class BackgroundWorker(ABC, Generic[Work]):
         """Tell that a piece of work has changed."""
 
     @abstractmethod
-    async def advance(self, claimed: Work) -> None:
-        """Bring what was claimed to its end; `TakenOver`, or `Unavailable`, where that is for later."""
-
-    @abstractmethod
-    async def cancel(self, claimed: Work) -> None:
-        """End what was claimed because somebody wants it."""
+    def take(self, claimed: Work) -> Taken[Work]:
+        """The piece of work that was claimed."""
 
     async def look(self) -> None:
         """What else there is to do in each round, before anything is taken up."""
@@ -133,7 +188,8 @@ class BackgroundWorker(ABC, Generic[Work]):
 
     async def _work(self, claimed: Work) -> None:
         """Bring work to its end, unless it is overtaken or something does not answer: then it is taken up again."""
-        working = asyncio.create_task(self.advance(claimed))
+        taken, first_wait = self.take(claimed), self._settings.interval_seconds
+        working = asyncio.create_task(taken.tried(taken.run, first_wait))
         beating = asyncio.create_task(self._beat(claimed))
         try:
             await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
@@ -143,14 +199,14 @@ class BackgroundWorker(ABC, Generic[Work]):
             is_to_be_cancelled = beating.result()
             await _stopped(working)
             if is_to_be_cancelled:
-                await self.cancel(claimed)
+                await taken.tried(taken.cancel, first_wait)
         except TakenOver:
             log.info("another server has taken up %s %d", self.what, claimed.id)
         except Unavailable as error:
             log.warning("%s %d has to wait: %s", self.what, claimed.id, error)
             await asyncio.sleep(self._settings.interval_seconds)
         except Exception:
-            log.exception("%s %d can't be brought forward now", self.what, claimed.id)
+            log.exception("%s %d can't be brought to an end now", self.what, claimed.id)
             await asyncio.sleep(self._settings.interval_seconds)
         finally:
             await _stopped(working)

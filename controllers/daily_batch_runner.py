@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from controllers.background_worker import BackgroundWorker, BackgroundWorkerSettings, TakenOver, WorkStore
+from controllers.background_worker import BackgroundWorker, BackgroundWorkerSettings, Taken, WorkStore
 from domain.artifact import model_location
 from domain.daily_batch_run import (
     BatchPart,
@@ -82,13 +82,9 @@ class DailyBatchRunner(BackgroundWorker[DailyBatchRun]):
                 now = await work.kits.now()
             await queue_due_runs(self._services, self._schedule, now)
 
-    async def advance(self, claimed: DailyBatchRun) -> None:
-        """See `BackgroundWorker.advance`."""
-        await _Run(self._services, claimed).run()
-
-    async def cancel(self, claimed: DailyBatchRun) -> None:
-        """See `BackgroundWorker.cancel`."""
-        await _Run(self._services, claimed).end(DailyBatchRunStatus.CANCELLED, _CANCELLED)
+    def take(self, claimed: DailyBatchRun) -> Taken[DailyBatchRun]:
+        """See `BackgroundWorker.take`."""
+        return _Run(self._services, claimed)
 
 
 _CANCELLED = "Cancelled; the results that it had stored stay."
@@ -118,62 +114,73 @@ async def queue_due_runs(services: Services, schedule: DailyBatchSchedule, now: 
     return queued
 
 
-class _Run:
+class _Run(Taken[DailyBatchRun]):
     """A run that this server has taken up."""
 
-    def __init__(self, services: Services, claimed: DailyBatchRun) -> None:
-        self._services = services
-        self._found = claimed
+    def store(self, work: UnitOfWork) -> WorkStore[DailyBatchRun]:
+        """See `Taken.store`."""
+        return work.daily_batch_runs
 
     async def run(self) -> None:
-        """Do what is left of the run, and end it; `TakenOver`, or `Unavailable`, where that is for later."""
+        """See `Taken.run`: plan if that was not done, then bring part after part to its end."""
         try:
-            if not self._found.is_planned:
+            if not self.found.is_planned:
                 await self._plan()
             while (part := next(iter(await self._pending()), None)) is not None:
                 await self._do(part)
         except RunCancelled:
-            await self.end(DailyBatchRunStatus.CANCELLED, _CANCELLED)
+            await self._end(DailyBatchRunStatus.CANCELLED, _CANCELLED)
             return
         failed = [part for part in await self._parts() if part.status is BatchPartStatus.FAILED]
         if failed:
             models = ", ".join(str(part.model_version.model_id) for part in failed[:20])
             message = f"These set-up models could not be asked: {models}. See `parts`. The next run does what is left."
-            await self.end(DailyBatchRunStatus.FAILED, message)
+            await self._end(DailyBatchRunStatus.FAILED, message)
         else:
-            await self.end(DailyBatchRunStatus.SUCCEEDED)
+            await self._end(DailyBatchRunStatus.SUCCEEDED)
 
-    async def end(self, status: DailyBatchRunStatus, message: str = "") -> None:
+    async def cancel(self) -> None:
+        """See `Taken.cancel`; what it has stored stays."""
+        await self._end(DailyBatchRunStatus.CANCELLED, _CANCELLED)
+
+    async def fail(self, error_id: str) -> None:
+        """See `Taken.fail`; what it has stored stays."""
+        message = (
+            f"Internal error, id {error_id}. Those who run PLOG find it in the log by that id; the next run does what is left."
+        )
+        await self._end(DailyBatchRunStatus.FAILED, message)
+
+    async def _end(self, status: DailyBatchRunStatus, message: str = "") -> None:
         """Let the run end; what it has not come to it does not count."""
-        async with self._services.database.transaction() as work:
-            held = await self._hold(work)
+        async with self.services.database.transaction() as work:
+            held = await self.hold(work)
             for part in await self._parts(work):
                 if part.status is BatchPartStatus.PENDING:
                     await work.daily_batch_runs.change_part(part.ended(BatchPartStatus.CANCELLED))
             ended = held.became(status, max(held.updated_at, await work.kits.now()), message)
             ended = replace(ended, counts=replace(ended.counts, considered=ended.counts.done))
             await work.daily_batch_runs.change(ended)
-        await tell(self._services, ended)
+        await tell(self.services, ended)
         counts = {"stored": ended.counts.stored, "refused": ended.counts.refused}
         log.info("daily batch run ended", extra={"daily_batch_run": ended.id, "status": str(status), **counts})
 
     async def _plan(self) -> None:
         """Say what there is to do: a part for each model that is assigned to something, with the version that is in use."""
-        async with self._services.database.transaction() as work:
-            held = await self._hold(work)
+        async with self.services.database.transaction() as work:
+            held = await self.hold(work)
             numbers = await work.model_assignments.models(held.product_line)
             models = await work.set_up_models.get_many(numbers, EVERY_MODEL)
             parts = [await self._planned(work, models[number]) for number in sorted(models) if _is_used(models[number])]
             await work.daily_batch_runs.add_parts(parts)
             await self._count(work, replace(held, is_planned=True))
-        await tell(self._services, self._found)
+        await tell(self.services, self.found)
 
     async def _planned(self, work: UnitOfWork, model: SetUpModel) -> BatchPart:
         key = VersionKey(model.id, model.active_version)
         holding = await _holding(work, model.id)
         considered, having = await work.lot_results.assigned(key, model.product_line, holding)
         counts = Counts(considered=considered, skipped=having)
-        return BatchPart(run_id=self._found.id, model_version=key, counts=counts)
+        return BatchPart(run_id=self.found.id, model_version=key, counts=counts)
 
     async def _do(self, part: BatchPart) -> None:
         """Bring a model's part to its end; where another version comes in use, another part has to."""
@@ -193,8 +200,8 @@ class _Run:
             await self._end_part(part, BatchPartStatus.SUCCEEDED)
             return
         content = version.content
-        file = self._services.artifacts.read(model_location(content.sha256), 0, content.size)
-        async with self._services.model_predictor.load(file, content) as model:
+        file = self.services.artifacts.read(model_location(content.sha256), 0, content.size)
+        async with self.services.model_predictor.load(file, content) as model:
             while rows:
                 judged = await _judge(model, version, rows)
                 part = await self._store(part, version, rows, judged)
@@ -203,8 +210,8 @@ class _Run:
 
     async def _next(self, part: BatchPart) -> tuple[ModelVersion, list[LotRow]]:
         """The version of the part's model, and the next rows that lack its result; `Superseded` where it is not in use."""
-        key, line = part.model_version, self._found.product_line
-        async with self._services.database.snapshot() as work:
+        key, line = part.model_version, self.found.product_line
+        async with self.services.database.snapshot() as work:
             await _check_in_use(work, key)
             holding = await _holding(work, key.model_id)
             rows = await work.lot_results.lacking(key, line, holding, after=part.after, limit=BATCH_ROWS)
@@ -214,9 +221,9 @@ class _Run:
         self, part: BatchPart, version: ModelVersion, rows: Sequence[LotRow], judged: Sequence["Judged"]
     ) -> BatchPart:
         """Store what the model said of rows, and that they were looked at, or nothing."""
-        key, line = part.model_version, self._found.product_line
-        async with self._services.database.transaction() as work:
-            held = await self._hold(work)
+        key, line = part.model_version, self.found.product_line
+        async with self.services.database.transaction() as work:
+            held = await self.hold(work)
             if held.is_cancel_requested:
                 raise RunCancelled
             await _check_in_use(work, key, is_locked=True)
@@ -235,13 +242,13 @@ class _Run:
             part = part.progressed(rows[-1].id, more)
             await work.daily_batch_runs.change_part(part)
             await self._count(work, held.showing(tuple(results)) if held.is_dry_run else held)
-        await tell(self._services, self._found)
+        await tell(self.services, self.found)
         return part
 
     async def _supersede(self, part: BatchPart) -> None:
         """End the part of a version that is not in use any more, and add one for the version that is."""
-        async with self._services.database.transaction() as work:
-            held = await self._hold(work)
+        async with self.services.database.transaction() as work:
+            held = await self.hold(work)
             parts = {each.model_version: each for each in await self._parts(work)}
             ended = parts[part.model_version].ended(
                 BatchPartStatus.SUPERSEDED, "This version of the model is not in use any more."
@@ -258,36 +265,30 @@ class _Run:
                 else:
                     await work.daily_batch_runs.change_part(earlier.reopened(planned.counts.considered))
             await self._count(work, held)
-        await tell(self._services, self._found)
+        await tell(self.services, self.found)
 
     async def _end_part(self, part: BatchPart, status: BatchPartStatus, message: str = "") -> None:
-        async with self._services.database.transaction() as work:
-            held = await self._hold(work)
+        async with self.services.database.transaction() as work:
+            held = await self.hold(work)
             now = next(each for each in await self._parts(work) if each.model_version == part.model_version)
             await work.daily_batch_runs.change_part(now.ended(status, message))
             await self._count(work, held)
-        await tell(self._services, self._found)
+        await tell(self.services, self.found)
 
     async def _count(self, work: UnitOfWork, held: DailyBatchRun) -> None:
         """Let the run count what its parts do."""
         total = sum((part.counts for part in await self._parts(work)), Counts())
-        self._found = held.with_counts(total, max(held.updated_at, await work.kits.now()))
-        await work.daily_batch_runs.change(self._found)
+        self.found = held.with_counts(total, max(held.updated_at, await work.kits.now()))
+        await work.daily_batch_runs.change(self.found)
 
     async def _pending(self) -> list[BatchPart]:
         return [part for part in await self._parts() if part.status is BatchPartStatus.PENDING]
 
     async def _parts(self, work: UnitOfWork | None = None) -> list[BatchPart]:
         if work is not None:
-            return await work.daily_batch_runs.parts([self._found.id])
-        async with self._services.database.snapshot() as fresh:
-            return await fresh.daily_batch_runs.parts([self._found.id])
-
-    async def _hold(self, work: UnitOfWork) -> DailyBatchRun:
-        held = await work.daily_batch_runs.hold(self._found)
-        if held is None:
-            raise TakenOver
-        return held
+            return await work.daily_batch_runs.parts([self.found.id])
+        async with self.services.database.snapshot() as fresh:
+            return await fresh.daily_batch_runs.parts([self.found.id])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

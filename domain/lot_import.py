@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from domain.errors import IllegalTransition, ValidationFailed
+from domain.background_work import BackgroundWork
+from domain.errors import ValidationFailed
 from domain.kit import ProductLine
 from domain.lot_csv import MAX_ROW, CsvRow, Header
 from domain.lot_row import LotIds, LotRowDefinition, lot_row_definition
@@ -35,71 +36,38 @@ class LotImportStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-TRANSITIONS: Mapping[LotImportStatus, frozenset[LotImportStatus]] = {
-    LotImportStatus.QUEUED: frozenset({LotImportStatus.RUNNING, LotImportStatus.CANCELLED}),
-    LotImportStatus.RUNNING: frozenset({LotImportStatus.SUCCEEDED, LotImportStatus.FAILED, LotImportStatus.CANCELLED}),
-    LotImportStatus.SUCCEEDED: frozenset(),
-    LotImportStatus.FAILED: frozenset({LotImportStatus.QUEUED}),
-    LotImportStatus.CANCELLED: frozenset(),
-}
-UNENDED = (LotImportStatus.QUEUED, LotImportStatus.RUNNING)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LotImport:
+class LotImport(BackgroundWork):
     """An import of a file that the person `actor` has uploaded.
 
     `product_lines` are those in which they could work when it was started, or last resumed. The first `bytes_read` were read,
-    up to the end of row `row_number`; `rows_read` are those with something in them, without the header. `fence` grows each time a
-    server takes it up: one that was overtaken can't write any more. `result_id` is the artifact with the rows that were refused.
+    up to the end of row `row_number`; `rows_read` are those with something in them, without the header. `result_id` is the
+    artifact with the rows that were refused.
     """
 
-    id: int
+    kind: ClassVar[str] = "Lot import"
+    transitions: ClassVar[Mapping[str, frozenset[str]]] = {
+        "QUEUED": frozenset({"RUNNING", "CANCELLED"}),
+        "RUNNING": frozenset({"SUCCEEDED", "FAILED", "CANCELLED"}),
+        "SUCCEEDED": frozenset(),
+        "FAILED": frozenset({"QUEUED"}),
+        "CANCELLED": frozenset(),
+    }
+
+    status: LotImportStatus
     file_name: str
     sha256: str
     size: int
     actor: str
     actor_name: str
     product_lines: frozenset[ProductLine]
-    status: LotImportStatus
-    version: int
-    created_at: datetime
-    updated_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
     encoding: str | None = None
     bytes_read: int = 0
     row_number: int = 0
     rows_read: int = 0
     rows_added: int = 0
     rows_refused: int = 0
-    message: str = ""
-    is_cancel_requested: bool = False
-    fence: int = 0
     result_id: UUID | None = None
-
-    def became(self, status: LotImportStatus, at: datetime, message: str = "") -> "LotImport":
-        """The import in another status; `IllegalTransition` where this one does not lead there."""
-        if status not in TRANSITIONS[self.status]:
-            raise IllegalTransition(f"Lot import {self.id}", self.status, status)
-        return replace(
-            self._changed(at),
-            status=status,
-            message=message,
-            started_at=(self.started_at or at) if status is LotImportStatus.RUNNING else self.started_at,
-            ended_at=None if status in UNENDED else at,
-        )
-
-    def taken_up(self, at: datetime) -> "LotImport":
-        """The import as a server takes it up, for the first time or after another."""
-        running = self if self.status is LotImportStatus.RUNNING else self.became(LotImportStatus.RUNNING, at)
-        return replace(running, version=self.version + 1, fence=self.fence + 1, updated_at=at)
-
-    def cancelled(self, at: datetime) -> "LotImport":
-        """The import as somebody has cancelled it: at once where nothing of it runs, else whoever runs it ends it."""
-        if self.status is LotImportStatus.RUNNING:
-            return replace(self._changed(at), is_cancel_requested=True)
-        return self.became(LotImportStatus.CANCELLED, at, "Cancelled before it began.")
 
     def resumed(self, product_lines: frozenset[ProductLine], at: datetime) -> "LotImport":
         """The import queued again, to go on where it failed."""
@@ -107,21 +75,18 @@ class LotImport:
 
     def written_in(self, encoding: str, at: datetime) -> "LotImport":
         """The import once it is known what the file is written in."""
-        return replace(self._changed(at), encoding=encoding)
+        return replace(self.changed(at), encoding=encoding)
 
     def progressed(self, last: CsvRow, *, added: int, refused: int, at: datetime) -> "LotImport":
         """The import after more rows of the file, up to this one."""
         return replace(
-            self._changed(at),
+            self.changed(at),
             bytes_read=last.end,
             row_number=last.number,
             rows_read=self.rows_read + added + refused,
             rows_added=self.rows_added + added,
             rows_refused=self.rows_refused + refused,
         )
-
-    def _changed(self, at: datetime) -> "LotImport":
-        return replace(self, version=self.version + 1, updated_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

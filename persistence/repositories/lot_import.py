@@ -5,14 +5,14 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kit import ProductLine
-from domain.lot_import import UNENDED, LotImport, LotImportStatus, RefusedRow
+from domain.lot_import import LotImport, LotImportStatus, RefusedRow
 from domain.lot_storage import LotImportStore
 from domain.query import LotImportQuery, Page
-from persistence.dialect import clock
+from persistence.claimed import ClaimedRows
 from persistence.listing import one_of
 from persistence.lot_tables import lot_import, lot_import_refusal
 from persistence.numbered import NumberedRows
@@ -27,6 +27,7 @@ class LotImportRepository(LotImportStore):
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self._rows = NumberedRows(connection, IMPORT, select(*SHOWN), _import)
+        self._claimed = ClaimedRows(connection, IMPORT, self._rows, _values)
 
     async def get_many(self, ids: Sequence[int], actor: str) -> dict[int, LotImport]:
         return await self._rows.get_many(ids, IMPORT.c.actor == actor)
@@ -45,36 +46,22 @@ class LotImportRepository(LotImportStore):
         return replace(started, id=number)
 
     async def lock(self, number: int, actor: str) -> LotImport | None:
-        return await self._locked(IMPORT.c.id == number, IMPORT.c.actor == actor)
+        return await self._claimed.lock(IMPORT.c.id == number, IMPORT.c.actor == actor)
 
     async def change(self, changed: LotImport) -> None:
-        values = _values(changed)
-        if changed.status is not LotImportStatus.RUNNING:
-            values |= {"server": None, "heartbeat_at": None}
-        await self._connection.execute(IMPORT.update().where(IMPORT.c.id == changed.id).values(values))
+        await self._claimed.change(changed)
 
     async def claim(self, server: str, working: Collection[int], silence: timedelta) -> LotImport | None:
-        at = await clock(self._connection)
-        is_left = or_(IMPORT.c.server.is_(None), IMPORT.c.server == server, IMPORT.c.heartbeat_at < at - silence)
-        is_wanted = and_(IMPORT.c.status.in_(UNENDED), IMPORT.c.id.not_in(sorted(working)), is_left)
-        found = next(iter(await self._rows.find(is_wanted, limit=1)), None)
-        if found is None:
-            return None
-        taken = found.taken_up(max(found.updated_at, at))
-        values = {**_values(taken), "server": server, "heartbeat_at": at}
-        return taken if await self._rows.change(found.id, found.version, values) else None
+        return await self._claimed.claim(server, working, silence)
 
     async def hold(self, claimed: LotImport) -> LotImport | None:
-        return await self._locked(*_is_of(claimed))
+        return await self._claimed.hold(claimed)
 
     async def heartbeat(self, claimed: LotImport) -> bool | None:
-        at = await clock(self._connection)
-        update = IMPORT.update().where(*_is_of(claimed)).values(heartbeat_at=at).returning(IMPORT.c.is_cancel_requested)
-        is_to_be_cancelled: bool | None = (await self._connection.execute(update)).scalar_one_or_none()
-        return is_to_be_cancelled
+        return await self._claimed.heartbeat(claimed)
 
     async def release(self, server: str) -> None:
-        await self._connection.execute(IMPORT.update().where(IMPORT.c.server == server).values(server=None, heartbeat_at=None))
+        await self._claimed.release(server)
 
     async def refuse(self, number: int, rows: Sequence[RefusedRow]) -> None:
         values = [
@@ -87,14 +74,6 @@ class LotImportRepository(LotImportStore):
         query = select(REFUSAL).where(REFUSAL.c.import_id == number, REFUSAL.c.row_number > after)
         rows = await self._connection.execute(query.order_by(REFUSAL.c.row_number).limit(limit))
         return [RefusedRow(number=row.row_number, fields=tuple(row.fields), reason=row.reason) for row in rows]
-
-    async def _locked(self, *conditions: ColumnElement[bool]) -> LotImport | None:
-        rows = await self._connection.execute(select(*SHOWN).where(*conditions).with_for_update())
-        return next((_import(dict(row)) for row in rows.mappings()), None)
-
-
-def _is_of(claimed: LotImport) -> list[ColumnElement[bool]]:
-    return [IMPORT.c.id == claimed.id, IMPORT.c.fence == claimed.fence, IMPORT.c.status == LotImportStatus.RUNNING]
 
 
 def _conditions(query: LotImportQuery, actor: str) -> list[ColumnElement[bool]]:

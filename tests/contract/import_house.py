@@ -12,7 +12,8 @@ import pytest
 
 from adapters.artifacts import open_artifacts
 from controllers import lot_importer
-from controllers.lot_importer import LotImporter, LotImporterSettings
+from controllers.background_worker import BackgroundWorkerSettings
+from controllers.lot_importer import LotImporter
 from domain.actor import Person
 from domain.approver import EVERY_KIND, Approvers
 from domain.lot_import import LotImport, LotImportStatus
@@ -71,7 +72,9 @@ class ImportHouse:
         return person
 
     def server(self, name: str = "one", lost_after: float = 30.0, interval: float = 0.01) -> LotImporter:
-        return LotImporter(self.services, name, LotImporterSettings(interval_seconds=interval, lost_after_seconds=lost_after))
+        return LotImporter(
+            self.services, name, BackgroundWorkerSettings(interval_seconds=interval, lost_after_seconds=lost_after)
+        )
 
     async def found(self, started: LotImport) -> LotImport:
         return (await find_lot_imports(self.services, ADA, [started.id]))[started.id]

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -412,6 +413,23 @@ async def test_while_the_database_does_not_answer_a_run_waits(house: BatchHouse)
     await worked_off(server)
     assert (await house.found(run)).counts == Counts(considered=ROWS, stored=ROWS)
     house.check(await house.results(), rows)
+
+
+async def test_an_error_that_comes_each_time_ends_the_run_and_its_message_leads_to_the_log(
+    house: BatchHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.rows(ROWS)
+    await house.assign(await house.model(), product="SoC")
+
+    async def fault() -> None:
+        before_next_answer(house, fault)
+        raise RuntimeError("a secret of the house")
+
+    before_next_answer(house, fault)
+    run = await ran(house)
+    found = re.search("Internal error, id ([0-9a-f]{16})", run.message)
+    assert run.status is FAILED and found and "secret" not in run.message and found[1] in caplog.text
+    assert await parts_of(house, run) == [(1, BatchPartStatus.CANCELLED, Counts())]
 
 
 async def test_a_server_that_says_goodbye_lets_another_go_on_at_once(house: BatchHouse) -> None:

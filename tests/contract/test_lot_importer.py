@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controllers import lot_importer
+from controllers import background_worker, lot_importer
 from domain.actor import Person
 from domain.errors import IllegalTransition, Unavailable
 from domain.lot_import import LotImportStatus, read_row
@@ -115,7 +115,7 @@ async def test_a_slow_server_that_was_overtaken_writes_nothing_more(house: Impor
 
 
 async def test_what_is_being_worked_on_is_left_alone(house: ImportHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lot_importer, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(background_worker, "HEARTBEAT_SECONDS", 0.01)
     started, one = await house.started(), house.server("one")
     gate = Gate(monkeypatch, 15)
     await one.run_once()
@@ -155,7 +155,7 @@ async def test_an_import_that_is_cancelled_ends_and_keeps_what_it_has_added(
     house: ImportHouse, monkeypatch: pytest.MonkeyPatch, row: int
 ) -> None:
     """Whether its server notices by the next batch, or as it is waiting for something."""
-    monkeypatch.setattr(lot_importer, "HEARTBEAT_SECONDS", 0.01 if row == 6 else 30)
+    monkeypatch.setattr(background_worker, "HEARTBEAT_SECONDS", 0.01 if row == 6 else 30)
     started, one = await house.started(), house.server()
     gate = Gate(monkeypatch, row)
     await one.run_once()
@@ -218,7 +218,7 @@ async def test_an_import_waits_while_files_can_not_be_read(house: ImportHouse, m
 
     with monkeypatch.context() as patched:
         patched.setattr(house.services.artifacts, "read", unavailable)
-        for _ in range(lot_importer.TRIES + 1):
+        for _ in range(background_worker.TRIES + 1):
             await worked_off(importer)
     assert (await house.found(started)).status is LotImportStatus.RUNNING
     await worked_off(importer)

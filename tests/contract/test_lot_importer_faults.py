@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controllers import lot_importer
+from controllers import background_worker
 from domain.lot_import import LotImport, LotImportStatus
 from persistence.unit_of_work import Database
 from resolvers.lot_import import cancel_lot_import, resume_lot_import
@@ -66,7 +66,7 @@ async def test_an_import_that_can_not_be_read_on_fails_and_can_be_resumed(
             one = house.server("two", lost_after=0.0)
         before = faults.left[1200]
         await worked_off(one)
-        assert before - faults.left[1200] == lot_importer.TRIES
+        assert before - faults.left[1200] == background_worker.TRIES
         failed = await failed_for(house, started, caplog)
         await worked_off(one)
         assert await house.found(started) == failed
@@ -97,14 +97,14 @@ async def test_an_import_whose_result_can_not_be_stored_fails_without_one(
 
 async def test_an_import_that_comes_further_each_time_is_tried_again(house: ImportHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     started = await house.started()
-    faults = Faults(house, monkeypatch, dict.fromkeys(range(500, started.size, 500), lot_importer.TRIES - 1))
+    faults = Faults(house, monkeypatch, dict.fromkeys(range(500, started.size, 500), background_worker.TRIES - 1))
     await worked_off(house.server())
     assert len(faults.left) > 2 and not any(faults.left.values())
     await house.check(started)
 
 
 async def test_an_import_that_is_tried_again_can_be_cancelled(house: ImportHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lot_importer, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(background_worker, "HEARTBEAT_SECONDS", 0.01)
     started = await house.started()
     faults = Faults(house, monkeypatch, {1200: 99})
     importer = house.server(interval=5.0)
@@ -119,7 +119,7 @@ async def test_an_import_whose_file_is_gone_when_it_is_resumed_keeps_its_result(
     house: ImportHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started, importer = await house.started(), house.server()
-    Faults(house, monkeypatch, {1200: lot_importer.TRIES})
+    Faults(house, monkeypatch, {1200: background_worker.TRIES})
     await worked_off(importer)
     refused = await house.result(await house.found(started))
     await house.services.artifacts.remove(upload_location(ADA.subject, started.sha256).rpartition("/")[0])

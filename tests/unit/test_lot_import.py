@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.background_work import UNENDED
 from domain.errors import IllegalTransition
 from domain.kit import ProductLine
 from domain.lot_csv import FIELDS, CsvReader, CsvRow, Header
-from domain.lot_import import TRANSITIONS, UNENDED, LotImport, LotImportStatus, RefusedRow, harmless, read_row, result_lines
+from domain.lot_import import LotImport, LotImportStatus, RefusedRow, harmless, read_row, result_lines
 from domain.lot_row import LOT_ID, LotIds, LotRowDefinition
 
 AT, LATER = datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC)
@@ -42,7 +43,7 @@ def lot_import(status: LotImportStatus, **changes: Any) -> LotImport:
 @pytest.mark.parametrize(("status", "wanted"), list(product(Status, Status)))
 def test_a_status_leads_only_where_the_table_says(status: LotImportStatus, wanted: LotImportStatus) -> None:
     found = lot_import(status)
-    if wanted not in TRANSITIONS[status]:
+    if wanted not in LotImport.transitions[status]:
         with pytest.raises(IllegalTransition) as refusal:
             found.became(wanted, LATER)
         assert (refusal.value.current, refusal.value.wanted) == (status, wanted)
