@@ -17,12 +17,14 @@ from domain.errors import UserError
 
 SERVER = "app.server_commands"
 CLIENT = "app.client_commands"
+BATCH = "app.batch_commands"
 SAMPLE_API = "app.sample_api_commands"
 MODULES: Mapping[str, str] = {
     "serve": SERVER,
     "demo": SERVER,
     "kit": CLIENT,
     "load-test": CLIENT,
+    "batch": BATCH,
     "token": CLIENT,
     "sample-api": SAMPLE_API,
     "migrate": SERVER,

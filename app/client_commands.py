@@ -86,7 +86,7 @@ def kit_create(
     token: Token = "",
 ) -> None:
     """Create a kit."""
-    client = _client(server, token)
+    client = client_of(server, token)
 
     async def run() -> dict[str, Any]:
         created = await kit_commands.create(client, kit_commands.read_document(file), key)
@@ -102,7 +102,7 @@ def kit_start(
     number: Number, watch: Watch = False, key: Key = None, as_json: AsJson = False, server: ServerUrl = "", token: Token = ""
 ) -> None:
     """Run a kit's remaining jobs."""
-    client = _client(server, token)
+    client = client_of(server, token)
 
     async def run() -> dict[str, Any]:
         return await kit_commands.start(client, (await kit_commands.find(client, number))["id"], key)
@@ -113,7 +113,7 @@ def kit_start(
 @kit.command("cancel")
 def kit_cancel(number: Number, key: Key = None, as_json: AsJson = False, server: ServerUrl = "", token: Token = "") -> None:
     """End everything of a kit that has not ended."""
-    client = _client(server, token)
+    client = client_of(server, token)
 
     async def run() -> dict[str, Any]:
         return await kit_commands.cancel(client, (await kit_commands.find(client, number))["id"], key)
@@ -126,7 +126,7 @@ def kit_watch(
     number: Number, timeout: Timeout = None, as_json: AsJson = False, server: ServerUrl = "", token: Token = ""
 ) -> None:
     """Show a kit's progress until it has ended; the exit code is 0 only if it succeeded."""
-    client = _client(server, token)
+    client = client_of(server, token)
     _show(client, terminal.run(kit_commands.find(client, number)), watch=True, timeout=timeout, as_json=as_json)
 
 
@@ -161,7 +161,7 @@ def load_test_start(
     token: Token = "",
 ) -> None:
     """Queue a run of a load test."""
-    client = _client(server, token)
+    client = client_of(server, token)
     _show_run(client, load_test_commands.start(client, number, key, label), watch=watch, as_json=as_json)
 
 
@@ -177,7 +177,7 @@ def load_test_quick_start(
     token: Token = "",
 ) -> None:
     """Analyse an API and queue a first, gentle run against some of its safe endpoints."""
-    client = _client(server, token)
+    client = client_of(server, token)
     starting = load_test_commands.quick_start(client, url, target_server, key=key, label=label)
     _show_run(client, starting, watch=watch, as_json=as_json)
 
@@ -187,7 +187,7 @@ def load_test_stop(
     number: RunNumber, key: Key = None, as_json: RunAsJson = False, server: ServerUrl = "", token: Token = ""
 ) -> None:
     """End a run before its end; what was measured stays."""
-    client = _client(server, token)
+    client = client_of(server, token)
     _show_run(client, load_test_commands.stop(client, number, key), as_json=as_json)
 
 
@@ -196,7 +196,7 @@ def load_test_watch(
     number: RunNumber, timeout: RunTimeout = None, as_json: RunAsJson = False, server: ServerUrl = "", token: Token = ""
 ) -> None:
     """Show the windows of a run until its verdict."""
-    client = _client(server, token)
+    client = client_of(server, token)
     _show_run(client, load_test_commands.find_run(client, number), watch=True, timeout=timeout, as_json=as_json)
 
 
@@ -213,7 +213,7 @@ def load_test_report(
     token: Token = "",
 ) -> None:
     """Write the report of a run that has ended to a file; the exit code is that of the run's verdict."""
-    client = _client(server, token)
+    client = client_of(server, token)
     if as_json and output == STANDARD_OUTPUT:
         raise typer.BadParameter("can't go to standard output beside --json", param_hint="--output")
     run, made, content = _asked(load_test_commands.report(client, number, form.upper(), key))
@@ -245,7 +245,7 @@ def load_test_compare(
     token: Token = "",
 ) -> None:
     """Hold runs against the first of them: 0 where no figure is worse, 1 where one is, 2 where that can't be told."""
-    client = _client(server, token)
+    client = client_of(server, token)
     found = _asked(load_test_commands.compare(client, numbers, scenarios, confidence))
     if as_json:
         print(orjson.dumps(found).decode())  # noqa: T201
@@ -290,6 +290,7 @@ def _otherwise(problem: Exception) -> typer.Exit:
     return typer.Exit(load_test_commands.OTHERWISE)
 
 
-def _client(server: str, token: str) -> Client:
+def client_of(server: str, token: str) -> Client:
+    """A client of the server that the options of a command name."""
     settings = terminal.settings()
     return Client(server or settings.base_url, token or demo_token(settings, "ada", TOKEN_LIFETIME))
