@@ -122,6 +122,23 @@ def check(content: bytes, rows: Sequence[LotRow], results: Sequence[LotResult], 
     assert [each.outputs for each in results] == [(expected[each.lot_row_id],) for each in results]
 
 
+async def test_the_command_starts_a_run_and_follows_it_to_its_end(tmp_path: Path) -> None:
+    server = PlogServer(tmp_path / "plog")
+    await server.start()
+    try:
+        await assign(server, await set_up(server, trained()), product="SoC")
+        await add_lots(server, 0, 30)
+        dry = await asyncio.to_thread(server.run, "batch", "run", "--dry-run")
+        assert dry.returncode == 0 and "30 would be stored, 0 skipped, 0 refused" in dry.stdout, dry
+        told = await asyncio.to_thread(server.run, "batch", "run", "--product-line", "LOGIC", "--json")
+        run = json.loads(told.stdout)
+        assert (told.returncode, run["status"], run["stored"], run["isDryRun"]) == (0, "SUCCEEDED", 30, False), told
+        refused = await asyncio.to_thread(server.run, "batch", "run", "--product-line", "NONE")
+        assert refused.returncode == 1 and "ProductLine" in refused.stderr, refused
+    finally:
+        await server.stop()
+
+
 @pytest.mark.endurance
 @pytest.mark.timeout(1800)
 async def test_two_servers_that_trigger_at_the_same_instant_store_nothing_twice(
