@@ -26,3 +26,10 @@ def migrated_sqlite() -> bytes:
         path = Path(folder) / "plog.db"
         beside_any_loop.submit(asyncio.run, migrate(f"sqlite+aiosqlite:///{path}")).result()
         return path.read_bytes()
+
+
+def furnish(home: Path, database: bytes) -> None:
+    """Put a database into a new home: else it would be migrated there, step by step."""
+    if not home.exists():
+        home.mkdir()
+        (home / "plog.db").write_bytes(database)

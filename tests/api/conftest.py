@@ -1,13 +1,15 @@
 """A PLOG of its own for each test that asks for one."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.api.hostile import fingerprint
-from tests.api.in_process import Plog, serving
+from tests.api.in_process import Plog, permit, serving
+from tests.services import PostgresServer
 
 
 @pytest.fixture
@@ -15,7 +17,23 @@ def plog_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """SQLite; PostgreSQL where the test is marked with `BOTH_DATABASES`."""
     if getattr(request, "param", "sqlite") == "sqlite":
         return {}
-    return {"database": {"url": str(request.getfixturevalue("migrated_postgres_url"))}}
+    return {"database": {"url": str(request.getfixturevalue("permitted_postgres_url"))}}
+
+
+@pytest.fixture(scope="session")
+def permitted_template(postgres_server: PostgresServer, migrated_template: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database in which demo users have their permissions, to be copied."""
+    name = postgres_server.create_database(migrated_template)
+    asyncio.run(permit(tmp_path_factory.mktemp("permitted"), database={"url": postgres_server.url(name)}))
+    return name
+
+
+@pytest.fixture
+def permitted_postgres_url(postgres_server: PostgresServer, permitted_template: str) -> Iterator[str]:
+    """The URL of a copy of it for this test, as its owner."""
+    name = postgres_server.create_database(permitted_template)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
 
 
 @pytest.fixture

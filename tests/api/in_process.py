@@ -1,6 +1,8 @@
 """The whole of PLOG behind a real uvicorn on a free port, inside the test's own event loop; it runs no attempts."""
 
 import asyncio
+import socket
+import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import uvicorn
 
 from app.asgi import WebApp
 from app.container import Container, open_container, running
+from app.demo_users import permit_demo_users
 from app.server import Server, bind
 from app.settings import ROOT, Settings
 from domain import commands
@@ -24,7 +27,7 @@ from domain.attempt import AttemptKey
 from domain.change import Change
 from resolvers.change import change_kit
 from tests.factories import grant_everything
-from tests.migrated import migrated_sqlite
+from tests.migrated import furnish, migrated_sqlite
 from tests.waiting import eventually
 
 HOST = "127.0.0.1"
@@ -66,11 +69,28 @@ def table_document(**changes: Any) -> dict[str, Any]:
 
 
 class _Quiet(Server):
-    """A server that leaves the signals to pytest."""
+    """A server that leaves the signals to pytest, and ends as soon as it is told to: uvicorn looks ten times a second."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.told = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.told.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for _ in range(5):  # what clients have closed is closed here after a round or two of the event loop
+            await asyncio.sleep(0)
+        if self.server_state.connections or self.server_state.tasks:
+            return await super().shutdown(sockets)
+        self._web.graphql.end_streams()
+        for each in (*self.servers, *(sockets or ())):
+            each.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +180,26 @@ class Plog:
         return kit
 
 
-def _furnish(home: Path) -> None:
-    """Put a migrated database into a new home: else it would be migrated there, step by step."""
-    if not home.exists():
-        home.mkdir()
-        (home / "plog.db").write_bytes(migrated_sqlite())
+async def permit(home: Path, **settings: Any) -> None:
+    """Give demo users their permissions in a migrated database, as `serving` does: it finds them there then."""
+    async with open_container(Settings(home=home, **settings)) as container:
+        assert container.issuer is not None
+        await permit_demo_users(container.services, container.issuer)
+        await grant_everything(container.services, "ada", "bela")
+
+
+_permitted: list[bytes] = []
+
+
+async def _permitted_sqlite() -> bytes:
+    """The file of a database in which demo users have their permissions, made once in a process."""
+    if not _permitted:
+        with tempfile.TemporaryDirectory(prefix="plog-") as folder:
+            home = Path(folder) / "plog"
+            furnish(home, migrated_sqlite())
+            await permit(home)
+            _permitted.append((home / "plog.db").read_bytes())
+    return _permitted[0]
 
 
 @asynccontextmanager
@@ -177,7 +212,8 @@ async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> A
         listener = stack.enter_context(bind(Settings(home=home, host=HOST, port=0)))
         port = listener.getsockname()[1]
         nothing_runs = {"runner": {"capacity": 0}, "k6": {"capacity": 0}}
-        _furnish(home)
+        others_decide = {"oidc", "permissions"} & {*(environment or {})}
+        furnish(home, migrated_sqlite() if others_decide else await _permitted_sqlite())
         chosen: dict[str, Any] = {"home": home, "port": port, **nothing_runs, **(environment or {})}
         container = await stack.enter_async_context(open_container(Settings(**chosen)))
         await stack.enter_async_context(running(container))
@@ -195,4 +231,5 @@ async def serving(home: Path, environment: Mapping[str, Any] | None = None) -> A
             await http.aclose()
         finally:
             server.should_exit = True
+            server.told.set()
             await task
