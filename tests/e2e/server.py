@@ -51,7 +51,7 @@ class PlogServer:
 
     def __init__(self, home: Path, settings: Mapping[str, str] | None = None, command: Sequence[str] = ("serve",)) -> None:
         self.home = home
-        self._command = command
+        self._command = tuple(command)
         home.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
         self.environment = {**kept, "PLOG_HOME": str(home / "data"), "PLOG_SCHEDULER__JOBS_SECONDS": "0.2"}
@@ -83,6 +83,8 @@ class PlogServer:
             raise
 
     def _spawn(self) -> None:
+        if self._command == ("serve",):
+            furnish(self.home / "data", migrated_sqlite())
         self._process = ForkedProcess(CLI, self._command, self.environment, self.home, output=self.log, errors=self.log)
 
     async def _is_ready(self) -> bool:
