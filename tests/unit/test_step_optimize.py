@@ -13,8 +13,10 @@ import psutil
 import pytest
 
 from domain.job_type import JobType
+from domain.model_source import InspectedModel, checked_content, read_card
 from domain.step_template import builtin_template
 from domain.training import Algorithm, MlOptions, OptimizeOptions
+from steps.model_inspection import inspect
 from steps.modelling import judge, mean_r2, predict
 from steps.reports import Terminated
 from steps.search import Search, SearchTask, Trial, TrialState, undisturbed
@@ -101,6 +103,13 @@ def test_a_better_model_is_found_compared_and_registered(ridge_run: StepRun, rid
     assert list(card["features"]) == INPUTS and 0 < card["features"]["w"]["low"] < card["features"]["w"]["high"] < 1e-6
     assert {"python", "scikit-learn", "skops"} <= card["versions"].keys()
     assert set(run.artifacts) == {file.name for file in run.output.iterdir()}
+
+
+def test_what_is_registered_is_what_its_card_says(ridge_run: StepRun) -> None:
+    card = json.loads((ridge_run.output / "model_card.json").read_text())
+    name, _, content = read_card(card, "job")
+    found = inspect(ridge_run.output / name)
+    assert checked_content(content, InspectedModel(**{**found, "names": tuple(found["names"])}), "job") == content
 
 
 def test_the_same_seed_takes_the_same_course(tmp_path: Path, ridge_run: StepRun, ridge_inputs: Path) -> None:
