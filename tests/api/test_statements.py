@@ -1,5 +1,6 @@
 """What a page costs the database: as many statements for ten kits as for one, whatever hangs below them."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,13 +8,18 @@ import pytest
 
 from domain.artifact import AttemptArtifact
 from domain.attempt import AttemptKey
+from domain.daily_batch_run import BatchPart, BatchRefusal, DailyBatchRun
 from domain.kit import ProductLine
+from domain.lot_result import LotResult
+from domain.lot_row import LotRow
+from domain.model_assignment import AssignmentOrder
 from domain.model_version import ModelContent, ModelOrigin
 from domain.project import ProjectDefinition
 from domain.runner import LogChunk
 from domain.set_up_model import ModelDefinition
 from domain.target import TargetDefinition
 from tests.api.in_process import BOTH_DATABASES, Plog
+from tests.contract.batch_house import lot
 from tests.factories import OWNER
 from tests.statements import statements
 
@@ -148,3 +154,46 @@ async def test_ten_set_up_models_cost_as_many_statements_as_one_with_their_copie
     copies = [each["copies"] for each in many["setUpModels"]["nodes"]]
     assert all(len(each["nodes"]) == 2 and each["pageInfo"]["hasNextPage"] for each in copies)
     assert one == ten
+
+
+BATCH: dict[str, str] = {
+    "dailyBatchRuns": """query ($first: Int!) { dailyBatchRuns(first: $first) { nodes { number viewerCanCancel { isAllowed }
+      parts { stored modelVersion { number } } refusals(first: 2) { nodes { reason lotRow { lotId } } } } } }""",
+    "lotResults": """query ($first: Int!) { lotResults(first: $first) { nodes { outputs { value } lotRow { lotId }
+      modelVersion { number } } } }""",
+    "lotRows": "query ($first: Int!) { lotRows(first: $first) { nodes { lotId results(first: 2) { nodes { number } } } } }",
+    "modelAssignments": """query ($first: Int!) { modelAssignments(first: $first) { nodes { model { name } lotRow { lotId }
+      isInForce viewerCanUnassign { isAllowed } } } }""",
+}
+
+
+async def batches(plog: Plog) -> None:
+    """Ten models, each assigned to a row of its own, with a result and a refusal in a run of its own."""
+    content = ModelContent(sha256="ab" * 32, size=1, features=(), targets=("y",), origin=ModelOrigin.UPLOAD)
+    line = ProductLine.LOGIC
+    async with plog.container.services.database.transaction() as work:
+        at = await work.kits.now()
+        for place in range(10):
+            (row,) = await work.lot_rows.add([lot(f"LOT-{place}", place)], "ada")
+            model = await work.set_up_models.add(ModelDefinition(name=f"m {place}"), line, "ada", "Ada")
+            key = await work.model_versions.add(model.id, content, "ada", "Ada", at)
+            run = await work.daily_batch_runs.add(DailyBatchRun.queued(line, at, day=at.date() + timedelta(days=place)))
+            assert isinstance(row, LotRow) and run is not None
+            await work.daily_batch_runs.change(run.became("CANCELLED", at))
+            order = AssignmentOrder(model_id=model.id, lot_row_id=row.id)
+            await work.model_assignments.add(order, line, "ada", "Ada", at)
+            await work.daily_batch_runs.add_parts([BatchPart(run_id=run.id, model_version=key)])
+            of: dict[str, Any] = {"run_id": run.id, "model_version": key, "lot_row_id": row.id, "lot_row_version": 1}
+            await work.daily_batch_runs.refuse([BatchRefusal(reason="none", **of)])
+            given: dict[str, Any] = {"targets": ("y",), "outputs": (0.5,), "input_sha256": "ab" * 32, "out_of_range": ()}
+            await work.lot_results.add([LotResult(product_line=line, **of, **given)], at)
+
+
+@BOTH_DATABASES
+async def test_ten_of_the_daily_batch_cost_as_many_statements_as_one(plog: Plog) -> None:
+    await batches(plog)
+    for name, query in BATCH.items():
+        one, few = await cost(plog, query, first=1)
+        ten, many = await cost(plog, query, first=10)
+        assert (len(few[name]["nodes"]), len(many[name]["nodes"])) == (1, 10), name
+        assert one == ten, name
