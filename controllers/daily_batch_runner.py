@@ -9,27 +9,24 @@ is stored by a server that was overtaken, by a model that was changed, or twice.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from controllers.background_worker import BackgroundWorker, BackgroundWorkerSettings, Taken, WorkStore
+from controllers.daily_batch_clock import queue_due_runs
+from controllers.judged_row import JudgedRow, judge_rows
 from domain.artifact import model_location
 from domain.daily_batch_run import (
     BatchPart,
     BatchPartStatus,
-    BatchRefusal,
     Counts,
     DailyBatchRun,
     DailyBatchRunStatus,
 )
 from domain.daily_batch_schedule import DailyBatchSchedule
 from domain.errors import NotFound
-from domain.kit import ProductLine
 from domain.live import Topic
-from domain.lot_result import LotInputs, LotResult, NoInputs, inputs_of
 from domain.lot_row import LotRow
 from domain.model_version import ModelVersion, VersionKey
-from domain.ports import LoadedModel
-from domain.prediction import ModelUnusable, Prediction
+from domain.prediction import ModelUnusable
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
 from domain.visibility import EVERY_MODEL
@@ -88,30 +85,6 @@ class DailyBatchRunner(BackgroundWorker[DailyBatchRun]):
 
 
 _CANCELLED = "Cancelled; the results that it had stored stay."
-
-
-async def queue_due_runs(services: Services, schedule: DailyBatchSchedule, now: datetime) -> list[DailyBatchRun]:
-    """Queue the runs that are due at that time and that nobody has queued: of each product line one, the oldest day first.
-
-    The next day's waits until that one has ended. A product line has none as long as nothing was ever assigned in it.
-    """
-    queued = []
-    for line in ProductLine:
-        async with services.database.snapshot() as work:
-            since = await work.model_assignments.first_at(line)
-            days = [] if since is None else schedule.due(now, since)
-            had = await work.daily_batch_runs.days(line, days[0].isoformat()) if days else set()
-        missing = [day for day in days if day.isoformat() not in had]
-        if missing:
-            async with services.database.transaction() as work:
-                at, day = await work.kits.now(), missing[0]
-                wanted = DailyBatchRun.queued(line, at, day=day, due_at=schedule.due_at(day))
-                run = await work.daily_batch_runs.add(wanted)
-            if run is not None:
-                await tell(services, run)
-                log.info("the daily batch is due", extra={"daily_batch_run": run.id, "day": str(day), "product_line": str(line)})
-                queued.append(run)
-    return queued
 
 
 class _Run(Taken[DailyBatchRun]):
@@ -203,7 +176,7 @@ class _Run(Taken[DailyBatchRun]):
         file = self.services.artifacts.read(model_location(content.sha256), 0, content.size)
         async with self.services.model_predictor.load(file, content) as model:
             while rows:
-                judged = await _judge(model, version, rows)
+                judged = await judge_rows(model, version, rows)
                 part = await self._store(part, version, rows, judged)
                 version, rows = await self._next(part)
         await self._end_part(part, BatchPartStatus.SUCCEEDED)
@@ -218,7 +191,7 @@ class _Run(Taken[DailyBatchRun]):
             return (await work.model_versions.get_many([key]))[key], rows
 
     async def _store(
-        self, part: BatchPart, version: ModelVersion, rows: Sequence[LotRow], judged: Sequence["Judged"]
+        self, part: BatchPart, version: ModelVersion, rows: Sequence[LotRow], judged: Sequence[JudgedRow]
     ) -> BatchPart:
         """Store what the model said of rows, and that they were looked at, or nothing."""
         key, line = part.model_version, self.found.product_line
@@ -289,57 +262,6 @@ class _Run(Taken[DailyBatchRun]):
             return await work.daily_batch_runs.parts([self.found.id])
         async with self.services.database.snapshot() as fresh:
             return await fresh.daily_batch_runs.parts([self.found.id])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """A row with what the model was given and said, or why it says nothing."""
-
-    row: LotRow
-    inputs: LotInputs | None = None
-    outputs: tuple[float, ...] = ()
-    refusal: str | None = None
-
-    def result(self, version: ModelVersion, run: DailyBatchRun) -> LotResult:
-        """The result to be stored."""
-        assert self.inputs is not None
-        return LotResult(
-            product_line=run.product_line,
-            lot_row_id=self.row.id,
-            lot_row_version=self.row.version,
-            model_version=version.key,
-            targets=version.content.targets,
-            outputs=self.outputs,
-            input_sha256=self.inputs.sha256,
-            out_of_range=self.inputs.out_of_range,
-            run_id=run.id,
-        )
-
-    def refused(self, version: ModelVersion, run: DailyBatchRun) -> BatchRefusal:
-        """The refusal to be kept."""
-        return BatchRefusal(
-            run_id=run.id,
-            model_version=version.key,
-            lot_row_id=self.row.id,
-            lot_row_version=self.row.version,
-            reason=self.refusal or "",
-        )
-
-
-async def _judge(model: LoadedModel, version: ModelVersion, rows: Sequence[LotRow]) -> list[Judged]:
-    """What the model says of each of the rows."""
-    judged, given = [], []
-    for row in rows:
-        try:
-            inputs = inputs_of(row.definition, version.content.features)
-        except NoInputs as error:
-            judged.append(Judged(row=row, refusal=str(error)))
-        else:
-            given.append((row, inputs))
-    predictions: list[Prediction] = await model.predict([inputs.values for _, inputs in given]) if given else []
-    for (row, inputs), prediction in zip(given, predictions, strict=True):
-        judged.append(Judged(row=row, inputs=inputs, outputs=prediction.outputs, refusal=prediction.problem))
-    return judged
 
 
 def _is_used(model: SetUpModel) -> bool:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from controllers.daily_batch_runner import queue_due_runs
+from controllers.daily_batch_clock import queue_due_runs
 from domain.daily_batch_schedule import DailyBatchSchedule
 from tests.api.batch import (
     RUNS,

@@ -14,7 +14,8 @@ import pytest
 
 from adapters.artifacts import open_artifacts
 from controllers import background_worker, daily_batch_runner
-from controllers.daily_batch_runner import DailyBatchRunner, queue_due_runs
+from controllers.daily_batch_clock import queue_due_runs
+from controllers.daily_batch_runner import DailyBatchRunner
 from domain.approver import EVERY_KIND, Approvers
 from domain.artifact import model_location
 from domain.daily_batch_run import BatchPartStatus, Counts, DailyBatchRun, DailyBatchRunStatus

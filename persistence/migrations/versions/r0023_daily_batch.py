@@ -36,6 +36,8 @@ CREATE TABLE model_assignment (
 |
 CREATE UNIQUE INDEX model_assignment_scope ON model_assignment (model_id, scope) WHERE ended_at IS NULL
 |
+CREATE INDEX model_assignment_rule ON model_assignment (model_id) WHERE ended_at IS NULL AND lot_row_id IS NULL
+|
 CREATE INDEX model_assignment_in_line ON model_assignment (product_line, id)
 |
 CREATE INDEX model_assignment_row ON model_assignment (lot_row_id, id) WHERE lot_row_id IS NOT NULL
