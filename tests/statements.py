@@ -13,6 +13,8 @@ OF_LOOPS = (
     "load_test_run",
     "lease",
     "lot_import",
+    "model_assignment",
+    "daily_batch_run",
     "clock_timestamp",
 )  # tables that a server's own loops read meanwhile
 

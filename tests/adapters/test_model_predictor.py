@@ -109,7 +109,8 @@ def is_over(pid: int) -> bool:
 
 
 def own_processes() -> list[psutil.Process]:
-    return psutil.Process().children()
+    """Those of models: a run of tests may have others."""
+    return [process for process in psutil.Process().children() if "plog-model-" in process.cwd()]
 
 
 def files_beside(process: psutil.Process) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controllers import lot_importer
+from controllers.lot_importer import LotImporter
 from domain.deck_archive import MAX_TOTAL_BYTES
 from domain.lot_csv import MAX_ROW
 from tests.api.in_process import BOTH_DATABASES, CREATE, Plog, serving, table_document
@@ -176,7 +177,7 @@ async def test_req_005_4_an_import_ends_with_the_permission_and_can_be_resumed(
 ) -> None:
     grant = await granted(plog, "LOGIC_GENERAL")
     with monkeypatch.context() as patched:
-        patched.setattr(lot_importer, "IMPORTS_AT_ONCE", 0)
+        patched.setattr(LotImporter, "at_once", 0)
         waiting = await started(plog, written(ROWS, "cd_nm").encode(), "dana")
         await revoke(plog, grant)
     found = await ended(plog, waiting, "dana")
@@ -194,7 +195,7 @@ async def test_req_005_4_an_import_ends_with_the_permission_and_can_be_resumed(
 
 
 async def test_an_import_can_be_cancelled_before_it_begins(plog: Plog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lot_importer, "IMPORTS_AT_ONCE", 0)
+    monkeypatch.setattr(LotImporter, "at_once", 0)
     waiting = await started(plog, written(ROWS).encode())
     assert waiting["viewerCanCancel"]["isAllowed"]
     first = await plog.answer(command("Cancel"), id=waiting["id"], key="k")
@@ -236,7 +237,7 @@ async def test_progress_is_watched(plog: Plog, monkeypatch: pytest.MonkeyPatch) 
     async with watching(plog, WATCH_LIST) as listed:
         assert (await listed.next())["order"] == []
         with monkeypatch.context() as patched:
-            patched.setattr(lot_importer, "IMPORTS_AT_ONCE", 0)
+            patched.setattr(LotImporter, "at_once", 0)
             first = await started(plog, content)
             assert (await listed.next())["order"] == [first["id"]]
             async with watching(plog, WATCH, id=first["id"]) as frames:

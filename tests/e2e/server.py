@@ -56,8 +56,6 @@ class PlogServer:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PLOG_")}
         self.environment = {**kept, "PLOG_HOME": str(home / "data"), "PLOG_SCHEDULER__JOBS_SECONDS": "0.2"}
         self.move(settings or {})
-        if command == ("serve",):
-            furnish(home / "data", migrated_sqlite())
         self.log = home / "server.log"
         self._process: ForkedProcess | None = None
 
