@@ -79,8 +79,11 @@ class Taken(ABC, Generic[Work]):
         """End it because somebody wants it."""
 
     @abstractmethod
-    async def fail(self, error_id: str) -> None:
-        """End it for an error that only the log shows, by that id."""
+    async def fail(self, error_id: str) -> bool:
+        """End it, or the part of it that is under way, for an error that only the log shows, by that id.
+
+        Whether there is more of it to be done.
+        """
 
     async def hold(self, work: UnitOfWork) -> Work:
         """The work as it is now, unchanged by others until the unit of work ends; `TakenOver` where another has it."""
@@ -90,7 +93,7 @@ class Taken(ABC, Generic[Work]):
         return held
 
     async def tried(self, bring_to_an_end: Callable[[], Awaitable[None]], first_wait: float) -> None:
-        """Try again what goes wrong unexpectedly; the work fails once it has come no further in `TRIES` of them."""
+        """Try again what goes wrong unexpectedly; it fails once it has come no further in `TRIES` of them."""
         tries, what = 0, self.found.kind.lower()
         while True:
             version = self.found.version
@@ -107,7 +110,10 @@ class Taken(ABC, Generic[Work]):
                 error_id = secrets.token_hex(8)
                 facts = {"error_id": error_id, what.replace(" ", "_"): self.found.id}
                 log.error("internal error %s in %s %d", error_id, what, self.found.id, exc_info=fault, extra=facts)
-                return await self.fail(error_id)
+                if not await self.fail(error_id):
+                    return None
+                tries = 0
+                continue
             log.warning("%s %d met an error and is tried again", what, self.found.id, exc_info=fault)
             await asyncio.sleep(first_wait * 2 ** (tries - 1))
 

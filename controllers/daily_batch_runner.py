@@ -2,8 +2,8 @@
 
 A run is queued when its time has come, or by a person. What it has to do is planned first, a part for each model with the version
 that is in use; then each model predicts for its rows, a batch of them in a transaction with how far its part has come. In that
-transaction the run's fence is held, the version is still in use, and the rows are still assigned and lack the result: so nothing
-is stored by a server that was overtaken, by a model that was changed, or twice.
+transaction the run's fence is held, the version is kept in use, and it is asked again which of the rows are assigned and lack the
+result: so nothing is stored by a server that was overtaken, by a model that was changed, or twice.
 """
 
 import logging
@@ -23,6 +23,7 @@ from domain.daily_batch_run import (
 )
 from domain.daily_batch_schedule import DailyBatchSchedule
 from domain.errors import NotFound
+from domain.kit import ProductLine
 from domain.live import Topic
 from domain.lot_row import LotRow
 from domain.model_version import ModelVersion, VersionKey
@@ -58,7 +59,7 @@ class DailyBatchRunner(BackgroundWorker[DailyBatchRun]):
 
     topic = Topic.DAILY_BATCH_RUN
     what = "daily batch run"
-    at_once = 1
+    at_once = 2 * len(ProductLine)  # what is under way in one product line keeps neither the other nor a dry run waiting
 
     def __init__(self, services: Services, server: str, settings: DailyBatchRunnerSettings) -> None:
         super().__init__(services, server, settings)
@@ -116,22 +117,26 @@ class _Run(Taken[DailyBatchRun]):
         """See `Taken.cancel`; what it has stored stays."""
         await self._end(DailyBatchRunStatus.CANCELLED, _CANCELLED)
 
-    async def fail(self, error_id: str) -> None:
-        """See `Taken.fail`; what it has stored stays."""
+    async def fail(self, error_id: str) -> bool:
+        """See `Taken.fail`: a model's part fails alone, and the others are still to come."""
         message = (
             f"Internal error, id {error_id}. Those who run PLOG find it in the log by that id; the next run does what is left."
         )
-        await self._end(DailyBatchRunStatus.FAILED, message)
+        part = next(iter(await self._pending()), None) if self.found.is_planned else None
+        if part is None:
+            await self._end(DailyBatchRunStatus.FAILED, message)
+            return False
+        await self._end_part(part, BatchPartStatus.FAILED, message)
+        return True
 
     async def _end(self, status: DailyBatchRunStatus, message: str = "") -> None:
-        """Let the run end; what it has not come to it does not count."""
+        """Let the run end, with what it has not come to."""
         async with self.services.database.transaction() as work:
             held = await self.hold(work)
             for part in await self._parts(work):
                 if part.status is BatchPartStatus.PENDING:
                     await work.daily_batch_runs.change_part(part.ended(BatchPartStatus.CANCELLED))
             ended = held.became(status, max(held.updated_at, await work.kits.now()), message)
-            ended = replace(ended, counts=replace(ended.counts, considered=ended.counts.done))
             await work.daily_batch_runs.change(ended)
         await tell(self.services, ended)
         counts = {"stored": ended.counts.stored, "refused": ended.counts.refused}

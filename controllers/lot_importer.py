@@ -75,7 +75,7 @@ class _Import(Taken[LotImport]):
         """See `Taken.store`."""
         return work.lot_imports
 
-    async def fail(self, error_id: str) -> None:
+    async def fail(self, error_id: str) -> bool:
         """See `Taken.fail`; with the file of what it has refused if that can be written."""
         try:
             result = await self._result()
@@ -89,6 +89,7 @@ class _Import(Taken[LotImport]):
             "id; the import can be resumed once its cause is gone."
         )
         await self._end(ImportEnds(LotImportStatus.FAILED, message), result)
+        return False
 
     async def run(self) -> None:
         """See `Taken.run`: read the file from where it stands."""

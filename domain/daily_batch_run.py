@@ -86,11 +86,16 @@ class BatchPart:
         return replace(self, status=BatchPartStatus.PENDING, message="", counts=counts)
 
     def ended(self, status: BatchPartStatus, message: str = "") -> "BatchPart":
-        """The part at its end. What it has not come to it does not count; rows that fell away meanwhile are skipped."""
+        """The part at its end.
+
+        Rows that fell away meanwhile are skipped; what another version's part comes to this one did not consider.
+        """
         counts = self.counts
         if status is BatchPartStatus.SUCCEEDED:
             counts = replace(counts, skipped=counts.skipped + max(0, counts.considered - counts.done))
-        return replace(self, status=status, message=message[:MAX_MESSAGE], counts=replace(counts, considered=counts.done))
+        if status is BatchPartStatus.SUPERSEDED:
+            counts = replace(counts, considered=counts.done)
+        return replace(self, status=status, message=message[:MAX_MESSAGE], counts=counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

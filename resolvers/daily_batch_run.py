@@ -9,7 +9,7 @@ from domain.daily_batch_run import BatchPart, BatchRefusal, DailyBatchRun
 from domain.errors import AlreadyRunning, UserError, ValidationFailed
 from domain.kit import ProductLine
 from domain.live import Notice, Topic
-from domain.permission_kind import PermissionAction
+from domain.permission_kind import PermissionAction, Right, kinds_that_open
 from domain.query import DailyBatchRunQuery, HistoryQuery, Page
 from domain.storage import UnitOfWork
 from resolvers.authorisation import refusal_of, require_person, require_right, visibility_of
@@ -64,7 +64,10 @@ def _only_line(services: Services, actor: Actor) -> ProductLine:
 
 
 async def cancel_daily_batch(services: Services, actor: Actor, number: int, idempotency_key: str | None = None) -> DailyBatchRun:
-    """End a run; what it has stored stays. One that runs ends within seconds. It is for who started it, and for set-up users."""
+    """End a run; what it has stored stays. One that runs ends within seconds. It is for who started it, and for set-up users.
+
+    Where no permission makes anybody that, as in DRAM, everybody who works in the product line can.
+    """
     person = require_person(actor)
     idempotency = Idempotency.of(person.subject, "dailyBatchRunCancel", idempotency_key, {"id": number})
     async with services.database.transaction() as work:
@@ -85,8 +88,11 @@ async def cancel_daily_batch(services: Services, actor: Actor, number: int, idem
 
 def _require_ending(services: Services, actor: Actor, run: DailyBatchRun) -> None:
     person = require_person(actor)
-    if run.actor != person.subject:
-        require_right(services, actor, run.product_line, PermissionAction.SET_UP)
+    if run.actor == person.subject:
+        return
+    needed = Right(run.product_line, PermissionAction.SET_UP)
+    if kinds_that_open(needed):
+        require_right(services, actor, needed.product_line, needed.action)
 
 
 def why_not_cancel(services: Services, actor: Actor, run: DailyBatchRun) -> UserError | None:

@@ -66,7 +66,7 @@ class DailyBatchRunMutation:
     @mutation(
         description=(
             "End a run that has not ended, within seconds. What it has stored stays. It is for who has started the run, and for "
-            "set-up users of its product line."
+            "set-up users of its product line; where no permission makes anybody that, for all who work in it."
         )
     )
     async def daily_batch_run_cancel(

@@ -32,9 +32,7 @@ from resolvers import daily_batch_run as runs
 
 @strawberry.interface(description="How many rows of lots were considered, and what became of them.")
 class DailyBatchCounts:
-    considered: int = strawberry.field(
-        description="How many rows are assigned, each once for each model; of what was ended early those that were looked at."
-    )
+    considered: int = strawberry.field(description="How many rows are assigned, each once for each model.")
     stored: int = strawberry.field(description="For how many a result was stored; of a dry run: would be.")
     skipped: int = strawberry.field(description="How many had their result already, or were not assigned any more.")
     refused: int = strawberry.field(description="For how many the model predicts nothing; see `refusals`.")

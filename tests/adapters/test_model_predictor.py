@@ -33,7 +33,7 @@ from domain.validation import Problems
 from steps.modelling import build_model, fit, one_core
 from steps.training_data import Inputs
 from tests.architecture.sources import ROOT
-from tests.predictor_here import PredictorHere
+from tests.models_here import PredictorHere
 from tests.waiting import eventually, eventually_sync
 
 Row = Sequence[float | str]

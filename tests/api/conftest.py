@@ -10,7 +10,7 @@ import pytest
 from app import container
 from tests.api.hostile import fingerprint
 from tests.api.in_process import Plog, permit, serving
-from tests.predictor_here import PredictorHere
+from tests.models_here import InspectorHere, PredictorHere
 from tests.services import PostgresServer
 
 
@@ -39,8 +39,9 @@ def permitted_postgres_url(postgres_server: PostgresServer, permitted_template: 
 
 
 @pytest.fixture
-def predictor_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models predict in the tests' own process, which takes no seconds to load one."""
+def models_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are looked into and predict in the tests' own process, which takes no seconds to load one."""
+    monkeypatch.setattr(container, "ProcessModelInspector", lambda *_: InspectorHere())
     monkeypatch.setattr(container, "ProcessModelPredictor", lambda *_: PredictorHere())
 
 

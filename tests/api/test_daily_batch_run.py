@@ -10,7 +10,6 @@ from tests.api.batch import (
     CANCEL,
     COUNTS,
     ONE,
-    RUN,
     RUNS,
     START,
     a_model_of_numbers,
@@ -29,7 +28,7 @@ from tests.api.permissions import granted, revoke
 from tests.api.test_kit_subscription import watching
 from tests.waiting import eventually
 
-pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("predictor_here")]
+pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("models_here")]
 WATCH = f"""subscription ($id: ID!) {{ dailyBatchRun(id: $id) {{ fromVersion toVersion isSnapshot
   dailyBatchRun {{ status percent {COUNTS} }} }} }}"""
 WATCH_LIST = """subscription { dailyBatchRuns(first: 5) { order changed { toVersion dailyBatchRun { id status } } } }"""
@@ -87,7 +86,7 @@ async def test_a_run_is_cancelled_by_who_has_started_it_or_a_set_up_user(plog: P
     await eventually(has_stored, deadline=60)
     assert (await plog.answer(CANCEL, id=run["id"], key="k"))["dailyBatchRun"]["isCancelRequested"]
     found = await ended(plog, run)
-    assert found["status"] == "CANCELLED" and 0 < found["stored"] < 200 and found["considered"] == found["stored"]
+    assert found["status"] == "CANCELLED" and 0 < found["stored"] < found["considered"] == 200
     assert (await plog.answer(CANCEL, id=run["id"], key="k"))["__typename"] == "DailyBatchRunPayload"
     assert (await plog.answer(CANCEL, id=run["id"]))["__typename"] == "IllegalTransition"
     await revoke(plog, grant)
@@ -136,4 +135,3 @@ async def test_the_list_has_pages_and_filters(plog: Plog) -> None:
     assert [each["id"] for each in rest["nodes"]] == [runs[0]["id"]]
     assert [each["id"] for each in (await plog.answer(RUNS, filter={"productLine": "DRAM"}))["nodes"]] == []
     assert (await plog.answer(RUNS, filter={"status": ["SUCCEEDED"], "isScheduled": False}))["totalCount"] == 3
-    assert RUN.count("viewerCanCancel") == 1

@@ -14,7 +14,7 @@ from tests.api.test_kit_subscription import watching
 from tests.api.test_open_streams import unread_download
 from tests.waiting import eventually
 
-pytestmark = BOTH_DATABASES
+pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("models_here")]
 REQUEST = """id number modelId subject name purpose until status decidedBy deciderName decisionReason version
   viewerCanDecide { isAllowed reason } viewerCanWithdraw { isAllowed }"""
 APPLY = f"""mutation ($input: ModelAccessRequestInput!, $key: String) {{

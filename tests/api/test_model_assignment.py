@@ -18,7 +18,7 @@ from tests.api.lots import added
 from tests.api.models import copy
 from tests.api.permissions import granted, revoke
 
-pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("predictor_here")]
+pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("models_here")]
 AUDIT = """query ($id: ID!) { auditEntries(filter: {modelId: $id}, descending: false) { nodes { action actor } } }"""
 
 

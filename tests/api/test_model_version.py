@@ -5,11 +5,13 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.api.in_process import BOTH_DATABASES, ERROR, Plog
 from tests.api.models import VERSION, a_model, card, copy, model_of, optimized, trained
 from tests.api.permissions import AUDIT, granted
 
-pytestmark = BOTH_DATABASES
+pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("models_here")]
 CHANGED = f"""__typename ... on SetUpModelPayload {{ setUpModel {{ id version activeVersion {{ {VERSION} }} }} }} {ERROR}
   ... on IllegalTransition {{ current wanted }}"""
 ADD = f"""mutation ($id: ID!, $source: ModelSourceInput!, $key: String) {{

@@ -31,6 +31,7 @@ from tests.api.lots import lot_row
 from tests.api.persons import Who, World, made_world
 from tests.endurance import Tell
 
+pytestmark = pytest.mark.usefixtures("models_here")
 SCHEMA = build_schema(Limits())._schema
 
 

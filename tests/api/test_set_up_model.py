@@ -12,7 +12,7 @@ from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.models import MODELS, ONE, a_model, card, copy, forbidden, model_of, optimized, set_up, trained
 from tests.api.permissions import AUDIT, granted, revoke
 
-pytestmark = BOTH_DATABASES
+pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("models_here")]
 ATTRIBUTES = {"node": "N3", "corner": 2, "isGolden": True, "threshold": 0.5, "from": "2026-01-31"}
 OF_TWO = {"responses": {name: {"tuned": {"r2": 0.9}} for name in ("delay", "power")}}
 

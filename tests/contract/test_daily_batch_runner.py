@@ -22,6 +22,7 @@ from domain.daily_batch_run import BatchPartStatus, Counts, DailyBatchRun, Daily
 from domain.daily_batch_schedule import DailyBatchSchedule
 from domain.errors import AlreadyAssigned, AlreadyRunning, NotFound, PermissionDenied, Unavailable
 from domain.kit import ProductLine
+from domain.model_assignment import AssignmentOrder
 from domain.model_version import VersionKey
 from domain.query import DailyBatchRunQuery, GrantQuery, HistoryQuery
 from domain.visibility import EVERYTHING, Involvement
@@ -34,7 +35,7 @@ from tests.contract.batch_house import BatchHouse, Hooked
 from tests.endurance import SHARE, Tell
 from tests.factories import grant_everything
 from tests.fakes import Crash, FailingDatabase, Fuse, fake_services
-from tests.predictor_here import PredictorHere
+from tests.models_here import PredictorHere
 from tests.waiting import eventually
 
 ROWS = 7
@@ -215,7 +216,7 @@ async def test_a_model_that_can_not_be_asked_fails_alone_and_the_next_run_does_t
     run = await ran(house)
     assert run.status is FAILED and str(broken.id) in run.message
     assert await parts_of(house, run) == [
-        (1, BatchPartStatus.FAILED, Counts()),
+        (1, BatchPartStatus.FAILED, Counts(considered=ROWS)),
         (1, BatchPartStatus.SUCCEEDED, Counts(considered=ROWS, stored=ROWS)),
     ]
     assert {each.model_version.model_id for each in await house.results()} == {sound.id}
@@ -382,8 +383,8 @@ async def test_cancelling_ends_a_run_and_leaves_what_it_has_stored(house: BatchH
     await worked_off(house.server())
     found = await house.found(run)
     assert (found.status, found.message) == (CANCELLED, "Cancelled; the results that it had stored stay.")
-    assert found.counts == Counts(considered=2, stored=2)
-    assert await parts_of(house, run) == [(1, BatchPartStatus.CANCELLED, Counts(considered=2, stored=2))]
+    assert found.counts == Counts(considered=ROWS, stored=2) and found.percent < 100
+    assert await parts_of(house, run) == [(1, BatchPartStatus.CANCELLED, Counts(considered=ROWS, stored=2))]
     assert (await ran(house)).counts == Counts(considered=ROWS, stored=ROWS - 2, skipped=2)
     house.check(await house.results(), rows)
 
@@ -416,21 +417,28 @@ async def test_while_the_database_does_not_answer_a_run_waits(house: BatchHouse)
     house.check(await house.results(), rows)
 
 
-async def test_an_error_that_comes_each_time_ends_the_run_and_its_message_leads_to_the_log(
+async def test_an_error_that_comes_each_time_ends_its_part_and_its_message_leads_to_the_log(
     house: BatchHouse, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await house.rows(ROWS)
-    await house.assign(await house.model(), product="SoC")
+    rows = await house.rows(ROWS)
+    await house.assign(await house.model("faulty"), product="SoC")
+    await house.assign(await house.model("sound", 2), product="SoC")
+    faults = iter(range(background_worker.TRIES))
 
     async def fault() -> None:
-        before_next_answer(house, fault)
-        raise RuntimeError("a secret of the house")
+        if next(faults, None) is not None:
+            before_next_answer(house, fault)
+            raise RuntimeError("a secret of the house")
 
     before_next_answer(house, fault)
     run = await ran(house)
-    found = re.search("Internal error, id ([0-9a-f]{16})", run.message)
-    assert run.status is FAILED and found and "secret" not in run.message and found[1] in caplog.text
-    assert await parts_of(house, run) == [(1, BatchPartStatus.CANCELLED, Counts())]
+    async with house.database.snapshot() as work:
+        faulty, sound = await work.daily_batch_runs.parts([run.id])
+    found = re.search("Internal error, id ([0-9a-f]{16})", faulty.message)
+    assert found and "secret" not in faulty.message and found[1] in caplog.text
+    assert (run.status, faulty.status, faulty.counts) == (FAILED, BatchPartStatus.FAILED, Counts(considered=ROWS))
+    assert (sound.status, sound.counts) == (BatchPartStatus.SUCCEEDED, Counts(considered=ROWS, stored=ROWS))
+    house.check(await house.results(), rows)
 
 
 async def test_a_server_that_says_goodbye_lets_another_go_on_at_once(house: BatchHouse) -> None:
@@ -493,6 +501,29 @@ async def scheduled_runs(house: BatchHouse) -> list[DailyBatchRun]:
             runs += page.items
             has_more = page.has_more
     return runs
+
+
+@pytest.mark.parametrize("line", list(ProductLine))
+async def test_a_server_runs_what_is_due_by_itself(house: BatchHouse, line: ProductLine) -> None:
+    (row,) = await house.rows(1, product_line=line)
+    model = await house.model(line=line)
+    order = AssignmentOrder(model_id=model.id, lot_row_id=row.id)
+    async with house.database.transaction() as work:
+        at = await work.kits.now()
+        await work.model_assignments.add(order, line, "demo:ada", "Ada", at - timedelta(days=3))
+    server = house.server(schedule=DailyBatchSchedule(at.time().replace(tzinfo=None), ZoneInfo("UTC"), 1))
+    loop = asyncio.create_task(server.run())
+
+    async def has_run_twice() -> bool:
+        return [run.status for run in await scheduled_runs(house)] == [SUCCEEDED, SUCCEEDED]
+
+    await eventually(has_run_twice)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+    runs = await scheduled_runs(house)
+    days = [run.day for run in runs]
+    assert days == [at.date() - timedelta(days=1), at.date()] and {run.product_line for run in runs} == {line}
+    house.check(await house.results(), [row])
 
 
 async def test_after_downtime_missed_days_are_caught_up_with_one_after_the_other(house: BatchHouse) -> None:

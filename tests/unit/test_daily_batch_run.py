@@ -56,7 +56,8 @@ def test_a_part_that_has_come_to_its_end_has_looked_at_all_that_it_considered() 
     part = PART.progressed(7, Counts(stored=2, refused=1, flagged=1))
     assert (part.after, part.counts) == (7, Counts(considered=10, stored=2, skipped=4, refused=1, flagged=1))
     assert part.ended(BatchPartStatus.SUCCEEDED).counts == Counts(considered=10, stored=2, skipped=7, refused=1, flagged=1)
-    assert part.ended(BatchPartStatus.FAILED, "why").counts == Counts(considered=7, stored=2, skipped=4, refused=1, flagged=1)
+    assert part.ended(BatchPartStatus.FAILED, "why").counts == part.counts
+    assert part.ended(BatchPartStatus.SUPERSEDED).counts == Counts(considered=7, stored=2, skipped=4, refused=1, flagged=1)
 
 
 def test_rows_that_come_in_meanwhile_are_considered_too() -> None:

@@ -1,16 +1,31 @@
-"""Models that predict in the tests' own process, for tests in which they are loaded many times; held to the port's contract."""
+"""Models in the tests' own process, for tests in which they are loaded many times; held to the contract of their ports."""
 
 import hashlib
+import json
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from domain.model_source import InspectedModel
 from domain.model_version import ModelContent
 from domain.ports import LoadedModel
 from domain.prediction import ModelUnusable, Prediction
+from steps.model_inspection import inspect
 from steps.model_prediction import RowModel
 from steps.untrusted_model import ModelRefused, read_untrusted
+
+
+class InspectorHere:
+    """`domain.ports.ModelInspector` without a process."""
+
+    async def inspect(self, content: AsyncIterator[bytes]) -> InspectedModel:
+        """See `domain.ports.ModelInspector.inspect`."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.skops"
+            path.write_bytes(b"".join([piece async for piece in content]))
+            said = json.loads(json.dumps(inspect(path)))
+        return InspectedModel(**{**said, "names": tuple(said.get("names", ()))})
 
 
 class PredictorHere:
