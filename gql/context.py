@@ -310,12 +310,20 @@ class Context:
         return visibility_of(self.actor)
 
     async def admit(self, operation: OperationType) -> None:
-        """Refuse what the actor may not run: a worker reports, and reads nothing. Read what a person's permissions open now."""
-        if operation is not OperationType.MUTATION:
-            require_person(self.actor)
-        self._speak_for(await with_rights(self.services, self.actor))
+        """Refuse what the actor may not run: a worker reports, and reads nothing. Read what a person's permissions open now.
+
+        Each field of a mutation does that itself (`gql/mutation.py`).
+        """
+        if operation is OperationType.MUTATION:
+            return
+        require_person(self.actor)
+        await self.renew_rights()
         if self.stream is not None and operation is OperationType.SUBSCRIPTION and isinstance(self.actor, Person):
             self.stream.hold(self.actor.rights)
+
+    async def renew_rights(self) -> None:
+        """Read what a person's permissions open now; nothing that was loaded before is kept."""
+        self._speak_for(await with_rights(self.services, self.actor))
 
     def _speak_for(self, actor: Actor) -> None:
         object.__setattr__(self, "actor", actor)

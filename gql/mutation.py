@@ -1,4 +1,7 @@
-"""What each mutation is: a field that answers with a payload, or with the domain error that has refused it."""
+"""What each mutation is: a field that answers with a payload, or with the domain error that has refused it.
+
+An operation may hold several mutations, and one may take away what the next would need: rights are read for each.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -22,6 +25,7 @@ def _answering(command: Callable[Given, Awaitable[Answer]]) -> Callable[Given, A
     @wraps(command)
     async def answer(*given: Given.args, **named: Given.kwargs) -> Answer:
         try:
+            await named["info"].context.renew_rights()  # type: ignore[attr-defined]
             return await command(*given, **named)
         except UserError as error:
             member: Answer = union_member(error)

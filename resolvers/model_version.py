@@ -17,6 +17,7 @@ from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
 from resolvers.authorisation import reach_of, require_person, require_right
 from resolvers.model_source import content_of
+from resolvers.rights import with_present_rights
 from resolvers.services import Services
 from resolvers.set_up_model import KIND, add_version, change_model, earlier, model_entry, read_model
 from resolvers.versioned import Command
@@ -40,6 +41,8 @@ async def create_version(
     content = await content_of(services, actor, model.product_line, chosen)
 
     async def add(work: UnitOfWork, model: SetUpModel, person: Person) -> SetUpModel | None:
+        # The file took its time, and the permission may have ended meanwhile.
+        require_right(services, await with_present_rights(work, person), model.product_line, PermissionAction.SET_UP)
         changed = await work.set_up_models.change(model, person.subject)
         if changed is not None:
             await add_version(work, changed, person, content)

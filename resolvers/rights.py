@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.actor import Actor, Person
 from domain.grant import Grant
 from domain.permission_kind import Right, opened_by
+from domain.storage import UnitOfWork
 from resolvers.open_streams import Confirmed
 from resolvers.services import Services
 
@@ -18,6 +19,11 @@ async def with_rights(services: Services, actor: Actor) -> Actor:
         return actor
     found = await rights_of(services, [actor.subject])
     return replace(actor, rights=found.get(actor.subject, frozenset()))
+
+
+async def with_present_rights(work: UnitOfWork, person: Person) -> Person:
+    """The person with what their permissions open in this unit of work: for what is written long after it was asked for."""
+    return replace(person, rights=rights_in((await work.grants.active([person.subject])).get(person.subject, ())))
 
 
 async def rights_of(services: Services, subjects: Collection[str]) -> dict[str, frozenset[Right]]:

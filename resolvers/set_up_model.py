@@ -20,6 +20,7 @@ from domain.version import Version
 from resolvers.authorisation import reach_of, refusal_of, require_person, require_right
 from resolvers.idempotency import Idempotency
 from resolvers.model_source import content_of
+from resolvers.rights import with_present_rights
 from resolvers.services import Services
 from resolvers.versioned import Command, Overtaken, known
 
@@ -46,6 +47,8 @@ async def create_model(
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
             return await read_model(work, actor, outcome["setUpModel"])
+        # The file took its time, and the permission may have ended meanwhile.
+        require_right(services, await with_present_rights(work, person), product_line, PermissionAction.SET_UP)
         model = await _add(work, person, definition, product_line, content)
         await work.audit.add([model_entry(AuditAction.MODEL_CREATED, model, person)], model.created_at)
         if idempotency is not None:

@@ -10,6 +10,7 @@ from controllers.housekeeping import Housekeeping
 from domain.actor import Person
 from resolvers.permission_request import approve_permission_request
 from tests.api.in_process import BOTH_DATABASES, ERROR, HOUR, Plog
+from tests.api.lots import lot_row
 from tests.api.permissions import AUDIT, GRANTS, REQUESTS, VIEWER, applied, apply, change, decide, granted, revoke
 from tests.waiting import eventually
 
@@ -298,3 +299,11 @@ async def test_what_a_permission_would_open_is_denied_with_what_to_apply_for(plo
     assert answer["applyAt"] == f"{plog.url}/apply?kind=DRAM_GENERAL"
     answer = await plog.create_answer(user="dana", productLine="LOGIC")
     assert answer["openedBy"] == ["LOGIC_GENERAL", "LOGIC_MODEL_SET_UP"]
+
+
+async def test_what_an_operation_takes_away_its_next_mutation_has_not(plog: Plog) -> None:
+    grant = await granted(plog, "LOGIC_GENERAL")
+    both = """mutation ($id: ID!, $row: LotRowInput!) { first: grantRevoke(id: $id, reason: "given back") { __typename }
+      then: lotRowAdd(input: $row) { __typename } }"""
+    answers = await plog.ask(both, plog.signed_in("dana"), id=grant["id"], row=lot_row())
+    assert [answers["first"]["__typename"], answers["then"]["__typename"]] == ["GrantPayload", "PermissionDenied"]

@@ -3,14 +3,17 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from domain.model_source import InspectedModel
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.models import MODELS, ONE, a_model, card, copy, forbidden, model_of, optimized, set_up, trained
 from tests.api.permissions import AUDIT, granted, revoke
+from tests.models_here import InspectorHere
 
 pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("models_here")]
 ATTRIBUTES = {"node": "N3", "corner": 2, "isGolden": True, "threshold": 0.5, "from": "2026-01-31"}
@@ -262,3 +265,20 @@ async def test_what_is_said_of_a_model_changes_by_revisions(plog: Plog) -> None:
         (2, {"b": 2, "c": 3}),
         (3, {}),
     ]
+
+
+async def test_a_permission_that_ends_while_the_model_is_looked_into_opens_nothing(
+    plog: Plog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit, model = await optimized(plog), await a_model(plog)
+    grants = (await plog.answer("{ grants(first: 100) { nodes { id } } }"))["nodes"]
+    inspect = InspectorHere.inspect
+
+    async def revoke_and_inspect(inspector: InspectorHere, content: AsyncIterator[bytes]) -> InspectedModel:
+        for grant in grants:
+            await revoke(plog, grant)
+        return await inspect(inspector, content)
+
+    monkeypatch.setattr(InspectorHere, "inspect", revoke_and_inspect)
+    assert (await set_up(plog, kit, "another"))["__typename"] == "PermissionDenied"
+    assert [each["id"] for each in await models_of(plog, user="bela")] == [model["id"]]
