@@ -32,7 +32,7 @@ class ModelAssignmentStore(Protocol):
     async def add(
         self, order: AssignmentOrder, product_line: ProductLine, actor: str, actor_name: str, at: datetime
     ) -> ModelAssignment | int:
-        """Store a new one; the number of the one that the model has of that scope, and nothing stored then."""
+        """Store a new one; the number of the one that the person has made of that scope, and nothing stored then."""
         ...
 
     async def change(self, before: ModelAssignment, changed: ModelAssignment) -> bool:

@@ -204,13 +204,13 @@ class DuplicateLotRow(UserError):
 
 
 class AlreadyAssigned(UserError):
-    """The model has an assignment of the same scope, to that row or by that rule, which has not ended; nothing was stored."""
+    """The person has assigned the model so, to that row or by that rule, and that has not ended; nothing was stored."""
 
     code = "ALREADY_ASSIGNED"
 
     def __init__(self, model_id: int, assignment_id: int) -> None:
         self.assignment_id = assignment_id
-        super().__init__(f"Set-up model {model_id} is assigned so already: assignment {assignment_id}.")
+        super().__init__(f"You have assigned set-up model {model_id} so already: assignment {assignment_id}.")
 
 
 class AlreadyRunning(UserError):

@@ -32,7 +32,7 @@ class AssignmentOrder:
 
     @property
     def scope(self) -> str:
-        """What it applies to, in one text; a model has one assignment of a scope that has not ended."""
+        """What it applies to, in one text; of a model and person one assignment of a scope has not ended."""
         if self.rule is None:
             return f"row {self.lot_row_id}"
         given = {name: value for name, value in asdict(self.rule).items() if value is not None}

@@ -79,7 +79,7 @@ class DuplicateLotRow(UserError):
     lot_row_id: strawberry.ID = strawberry.field(description="That row.")
 
 
-@strawberry.type(description="The model is assigned to that row, or by that rule, already; nothing was stored.")
+@strawberry.type(description="The viewer has assigned the model to that row, or by that rule, already; nothing was stored.")
 class AlreadyAssigned(UserError):
     model_assignment_id: strawberry.ID = strawberry.field(description="That assignment.")
 

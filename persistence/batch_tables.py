@@ -25,7 +25,7 @@ model_assignment = Table(
     Column("ended_at", Instant),
     Column("ended_by", Name),
     Column("ended_by_name", Name),
-    comment="Which models predict for which lot rows, one or those of a rule; a model has one of a scope that has not ended",
+    comment="Which models predict for which lot rows, one or those of a rule; of a model and person one of a scope has not ended",
 )
 
 daily_batch_run = Table(

@@ -37,6 +37,11 @@ def is_usable_by(reach: ModelReach, dialect_name: str) -> ColumnElement[bool]:
     return and_(exists_for(reach), or_(is_decided_by(reach), MODEL.c.id.in_(granted)))
 
 
+def models_existing_for(reach: ModelReach, model_id: Column[Any]) -> ColumnElement[bool]:
+    """The condition on rows that name a model under which that model exists for the caller."""
+    return model_id.in_(select(MODEL.c.id).where(exists_for(reach)))
+
+
 def models_decided_by(reach: ModelReach, model_id: Column[Any]) -> ColumnElement[bool]:
     """The same of rows that name a model: it exists for the caller, who decides on access to it."""
     return model_id.in_(select(MODEL.c.id).where(exists_for(reach), is_decided_by(reach)))

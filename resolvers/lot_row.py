@@ -72,7 +72,7 @@ async def add_lot_rows(
     read = await asyncio.to_thread(lambda: [_read(services, actor, place, each) for place, each in enumerate(documents)])
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
-            return await _replayed(work, actor, outcome["results"])
+            return await _replayed(work, actor, outcome["results"], read)
         results = await _add(work, person, read)
         if idempotency is not None:
             await idempotency.complete(work, {"results": [_written(each) for each in results]})
@@ -116,10 +116,19 @@ def _written(result: LotRowResult) -> dict[str, Any]:
     raise TypeError(type(result.refusal))
 
 
-async def _replayed(work: UnitOfWork, actor: Actor, results: Sequence[Mapping[str, Any]]) -> list[LotRowResult]:
+async def _replayed(
+    work: UnitOfWork, actor: Actor, results: Sequence[Mapping[str, Any]], read: Sequence[LotRowDefinition | UserError]
+) -> list[LotRowResult]:
+    """What became of the rows then; of those that may not be added any more, that."""
     numbers = [each["added"] for each in results if "added" in each]
     rows = await work.lot_rows.get_many(numbers, visibility_of(actor))
-    return [LotRowResult(rows.get(each["added"])) if "added" in each else LotRowResult(None, _refusal(each)) for each in results]
+
+    def result(written: Mapping[str, Any], now: LotRowDefinition | UserError) -> LotRowResult:
+        if isinstance(now, PermissionDenied):
+            return LotRowResult(refusal=now)
+        return LotRowResult(rows.get(written["added"])) if "added" in written else LotRowResult(refusal=_refusal(written))
+
+    return [result(written, now) for written, now in zip(results, read, strict=True)]
 
 
 def _refusal(written: Mapping[str, Any]) -> UserError:

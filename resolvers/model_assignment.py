@@ -36,7 +36,8 @@ async def assign_model(
 ) -> ModelAssignment:
     """Assign a model that the person may use to a row of its product line, or to all that a rule takes in.
 
-    The ids are those of the document; None: it leads nowhere. `AlreadyAssigned` where the model has such an assignment.
+    The ids are those of the document; None: it leads nowhere. `AlreadyAssigned` where the person has made such an
+    assignment: that of another holds only as long as they may use the model.
     """
     person = require_person(actor)
     idempotency = Idempotency.of(person.subject, "modelAssign", idempotency_key, document)

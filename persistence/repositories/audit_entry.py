@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.audit_entry import AuditAction, AuditEntry
@@ -13,7 +13,7 @@ from domain.people_storage import AuditStore
 from domain.query import AuditQuery, Page
 from domain.visibility import Involvement, ModelReach
 from persistence.listing import between, equals, one_of
-from persistence.model_reach import models_decided_by
+from persistence.model_reach import models_decided_by, models_existing_for
 from persistence.numbered import NumberedRows
 from persistence.people_tables import audit_entry
 
@@ -42,9 +42,10 @@ class AuditRepository(AuditStore):
 
 
 def _conditions(query: AuditQuery, involvement: Involvement, reach: ModelReach) -> list[ColumnElement[bool]]:
+    is_of_existing = or_(ENTRY.c.model_id.is_(None), models_existing_for(reach, ENTRY.c.model_id))
     return [
         or_(
-            ENTRY.c.person == involvement.subject,
+            and_(ENTRY.c.person == involvement.subject, is_of_existing),
             ENTRY.c.actor == involvement.subject,
             ENTRY.c.kind.in_(sorted(involvement.decides_on)),
             models_decided_by(reach, ENTRY.c.model_id),

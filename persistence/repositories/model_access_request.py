@@ -14,7 +14,7 @@ from domain.model_storage import ModelAccessStore
 from domain.query import ModelAccessQuery, Page
 from domain.visibility import ModelReach
 from persistence.dialect import among, clock_column
-from persistence.model_reach import exists_for, models_decided_by
+from persistence.model_reach import models_decided_by, models_existing_for
 from persistence.model_tables import model_access_request, set_up_model
 from persistence.numbered import NumberedRows
 
@@ -93,7 +93,7 @@ class ModelAccessRepository(ModelAccessStore):
 
 def _exists_for(reach: ModelReach) -> ColumnElement[bool]:
     """One's own, and those that one decides on; of models that exist for the caller."""
-    is_own = and_(REQUEST.c.subject == reach.subject, REQUEST.c.model_id.in_(select(MODEL.c.id).where(exists_for(reach))))
+    is_own = and_(REQUEST.c.subject == reach.subject, models_existing_for(reach, REQUEST.c.model_id))
     return or_(is_own, models_decided_by(reach, REQUEST.c.model_id))
 
 

@@ -45,8 +45,8 @@ class ModelAssignmentRepository(ModelAssignmentStore):
         while True:
             if (number := await self._rows.add(_values(made))) is not None:
                 return replace(made, id=number)
-            is_it = (ASSIGNMENT.c.model_id == order.model_id, ASSIGNMENT.c.scope == order.scope, ASSIGNMENT.c.ended_at.is_(None))
-            if held := await self._rows.find(*is_it):
+            is_theirs = (ASSIGNMENT.c.model_id == order.model_id, ASSIGNMENT.c.actor == actor, ASSIGNMENT.c.ended_at.is_(None))
+            if held := await self._rows.find(*is_theirs, ASSIGNMENT.c.scope == order.scope):
                 return held[0].id
 
     async def change(self, before: ModelAssignment, changed: ModelAssignment) -> bool:

@@ -258,3 +258,14 @@ async def test_lists_are_filtered_sorted_and_paged(plog: Plog) -> None:
     ):
         assert [each["lotId"] for each in await rows_of(plog, filter=filter)] == [f"LOT-{number}" for number in numbers], filter
     assert await plog.codes(ROWS, filter={"steps": ["s"] * 101}) == ["VALIDATION_FAILED"]
+
+
+async def test_a_repeat_tells_nothing_of_a_product_line_that_was_lost(plog: Plog) -> None:
+    grants = [await granted(plog, kind) for kind in ("LOGIC_GENERAL", "DRAM_GENERAL")]
+    await added(plog, "LOT-B")
+    dana, inputs = plog.signed_in("dana"), [lot_row("LOT-A"), lot_row("LOT-B")]
+    first = (await plog.answer(ADD_MANY, dana, inputs=inputs, key="k"))["results"]
+    assert [each["isAdded"] for each in first] == [True, False] and first[1]["duplicateOf"]
+    await revoke(plog, grants[0])
+    again = (await plog.answer(ADD_MANY, dana, inputs=inputs, key="k"))["results"]
+    assert {(each["code"], each["duplicateOf"], each["lotRow"] is None) for each in again} == {("PERMISSION_DENIED", None, True)}

@@ -282,3 +282,12 @@ async def test_a_permission_that_ends_while_the_model_is_looked_into_opens_nothi
     monkeypatch.setattr(InspectorHere, "inspect", revoke_and_inspect)
     assert (await set_up(plog, kit, "another"))["__typename"] == "PermissionDenied"
     assert [each["id"] for each in await models_of(plog, user="bela")] == [model["id"]]
+
+
+async def test_an_owner_for_whom_the_model_does_not_exist_any_more_is_told_nothing_new_of_it(plog: Plog) -> None:
+    model = await a_model(plog)
+    for grant in (await plog.answer("{ grants(first: 100) { nodes { id } } }"))["nodes"]:
+        await revoke(plog, grant)
+    await plog.answer("mutation ($id: ID!) { setUpModelArchive(id: $id) { __typename } }", plog.signed_in("bela"), id=model["id"])
+    found = await plog.answer(AUDIT, filter={"modelId": model["id"]})
+    assert [each["action"] for each in found["nodes"]] == ["MODEL_CREATED"] and found["totalCount"] == 1  # one's own deed

@@ -359,8 +359,10 @@ async def test_a_model_is_assigned_so_once(house: BatchHouse) -> None:
     assert len(numbers) == 1
     refusals = [each for each in made if isinstance(each, AlreadyAssigned)]
     assert [each.assignment_id for each in refusals] == numbers * 4
+    of_another = await house.assign(model, row, "bela")
+    assert (await ran(house)).counts == Counts(considered=1, stored=1)
     await unassign_model(house.services, await house.person(), numbers[0])
-    assert await house.assign(model, row) > numbers[0]
+    assert await house.assign(model, row) > of_another > numbers[0]
 
 
 async def test_a_row_of_another_product_line_is_none(house: BatchHouse) -> None:

@@ -34,7 +34,7 @@ CREATE TABLE model_assignment (
     ended_by_name {{name}}
 )
 |
-CREATE UNIQUE INDEX model_assignment_scope ON model_assignment (model_id, scope) WHERE ended_at IS NULL
+CREATE UNIQUE INDEX model_assignment_scope ON model_assignment (model_id, scope, actor) WHERE ended_at IS NULL
 |
 CREATE INDEX model_assignment_rule ON model_assignment (model_id) WHERE ended_at IS NULL AND lot_row_id IS NULL
 |
