@@ -34,7 +34,7 @@ from adapters.secret_cipher import AesSecretCipher
 from adapters.signed_urls import SignedUrls
 from app.database import open_database, sole_server
 from app.demo_users import permit_demo_users
-from app.identity import SignInDoors, open_sign_in, read_keys
+from app.identity import ISSUER, SignInDoors, open_sign_in, read_keys
 from app.settings import Settings, WrongSetting, process_environment
 from app.step_templates import read_templates
 from app.tls import trusted
@@ -189,6 +189,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             reports=intake,
             steps=_step_settings(settings),
             public_url=settings.base_url,
+            issuer=settings.oidc.issuer or ISSUER,
             approvers=_approvers(settings, doors.issuer),
             chat=await _open_chat(settings, stack),
             relying_party=doors.relying_party,

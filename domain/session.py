@@ -77,9 +77,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A person signed in with one browser, from `created_at` until `expires_at`, or `ended_at` where that came first."""
+    """A person signed in with one browser, from `created_at` until `expires_at`, or `ended_at` where that came first.
+
+    `subject` is somebody of that `issuer`; at another the same name would be another person.
+    """
 
     id: UUID
+    issuer: str
     subject: str
     name: str
     groups: frozenset[str]

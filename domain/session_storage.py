@@ -14,28 +14,28 @@ from domain.session import Session
 class SessionStore(Protocol):
     """The sessions of one unit of work, and the sign-ins under way that may become some."""
 
-    async def begin(self, state: bytes, next_path: str, at: datetime) -> None:
-        """Remember a sign-in by the digest of its state, and where it goes on afterwards."""
+    async def begin(self, state: bytes, issuer: str, next_path: str, at: datetime) -> None:
+        """Remember a sign-in by the digest of its state, with whom it is at, and where it goes on afterwards."""
         ...
 
-    async def claim(self, state: bytes, begun_after: datetime) -> str | None:
-        """Use a sign-in up: where it goes on; None where there is none, it began earlier, or it was claimed before."""
+    async def claim(self, state: bytes, issuer: str, begun_after: datetime) -> str | None:
+        """Use a sign-in up: where it goes on; None where that issuer has none, it began earlier, or it was claimed before."""
         ...
 
     async def add(self, session: Session, token: bytes) -> None:
         """Store a new session with the digest of its token."""
         ...
 
-    async def find(self, token: bytes) -> Session | None:
-        """The session whose token has that digest, alive or not."""
+    async def find(self, token: bytes, issuer: str) -> Session | None:
+        """The session of that issuer whose token has that digest, alive or not."""
         ...
 
     async def end(self, token: bytes, at: datetime) -> UUID | None:
         """End the session whose token has that digest; its id, None where there is none or it had ended."""
         ...
 
-    async def alive(self, ids: Sequence[UUID], at: datetime) -> set[UUID]:
-        """Those of these sessions that have neither ended nor expired by then."""
+    async def alive(self, ids: Sequence[UUID], issuer: str, at: datetime) -> set[UUID]:
+        """Those of these sessions that are of that issuer, and have neither ended nor expired by then."""
         ...
 
     async def forget(self, begun_before: datetime, over_before: datetime) -> int:

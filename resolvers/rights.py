@@ -39,7 +39,7 @@ async def confirmed(
     """What these people may do, which of these sessions go on and which of these applications open a model, from one moment."""
     async with services.database.snapshot() as work:
         held = await work.grants.active(subjects) if subjects else {}
-        alive = await work.sessions.alive(sorted(sessions), datetime.now(UTC)) if sessions else set()
+        alive = await work.sessions.alive(sorted(sessions), services.issuer, datetime.now(UTC)) if sessions else set()
         still_open = await work.model_access.still_open(sorted(access)) if access else frozenset()
     return Confirmed({subject: rights_in(grants) for subject, grants in held.items()}, alive, still_open)
 

@@ -45,9 +45,9 @@ class Services:
     `load_generator` is the command of the program that runs k6, `window_seconds` the length of a window of its figures,
     `warning_seconds` how long before a run is ended for taking too long that is told (0: not at all), `runs_per_target` how many
     runs put load on one host and port at once, by whatever targets and wherever they run. `approvers` decide on permissions.
-    `chat` words the findings of analyses, where there is one. `relying_party` signs browsers in, where they can; their sessions
-    last for `session_lifetime`. `lot_ids` tells ids of lots, `max_upload_bytes` is the size of the largest file that people may
-    upload.
+    `chat` words the findings of analyses, where there is one. `issuer` is whose people sign in: sessions of any other are none.
+    `relying_party` signs browsers in, where they can; their sessions last for `session_lifetime`. `lot_ids` tells ids of lots,
+    `max_upload_bytes` is the size of the largest file that people may upload.
     """
 
     database: Database
@@ -66,6 +66,7 @@ class Services:
     load_limits: LoadLimits
     load_generator: tuple[str, ...]
     public_url: str
+    issuer: str
     approvers: Approvers = field(default_factory=Approvers)
     chat: ChatModel | None = None
     relying_party: RelyingParty | None = None

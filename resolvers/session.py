@@ -2,7 +2,6 @@
 
 import hmac
 import logging
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -24,7 +23,7 @@ async def begin_sign_in(services: Services, next_path: str) -> tuple[SignIn, str
     sign_in = SignIn.begin(next_path)
     address = await _relying_party(services).authorization_url(sign_in)
     async with services.database.transaction() as work:
-        await work.sessions.begin(digest(sign_in.state), sign_in.next_path, await work.kits.now())
+        await work.sessions.begin(digest(sign_in.state), services.issuer, sign_in.next_path, await work.kits.now())
     return sign_in, address
 
 
@@ -34,7 +33,8 @@ async def claim_sign_in(services: Services, state: str, secret: str | None) -> S
     if not (secret and hmac.compare_digest(sign_in.state.encode(), state.encode())):
         raise Unauthenticated(NOT_BEGUN_HERE)
     async with services.database.transaction() as work:
-        next_path = await work.sessions.claim(digest(state), await work.kits.now() - SIGN_IN_LIFETIME)
+        begun_after = await work.kits.now() - SIGN_IN_LIFETIME
+        next_path = await work.sessions.claim(digest(state), services.issuer, begun_after)
     if next_path is None:
         raise Unauthenticated(NOT_BEGUN_HERE)
     return SignIn(sign_in.secret, next_path)
@@ -53,6 +53,7 @@ async def complete_sign_in(
         now = await work.kits.now()
         session = Session(
             id=uuid4(),
+            issuer=services.issuer,
             subject=identity.subject,
             name=identity.name,
             groups=identity.groups,
@@ -87,18 +88,12 @@ async def sign_out_url(services: Services) -> str | None:
 
 
 async def resume_session(services: Services, token: str) -> Person:
-    """Who is signed in with that token; `Unauthenticated` once the session is over."""
+    """Who is signed in with that token; `Unauthenticated` once the session is over, or where it is of another issuer."""
     async with services.database.snapshot() as work:
-        session = await work.sessions.find(digest(token))
+        session = await work.sessions.find(digest(token), services.issuer)
     if session is None or not session.is_alive(datetime.now(UTC)):
         raise Unauthenticated("The session has ended; sign in again.")
     return session.person
-
-
-async def alive_sessions(services: Services, ids: Sequence[UUID]) -> set[UUID]:
-    """Those of these sessions that are not over, in one statement; `Unavailable` where the database does not answer."""
-    async with services.database.snapshot() as work:
-        return await work.sessions.alive(ids, datetime.now(UTC))
 
 
 def _relying_party(services: Services) -> RelyingParty:

@@ -255,5 +255,6 @@ def fake_services(database: Database, **values: object) -> Services:
         load_limits=LoadLimits(),
         load_generator=("python", "-P", "-m", "steps.load_generator"),
         public_url="http://plog.test",
+        issuer="http://issuer.test",
     )
     return replace(services, **values)  # type: ignore[arg-type]

@@ -23,11 +23,11 @@ class SessionRepository(SessionStore):
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def begin(self, state: bytes, next_path: str, at: datetime) -> None:
-        await self._connection.execute(SIGN_IN.insert().values(state=state, next_path=next_path, begun_at=at))
+    async def begin(self, state: bytes, issuer: str, next_path: str, at: datetime) -> None:
+        await self._connection.execute(SIGN_IN.insert().values(state=state, issuer=issuer, next_path=next_path, begun_at=at))
 
-    async def claim(self, state: bytes, begun_after: datetime) -> str | None:
-        is_it = (SIGN_IN.c.state == state) & (SIGN_IN.c.begun_at > begun_after)
+    async def claim(self, state: bytes, issuer: str, begun_after: datetime) -> str | None:
+        is_it = (SIGN_IN.c.state == state) & (SIGN_IN.c.issuer == issuer) & (SIGN_IN.c.begun_at > begun_after)
         claimed = await self._connection.execute(SIGN_IN.delete().where(is_it).returning(SIGN_IN.c.next_path))
         return claimed.scalar_one_or_none()
 
@@ -35,8 +35,9 @@ class SessionRepository(SessionStore):
         values = {column.name: getattr(session, column.name) for column in SHOWN}
         await self._connection.execute(SESSION.insert().values({**values, "groups": sorted(session.groups), "token": token}))
 
-    async def find(self, token: bytes) -> Session | None:
-        row = (await self._connection.execute(select(*SHOWN).where(SESSION.c.token == token))).mappings().one_or_none()
+    async def find(self, token: bytes, issuer: str) -> Session | None:
+        query = select(*SHOWN).where(SESSION.c.token == token, SESSION.c.issuer == issuer)
+        row = (await self._connection.execute(query)).mappings().one_or_none()
         return None if row is None else Session(**{**row, "groups": frozenset(row["groups"])})
 
     async def end(self, token: bytes, at: datetime) -> UUID | None:
@@ -45,9 +46,9 @@ class SessionRepository(SessionStore):
         session_id: UUID | None = ended.scalar_one_or_none()
         return session_id
 
-    async def alive(self, ids: Sequence[UUID], at: datetime) -> set[UUID]:
-        is_among = among(SESSION.c.id, ids, self._connection.dialect.name)
-        query = select(SESSION.c.id).where(is_among, SESSION.c.ended_at.is_(None), SESSION.c.expires_at > at)
+    async def alive(self, ids: Sequence[UUID], issuer: str, at: datetime) -> set[UUID]:
+        is_theirs = among(SESSION.c.id, ids, self._connection.dialect.name) & (SESSION.c.issuer == issuer)
+        query = select(SESSION.c.id).where(is_theirs, SESSION.c.ended_at.is_(None), SESSION.c.expires_at > at)
         return set((await self._connection.execute(query)).scalars())
 
     async def forget(self, begun_before: datetime, over_before: datetime) -> int:

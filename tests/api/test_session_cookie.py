@@ -12,7 +12,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from resolvers.session import alive_sessions, resume_session
+from resolvers.rights import confirmed
+from resolvers.session import resume_session
 from tests.api.browser import SESSION, SIGN_IN, VIEWER, Browser, browser, query_of
 from tests.api.hostile_issuer import CLIENT, hostile_issuer
 from tests.api.in_process import BOTH_DATABASES, CREATE, Plog, serving, table_document
@@ -221,7 +222,7 @@ async def test_what_a_session_has_opened_ends_with_it(tmp_path: Path) -> None:
         visitor.http.cookies.set(SESSION, token, domain="127.0.0.1")
         assert codes(await visitor.post()) == (401, "UNAUTHENTICATED")
         assert person.session_id is not None
-        assert await alive_sessions(plog.container.services, [person.session_id]) == set()
+        assert (await confirmed(plog.container.services, (), [person.session_id], ())).sessions == set()
 
 
 async def test_a_browser_forgets_a_session_when_it_is_over(tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 """What is in a database when it is migrated: it stays, in the shape of the new tables."""
 
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import column, func, select, table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.load_test_run import RunStatus
 from domain.project import ProjectMember, ProjectRole
 from domain.visibility import Membership
+from persistence import tables
 from persistence.migrate import upgrade
 from persistence.unit_of_work import Database
 from tests.databases import execute, query, refuse
@@ -80,3 +85,27 @@ async def test_artifacts_and_audit_that_are_there_stay_as_they_are(engine: Async
     owners = "(id, name, media_type, sha256, size, created_at, actor)"
     other = uuid.replace("1'", "2'")
     await refuse(engine, f"INSERT INTO artifact {owners} VALUES ({other}, 'f', 'a/b', 'ab', 7, {at}, 'ada')", "artifact_owner")
+
+
+async def test_sessions_of_nobody_knows_which_issuer_end(owner: AsyncEngine) -> None:
+    """All that are alive; a sign-in under way has to begin again. Those that were over stay as they were."""
+    now = datetime.now(UTC)
+    hour = timedelta(hours=1)
+    ends = {"alive": (now + hour, None), "expired": (now - hour, None), "ended": (now + hour, now - hour)}
+    async with owner.begin() as connection:
+        for name in ("session", "sign_in"):
+            await connection.exec_driver_sql(f"ALTER TABLE {name} DROP COLUMN issuer")
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0023'")
+        old = table("session", *(column(each.name, each.type) for each in tables.session.c if each.name != "issuer"))
+        for name, (expires_at, ended_at) in ends.items():
+            about = {"id": uuid4(), "token": name.encode(), "subject": "s", "name": name, "created_at": now - 2 * hour}
+            await connection.execute(old.insert().values(**about, expires_at=expires_at, ended_at=ended_at))
+        begun_at = "now()" if connection.dialect.name == "postgresql" else "1"
+        await connection.exec_driver_sql(f"INSERT INTO sign_in (state, next_path, begun_at) VALUES ('s', '/', {begun_at})")
+    await upgrade(owner, revision="0024", app_role=APP_ROLE)
+    async with owner.connect() as connection:
+        assert (await connection.execute(select(func.count()).select_from(tables.sign_in))).scalar_one() == 0
+        kept = {row.name: row for row in await connection.execute(select(tables.session))}
+    assert {row.issuer for row in kept.values()} == {""}
+    assert abs(kept["alive"].ended_at - now) < hour / 4
+    assert (kept["expired"].ended_at, kept["ended"].ended_at) == (None, now - hour)

@@ -12,9 +12,12 @@ from controllers.housekeeping import Housekeeping
 from domain.errors import Unauthenticated
 from domain.session import Session, digest, new_token
 from persistence.unit_of_work import Database
-from resolvers.session import alive_sessions, end_session, resume_session
+from resolvers.rights import confirmed
+from resolvers.session import end_session, resume_session
 from tests.fakes import fake_services
 
+ISSUER = "http://issuer.test"
+OTHER = "http://issuer.test/"
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TINY = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
@@ -22,7 +25,8 @@ DAY = timedelta(days=1)
 
 
 def session(**changes: object) -> Session:
-    made = Session(id=uuid4(), subject="s", name="Ada", groups=frozenset({"b", "a"}), created_at=NOW, expires_at=NOW + HOUR)
+    groups, expires_at = frozenset({"b", "a"}), NOW + HOUR
+    made = Session(id=uuid4(), issuer=ISSUER, subject="s", name="Ada", groups=groups, created_at=NOW, expires_at=expires_at)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -34,26 +38,26 @@ async def stored(database: Database, **changes: object) -> tuple[Session, str]:
     return made, token
 
 
-async def claim(database: Database, state: bytes, begun_after: datetime = NOW - TINY) -> str | None:
+async def claim(database: Database, state: bytes, begun_after: datetime = NOW - TINY, issuer: str = ISSUER) -> str | None:
     async with database.transaction() as work:
-        return await work.sessions.claim(state, begun_after)
+        return await work.sessions.claim(state, issuer, begun_after)
 
 
 async def test_a_session_is_found_by_its_token_as_it_was_stored(database: Database) -> None:
     made, token = await stored(database, ended_at=NOW, name="Ada “é”")
     lonely, other = await stored(database, groups=frozenset())
     async with database.snapshot() as work:
-        assert await work.sessions.find(digest(token)) == made
-        assert await work.sessions.find(digest(other)) == lonely
-        assert await work.sessions.find(digest("another")) is None
-        assert await work.sessions.find(token.encode()) is None
+        assert await work.sessions.find(digest(token), ISSUER) == made
+        assert await work.sessions.find(digest(other), ISSUER) == lonely
+        assert await work.sessions.find(digest("another"), ISSUER) is None
+        assert await work.sessions.find(token.encode(), ISSUER) is None
 
 
 async def test_no_token_and_no_state_can_be_read_in_the_database(database: Database) -> None:
     token, state = new_token(), new_token()
     async with database.transaction() as work:
         await work.sessions.add(session(), digest(token))
-        await work.sessions.begin(digest(state), "/", NOW)
+        await work.sessions.begin(digest(state), ISSUER, "/", NOW)
         for table in ("session", "sign_in"):
             for row in await work.connection.execute(text(f"SELECT * FROM {table}")):
                 assert not any(secret.encode() in str(value).encode() for value in row for secret in (token, state))
@@ -61,7 +65,7 @@ async def test_no_token_and_no_state_can_be_read_in_the_database(database: Datab
 
 async def test_a_sign_in_is_used_up_once(database: Database) -> None:
     async with database.transaction() as work:
-        await work.sessions.begin(b"state", "/apply?a=1", NOW)
+        await work.sessions.begin(b"state", ISSUER, "/apply?a=1", NOW)
     assert await claim(database, b"other") is None
     claims = await asyncio.gather(*(claim(database, b"state") for _ in range(10)))
     assert sorted(each for each in claims if each) == ["/apply?a=1"]
@@ -70,9 +74,27 @@ async def test_a_sign_in_is_used_up_once(database: Database) -> None:
 
 async def test_a_sign_in_that_began_too_long_ago_is_not_claimed(database: Database) -> None:
     async with database.transaction() as work:
-        await work.sessions.begin(b"state", "/", NOW)
+        await work.sessions.begin(b"state", ISSUER, "/", NOW)
     assert await claim(database, b"state", begun_after=NOW) is None
     assert await claim(database, b"state", begun_after=NOW - TINY) == "/"
+
+
+async def test_a_sign_in_at_another_issuer_is_none_of_this_ones(database: Database) -> None:
+    async with database.transaction() as work:
+        await work.sessions.begin(b"state", OTHER, "/", NOW)
+    assert await claim(database, b"state") is None
+    assert await claim(database, b"state", issuer=OTHER) == "/"
+
+
+async def test_a_session_of_another_issuer_is_none_of_this_ones(database: Database) -> None:
+    """The same subject there is another person. Where the issuer is set back, the session is one again until it ends."""
+    made, token = await stored(database, issuer=OTHER, expires_at=datetime.now(UTC) + HOUR)
+    here, there = fake_services(database), fake_services(database, issuer=OTHER)
+    with pytest.raises(Unauthenticated, match="sign in again"):
+        await resume_session(here, token)
+    assert (await confirmed(here, (), [made.id], ())).sessions == set()
+    assert await resume_session(there, token) == made.person
+    assert (await confirmed(there, (), [made.id], ())).sessions == {made.id}
 
 
 async def test_a_session_ends_once(database: Database) -> None:
@@ -82,7 +104,7 @@ async def test_a_session_ends_once(database: Database) -> None:
             assert await work.sessions.end(digest(token), NOW) == expected
             assert await work.sessions.end(digest("another"), NOW) is None
     async with database.snapshot() as work:
-        assert await work.sessions.find(digest(token)) == replace(made, ended_at=NOW)
+        assert await work.sessions.find(digest(token), ISSUER) == replace(made, ended_at=NOW)
 
 
 async def test_who_is_alive_is_told_for_many_at_once(database: Database) -> None:
@@ -91,9 +113,9 @@ async def test_who_is_alive_is_told_for_many_at_once(database: Database) -> None
     expired, _ = await stored(database, expires_at=NOW)
     ids = [alive.id, ended.id, expired.id, uuid4()]
     async with database.snapshot() as work:
-        assert await work.sessions.alive(ids, NOW) == {alive.id}
-        assert await work.sessions.alive([], NOW) == set()
-        assert await work.sessions.alive(ids, NOW + HOUR) == set()
+        assert await work.sessions.alive(ids, ISSUER, NOW) == {alive.id}
+        assert await work.sessions.alive([], ISSUER, NOW) == set()
+        assert await work.sessions.alive(ids, ISSUER, NOW + HOUR) == set()
 
 
 async def test_what_is_long_over_is_forgotten(database: Database) -> None:
@@ -107,12 +129,12 @@ async def test_what_is_long_over_is_forgotten(database: Database) -> None:
         await stored(database, expires_at=NOW + DAY, ended_at=NOW - TINY),
     ]
     async with database.transaction() as work:
-        await work.sessions.begin(b"old", "/", NOW - TINY)
-        await work.sessions.begin(b"new", "/", NOW)
+        await work.sessions.begin(b"old", ISSUER, "/", NOW - TINY)
+        await work.sessions.begin(b"new", ISSUER, "/", NOW)
         assert await work.sessions.forget(NOW, NOW) == len(gone)
     async with database.snapshot() as work:
-        assert [await work.sessions.find(digest(token)) for _, token in kept] == [made for made, _ in kept]
-        assert not any([await work.sessions.find(digest(token)) for _, token in gone])
+        assert [await work.sessions.find(digest(token), ISSUER) for _, token in kept] == [made for made, _ in kept]
+        assert not any([await work.sessions.find(digest(token), ISSUER) for _, token in gone])
     assert await claim(database, b"old", NOW - DAY) is None
     assert await claim(database, b"new") == "/"
 
@@ -122,12 +144,12 @@ async def test_housekeeping_keeps_sessions_for_thirty_days(database: Database) -
     _, old = await stored(database, expires_at=now - 30 * DAY - HOUR)
     _, recent = await stored(database, expires_at=now - 30 * DAY + HOUR)
     async with database.transaction() as work:
-        await work.sessions.begin(b"given up", "/", now - HOUR)
-        await work.sessions.begin(b"under way", "/", now)
+        await work.sessions.begin(b"given up", ISSUER, "/", now - HOUR)
+        await work.sessions.begin(b"under way", ISSUER, "/", now)
     await Housekeeping(fake_services(database), 60).run_once()
     async with database.snapshot() as work:
-        assert await work.sessions.find(digest(old)) is None
-        assert await work.sessions.find(digest(recent)) is not None
+        assert await work.sessions.find(digest(old), ISSUER) is None
+        assert await work.sessions.find(digest(recent), ISSUER) is not None
     assert await claim(database, b"given up", now - DAY) is None
     assert await claim(database, b"under way", now - DAY) == "/"
 
@@ -140,9 +162,9 @@ async def test_a_session_lets_its_person_in_until_it_ends(database: Database) ->
     assert person == made.person
     assert (person.session_id, person.expires_at, person.groups) == (made.id, made.expires_at, frozenset("ab"))
     ids: list[UUID] = [made.id, uuid4()]
-    assert await alive_sessions(services, ids) == {made.id}
+    assert (await confirmed(services, (), ids, ())).sessions == {made.id}
     assert [await end_session(services, token) for _ in range(2)] == [made.id, None]
-    assert await alive_sessions(services, ids) == set()
+    assert (await confirmed(services, (), ids, ())).sessions == set()
     for refused in (token, expired, new_token(), ""):
         with pytest.raises(Unauthenticated, match="sign in again"):
             await resume_session(services, refused)

@@ -80,7 +80,7 @@ def test_the_challenge_is_that_of_rfc_7636() -> None:
 
 
 def test_a_session_lives_until_it_ends_or_expires() -> None:
-    session = Session(id=uuid4(), subject="s", name="Ada", groups=frozenset(), created_at=NOW, expires_at=NOW + HOUR)
+    session = Session(id=uuid4(), issuer="i", subject="s", name="Ada", groups=frozenset(), created_at=NOW, expires_at=NOW + HOUR)
     assert session.is_alive(NOW) and session.is_alive(NOW + HOUR - timedelta(microseconds=1))
     assert not session.is_alive(NOW + HOUR)
     assert not replace(session, ended_at=NOW).is_alive(NOW)
