@@ -94,7 +94,7 @@ def _embedded(settings: Settings, keys: Keys, tokens: SignedAttemptTokens) -> Si
 def _elsewhere(settings: Settings, tokens: SignedAttemptTokens, client: httpx.AsyncClient) -> SignInDoors:
     given = settings.oidc
     cache = JwksCache(DiscoveredKeys(client, given.issuer))
-    people = OidcVerifier(given.issuer, given.audience, cache, groups_claim=given.groups_claim)
+    people = OidcVerifier(given.issuer, given.audience, cache, groups_claim=given.groups_claim, client_id=given.client_id)
     verifier = VerifierByType({ATTEMPT_TYPE: tokens}, people)
     if not given.client_id:
         return SignInDoors(verifier=verifier, relying_party=None)

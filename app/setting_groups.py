@@ -91,7 +91,7 @@ class OidcSettings(Group):
     issuer: Annotated[str, AfterValidator(setting_values.issuer)] = Field(
         "", description="An OpenID Connect issuer; empty: the embedded one with demo users, on loopback only."
     )
-    audience: str = Field("plog", description="The audience that tokens must name.")
+    audience: str = Field("plog", description="The audience that access tokens must name.")
     groups_claim: str = Field("groups", description="The claim that lists a person's groups, or a dotted path to it.")
     client_id: str = Field("", description="What the issuer knows PLOG by; empty: browsers can't sign in there.")
     client_secret: Annotated[SecretStr, AfterValidator(setting_values.api_key)] = Field(

@@ -21,8 +21,15 @@ ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "EdDSA", "Ed25519"})
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
 """Accepted `typ` headers of access tokens, in lower case: RFC 9068 wants `at+jwt`, most issuers write `JWT`, some write none.
 
-ID tokens say `JWT` too and are not told apart by it; the audience does that, which is PLOG's own.
+ID tokens say `JWT` too and are not told apart by it (see `client_id` of `OidcVerifier`).
 """
+
+SAYS_ACCESS_TOKEN = frozenset({"at+jwt", "application/at+jwt"})
+OF_ACCESS_TOKENS = frozenset({"scope", "scp", "azpacr", "appidacr"})
+"""Claims that tell what a client may do (RFC 9068; Entra ID and Okta), or how it proved who it is: no id token says that."""
+
+OF_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash"})
+"""Claims that tie an id token to its sign-in (OpenID Connect Core 1.0, sections 2 and 3.3.2.11)."""
 
 LEEWAY = timedelta(seconds=30)
 MAX_SUBJECT = 255
@@ -34,6 +41,7 @@ class OidcVerifier:
     """Verifies the tokens (JWT) that `issuer` makes for `audience`: access tokens (RFC 9068) as they come, others by `types`.
 
     `groups_claim` is the claim that lists a person's groups: its name, or a dotted path (`realm_access.roles`).
+    `client_id` is whom browsers sign in with: tokens that name it as an audience have to say that they are access tokens.
     `leeway` forgives clocks that differ; a sign-in counts as ended `leeway` after the token's expiry.
     """
 
@@ -44,12 +52,14 @@ class OidcVerifier:
         keys: JwksCache,
         *,
         groups_claim: str = "groups",
+        client_id: str = "",
         types: Collection[str | None] = TYPES,
         leeway: timedelta = LEEWAY,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._keys = keys
         self._groups_claim = groups_claim
+        self._client_id = client_id
         self._types = types
         self._leeway = leeway
         self._claims = JWTClaimsRegistry(
@@ -79,13 +89,18 @@ class OidcVerifier:
         header = read_header(token)
         if header.algorithm not in ALGORITHMS:
             raise Unauthenticated("The token's algorithm is not accepted.")
-        if (header.type.lower() if header.type is not None else None) not in self._types:
+        kind = header.type.lower() if header.type is not None else None
+        if kind not in self._types:
             raise Unauthenticated("The token is of another type.")
         keys = await self._keys.find(header.key_id, header.algorithm)
         if not keys:
             raise Unauthenticated("The token is signed with an unknown key.")
         claims = read_claims(token, keys, header.algorithm)
         self._check(claims)
+        audience = claims["aud"]
+        is_for_client = self._client_id in (audience if isinstance(audience, list) else [audience])
+        if is_for_client and kind not in SAYS_ACCESS_TOKEN and not _has_claims_of_access_token(claims):
+            raise Unauthenticated("The token is made for the client that people sign in with, and is no access token.")
         return claims
 
     def _check(self, claims: dict[str, Any]) -> None:
@@ -127,6 +142,16 @@ def claim_at(claims: Mapping[str, Any], path: str) -> Any:
     for step in path.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
+
+
+def _has_claims_of_access_token(claims: Mapping[str, Any]) -> bool:
+    """Whether they are an access token's; not where that can't be told.
+
+    Keycloak says it in a claim, and until version 24 had the nonce of the sign-in in access tokens as well.
+    """
+    if "typ" in claims:
+        return bool(claims["typ"] == "Bearer")
+    return not OF_ID_TOKENS & claims.keys() and not OF_ACCESS_TOKENS.isdisjoint(claims)
 
 
 def _name(claims: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """A PLOG with an issuer at which browsers sign in: the embedded one, or a certified one with either kind of client."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from persistence import tables
 from persistence.unit_of_work import UnitOfWork
-from tests.adapters.oidc_provider.issuer import certified_issuer
+from tests.adapters.oidc_provider.issuer import IssuerProcess, certified_issuer
 from tests.api.browser import CALLBACK
 from tests.api.in_process import Plog, serving
 
@@ -52,17 +52,27 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             plog = await stack.enter_async_context(serving(tmp_path / "plog"))
             yield House(plog, ADA[kind], f"{plog.url}/auth/issuer/token")
             return
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        issuer = certified_issuer(request.getfixturevalue("issuer_process"), client)
         secret = CLIENT_SECRET if kind == "confidential" else ""
-        oidc = {"issuer": issuer.name, "client_id": "a client", "client_secret": secret, "scopes": "openid profile groups"}
-        plog = await stack.enter_async_context(serving(tmp_path / "plog", {"oidc": oidc}))
-        known = {
-            "client_id": "a client",
-            **({"client_secret": secret} if secret else {"token_endpoint_auth_method": "none"}),
-            "redirect_uris": [plog.url + CALLBACK],
-            "post_logout_redirect_uris": [f"{plog.url}/auth/signed-out"],
-        }
-        assert issuer.know is not None
-        await issuer.know(known, kind == "public")
-        yield House(plog, ADA[kind], f"{issuer.name}/token")
+        process = request.getfixturevalue("issuer_process")
+        yield await stack.enter_async_context(certified_house(process, tmp_path / "plog", secret, tells_all=kind == "public"))
+
+
+@asynccontextmanager
+async def certified_house(
+    process: IssuerProcess, home: Path, secret: str, *, tells_all: bool, **oidc: str
+) -> AsyncIterator[House]:
+    """With the certified issuer, and a client that it knows, which is public without a secret."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        issuer = certified_issuer(process, client)
+        known_as = {"client_id": "a client", "client_secret": secret, "scopes": "openid profile groups"}
+        given = {"issuer": issuer.name, **known_as, **oidc}
+        async with serving(home, {"oidc": given}) as plog:
+            known = {
+                "client_id": given["client_id"],
+                **({"client_secret": secret} if secret else {"token_endpoint_auth_method": "none"}),
+                "redirect_uris": [plog.url + CALLBACK],
+                "post_logout_redirect_uris": [f"{plog.url}/auth/signed-out"],
+            }
+            assert issuer.know is not None
+            await issuer.know(known, tells_all)
+            yield House(plog, ADA["confidential" if secret else "public"], f"{issuer.name}/token")
