@@ -103,9 +103,10 @@ class WebApp:
             routes += DemoIssuer(issuer, sign_in).routes
         return routes
 
-    async def _graphiql_config(self) -> GraphiQLConfig:
+    async def _graphiql_config(self, is_here: bool) -> GraphiQLConfig:
+        """What anybody may see; at this machine, where there are demo users, the first one's token and what they have."""
         issuer = self._container.issuer
-        if issuer is None:
+        if issuer is None or not is_here:
             return GraphiQLConfig(tabs=(*kit_examples(None), *load_test_examples(None), *permission_examples()))
         shown = issuer.users[0]
         rights = (await rights_of(self._container.services, [shown.subject])).get(shown.subject, frozenset())

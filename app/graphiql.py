@@ -41,12 +41,12 @@ class GraphiQLConfig:
 class GraphiQL:
     """The page (an ASGI application, for `create_graphql_app`) and the `routes` that it needs besides its assets.
 
-    config is asked anew for each visit, as a token in it expires. The headers in it are given to pages that this machine
-    opened under a loopback name only: a name that was pointed here from outside (DNS rebinding) gets none, and nor does who
-    comes through a proxy.
+    config is asked anew for each visit, as a token in it expires, and told whether the page that asks was opened at this machine
+    under a loopback name. A name that was pointed here from outside (DNS rebinding) is none, nor is who comes through a proxy, or
+    another site's page.
     """
 
-    def __init__(self, config: Callable[[], Awaitable[GraphiQLConfig]], dist: Path = WEB_DIST) -> None:
+    def __init__(self, config: Callable[[bool], Awaitable[GraphiQLConfig]], dist: Path = WEB_DIST) -> None:
         self._config = config
         self._page = WebPage("graphiql.html", dist)
 
@@ -60,13 +60,13 @@ class GraphiQL:
         return [Route("/graphiql/config.json", self._serve_config)]
 
     async def _serve_config(self, request: Request) -> Response:
-        config = await self._config()
-        is_own_page = request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-        headers = dict(config.headers) if is_own_page and is_local(request) else {}
+        # With a GET browsers name an origin only where the page is another's.
+        is_elsewhere = request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none") or "origin" in request.headers
+        config = await self._config(is_local(request) and not is_elsewhere)
         body = {
             "endpoint": config.endpoint,
             "subscriptions": config.subscriptions,
-            "headers": headers,
+            "headers": dict(config.headers),
             "notice": config.notice,
             "tabs": [{"query": tab.query, "variables": dict(tab.variables)} for tab in config.tabs],
         }

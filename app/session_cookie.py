@@ -11,21 +11,16 @@ from domain.session import SIGN_IN_LIFETIME, Session, SignIn
 from resolvers.services import Services
 from resolvers.session import resume_session
 
-SIGN_IN_PATH = "/auth"
 STATE_IN_NAME = 8
 
 
 class SessionCookies:
-    """The cookie of a session (`gql.gateway.BrowserSessions`).
-
-    Over https its name begins with `__Host-`, with which browsers take it from this very host alone, over https, for all paths.
-    Over http, which is for trying PLOG on loopback, it can't.
-    """
+    """The cookie of a session (`gql.gateway.BrowserSessions`)."""
 
     def __init__(self, settings: Settings, services: Services) -> None:
         self._services = services
         self._is_secure = settings.is_https
-        self._name = "__Host-plog_session" if self._is_secure else "plog_session"
+        self._name = f"{_prefix(settings)}plog_session"
 
     def token(self, connection: HTTPConnection) -> str | None:
         """What the cookie holds; None where there is no such cookie."""
@@ -50,28 +45,30 @@ class SignInCookies:
 
     def __init__(self, settings: Settings) -> None:
         self._is_secure = settings.is_https
+        self._prefix = f"{_prefix(settings)}plog_sign_in_"
 
     def secret(self, connection: HTTPConnection, state: str) -> str | None:
         """The secret of the sign-in of that state, if this browser began it."""
-        return connection.cookies.get(_name(state))
+        return connection.cookies.get(self._name(state))
 
     def give(self, response: Response, sign_in: SignIn) -> None:
         """Have the browser keep the sign-in's secret until the issuer has answered."""
-        response.set_cookie(
-            _name(sign_in.state),
-            sign_in.secret,
-            max_age=int(SIGN_IN_LIFETIME.total_seconds()),
-            path=SIGN_IN_PATH,
-            secure=self._is_secure,
-            httponly=True,
-            samesite="lax",
-        )
+        name, seconds = self._name(sign_in.state), int(SIGN_IN_LIFETIME.total_seconds())
+        secret, is_secure = sign_in.secret, self._is_secure
+        response.set_cookie(name, secret, max_age=seconds, path="/", secure=is_secure, httponly=True, samesite="lax")
 
     def take(self, response: Response, sign_in: SignIn) -> None:
         """Have the browser forget it."""
-        name = _name(sign_in.state)
-        response.delete_cookie(name, path=SIGN_IN_PATH, secure=self._is_secure, httponly=True, samesite="lax")
+        name = self._name(sign_in.state)
+        response.delete_cookie(name, path="/", secure=self._is_secure, httponly=True, samesite="lax")
+
+    def _name(self, state: str) -> str:
+        return self._prefix + state[:STATE_IN_NAME]
 
 
-def _name(state: str) -> str:
-    return f"plog_sign_in_{state[:STATE_IN_NAME]}"
+def _prefix(settings: Settings) -> str:
+    """Under names that begin with it browsers take cookies from this very host alone, over https, for all paths.
+
+    Over http, which is for trying PLOG on loopback, they take none.
+    """
+    return "__Host-" if settings.is_https else ""

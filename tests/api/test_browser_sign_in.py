@@ -65,7 +65,7 @@ async def test_cookies_are_out_of_reach_of_scripts_and_other_sites(house: House,
     begun = await visitor.http.get(house.plog.url + SIGN_IN)
     assert begun.headers["cache-control"] == "no-store"
     ((name, mine),) = cookies_of(begun).items()
-    assert name.startswith("plog_sign_in_") and (mine["path"], mine["max-age"]) == ("/auth", "600")
+    assert name.startswith("plog_sign_in_") and (mine["path"], mine["max-age"]) == ("/", "600")
     done = cookies_of(await visitor.get(await visitor.authorized(begun.headers["location"])))
     assert set(done) == {SESSION, name}
     assert done[SESSION]["path"] == "/" and 43_100 < int(done[SESSION]["max-age"]) <= 43_200
@@ -152,7 +152,7 @@ async def test_a_state_that_is_not_the_browsers_own_is_refused(house: House, vis
         refused(await thief.get(callback), code)
         (own,) = [cookie.value or "" for cookie in thief.http.cookies.jar if cookie.name.startswith("plog_sign_in_")]
         name = f"plog_sign_in_{query_of(callback)['state'][:8]}"
-        thief.http.cookies.set(name, own, domain="127.0.0.1", path="/auth")
+        thief.http.cookies.set(name, own, domain="127.0.0.1")
         assert "this browser" in refused(await thief.get(callback), code), "with its own secret under the name of the other"
         for state in (None, "", "x", "x" * 43, query_of(callback)["state"][:-1] + "!", "é\u2028", "; Path=/"):
             refused(await visitor.get(changed(callback, state=state)), code)

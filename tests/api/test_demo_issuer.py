@@ -1,5 +1,6 @@
 """The embedded issuer over HTTP: an issuer like any other, for visitors at this machine alone."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ NOT_HERE: list[dict[str, str]] = [
     {"forwarded": "for=203.0.113.9"},
     {"via": "1.1 proxy"},
 ]
+CONFIG = "/graphiql/config.json"
 
 
 @pytest.fixture
@@ -92,6 +94,37 @@ async def test_who_comes_by_another_name_of_this_machine_is_led_to_where_cookies
         assert (response.status_code, response.headers["location"]) == (303, "/apply?a=1")
     still_another = await plog.http.get(f"{SIGN_IN}?moved=1", headers={"host": f"localhost:{port}"})
     assert "/authorize" in still_another.headers["location"], "nobody is led in a circle"
+
+
+async def test_only_visitors_at_this_machine_are_told_what_is_there(plog: Plog, tmp_path: Path) -> None:
+    """GraphiQL's tabs name what Ada has, and come with her token: neither is for anybody else."""
+    await plog.create()
+    async with serving(tmp_path / "real", {"oidc": {"issuer": "https://sign-in.example"}}) as other:
+        plain = (await other.http.get(CONFIG)).json()
+    assert (plain["headers"], plain["notice"]) == ({}, "")
+    here = (await plog.http.get(CONFIG, headers={"sec-fetch-site": "same-origin"})).json()
+    assert set(here["headers"]) == {"Authorization"} and here["notice"] and here["tabs"] != plain["tabs"]
+    elsewhere: list[dict[str, str]] = [
+        *NOT_HERE,
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+    ]
+    for headers in elsewhere:
+        assert (await plog.http.get(CONFIG, headers=headers)).json() == plain, headers
+
+
+async def test_who_comes_through_a_proxy_that_says_nothing_of_itself_is_not_at_this_machine(plog: Plog) -> None:
+    """nginx names its own way to the server as the host, and does not say for whom it asks; it speaks HTTP/1.0."""
+    parts = urlsplit(plog.url)
+    for path in (CONFIG, "/auth/issuer/authorize"):
+        for version, is_here in (("1.0", False), ("1.1", True)):
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            writer.write(f"GET {path} HTTP/{version}\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+            answer = (await reader.read()).decode()
+            writer.close()
+            assert ("Bearer" in answer or "This is no sign-in" in answer) is is_here, (path, version)
 
 
 async def test_no_demo_user_signs_in_where_another_issuer_is_set(tmp_path: Path) -> None:

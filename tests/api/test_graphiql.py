@@ -22,8 +22,8 @@ EXAMPLES = (*kit_examples(None), *load_test_examples(None), *permission_examples
 BROWSER = {"accept": "text/html,*/*;q=0.8"}
 
 
-async def config() -> GraphiQLConfig:
-    return CONFIG
+async def config(is_here: bool) -> GraphiQLConfig:
+    return CONFIG if is_here else GraphiQLConfig(tabs=CONFIG.tabs)
 
 
 def visitor(dist: Path, host: str = "127.0.0.1:8000") -> httpx.AsyncClient:

@@ -258,10 +258,16 @@ async def test_over_https_the_cookies_are_for_https_and_this_host_alone(tmp_path
             assert query_of(begun.headers["location"])["redirect_uri"] == f"{home}/auth/callback"
             answer = await plog.http.get(begun.headers["location"])
             cookie, _, attributes = begun.headers["set-cookie"].partition("; ")
-            assert attributes == "HttpOnly; Max-Age=600; Path=/auth; SameSite=lax; Secure"
+            assert cookie.startswith("__Host-plog_sign_in_")
+            assert attributes == "HttpOnly; Max-Age=600; Path=/; SameSite=lax; Secure"
             path = answer.headers["location"].removeprefix(home)
+            tossed = await plog.http.get(path, headers={"cookie": cookie.removeprefix("__Host-")})
+            assert tossed.status_code == 403, "any other name may come from a neighbour's host, or over http"
             done = await plog.http.get(path, headers={"cookie": cookie})
-            session, _, attributes = done.headers.get_list("set-cookie")[0].partition("; ")
+            session, taken = done.headers.get_list("set-cookie")
+            name = cookie.partition("=")[0]
+            assert taken.startswith(f'{name}="";') and {"Max-Age=0", "Path=/", "Secure"} < set(taken.split("; "))
+            session, _, attributes = session.partition("; ")
             assert session.startswith("__Host-plog_session=")
             assert {"HttpOnly", "Path=/", "SameSite=lax", "Secure"} < set(attributes.split("; ")) and "Domain" not in attributes
             for origin, status in ((home, 200), ("http://plog.example", 403), (plog.url, 403)):
