@@ -152,13 +152,17 @@ class PermissionDenied(UserError):
     """The caller is known but may not do this.
 
     `opened_by` are the kinds of permissions that would open it, `apply_at` is the page where one applies for the first of them.
+    `set_up_model_id` is the model access to which would open it as well.
     """
 
     code = "PERMISSION_DENIED"
 
-    def __init__(self, message: str, opened_by: Sequence[str] = (), apply_at: str | None = None) -> None:
+    def __init__(
+        self, message: str, opened_by: Sequence[str] = (), apply_at: str | None = None, set_up_model_id: int | None = None
+    ) -> None:
         self.opened_by = tuple(opened_by)
         self.apply_at = apply_at
+        self.set_up_model_id = set_up_model_id
         super().__init__(message)
 
 

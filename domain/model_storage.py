@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from domain.kit import ProductLine
 from domain.model_access_request import ModelAccessRequest
 from domain.model_version import ModelActivation, ModelContent, ModelVersion, VersionKey
 from domain.query import HistoryQuery, ModelAccessQuery, Page, SetUpModelQuery
-from domain.set_up_model import ModelDefinition, SetUpModel
+from domain.set_up_model import ModelDefinition, ModelFile, SetUpModel
 from domain.version import Version
 from domain.visibility import ModelReach
 
@@ -18,6 +19,10 @@ class SetUpModelStore(Protocol):
 
     async def get_many(self, ids: Sequence[int], reach: ModelReach) -> dict[int, SetUpModel]:
         """The models of these ids that exist for the caller, by id."""
+        ...
+
+    async def files_among(self, artifact_ids: Sequence[UUID], reach: ModelReach) -> dict[UUID, ModelFile]:
+        """Which of these outputs of attempts are the file of a version of a set-up model of their kit's product line."""
         ...
 
     async def lock(self, number: int) -> None:

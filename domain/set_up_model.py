@@ -48,6 +48,18 @@ class SetUpModel:
     archived_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """What makes the output of an attempt the file of set-up models of that product line.
+
+    `usable_id` is one of them that the caller may use, `unarchived_id` one that access can be applied for; None for none.
+    """
+
+    product_line: ProductLine
+    usable_id: int | None
+    unarchived_id: int | None
+
+
 def new_definition(given: Mapping[str, Any], source: ModelDefinition | None = None) -> ModelDefinition:
     """The definition of a new model in an input document; of a copy with what it does not say as its source has it.
 

@@ -36,7 +36,7 @@ from domain.query import EventQuery, HistoryQuery, Page, SetUpModelQuery, Window
 from domain.resource_usage import ResourceSeries
 from domain.run_queue import Wait
 from domain.secret import Secret
-from domain.set_up_model import ModelDefinition, SetUpModel
+from domain.set_up_model import ModelDefinition, ModelFile, SetUpModel
 from domain.stale_scenario import StaleScenario
 from domain.target import Target, TargetAnalysis, TargetDefinition
 from domain.version import Version
@@ -149,6 +149,9 @@ class OfModels:
         )
         self.version_by_key: DataLoader[VersionKey, ModelVersion | None] = DataLoader(
             load_fn=_found(lambda keys: model_versions.find_versions(services, actor, keys))
+        )
+        self.file_by_output: DataLoader[UUID, ModelFile | None] = DataLoader(
+            load_fn=_found(lambda keys: artifacts.model_files(services, actor, keys))
         )
         self.active_at: DataLoader[tuple[int, datetime], ModelActivation | None] = DataLoader(
             load_fn=_found(lambda places: model_versions.active_at(services, places))

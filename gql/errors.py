@@ -56,6 +56,9 @@ class PermissionDenied(UserError):
         description="The names of the permissions that would open it, the smallest first; none where none would."
     )
     apply_at: str | None = strawberry.field(description="The page where one applies for the first of them.")
+    set_up_model_id: strawberry.ID | None = strawberry.field(
+        description="The set-up model access to which would open it as well (`modelAccessRequestCreate`); null where none would."
+    )
 
 
 @strawberry.type(
@@ -137,7 +140,8 @@ def union_member(error: errors.UserError) -> Any:
         case errors.SecretUnavailable():
             return SecretUnavailable(**base, names=list(error.names))
         case errors.PermissionDenied():
-            return PermissionDenied(**base, opened_by=list(error.opened_by), apply_at=error.apply_at)
+            model_id = _id("SetUpModel", error.set_up_model_id)
+            return PermissionDenied(**base, opened_by=list(error.opened_by), apply_at=error.apply_at, set_up_model_id=model_id)
         case errors.AlreadyGranted():
             access_id = _id("ModelAccessRequest", error.model_access_request_id)
             return AlreadyGranted(**base, grant_id=_id("Grant", error.grant_id), model_access_request_id=access_id)

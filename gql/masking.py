@@ -13,6 +13,7 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from domain.errors import PermissionDenied, UserError, ValidationFailed
+from gql import ids
 
 logger = logging.getLogger("plog.graphql")
 SHOWN_CAUSES = (CannotGetOperationTypeError, InvalidOperationTypeError)
@@ -22,7 +23,8 @@ def formatted(errors: Iterable[GraphQLError], operation: str | None) -> list[dic
     """The errors as they go to the caller: message, locations, path, and `extensions.code` on every one.
 
     A `UserError` raised by a resolver shows its message and code (`ValidationFailed` also `extensions.problems`, a list
-    of `{field, message}`; `PermissionDenied` also `openedBy` and `applyAt`). Errors of the request itself are shown as they are.
+    of `{field, message}`; `PermissionDenied` also `openedBy`, `applyAt` and `setUpModelId`). Errors of the request itself are
+    shown as they are.
     Anything else is logged under a new id and shown as `Internal error, id …` with code INTERNAL_ERROR and that `id`; an
     exception that many fields waited for is logged
     once. `operation` names the operation in the log.
@@ -52,6 +54,8 @@ def refusal(error: UserError) -> dict[str, Any]:
         extensions["problems"] = [{"field": problem.field, "message": problem.message} for problem in error.problems]
     if isinstance(error, PermissionDenied) and error.opened_by:
         extensions |= {"openedBy": list(error.opened_by), "applyAt": error.apply_at}
+    if isinstance(error, PermissionDenied) and error.set_up_model_id is not None:
+        extensions["setUpModelId"] = ids.encode("SetUpModel", error.set_up_model_id)
     return {"message": error.message, "extensions": extensions}
 
 

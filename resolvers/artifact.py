@@ -6,10 +6,12 @@ from uuid import UUID
 
 from domain.actor import Actor, Person
 from domain.artifact import Artifact, ModelArtifact, RunArtifact
-from domain.errors import NotFound
+from domain.errors import NotFound, PermissionDenied
+from domain.set_up_model import ModelFile
+from domain.storage import UnitOfWork
 from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING
 from resolvers.authorisation import membership_of, reach_of, require_person, visibility_of
-from resolvers.model_access_request import access_used
+from resolvers.model_access_request import access_denial, access_used
 from resolvers.rights import with_rights
 from resolvers.services import Services
 
@@ -24,6 +26,19 @@ async def reports_of_runs(services: Services, run_ids: list[int]) -> list[RunArt
     """The reports of runs that the caller was shown."""
     async with services.database.snapshot() as work:
         return await work.artifacts.of_runs(run_ids)
+
+
+async def model_files(services: Services, actor: Actor, ids: list[UUID]) -> dict[UUID, ModelFile]:
+    """Which of these outputs of attempts, that the caller was shown, are the files of set-up models."""
+    async with services.database.snapshot() as work:
+        return await work.set_up_models.files_among(ids, reach_of(actor))
+
+
+def why_not_download(services: Services, file: ModelFile | None) -> PermissionDenied | None:
+    """What downloading an output that is that file is refused with; None where it is not (also of no model's file)."""
+    if file is None or file.usable_id is not None:
+        return None
+    return access_denial(services, file.product_line, file.unarchived_id)
 
 
 def download_url(services: Services, actor: Actor, artifact: Artifact) -> str:
@@ -51,6 +66,8 @@ async def viewer_behind_link(services: Services, viewer: str) -> Actor:
 async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> tuple[Artifact, frozenset[int]]:
     """The artifact that a valid link leads to, if it exists for the viewer; where none is named, the link is the permission.
 
+    `PermissionDenied` where it is the file of a set-up model that the viewer may not use.
+
     With it come the applications for access to a model that opened it, as the download lasts no longer than they do.
     """
     visibility, membership, reach = EVERYTHING, EVERY_PROJECT, EVERY_MODEL
@@ -60,6 +77,16 @@ async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Ac
         artifact = (await work.artifacts.get_many([artifact_id], visibility, membership, reach)).get(artifact_id)
         if artifact is None:
             raise NotFound("artifact", artifact_id)
-        if viewer is None or not isinstance(artifact, ModelArtifact):
+        if viewer is None or (model_id := await _model_of(services, work, viewer, artifact)) is None:
             return artifact, frozenset()
-        return artifact, await access_used(work, require_person(viewer), artifact.model_id)
+        return artifact, await access_used(work, require_person(viewer), model_id)
+
+
+async def _model_of(services: Services, work: UnitOfWork, viewer: Actor, artifact: Artifact) -> int | None:
+    """The set-up model whose file the artifact is, one that the viewer may use; None where it is none's."""
+    if isinstance(artifact, ModelArtifact):
+        return artifact.model_id
+    file = (await work.set_up_models.files_among([artifact.id], reach_of(viewer))).get(artifact.id)
+    if (refusal := why_not_download(services, file)) is not None:
+        raise refusal
+    return None if file is None else file.usable_id

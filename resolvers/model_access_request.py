@@ -8,6 +8,7 @@ from typing import Any
 from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction, AuditEntry
 from domain.errors import AlreadyGranted, AlreadyPending, NotFound, PermissionDenied, UserError
+from domain.kit import ProductLine
 from domain.live import Notice, Topic
 from domain.model_access_request import (
     ModelAccessRequest,
@@ -286,14 +287,21 @@ def why_not_apply(person: Person, model: SetUpModel, held: Sequence[ModelAccessR
     return None
 
 
+def access_denial(services: Services, product_line: ProductLine, model_id: int | None) -> PermissionDenied:
+    """Says that a model of that product line has to be applied for; None where it is archived, and nobody can."""
+    kinds = kinds_that_open(Right(product_line, PermissionAction.SET_UP))
+    message = f"You have no access to set-up model {model_id}; apply for it by `modelAccessRequestCreate`."
+    if model_id is None:
+        message = f"This is an archived set-up model of {product_line}, for its owner and set-up users alone."
+    return PermissionDenied(message, kinds, apply_page(services, kinds[0]) if kinds else None, model_id)
+
+
 def why_not_use(services: Services, actor: Actor, model: SetUpModel, held: Sequence[ModelAccessRequest]) -> UserError | None:
     """What using the model now would be refused with, of who has these applications for it; None where it would not."""
     person = require_person(actor)
     if is_decider(person, model) or any(each.status is ModelAccessStatus.APPROVED for each in held):
         return None
-    kinds = kinds_that_open(Right(model.product_line, PermissionAction.SET_UP))
-    message = f"You have no access to set-up model {model.id}; apply for it by `modelAccessRequestCreate`."
-    return PermissionDenied(message, kinds, apply_page(services, kinds[0]) if kinds else None)
+    return access_denial(services, model.product_line, model.id if model.archived_at is None else None)
 
 
 async def access_used(work: UnitOfWork, person: Person, model_id: int) -> frozenset[int]:

@@ -5,11 +5,13 @@ from datetime import datetime
 import strawberry
 
 from domain import artifact as domain
+from domain.errors import PermissionDenied
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
+from gql.types.capability import Capability
 from gql.types.node import Node
-from resolvers.artifact import download_url
+from resolvers.artifact import download_url, why_not_download
 
 OF_PERSONS = (domain.TargetArtifact, domain.RunArtifact, domain.ImportArtifact, domain.ModelArtifact)
 
@@ -41,13 +43,30 @@ class Artifact(Node):
 
     @strawberry.field(
         description=(
-            "A link to its content. It needs no sign-in, expires after some minutes, and opens nothing that the viewer may not "
-            "see any more."
+            "A link to its content; null where the viewer may not download it. It needs no sign-in, expires after some minutes, "
+            "and opens nothing that the viewer may not see any more."
         ),
         directives=[Volatile()],
     )
-    def download_url(self, info: Info) -> str:
+    async def download_url(self, info: Info) -> str | None:
+        if await self._refusal(info) is not None:
+            return None
         return download_url(info.context.services, info.context.actor, self.artifact)
+
+    @strawberry.field(
+        description=(
+            "Whether the viewer may download it: what a job has left that is the file of a set-up model of its product line is "
+            "for those who may use the model."
+        ),
+        directives=[Volatile()],
+    )
+    async def viewer_can_download(self, info: Info) -> Capability:
+        return Capability.of(await self._refusal(info))
+
+    async def _refusal(self, info: Info) -> PermissionDenied | None:
+        if not isinstance(self.artifact, domain.AttemptArtifact):
+            return None
+        return why_not_download(info.context.services, await info.context.loaders.of_models.file_by_output.load(self.artifact.id))
 
     @classmethod
     def of(cls, artifact: domain.Artifact) -> "Artifact":

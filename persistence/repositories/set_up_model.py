@@ -5,23 +5,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kit import ProductLine
 from domain.model_storage import SetUpModelStore
 from domain.query import HistoryQuery, Page, SetUpModelQuery
-from domain.set_up_model import ModelDefinition, SetUpModel
+from domain.set_up_model import ModelDefinition, ModelFile, SetUpModel
 from domain.version import Version
 from domain.visibility import ModelReach
 from persistence import model_tables as tables
 from persistence.dialect import among
 from persistence.listing import begins_with, equals, is_given, one_of
-from persistence.model_reach import exists_for
+from persistence.model_reach import exists_for, is_usable_by
+from persistence.tables import artifact, kit
 from persistence.versioned import Versioned, VersionedRows
 
-MODEL = tables.set_up_model
+ARTIFACT, MODEL = artifact, tables.set_up_model
 FIRST_VERSION = 1
 
 
@@ -34,6 +36,24 @@ class SetUpModelRepository(SetUpModelStore):
 
     async def get_many(self, ids: Sequence[int], reach: ModelReach) -> dict[int, SetUpModel]:
         return await self._rows.get_many(ids, exists_for(reach))
+
+    async def files_among(self, artifact_ids: Sequence[UUID], reach: ModelReach) -> dict[UUID, ModelFile]:
+        is_usable = is_usable_by(reach, self._connection.dialect.name)
+        query = (
+            select(
+                ARTIFACT.c.id,
+                MODEL.c.product_line,
+                func.min(case((is_usable, MODEL.c.id))).label("usable_id"),
+                func.min(case((MODEL.c.archived_at.is_(None), MODEL.c.id))).label("unarchived_id"),
+            )
+            .join(kit, kit.c.id == ARTIFACT.c.kit_id)
+            .join(tables.model_version, tables.model_version.c.sha256 == ARTIFACT.c.sha256)
+            .join(MODEL, (MODEL.c.id == tables.model_version.c.model_id) & (MODEL.c.product_line == kit.c.product_line))
+            .where(among(ARTIFACT.c.id, artifact_ids, self._connection.dialect.name))
+            .group_by(ARTIFACT.c.id, MODEL.c.product_line)
+        )
+        rows = await self._connection.execute(query)
+        return {row.id: ModelFile(row.product_line, row.usable_id, row.unarchived_id) for row in rows}
 
     async def lock(self, number: int) -> None:
         await self._connection.execute(select(MODEL.c.id).where(MODEL.c.id == number).with_for_update(read=True))

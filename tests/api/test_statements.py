@@ -28,7 +28,7 @@ ATTEMPT = "attempt { id number status cause message exitCode version createdAt s
 NODES = {
     "jobs and tasks": "percent currentJob { id } jobs { uuid status metadata dataInfo tasks { id status percent metadata } }",
     "attempts": f"jobs {{ {ATTEMPT} attempts(first: 3) {{ nodes {{ number status }} pageInfo {{ hasNextPage }} }} }}",
-    "artifacts": "jobs { artifacts { id name sha256 size inputIds downloadUrl } }",
+    "artifacts": "jobs { artifacts { id name sha256 size inputIds downloadUrl viewerCanDownload { isAllowed } } }",
     "deck requests": "jobs { deckRequest { requestId status deck } }",
     "the way back": "jobs { kit { number jobs { kit { number } } } }",
     "events": "events(first: 3) { nodes { version kind } pageInfo { hasNextPage endCursor } }",
@@ -51,7 +51,11 @@ async def cost(plog: Plog, query: str, **variables: Any) -> tuple[int, dict[str,
 
 
 async def furnished(plog: Plog, count: int) -> None:
-    """Kits with something at every depth."""
+    """Kits with something at every depth; what their jobs have left is the file of a set-up model."""
+    content = ModelContent(sha256="ab" * 32, size=1, features=(), targets=("y",), origin=ModelOrigin.UPLOAD)
+    async with plog.container.services.database.transaction() as work:
+        model = await work.set_up_models.add(ModelDefinition(name="delay"), ProductLine.LOGIC, "ada", "Ada")
+        await work.model_versions.add(model.id, content, "ada", "Ada", model.created_at)
     for number in range(count):
         kit = await plog.run(f"kit {number}")
         key = AttemptKey(UUID(kit["jobs"][0]["uuid"]), 1)
