@@ -264,6 +264,17 @@ async def test_an_issuer_that_says_who_answers_is_held_to_it(issuer: HostileIssu
     assert (response.status_code, "another sign-in service" in response.text) == (403, True)
 
 
+async def test_a_replayed_code_is_refused_though_the_issuer_takes_it_again(
+    plog: Plog, issuer: HostileIssuer, visitor: Browser
+) -> None:
+    callback = await visitor.authorized(await visitor.begin())
+    copied = dict(visitor.http.cookies)
+    assert (await visitor.get(callback)).status_code == 303
+    async with httpx.AsyncClient(cookies=copied, trust_env=False) as thief:
+        assert (await thief.get(callback)).status_code == 403
+    assert (len(issuer.forms), await sessions(plog)) == (1, 1), "the issuer is not even asked"
+
+
 async def test_a_flood_of_made_up_keys_asks_the_issuer_hardly_anything(plog: Plog, issuer: HostileIssuer) -> None:
     """Whoever sends them is told no, and who has a token of the issuer's gets in meanwhile."""
     now = int(datetime.now(UTC).timestamp())
