@@ -32,7 +32,7 @@ class HostileIssuer:
     """Its people sign in without being asked. `make_token` makes the id token of good claims, and may make another of them.
 
     `changes` are to its discovery document; `answer` is what the token endpoint says in the place of tokens. What it was asked is
-    in `discoveries`, and in `forms` with the authorization of each.
+    in `discoveries`, in `key_reads`, and in `forms` with the authorization of each.
     """
 
     url: str = ""
@@ -44,6 +44,7 @@ class HostileIssuer:
     person: Response | None = None
     nonce: str = ""
     discoveries: int = 0
+    key_reads: int = 0
     forms: list[tuple[dict[str, str], str | None]] = field(default_factory=list)
 
     def sign(self, claims: dict[str, Any], **header: Any) -> str:
@@ -58,7 +59,7 @@ class HostileIssuer:
             Route("/authorize", self._authorize),
             Route("/token", self._token, methods=["POST"]),
             Route("/userinfo", self._userinfo),
-            Route("/keys", lambda _: JSONResponse({"keys": [self.key.as_dict(private=False)]})),
+            Route("/keys", self._keys),
         ]
 
     async def _discovery(self, _: Request) -> Response:
@@ -70,6 +71,10 @@ class HostileIssuer:
             "jwks_uri": f"{self.url}/keys",
         }
         return JSONResponse({name: value for name, value in {**document, **self.changes}.items() if value is not None})
+
+    async def _keys(self, _: Request) -> Response:
+        self.key_reads += 1
+        return JSONResponse({"keys": [self.key.as_dict(private=False)]})
 
     async def _authorize(self, request: Request) -> Response:
         query = request.query_params

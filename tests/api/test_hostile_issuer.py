@@ -1,12 +1,16 @@
 """An issuer's answers that are wrong in one thing only: no browser gets a session by any of them."""
 
+import asyncio
 import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
+import httpx
 import pytest
 from joserfc.jwk import ECKey
 from sqlalchemy import func, select
@@ -15,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from persistence import tables
 from persistence.unit_of_work import UnitOfWork
 from tests.adapters.forging import encode, forge, hmac_forge
-from tests.api.browser import SESSION, SIGN_IN, Browser, browser, query_of
+from tests.api.browser import SESSION, SIGN_IN, VIEWER, Browser, browser, query_of
 from tests.api.hostile_issuer import CLIENT, SECRET, HostileIssuer, hostile_issuer
 from tests.api.in_process import Plog, serving
 
@@ -258,3 +262,36 @@ async def test_an_issuer_that_says_who_answers_is_held_to_it(issuer: HostileIssu
     issuer.changes = {"authorization_response_iss_parameter_supported": True}
     response = await visitor.sign_in()
     assert (response.status_code, "another sign-in service" in response.text) == (403, True)
+
+
+async def test_a_replayed_code_is_refused_though_the_issuer_takes_it_again(
+    plog: Plog, issuer: HostileIssuer, visitor: Browser
+) -> None:
+    callback = await visitor.authorized(await visitor.begin())
+    copied = dict(visitor.http.cookies)
+    assert (await visitor.get(callback)).status_code == 303
+    async with httpx.AsyncClient(cookies=copied, trust_env=False) as thief:
+        assert (await thief.get(callback)).status_code == 403
+    assert (len(issuer.forms), await sessions(plog)) == (1, 1), "the issuer is not even asked"
+
+
+async def test_a_flood_of_made_up_keys_asks_the_issuer_hardly_anything(plog: Plog, issuer: HostileIssuer) -> None:
+    """Whoever sends them is told no, and who has a token of the issuer's gets in meanwhile."""
+    now = int(datetime.now(UTC).timestamp())
+    claims = {"iss": issuer.url, "aud": "plog", "sub": "ada", "exp": now + 600, "iat": now, "scope": "use"}
+    good, stranger = issuer.sign(claims), ECKey.generate_key("P-256")
+    made_up = [forge({"alg": "ES256", "kid": f"made up {number}"}, claims, stranger) for number in range(200)]
+    begun = monotonic()
+    answers = await asyncio.gather(*(ask_as(plog, token) for token in [good, *made_up, good]))
+    assert [answer.status_code for answer in answers] == [200, *[401] * 200, 200]
+    assert issuer.key_reads <= 2 + (monotonic() - begun) / 5
+    before, issuer.key = issuer.key, ECKey.generate_key("P-256", {"kid": "new"})
+    fresh = forge({"alg": "ES256", "kid": "new"}, claims, issuer.key)
+    async with asyncio.timeout(10):
+        while (await ask_as(plog, fresh)).status_code != 200:
+            await asyncio.gather(*(ask_as(plog, token) for token in made_up[:20]))
+    assert (await ask_as(plog, forge({"alg": "ES256", "kid": "k"}, claims, before))).status_code == 401, "the old key is gone"
+
+
+async def ask_as(plog: Plog, token: str) -> httpx.Response:
+    return await plog.http.post("/graphql", json={"query": VIEWER}, headers={"authorization": f"Bearer {token}"})

@@ -92,9 +92,17 @@ async def test_no_form_can_be_an_operation(plog: Plog, visitor: Browser) -> None
 
 
 async def test_get_by_cookie_reads_and_never_writes(plog: Plog, visitor: Browser) -> None:
-    mutation = 'mutation { kitStart(id: "x") { __typename } }'
-    response = await visitor.http.get(f"{plog.url}/graphql", params={"query": mutation}, headers={"accept": "application/json"})
-    assert codes(response) == (405, "METHOD_NOT_ALLOWED")
+    create = {"query": CREATE, "variables": json.dumps({"input": table_document()})}
+    for accept in (
+        "application/json",
+        "application/graphql-response+json",
+        "text/event-stream",
+        "multipart/mixed;subscriptionSpec=1",
+    ):
+        response = await visitor.http.get(f"{plog.url}/graphql", params=create, headers={"accept": accept, "origin": plog.url})
+        assert "KitCreatePayload" not in response.text and "errors" in response.text, accept
+        assert "json" not in accept or codes(response) == (405, "METHOD_NOT_ALLOWED")
+    assert (await plog.ask("{ kits { totalCount } }"))["kits"]["totalCount"] == 0
     read = await visitor.http.get(f"{plog.url}/graphql", params={"query": VIEWER}, headers={"origin": "https://evil.example"})
     assert "access-control-allow-origin" not in read.headers, "no other site's page gets to see it"
     assert read.headers["cache-control"] == "no-store", "and nobody on the way keeps it"
@@ -192,9 +200,9 @@ async def test_a_websocket_with_the_cookie_of_a_session_that_is_over(plog: Plog,
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4403, "The session has ended; sign in again.")
 
 
-async def events_of(visitor: Browser, kit: dict[str, Any]) -> AsyncIterator[str]:
+async def events_of(visitor: Browser, kit: dict[str, Any], accept: str = "text/event-stream") -> AsyncIterator[str]:
     """The lines of an event stream that one of PLOG's pages has opened."""
-    headers = {"origin": visitor.home, "accept": "text/event-stream"}
+    headers = {"origin": visitor.home, "accept": accept}
     address, query = f"{visitor.home}/graphql", {"query": STATE % kit["id"]}
     async with visitor.http.stream("POST", address, json=query, headers=headers) as response:
         assert response.status_code == 200
@@ -247,6 +255,51 @@ async def test_a_sign_out_on_one_server_holds_on_all(plog: Plog, plog_settings: 
         visitor.http.cookies.set(SESSION, token, domain="127.0.0.1")
         for server in (elsewhere, visitor):
             assert codes(await server.post()) == (401, "UNAUTHENTICATED")
+
+
+@BOTH_DATABASES
+async def test_a_sign_out_ends_what_the_session_has_opened_on_all_servers(
+    plog: Plog, plog_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """Within five seconds, each with its reason; what another session of the same person has opened goes on."""
+    shared = plog_settings.get("database") or {"url": f"sqlite+aiosqlite:///{tmp_path / 'plog' / 'plog.db'}"}
+    kit = await plog.create()
+
+    async def stream(browser: Browser, accept: str, begun: asyncio.Event) -> str:
+        text = ""
+        async for line in events_of(browser, kit, accept):
+            text += line
+            if "toVersion" in line:
+                begun.set()
+        return text
+
+    async with (
+        serving(tmp_path / "other", {"database": shared}) as other,
+        browser(plog.url) as visitor,
+        browser(plog.url) as again,
+    ):
+        await visitor.sign_in()
+        await again.sign_in()
+        servers = [visitor, Browser(other.url, visitor.http)]
+        sockets = [await opened(each, kit, each.home) for each in servers]
+        kept = await opened(again, kit, again.home)
+        opening = [
+            (asyncio.Event(), each, accept)
+            for each in servers
+            for accept in ("text/event-stream", "multipart/mixed;subscriptionSpec=1")
+        ]
+        streams = [asyncio.create_task(stream(each, accept, begun)) for begun, each, accept in opening]
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(begun.wait() for begun, _, _ in opening))
+        await visitor.sign_out()
+        async with asyncio.timeout(5):
+            closed = await asyncio.gather(*(closed_with(socket) for socket in sockets))
+            told = await asyncio.gather(*streams)
+        assert closed == [(4401, "The session has ended; sign in again.")] * 2
+        assert all("UNAUTHENTICATED" in text for text in told), told
+        await send(kept, {"type": "ping"})
+        assert (await receive(kept))["type"] == "pong"
+        await kept.close()
 
 
 async def test_over_https_the_cookies_are_for_https_and_this_host_alone(tmp_path: Path) -> None:
