@@ -86,7 +86,7 @@ def decision(given: Mapping[str, Any], now: datetime) -> tuple[str, datetime | N
     """The reason and the end of a permission (None: none) in the arguments of a decision; an end lies in the future."""
     problems = Problems()
     reason = stated_reason(problems, given)
-    expires_at: datetime | None = given.get("expiresAt")
+    expires_at = problems.moment(given, "expiresAt")
     if expires_at is not None and expires_at <= now:
         problems.add("expiresAt", "must lie in the future")
     problems.check()

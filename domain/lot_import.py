@@ -15,14 +15,12 @@ from domain.errors import ValidationFailed
 from domain.kit import ProductLine
 from domain.lot_csv import MAX_ROW, CsvRow, Header
 from domain.lot_row import LotIds, LotRowDefinition, lot_row_definition
+from domain.text_value import NUMBER
 from domain.validation import Problems, is_storable
 
 MAX_FILE_NAME = 200
 MAX_REASON = 2_000
 SHA256 = re.compile("[0-9a-f]{64}")
-_INTEGER = re.compile("[+-]?[0-9]{1,1000}")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})")
 _HARMFUL = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -127,7 +125,7 @@ def read_row(row: CsvRow, header: Header, encoding: str, lot_ids: LotIds) -> Lot
     if len(fields) != len(header.columns):
         return refused(row.number, fields, f"has {len(fields)} fields, and the header has {len(header.columns)}")
     try:
-        return lot_row_definition(_read(header.document(fields)), lot_ids, prefix="")
+        return lot_row_definition(header.document(fields), lot_ids, prefix="")
     except ValidationFailed as failure:
         return refused(row.number, fields, failure.message)
 
@@ -136,29 +134,6 @@ def refused(number: int, fields: Sequence[str], reason: str) -> RefusedRow:
     """A row that is refused, as every database can store it."""
     storable = tuple(each if is_storable(each) else each.replace("\x00", "\N{SYMBOL FOR NULL}") for each in fields)
     return RefusedRow(number=number, fields=storable, reason=reason[:MAX_REASON])
-
-
-def _read(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A row's texts as the values that they stand for; those that stand for none stay, and are refused as what they are."""
-    return {
-        **document,
-        "measuredAt": _time(document["measuredAt"]),
-        "quantity": _number(document["quantity"]),
-        "attributes": {name: _number(text) for name, text in document["attributes"].items()},
-    }
-
-
-def _time(text: str) -> datetime | str | None:
-    try:
-        return datetime.fromisoformat(text) if _TIME.fullmatch(text) else text or None
-    except ValueError:
-        return text
-
-
-def _number(text: str) -> int | float | str | None:
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    return float(text) if _NUMBER.fullmatch(text) else text or None
 
 
 def result_lines(header: Header, rows: Iterable[RefusedRow], *, is_beginning: bool) -> bytes:
@@ -178,4 +153,4 @@ def result_lines(header: Header, rows: Iterable[RefusedRow], *, is_beginning: bo
 
 def harmless(cell: str) -> str:
     """The text of a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(_HARMFUL) and not _NUMBER.fullmatch(cell) else cell
+    return f"'{cell}" if cell.startswith(_HARMFUL) and not NUMBER.fullmatch(cell) else cell

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +11,7 @@ from domain.effort import Effort, Exhausted
 from domain.kit import ProductLine
 from domain.pattern_text import check_followable, matches
 from domain.permission_request import stated_reason
+from domain.text_value import read_number
 from domain.validation import Problems
 
 LOT_ID = "[A-Z0-9][A-Z0-9._-]{2,31}"
@@ -104,7 +104,10 @@ class LotRowVersion:
 
 
 def lot_row_definition(given: Mapping[str, Any], lot_ids: LotIds, prefix: str = "input.") -> LotRowDefinition:
-    """What an input document says of a lot; `ValidationFailed` names each field that is missing or wrong."""
+    """What an input document or a row of a file says of a lot; `ValidationFailed` names each field that is missing or wrong.
+
+    Times are texts, and a number may be one too.
+    """
     problems = Problems(prefix)
     product_line = problems.choice(given, "productLine", ProductLine)
     lot_id = problems.text(given, "lotId")
@@ -117,7 +120,7 @@ def lot_row_definition(given: Mapping[str, Any], lot_ids: LotIds, prefix: str = 
         step=problems.text(given, "step", most=MAX_NAME),
         equipment=problems.text(given, "equipment", most=MAX_NAME),
         measured_at=_measured_at(problems, given),
-        quantity=problems.integer(given, "quantity", None, 1, MAX_QUANTITY),
+        quantity=problems.integer({"quantity": read_number(given.get("quantity"))}, "quantity", None, 1, MAX_QUANTITY),
         attributes=_attributes(problems, given),
     )
     problems.check()
@@ -133,32 +136,29 @@ def correction(given: Mapping[str, Any], reason: str | None, lot_ids: LotIds) ->
 
 
 def _measured_at(problems: Problems, given: Mapping[str, Any]) -> datetime:
-    value = given.get("measuredAt")
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        with suppress(OverflowError):
-            return value.astimezone(UTC)
-    problems.add(
-        "measuredAt",
-        "is required" if value is None else "must be a date and time with an offset, as in 2026-01-31T12:00:00+09:00",
-    )
-    return datetime.min
+    if given.get("measuredAt") in (None, ""):
+        problems.add("measuredAt", "is required")
+        return datetime.min
+    return problems.moment(given, "measuredAt") or datetime.min
 
 
 def _attributes(problems: Problems, given: Mapping[str, Any]) -> Mapping[str, int | float]:
-    named = problems.mapping(given, "attributes")
+    named = {name: read_number(value) for name, value in problems.mapping(given, "attributes").items()}
     if len(named) > MAX_ATTRIBUTES:
         problems.add("attributes", f"has {len(named)} entries; {MAX_ATTRIBUTES} are allowed")
         return {}
     nested = problems.at("attributes")
+    numbers: dict[str, int | float] = {}
     for name, value in named.items():
         if (problem := attribute_problem(name)) is not None:
             nested.add(name[:80], problem)
         elif isinstance(value, int) and not isinstance(value, bool):
             if not -LONGEST_INTEGER <= value < LONGEST_INTEGER:
                 nested.add(name, "must have at most 64 bits")
+            numbers[name] = value
         else:
-            nested.number(named, name, None)
-    return named
+            numbers[name] = nested.number(named, name, None)
+    return numbers
 
 
 def attribute_problem(name: str) -> str | None:

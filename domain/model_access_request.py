@@ -131,6 +131,14 @@ def access_application(given: Mapping[str, Any], now: datetime) -> AccessApplica
     return AccessApplication(purpose=purpose, until=_checked_end(problems, given, now))
 
 
+def access_approval(given: Mapping[str, Any]) -> tuple[str, datetime | None]:
+    """The reason and the end of access (None: as applied for) in the arguments of an approval."""
+    problems = Problems()
+    reason, until = stated_reason(problems, given), problems.moment(given, "until")
+    problems.check()
+    return reason, until
+
+
 def access_renewal(given: Mapping[str, Any], now: datetime) -> tuple[str, datetime]:
     """The reason and the new end of access in the arguments of its renewal."""
     problems = Problems()
@@ -140,10 +148,10 @@ def access_renewal(given: Mapping[str, Any], now: datetime) -> tuple[str, dateti
 
 def _checked_end(problems: Problems, given: Mapping[str, Any], now: datetime) -> datetime:
     """The end of access that is given; `ValidationFailed` where it, or what was looked at before, has problems."""
-    until: datetime | None = given.get("until")
-    if until is None:
+    until = problems.moment(given, "until")
+    if given.get("until") is None:
         problems.add("until", "is required: the time until which access is needed")
-    elif until <= now:
+    elif until is not None and until <= now:
         problems.add("until", "must lie in the future")
     problems.check()
     assert until is not None

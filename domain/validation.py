@@ -3,10 +3,12 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from domain.errors import FieldProblem, ValidationFailed
+from domain.text_value import NO_MOMENT, read_moment
 
 Choice = TypeVar("Choice", bound=StrEnum)
 MAX_TEXT = 10_000
@@ -205,6 +207,14 @@ class Problems:
         else:
             return value
         return fallback
+
+    def moment(self, raw: Mapping[str, Any], field: str) -> datetime | None:
+        """The moment, in UTC, that the text at `field` stands for; None where it is missing or wrong."""
+        value = raw.get(field)
+        found = read_moment(value)
+        if value is not None and found is None:
+            self.add(field, NO_MOMENT)
+        return found
 
     def choice(self, raw: Mapping[str, Any], field: str, choices: type[Choice], default: Choice | None = None) -> Choice:
         """The member of `choices` named at `field`; required unless a default is given."""

@@ -56,6 +56,7 @@ from gql.subscriptions.lot_import import LotImportSubscription
 from gql.subscriptions.model_access_request import ModelAccessRequestSubscription
 from gql.subscriptions.permission_request import PermissionRequestSubscription
 from gql.subscriptions.viewer import ViewerSubscription
+from gql.types.any_value import ANY_VALUE, AnyValue
 from gql.types.date_time import DATE_TIME
 
 
@@ -134,5 +135,5 @@ class Subscription(
 @cache
 def build_schema(limits: Limits, *extensions: type[SchemaExtension]) -> Schema:
     """The schema with these limits for each operation, made once; `extensions` go with each one, as the outermost."""
-    config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
+    config = StrawberryConfig(scalar_map={datetime: DATE_TIME, AnyValue: ANY_VALUE})
     return Schema(Query, Mutation, Subscription, limits=limits, extensions=extensions, config=config)

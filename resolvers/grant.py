@@ -22,11 +22,11 @@ async def renew_grant(
     actor: Actor,
     number: int,
     reason: str | None,
-    expires_at: datetime | None,
+    expires_at: object,
     expected_version: int | None = None,
     idempotency_key: str | None = None,
 ) -> Grant:
-    """Give an active permission of somebody else another end (None: none), with a reason."""
+    """Give an active permission of somebody else another end (`expires_at`, the text of a time; None: none), with a reason."""
     person = require_person(actor)
     kinds = services.approvers.kinds_of(person)
     given = {"reason": reason, "expiresAt": expires_at}

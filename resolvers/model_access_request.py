@@ -9,7 +9,14 @@ from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction, AuditEntry
 from domain.errors import AlreadyGranted, AlreadyPending, NotFound, PermissionDenied, UserError
 from domain.live import Notice, Topic
-from domain.model_access_request import ModelAccessRequest, ModelAccessStatus, access_application, access_reason, access_renewal
+from domain.model_access_request import (
+    ModelAccessRequest,
+    ModelAccessStatus,
+    access_application,
+    access_approval,
+    access_reason,
+    access_renewal,
+)
 from domain.permission_kind import PermissionAction, Right, kinds_that_open
 from domain.query import ModelAccessQuery, Page
 from domain.set_up_model import SetUpModel
@@ -126,18 +133,21 @@ async def approve_access_request(
     actor: Actor,
     number: int,
     reason: str | None,
-    until: datetime | None = None,
+    until: object = None,
     idempotency_key: str | None = None,
 ) -> ModelAccessRequest:
-    """Decide for an application, with a reason: the applicant has access until the time that was asked for, or an earlier one."""
+    """Decide for an application, with a reason: the applicant has access until the time that was asked for, or an earlier one.
+
+    `until` is the text of such a time; `ValidationFailed` where it is none.
+    """
     person = require_person(actor)
     given = {"reason": reason, "until": until}
 
     async def approve(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
         request.check_decider(person, is_decider(person, model))
         check_in_use(model)
-        why = access_reason(given, is_required=True)
-        changed = request.approved(person, why, until, at)
+        why, end = access_approval(given)
+        changed = request.approved(person, why, end, at)
         entries = await _make_room(work, request, at)
         entry = _entry(AuditAction.MODEL_ACCESS_APPROVED, changed, person, why)
         return changed, [*entries, entry]
@@ -151,11 +161,11 @@ async def renew_access(
     actor: Actor,
     number: int,
     reason: str | None,
-    until: datetime | None,
+    until: object,
     expected_version: int | None = None,
     idempotency_key: str | None = None,
 ) -> ModelAccessRequest:
-    """Give the open access of somebody else another end, with a reason."""
+    """Give the open access of somebody else another end (`until`, the text of a time), with a reason."""
     person = require_person(actor)
     given = {"reason": reason, "until": until}
 

@@ -119,10 +119,13 @@ async def approve_permission_request(
     actor: Actor,
     number: int,
     reason: str | None,
-    expires_at: datetime | None = None,
+    expires_at: object = None,
     idempotency_key: str | None = None,
 ) -> PermissionRequest:
-    """Decide for an application, with a reason: the applicant has the permission until `expires_at` (None: without an end)."""
+    """Decide for an application, with a reason: the applicant has the permission until `expires_at`.
+
+    That is the text of a time (None: without an end); `ValidationFailed` where it is none.
+    """
     person = require_person(actor)
     kinds = services.approvers.kinds_of(person)
     given = {"reason": reason, "expiresAt": expires_at}

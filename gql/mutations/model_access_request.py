@@ -1,6 +1,5 @@
 """Applying for access to set-up models, deciding on applications, and taking access away."""
 
-from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -11,15 +10,20 @@ from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
 from gql.mutations.permission_request import Reason, RequestId
 from gql.mutations.project import ExpectedVersion
+from gql.types.any_value import AnyValue
 from gql.types.model_access_request import ModelAccessRequest, ModelAccessRequestInput
 from resolvers import model_access_request as requests
 
 Until = Annotated[
-    datetime | None, strawberry.argument(description="When the access ends, not later than what was asked for; null: then.")
+    AnyValue | None,
+    strawberry.argument(
+        description="When the access ends, as text: a `DateTime` not later than what was applied for; null: as applied for."
+    ),
 ]
-
-
-NewEnd = Annotated[datetime | None, strawberry.argument(description="When the access ends from now on; it has to be given.")]
+NewEnd = Annotated[
+    AnyValue | None,
+    strawberry.argument(description="Required. When the access ends from the renewal on, as text: a `DateTime` of the future."),
+]
 
 
 @strawberry.type(description="The application was stored, `PENDING`.")

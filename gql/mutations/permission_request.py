@@ -1,6 +1,5 @@
 """Applying for permissions, and deciding on applications."""
 
-from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -9,6 +8,7 @@ from gql import errors, ids
 from gql.context import Info
 from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
+from gql.types.any_value import AnyValue
 from gql.types.permission_request import PermissionRequest, PermissionRequestInput
 from resolvers import permission_request as requests
 
@@ -17,7 +17,10 @@ Reason = Annotated[
     str | None, strawberry.argument(description="Why, at most 2,000 characters; without it the answer says that it is missing.")
 ]
 ExpiresAt = Annotated[
-    datetime | None, strawberry.argument(description="When the permission stops opening anything; null: never by itself.")
+    AnyValue | None,
+    strawberry.argument(
+        description="When the permission stops opening anything, as text: a `DateTime` of the future; null: never by itself."
+    ),
 ]
 
 

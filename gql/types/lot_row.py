@@ -12,6 +12,7 @@ from domain.query import LotRowOrder, LotRowQuery, Page
 from gql import errors, ids
 from gql.context import Info
 from gql.sharing import Volatile
+from gql.types.any_value import AnyValue
 from gql.types.capability import Capability
 from gql.types.connection import (
     After,
@@ -148,21 +149,40 @@ class LotRowResult:
 
 
 @strawberry.input(
-    description="A lot row. It can be sent without any of what is required, to be told what is missing; nothing is stored then."
+    description=(
+        "A lot row. Whatever is missing or wrong in it is answered by `ValidationFailed`, field by field, and nothing of it is "
+        "stored then. Numbers may be sent as their texts too, written as in a file (docs/lots.md)."
+    )
 )
 class LotRowInput:
-    product_line: ProductLine | None = strawberry.field(default=None, description="Required. The product line of the lot.")
-    lot_id: str | None = strawberry.field(
-        default=None, description="Required. The lot's id, as `PLOG_LOTS__ID_PATTERN` has it, at most 64 characters."
+    product_line: AnyValue | None = strawberry.field(
+        default=None, description="Required. The product line of the lot, by the name of a `ProductLine`."
     )
-    product: str | None = strawberry.field(default=None, description="Required. What the lot is of, at most 200 characters.")
-    step: str | None = strawberry.field(default=None, description="Required. The process step, at most 200 characters.")
-    equipment: str | None = strawberry.field(default=None, description="Required. The equipment, at most 200 characters.")
-    measured_at: datetime | None = strawberry.field(default=None, description="Required. When that was.")
-    quantity: int | None = strawberry.field(default=None, description="Required. How many wafers or pieces, 1 at least.")
+    lot_id: AnyValue | None = strawberry.field(
+        default=None, description="Required. The lot's id: text as `PLOG_LOTS__ID_PATTERN` has it, at most 64 characters."
+    )
+    product: AnyValue | None = strawberry.field(
+        default=None, description="Required. What the lot is of: text of at most 200 characters."
+    )
+    step: AnyValue | None = strawberry.field(
+        default=None, description="Required. The process step: text of at most 200 characters."
+    )
+    equipment: AnyValue | None = strawberry.field(
+        default=None, description="Required. The equipment: text of at most 200 characters."
+    )
+    measured_at: AnyValue | None = strawberry.field(
+        default=None,
+        description="Required. When that was: a `DateTime`, to the microsecond at most, as in `2026-01-31T12:00:00.125+09:00`.",
+    )
+    quantity: AnyValue | None = strawberry.field(
+        default=None, description="Required. How many wafers or pieces: a whole number from 1 to 2,147,483,647."
+    )
     attributes: JSON | None = strawberry.field(
         default=None,
-        description="Numbers by their names, at most 200; names are ASCII letters, digits and `_`, no digit first, at most 64.",
+        description=(
+            "An object of at most 200 finite numbers by their names, whole ones of at most 64 bits; names are ASCII letters, "
+            "digits and `_`, no digit first, at most 64 characters."
+        ),
     )
 
 

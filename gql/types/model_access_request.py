@@ -9,6 +9,7 @@ from domain.query import ModelAccessQuery, Page
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
+from gql.types.any_value import AnyValue
 from gql.types.capability import Capability
 from gql.types.connection import Connection, checked_first, checked_text, numbered_page, numbered_place
 from gql.types.enums import ModelAccessStatus
@@ -71,7 +72,9 @@ class ModelAccessRequest(Node):
 class ModelAccessRequestInput:
     model_id: strawberry.ID | None = strawberry.field(default=None, description="The id of the set-up model.")
     purpose: str | None = strawberry.field(default=None, description="What it is needed for, at most 2,000 characters.")
-    until: datetime | None = strawberry.field(default=None, description="The time until which it is needed.")
+    until: AnyValue | None = strawberry.field(
+        default=None, description="Until when it is needed, as text: a `DateTime` of the future."
+    )
 
 
 @strawberry.input(description="Which applications. What is left out does not restrict.")

@@ -8,6 +8,18 @@ REQUEST = """id number kind subject name reason status createdAt updatedAt decid
   viewerCanDecide { isAllowed reason } viewerCanWithdraw { isAllowed reason }"""
 GRANT = """id number kind subject name status permissionRequestId grantedBy grantedAt expiresAt endedAt revokedBy revocationReason
   version"""
+NO_TIMES: tuple[Any, ...] = (
+    *(
+        "tomorrow",
+        "",
+        "2100-01-01",
+        "2100-01-01T00:00:00",
+        "2100-02-30T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "10000-01-01T00:00:00Z",
+    ),
+    *(4102444800, 1.5, True, [], {}),
+)
 APPLY = f"""mutation ($input: PermissionRequestInput!, $key: String) {{
   permissionRequestCreate(input: $input, idempotencyKey: $key) {{ __typename
     ... on PermissionRequestCreatePayload {{ permissionRequests {{ {REQUEST} }} }} {ERROR}
@@ -25,7 +37,7 @@ VIEWER = """{ viewer { subject name productLines permissions { kind { name title
 
 def decide(name: str) -> str:
     """The document that approves, rejects or withdraws an application."""
-    extra = (", $expires: DateTime", ", expiresAt: $expires") if name == "Approve" else ("", "")
+    extra = (", $expires: AnyValue", ", expiresAt: $expires") if name == "Approve" else ("", "")
     return f"""mutation ($id: ID!, $reason: String, $key: String{extra[0]}) {{
       permissionRequest{name}(id: $id, reason: $reason, idempotencyKey: $key{extra[1]}) {{ __typename
         ... on PermissionRequestPayload {{ permissionRequest {{ {REQUEST} }} }} {ERROR}
@@ -34,7 +46,7 @@ def decide(name: str) -> str:
 
 def change(name: str) -> str:
     """The document that renews or revokes a grant."""
-    extra = (", $expires: DateTime", ", expiresAt: $expires") if name == "Renew" else ("", "")
+    extra = (", $expires: AnyValue", ", expiresAt: $expires") if name == "Renew" else ("", "")
     return f"""mutation ($id: ID!, $reason: String, $expected: Int, $key: String{extra[0]}) {{
       grant{name}(id: $id, reason: $reason, expectedVersion: $expected, idempotencyKey: $key{extra[1]}) {{ __typename
         ... on GrantPayload {{ grant {{ {GRANT} }} }} {ERROR} ... on VersionConflict {{ seen: expected at: current }}

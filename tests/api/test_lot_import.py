@@ -89,7 +89,7 @@ WRONG = [
 ]
 
 
-async def test_req_005_2_and_3_rows_that_are_refused_are_listed_with_why(plog: Plog) -> None:
+async def test_req_005_2_to_4_rows_that_are_refused_are_listed_with_why(plog: Plog) -> None:
     there = await added(plog, "THERE")
     rows = [*(row for row, _ in WRONG), lot_row("THERE"), lot_row("GOOD"), lot_row("GOOD")]
     content = written(rows, "cd").encode() + b"LOGIC,LOT-1\r\n\r\n" + b"a," * 20 + b"\r\n"
@@ -162,7 +162,7 @@ async def test_a_quote_that_is_never_closed_fails_behind_the_rows_before_it(plog
     assert found["viewerCanResume"]["isAllowed"]
 
 
-async def test_req_005_4_rows_of_other_product_lines_are_refused(plog: Plog) -> None:
+async def test_rows_of_other_product_lines_are_refused(plog: Plog) -> None:
     await granted(plog, "LOGIC_GENERAL")
     rows = [lot_row("LOT-1"), lot_row("LOT-2", productLine="DRAM")]
     found = await imported(plog, written(rows).encode(), "dana")
@@ -172,9 +172,7 @@ async def test_req_005_4_rows_of_other_product_lines_are_refused(plog: Plog) -> 
     assert [row["lotId"] for row in await rows_of(plog)] == ["LOT-1"]
 
 
-async def test_req_005_4_an_import_ends_with_the_permission_and_can_be_resumed(
-    plog: Plog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_import_ends_with_the_permission_and_can_be_resumed(plog: Plog, monkeypatch: pytest.MonkeyPatch) -> None:
     grant = await granted(plog, "LOGIC_GENERAL")
     with monkeypatch.context() as patched:
         patched.setattr(LotImporter, "at_once", 0)

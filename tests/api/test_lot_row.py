@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gql import ids
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.lots import ADD, ADD_MANY, CORRECT, ROWS, VALUES, VERSIONS, added, lot_row, rows_of
 from tests.api.permissions import granted, revoke
@@ -43,37 +44,95 @@ async def test_req_005_2_a_row_without_what_is_required_is_refused_by_its_field(
     assert await rows_of(plog) == []
 
 
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"lotId": "lot 1"}, "lotId"),
-        ({"lotId": "-LOT"}, "lotId"),
-        ({"lotId": "L" * 33}, "lotId"),
-        ({"lotId": "L" * 5000}, "lotId"),
-        ({"lotId": "LOT-1\n"}, "lotId"),
-        ({"lotId": " LOT-1"}, "lotId"),
-        ({"product": "p" * 201}, "product"),
-        ({"step": "\x00"}, "step"),
-        ({"equipment": " "}, "equipment"),
-        ({"quantity": 0}, "quantity"),
-        ({"quantity": -1}, "quantity"),
-        ({"attributes": {"a": "1"}}, "attributes.a"),
-        ({"attributes": {"a": True}}, "attributes.a"),
-        ({"attributes": {"a": None}}, "attributes.a"),
-        ({"attributes": {"a": [1]}}, "attributes.a"),
-        ({"attributes": {"1a": 1}}, "attributes.1a"),
-        ({"attributes": {"": 1}}, "attributes"),
-        ({"attributes": {"a b": 1}}, "attributes.a b"),
-        ({"attributes": {"a": 2**63}}, "attributes.a"),
-        ({"attributes": [1]}, "attributes"),
-        ({"attributes": {f"a{n}": n for n in range(201)}}, "attributes"),
-    ],
-)
-async def test_req_005_2_a_wrong_value_is_refused_by_its_field(plog: Plog, changes: dict[str, Any], field: str) -> None:
-    answer = await plog.answer(ADD, input=lot_row(**changes))
-    assert answer["__typename"] == "ValidationFailed", answer
-    assert [each["field"] for each in answer["problems"]] == [f"input.{field}"]
-    assert await rows_of(plog) == []
+NO_TEXTS: tuple[Any, ...] = (5, 2.5, True, ["a"], {"a": 1}, "x" * 5000, "\x00", " ")
+INVALID: dict[str, tuple[Any, ...]] = {
+    "productLine": ("FLASH", "logic", "", 1, True, ["LOGIC"], {}),
+    "lotId": (*NO_TEXTS, "lot 1", "-LOT", "L" * 33, "LOT-1\n", " LOT-1"),
+    "product": NO_TEXTS,
+    "step": NO_TEXTS,
+    "equipment": NO_TEXTS,
+    "measuredAt": (
+        *("2026-07-01T09:30:00", "2026-07-01", "yesterday", "2026-02-30T00:00:00Z", "2026-07-01T00:00:00.1234567Z", ""),
+        *("0000-01-01T00:00:00Z", "0001-01-01T00:00:00+09:00", "10000-01-01T00:00:00Z", "9999-12-31T23:59:00-09:00"),
+        *(1782864000, True, [], {}),
+    ),
+    "quantity": (0, -1, 2**31, 2**32, 2**63, 2**64, 10**30, 1e300, 2.5, True, [], {}, "2.5", "-1", "NaN", "dozen", "9" * 400, ""),
+    "attributes": ("x", 1, True, [1], {f"a{n}": n for n in range(201)}, {"": 1}),
+    "attributes.a": ("x", "NaN", "1,5", "", None, True, [1], {}, 2**63),
+    "attributes.1a": (1,),
+    "attributes.a b": (1,),
+}
+
+
+def invalid_row(field: str, value: Any, lot_id: str = "LOT-1") -> dict[str, Any]:
+    outer, _, inner = field.partition(".")
+    return lot_row(lot_id, **{outer: {inner: value} if inner else value})
+
+
+@pytest.mark.parametrize("field", INVALID)
+async def test_req_005_4_an_invalid_value_is_refused_by_its_field(plog: Plog, field: str) -> None:
+    """Added or corrected alone or added with others, and nothing is changed by it."""
+    there = await added(plog, "THERE")
+    for value in INVALID[field]:
+        row = invalid_row(field, value)
+        answers = [
+            await plog.answer(ADD, input=row),
+            await plog.answer(CORRECT, id=there["id"], input=row, reason="r"),
+        ]
+        for answer in answers:
+            assert (answer["__typename"], answer["code"]) == ("ValidationFailed", "VALIDATION_FAILED"), (value, answer)
+            assert [each["field"] for each in answer["problems"]] == [f"input.{field}"], value
+    rows = [invalid_row(field, value) for value in INVALID[field]]
+    results = (await plog.answer(ADD_MANY, inputs=rows))["results"]
+    assert [each["code"] for each in results] == ["VALIDATION_FAILED"] * len(rows)
+    assert [[problem["field"] for problem in each["problems"]] for each in results] == [
+        [f"inputs.{place}.{field}"] for place in range(len(rows))
+    ]
+    assert await rows_of(plog) == [there]
+
+
+async def test_req_005_4_an_invalid_row_keeps_no_other_from_being_added(plog: Plog) -> None:
+    inputs = [
+        row
+        for place, (field, values) in enumerate(INVALID.items())
+        for row in (lot_row(f"LOT-{place}", quantity=place + 1), invalid_row(field, values[0], f"WRONG-{place}"))
+    ]
+    results = (await plog.answer(ADD_MANY, inputs=inputs))["results"]
+    assert [each["isAdded"] for each in results] == [True, False] * len(INVALID)
+    assert [each["problems"][0]["field"] for each in results[1::2]] == [
+        f"inputs.{2 * place + 1}.{field}" for place, field in enumerate(INVALID)
+    ]
+    stored = sorted((said(each) for each in await rows_of(plog)), key=lambda row: row["quantity"])
+    assert stored == [said(each) for each in inputs[::2]]
+
+
+async def test_req_005_4_a_row_that_is_not_seen_is_not_found_whatever_is_sent_for_it(plog: Plog) -> None:
+    hidden = await added(plog, productLine="DRAM")
+    await granted(plog, "LOGIC_GENERAL")
+    nothing = ids.encode("LotRow", 999)
+    for field, values in INVALID.items():
+        one, other = [
+            await plog.answer(CORRECT, plog.signed_in("dana"), id=each, input=invalid_row(field, values[0]), reason="r")
+            for each in (hidden["id"], nothing)
+        ]
+        assert one["__typename"] == other["__typename"] == "NotFound"
+        assert one["message"].replace(str(hidden["number"]), "999") == other["message"]
+
+
+async def test_numbers_may_be_texts_and_values_stand_in_the_document(plog: Plog) -> None:
+    """As a person writes them in GraphiQL, and as cells of a file are sent."""
+    row = await added(plog, quantity="0025", attributes={"n": "9223372036854775807", "cd": "-.5e-3"})
+    assert (row["quantity"], row["attributes"]) == (25, {"n": 2**63 - 1, "cd": -0.0005})
+    written = """mutation { lotRowAdd(input: {productLine: LOGIC, lotId: "LOT-2", product: "P", step: "S", equipment: "E",
+      measuredAt: "2026-07-01 09:30Z", quantity: %s, attributes: {n: %s}}) { __typename
+      ... on LotRowPayload { lotRow { quantity attributes } } ... on ValidationFailed { problems { field } } } }"""
+    for quantity, number, fields in (
+        ("2.5", "1", ["quantity"]),
+        ("99999999999", "18446744073709551616", ["quantity", "attributes.n"]),
+    ):
+        answer = await plog.answer(written % (quantity, number))
+        assert [each["field"] for each in answer["problems"]] == [f"input.{each}" for each in fields]
+    assert (await plog.answer(written % ("25.0", "1")))["lotRow"] == {"quantity": 25, "attributes": {"n": 1}}
 
 
 async def test_req_005_3_a_duplicate_is_refused_and_names_the_row_that_is_there(plog: Plog) -> None:
@@ -88,7 +147,7 @@ async def test_req_005_3_a_duplicate_is_refused_and_names_the_row_that_is_there(
     assert len({each.get("lotRowId") or each["lotRow"]["id"] for each in answers}) == 1
 
 
-async def test_req_005_4_without_the_permission_of_the_product_line_nothing_is_added(plog: Plog) -> None:
+async def test_without_the_permission_of_the_product_line_nothing_is_added(plog: Plog) -> None:
     await granted(plog, "DRAM_GENERAL")
     answer = await plog.answer(ADD, plog.signed_in("dana"), input=lot_row())
     assert answer["__typename"] == "PermissionDenied"
@@ -100,7 +159,7 @@ async def test_req_005_4_without_the_permission_of_the_product_line_nothing_is_a
         assert answer["__typename"] == "PermissionDenied" and answer["openedBy"] == codes
 
 
-async def test_req_005_4_rows_of_other_product_lines_do_not_exist(plog: Plog) -> None:
+async def test_rows_of_other_product_lines_do_not_exist(plog: Plog) -> None:
     """In no list, count, id or refusal: the same lot and step can be added where the other row is not seen."""
     hidden = await added(plog, productLine="DRAM")
     await granted(plog, "LOGIC_GENERAL")
@@ -123,7 +182,7 @@ async def test_req_005_4_rows_of_other_product_lines_do_not_exist(plog: Plog) ->
     assert len(await rows_of(plog)) == 2 and await rows_of(plog, "dana") == [own]
 
 
-async def test_req_005_4_what_was_revoked_closes_at_once(plog: Plog) -> None:
+async def test_what_was_revoked_closes_at_once(plog: Plog) -> None:
     grant = await granted(plog, "LOGIC_GENERAL")
     row = await added(plog, user="dana")
     await revoke(plog, grant)

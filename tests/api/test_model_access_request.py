@@ -9,7 +9,7 @@ import pytest
 from controllers.housekeeping import Housekeeping
 from tests.api.in_process import BOTH_DATABASES, ERROR, HOUR, Plog
 from tests.api.models import a_model, copy, model_of, optimized, padded, registered, set_up, trained
-from tests.api.permissions import AUDIT, granted, revoke
+from tests.api.permissions import AUDIT, NO_TIMES, granted, revoke
 from tests.api.test_kit_subscription import watching
 from tests.api.test_open_streams import unread_download
 from tests.waiting import eventually
@@ -29,7 +29,7 @@ ACCESS_ACTIONS = ["MODEL_ACCESS_REQUESTED", "MODEL_ACCESS_APPROVED", "MODEL_ACCE
 
 
 def decide(name: str) -> str:
-    extra = (", $until: DateTime", ", until: $until") if name in ("RequestApprove", "Renew") else ("", "")
+    extra = (", $until: AnyValue", ", until: $until") if name in ("RequestApprove", "Renew") else ("", "")
     return f"""mutation ($id: ID!, $reason: String, $key: String{extra[0]}) {{
       modelAccess{name}(id: $id, reason: $reason, idempotencyKey: $key{extra[1]}) {{ __typename
         ... on ModelAccessRequestPayload {{ modelAccessRequest {{ {REQUEST} }} }} {ERROR}
@@ -111,6 +111,21 @@ async def test_req_004_2_what_is_missing_is_named(
     answer = await apply(plog, model, **given)
     assert (answer["__typename"], answer["code"]) == ("ValidationFailed", "VALIDATION_FAILED")
     assert [each["field"] for each in answer["problems"]] == fields and await requests_of(plog) == []
+
+
+async def test_req_004_2_a_period_that_is_no_time_is_named(plog: Plog, model: dict[str, Any]) -> None:
+    for wrong in NO_TIMES:
+        answer = await apply(plog, model, until=wrong)
+        assert [each["field"] for each in answer["problems"]] == ["input.until"], wrong
+    assert await requests_of(plog) == []
+    request = await applied(plog, model)
+    for wrong in NO_TIMES:
+        answer = await decided(plog, "RequestApprove", request, until=wrong)
+        assert [each["field"] for each in answer["problems"]] == ["until"], wrong
+    await decided(plog, "RequestApprove", request)
+    for wrong in NO_TIMES:
+        answer = await decided(plog, "Renew", request, reason=None, until=wrong)
+        assert [each["field"] for each in answer["problems"]] == ["reason", "until"], wrong
 
 
 async def test_req_004_3_it_is_pending_at_first(plog: Plog, model: dict[str, Any]) -> None:

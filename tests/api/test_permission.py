@@ -11,7 +11,7 @@ from domain.actor import Person
 from resolvers.permission_request import approve_permission_request
 from tests.api.in_process import BOTH_DATABASES, ERROR, HOUR, Plog
 from tests.api.lots import lot_row
-from tests.api.permissions import AUDIT, GRANTS, REQUESTS, VIEWER, applied, apply, change, decide, granted, revoke
+from tests.api.permissions import AUDIT, GRANTS, NO_TIMES, REQUESTS, VIEWER, applied, apply, change, decide, granted, revoke
 from tests.waiting import eventually
 
 pytestmark = BOTH_DATABASES
@@ -221,13 +221,16 @@ async def test_an_expired_permission_that_is_not_on_record_yet_makes_room_for_an
 
 
 @pytest.mark.parametrize("name", ["Approve", "Renew"])
-async def test_an_end_lies_in_the_future(plog: Plog, name: str) -> None:
+async def test_an_end_is_a_time_in_the_future(plog: Plog, name: str) -> None:
     past = (datetime.now(UTC) - HOUR).isoformat()
     document, thing = decide(name), await applied(plog, "LOGIC_GENERAL")
     if name == "Renew":
         document, thing = change(name), await granted(plog, "DRAM_GENERAL")
-    answer = await plog.answer(document, plog.signed_in("chris"), id=thing["id"], reason="x", expires=past)
-    assert [each["field"] for each in answer["problems"]] == ["expiresAt"]
+    for wrong in (past, *NO_TIMES):
+        answer = await plog.answer(document, plog.signed_in("chris"), id=thing["id"], reason="x", expires=wrong)
+        assert [each["field"] for each in answer["problems"]] == ["expiresAt"], wrong
+    answer = await plog.answer(document, plog.signed_in("chris"), id=thing["id"], expires=NO_TIMES[0])
+    assert [each["field"] for each in answer["problems"]] == ["reason", "expiresAt"]
 
 
 async def test_a_holder_may_give_a_permission_back(plog: Plog) -> None:

@@ -160,7 +160,7 @@ async def test_a_row_that_was_corrected_and_a_version_that_was_promoted_get_resu
         "product": said.product,
         "step": said.step,
         "equipment": said.equipment,
-        "measuredAt": said.measured_at,
+        "measuredAt": said.measured_at.isoformat(),
         "quantity": 2,
         "attributes": dict(said.attributes),
     }

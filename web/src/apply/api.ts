@@ -54,7 +54,7 @@ export const WATCH_INBOX = `subscription WatchInbox { permissionInbox(first: 100
 export const APPLY = `mutation Apply($input: PermissionRequestInput!, $key: String) {
   permissionRequestCreate(input: $input, idempotencyKey: $key) { ${REFUSED} } }`;
 export const WITHDRAW = `mutation Withdraw($id: ID!) { permissionRequestWithdraw(id: $id) { ${REFUSED} } }`;
-export const APPROVE = `mutation Approve($id: ID!, $reason: String, $expiresAt: DateTime) {
+export const APPROVE = `mutation Approve($id: ID!, $reason: String, $expiresAt: AnyValue) {
   permissionRequestApprove(id: $id, reason: $reason, expiresAt: $expiresAt) { ${REFUSED} } }`;
 export const REJECT = `mutation Reject($id: ID!, $reason: String) { permissionRequestReject(id: $id, reason: $reason) { ${REFUSED} } }`;
 export const GIVE_BACK = `mutation GiveBack($id: ID!, $reason: String) { grantRevoke(id: $id, reason: $reason) { ${REFUSED} } }`;
