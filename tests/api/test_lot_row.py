@@ -58,7 +58,7 @@ INVALID: dict[str, tuple[Any, ...]] = {
     ),
     "quantity": (0, -1, 2**31, 2**32, 2**63, 2**64, 10**30, 1e300, 2.5, True, [], {}, "2.5", "-1", "NaN", "dozen", "9" * 400, ""),
     "attributes": ("x", 1, True, [1], {f"a{n}": n for n in range(201)}, {"": 1}),
-    "attributes.a": ("x", "NaN", "1,5", "", None, True, [1], {}, 2**63),
+    "attributes.a": ("x", "NaN", "1,5", "", None, True, [1], {}, 2**63, -(2**63) - 1, 2**64, -(10**30), 10**300),
     "attributes.1a": (1,),
     "attributes.a b": (1,),
 }
