@@ -113,10 +113,12 @@ async def test_req_005_2_to_4_rows_that_are_refused_are_listed_with_why(plog: Pl
 
 
 async def test_what_was_refused_is_no_formula_in_a_spreadsheet(plog: Plog) -> None:
-    harmful = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\r=1", "-", "-1e"]
+    harmful = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "-", "-1e", " =1+1", "＝1+1"]
     rows = [lot_row("?", product=text, attributes={"cd": "-1.5e-3", "harm": text}) for text in harmful]
-    refused = await refused_rows(plog, await imported(plog, written(rows, "cd", "harm").encode()))
+    rows.append(lot_row("?", product="x;=1+1", attributes={"cd": "-1.5e-3", "harm": "x\r\n=1+1"}))
+    *refused, split = await refused_rows(plog, await imported(plog, written(rows, "cd", "harm").encode()))
     assert [row[4] for row in refused] == [f"'{text}" for text in harmful] == [row[10] for row in refused]
+    assert (split[4], split[10]) == ("x;'=1+1", "x\r\n'=1+1")
     assert {row[9] for row in refused} == {"-1.5e-3"}, "numbers are what they were"
 
 
