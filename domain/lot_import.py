@@ -13,7 +13,7 @@ from uuid import UUID
 from domain.background_work import BackgroundWork
 from domain.errors import ValidationFailed
 from domain.kit import ProductLine
-from domain.lot_csv import MAX_ROW, CsvRow, Header
+from domain.lot_csv import ENCODINGS, MAX_ROW, CsvRow, Header, encoding_named
 from domain.lot_row import LotIds, LotRowDefinition, lot_row_definition
 from domain.text_value import NUMBER
 from domain.validation import Problems, is_storable
@@ -104,10 +104,11 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotImportOrder:
-    """What a person asks for: the file by its checksum, and what it is called."""
+    """What a person asks for: the file by its checksum, what it is called, and what it is written in (None: that is detected)."""
 
     sha256: str
     file_name: str
+    encoding: str | None
 
 
 def lot_import_order(given: Mapping[str, Any]) -> LotImportOrder:
@@ -117,8 +118,12 @@ def lot_import_order(given: Mapping[str, Any]) -> LotImportOrder:
     if sha256 and not SHA256.fullmatch(sha256):
         problems.add("upload", "must be 64 lower-case hexadecimal digits")
     file_name = problems.text(given, "fileName", "", most=MAX_FILE_NAME)
+    name = problems.text(given, "encoding", "")
+    encoding = encoding_named(name)
+    if name and encoding is None:
+        problems.add("encoding", f"must be one of {', '.join(ENCODINGS)}; left out, UTF-8 or else CP949 is detected")
     problems.check()
-    return LotImportOrder(sha256=sha256, file_name=file_name)
+    return LotImportOrder(sha256=sha256, file_name=file_name, encoding=encoding)
 
 
 def read_row(row: CsvRow, header: Header, encoding: str, lot_ids: LotIds) -> LotRowDefinition | RefusedRow | None:
