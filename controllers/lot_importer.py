@@ -95,7 +95,7 @@ class _Import(Taken[LotImport]):
         """See `Taken.run`: read the file from where it stands."""
         try:
             header = await self._header()
-            encoding = self.found.encoding or await self._encoding()
+            encoding = (self.found.bytes_read and self.found.encoding) or await self._encoding()
             await self._read_rows(header, encoding)
             end = ImportEnds(LotImportStatus.SUCCEEDED, "")
         except ImportEnds as found:
@@ -121,7 +121,7 @@ class _Import(Taken[LotImport]):
 
     async def _encoding(self) -> str:
         """What the whole file is written in: it is read once for that before any of its rows is added."""
-        finder = EncodingFinder()
+        finder = EncodingFinder(self.found.encoding)
         async for piece in self._pieces(0):
             await asyncio.to_thread(finder.feed, piece)
         finder.feed(b"", is_end=True)

@@ -1,6 +1,6 @@
 """Reading CSV files of any size in pieces: bytes in, rows out, each with the place where it ends, to go on from there.
 
-Rows are found among the bytes, before they are decoded: in UTF-8 and in CP949 no byte of a longer character is a quote, a
+Rows are found among the bytes, before they are decoded: in no encoding that is read is a byte of a longer character a quote, a
 delimiter or a line end. What a row's fields are is what Python's `csv` says.
 """
 
@@ -20,11 +20,35 @@ MAX_ROW = 2**16  # bytes: a longer one is not kept; `csv` takes fields twice as 
 HEAD_BYTES = 2 * MAX_ROW  # within which the header has to end
 MAX_SHOWN = 80
 DELIMITERS = (",", ";", "\t")
-ENCODINGS = ("utf-8", "cp949")
+DETECTED = ("utf-8", "cp949")
+# What files can be written in, by the names that people know it by: those in which no byte of a longer character is ASCII's
+# quote, delimiter or line end.
+ENCODINGS = {
+    "utf-8": "utf-8",
+    **dict.fromkeys(("cp949", "euc-kr", "ks_c_5601-1987"), "cp949"),
+    **dict.fromkeys(("cp932", "shift_jis", "windows-31j"), "cp932"),
+    "euc-jp": "euc_jp",
+    **dict.fromkeys(("gb18030", "gbk", "cp936", "gb2312"), "gb18030"),
+    **dict.fromkeys(("cp950", "big5"), "cp950"),
+    **dict.fromkeys(("cp1252", "windows-1252"), "cp1252"),
+    **dict.fromkeys(("iso-8859-1", "latin-1"), "iso-8859-1"),
+}
 ATTRIBUTE = "attribute."
 FIELDS = ("productLine", "lotId", "product", "step", "equipment", "measuredAt", "quantity")
 _SPECIAL = {each: re.compile(rf"[\r\n{each}]".encode()) for each in DELIMITERS}
 _MARK = codecs.BOM_UTF8
+
+
+def encoding_named(name: str) -> str | None:
+    """The encoding that people call so, whatever the case and the dashes; None where none is read by that name."""
+    return _BY_NAME.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_ ]", "", name.lower())
+
+
+_BY_NAME = {_plain(name): encoding for name, encoding in ENCODINGS.items()}
 
 
 class Unreadable(Exception):
@@ -150,15 +174,24 @@ class CsvReader:
 
 
 class EncodingFinder:
-    """Tells UTF-8 from CP949 by decoding a file as both, in pieces; a file that is both is UTF-8."""
+    """Decodes a file in pieces as each encoding that it may be written in; it is written in the first that it is valid in.
 
-    def __init__(self) -> None:
-        self._decoders = {name: codecs.getincrementaldecoder(name)() for name in ENCODINGS}
+    That is the one that was `given`. Without one it is UTF-8 or else CP949, and UTF-8 alone where a byte order mark says so.
+    """
+
+    def __init__(self, given: str | None = None) -> None:
+        self._possible = DETECTED if given is None else (given,)
+        self._decoders = {name: codecs.getincrementaldecoder(name)() for name in self._possible}
         self._wrong: dict[str, int] = {}
+        self._start = b""
         self._offset = 0
 
     def feed(self, data: bytes, *, is_end: bool = False) -> None:
-        """Take the next piece; `Unreadable` as soon as the file is neither, with the first byte that is wrong in each."""
+        """Take the next piece; `Unreadable` as soon as the file can't be any, with the first byte that is wrong in each."""
+        self._start += data[: len(_MARK) - len(self._start)]
+        if self._start == _MARK and self._possible == DETECTED:
+            self._possible = ("utf-8",)
+            self._decoders.pop("cp949", None)
         for name, decoder in list(self._decoders.items()):
             pending = len(decoder.getstate()[0])
             try:
@@ -168,11 +201,8 @@ class EncodingFinder:
                 del self._decoders[name]
         self._offset += len(data)
         if not self._decoders:
-            utf_8, cp949 = (self._wrong[name] for name in ENCODINGS)
-            raise Unreadable(
-                f"The file is neither UTF-8, which is wrong at byte {utf_8}, nor CP949, which is wrong at byte {cp949}; "
-                "no row of it was added."
-            )
+            places = ", nor ".join(f"{name.upper()}, which is wrong at byte {self._wrong[name]}" for name in self._possible)
+            raise Unreadable(f"The file is {'neither' if len(self._possible) > 1 else 'not'} {places}; no row of it was added.")
 
     @property
     def encoding(self) -> str:
@@ -231,7 +261,7 @@ def _first_row(start: bytes, delimiter: str) -> Header | None:
 
 
 def _encoding_of(content: bytes) -> str:
-    for encoding in ENCODINGS:
+    for encoding in DETECTED:
         with suppress(UnicodeDecodeError):
             content.decode(encoding)
             return encoding

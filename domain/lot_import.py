@@ -13,7 +13,7 @@ from uuid import UUID
 from domain.background_work import BackgroundWork
 from domain.errors import ValidationFailed
 from domain.kit import ProductLine
-from domain.lot_csv import MAX_ROW, CsvRow, Header
+from domain.lot_csv import ENCODINGS, MAX_ROW, CsvRow, Header, encoding_named
 from domain.lot_row import LotIds, LotRowDefinition, lot_row_definition
 from domain.text_value import NUMBER
 from domain.validation import Problems, is_storable
@@ -21,7 +21,13 @@ from domain.validation import Problems, is_storable
 MAX_FILE_NAME = 200
 MAX_REASON = 2_000
 SHA256 = re.compile("[0-9a-f]{64}")
-_HARMFUL = ("=", "+", "-", "@", "\t", "\r")
+# What spreadsheets pass over before a formula: quotes, and what is blank or not seen, but for what may end a cell.
+_BLANK = (
+    '"\\x00-\\x08\\x0b\\x0c\\x0e-\\x20\\x7f-\\xa0\\xad\\u1680\\u180e\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff'
+)
+# What begins a formula; in East Asia the wide and the small forms are taken for the plain ones.
+_SIGN = "-=+@\\uff1d\\uff0b\\uff0d\\uff20\\ufe66\\ufe62\\ufe63\\ufe6b\\u2212"
+_TO_MARK = re.compile(rf"(?:\A|(?<=[;\t\r\n]))(?='|[{_BLANK}]*[{_SIGN}])|\A(?=[\t\r\n])")
 
 
 class LotImportStatus(StrEnum):
@@ -98,10 +104,11 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotImportOrder:
-    """What a person asks for: the file by its checksum, and what it is called."""
+    """What a person asks for: the file by its checksum, what it is called, and what it is written in (None: that is detected)."""
 
     sha256: str
     file_name: str
+    encoding: str | None
 
 
 def lot_import_order(given: Mapping[str, Any]) -> LotImportOrder:
@@ -111,8 +118,12 @@ def lot_import_order(given: Mapping[str, Any]) -> LotImportOrder:
     if sha256 and not SHA256.fullmatch(sha256):
         problems.add("upload", "must be 64 lower-case hexadecimal digits")
     file_name = problems.text(given, "fileName", "", most=MAX_FILE_NAME)
+    name = problems.text(given, "encoding", "")
+    encoding = encoding_named(name)
+    if name and encoding is None:
+        problems.add("encoding", f"must be one of {', '.join(ENCODINGS)}; left out, UTF-8 or else CP949 is detected")
     problems.check()
-    return LotImportOrder(sha256=sha256, file_name=file_name)
+    return LotImportOrder(sha256=sha256, file_name=file_name, encoding=encoding)
 
 
 def read_row(row: CsvRow, header: Header, encoding: str, lot_ids: LotIds) -> LotRowDefinition | RefusedRow | None:
@@ -137,10 +148,7 @@ def refused(number: int, fields: Sequence[str], reason: str) -> RefusedRow:
 
 
 def result_lines(header: Header, rows: Iterable[RefusedRow], *, is_beginning: bool) -> bytes:
-    """A part of the CSV file that lists refused rows: number, reason, and the fields as they were.
-
-    A spreadsheet would compute what begins like a formula: an apostrophe keeps it from that. Numbers are harmless.
-    """
+    """A part of the CSV file that lists refused rows: number, reason, and the fields as they were, each `harmless`."""
     text = io.StringIO()
     writer = csv.writer(text)
     if is_beginning:
@@ -152,5 +160,11 @@ def result_lines(header: Header, rows: Iterable[RefusedRow], *, is_beginning: bo
 
 
 def harmless(cell: str) -> str:
-    """The text of a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(_HARMFUL) and not NUMBER.fullmatch(cell) else cell
+    """The text of a cell of which no spreadsheet computes anything, as apostrophes keep it from that. Numbers are harmless.
+
+    A spreadsheet may split a cell: one whose language separates by semicolons, or that was told to separate by tabs, finds the
+    quotes of a file with commas in the middle of its own cells, where they mean nothing. There what comes behind a semicolon, a
+    tab or a line end begins a cell, so each such piece is looked at. A piece that begins with an apostrophe gets another one:
+    taking one off each that begins so gives back what the cell was.
+    """
+    return cell if NUMBER.fullmatch(cell) else _TO_MARK.sub("'", cell)

@@ -49,6 +49,7 @@ async def start_lot_import(
                 actor=person.subject,
                 actor_name=person.name,
                 product_lines=lines,
+                encoding=order.encoding,
                 status=LotImportStatus.QUEUED,
                 version=1,
                 created_at=at,

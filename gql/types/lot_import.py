@@ -9,6 +9,7 @@ from domain.query import LotImportQuery, Page
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile
+from gql.types.any_value import AnyValue
 from gql.types.artifact import Artifact
 from gql.types.capability import Capability
 from gql.types.connection import Connection, checked_first, numbered_page, numbered_place
@@ -26,7 +27,7 @@ class LotImport(Node):
     bytes_total: float = strawberry.field(description="The file's size; a whole number.")
     bytes_read: float = strawberry.field(description="How many bytes of it were read and taken in; a whole number.")
     percent: float = strawberry.field(description="How much of the file that is, 0 to 100.")
-    encoding: str | None = strawberry.field(description="`utf-8` or `cp949`, once that is known.")
+    encoding: str | None = strawberry.field(description="What it is written in, as given, or once that is detected.")
     rows_read: int = strawberry.field(description="How many rows with something in them were read, without the header.")
     rows_added: int = strawberry.field(description="How many of them were added.")
     rows_refused: int = strawberry.field(description="How many of them were refused.")
@@ -96,6 +97,13 @@ class LotImportInput:
         default=None, description="Required. The SHA-256 checksum of the file, which was sent to `/uploads/SHA256` before."
     )
     file_name: str | None = strawberry.field(default=None, description="What the file is called, at most 200 characters.")
+    encoding: AnyValue | None = strawberry.field(
+        default=None,
+        description=(
+            "What the file is written in, by a name that docs/lots.md lists, such as `shift_jis`. Left out, UTF-8 or else CP949 "
+            "is detected."
+        ),
+    )
 
 
 @strawberry.input(description="Which imports. What is left out does not restrict.")

@@ -85,12 +85,14 @@ class LotRowRepository(LotRowStore):
 
     async def correct(self, corrected: LotRow, actor: str, reason: str) -> int | None:
         values = {**_said(corrected.definition), "version": corrected.version, "updated_at": corrected.updated_at}
-        try:
-            async with self._connection.begin_nested():
-                await self._connection.execute(ROW.update().where(ROW.c.id == corrected.id).values(values))
-        except IntegrityError:
-            key = corrected.definition.key
-            return (await self._numbers([key]))[key]
+        while True:
+            try:
+                async with self._connection.begin_nested():
+                    await self._connection.execute(ROW.update().where(ROW.c.id == corrected.id).values(values))
+                break
+            except IntegrityError:
+                if others := await self._numbers([corrected.definition.key]):  # else it was corrected away meanwhile
+                    return others[corrected.definition.key]
         await self._record([(corrected.id, corrected.version, corrected.definition)], actor, reason, corrected.updated_at)
         return None
 

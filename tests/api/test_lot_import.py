@@ -113,10 +113,12 @@ async def test_req_005_2_to_4_rows_that_are_refused_are_listed_with_why(plog: Pl
 
 
 async def test_what_was_refused_is_no_formula_in_a_spreadsheet(plog: Plog) -> None:
-    harmful = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "\r=1", "-", "-1e"]
+    harmful = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "-", "-1e", " =1+1", "＝1+1"]
     rows = [lot_row("?", product=text, attributes={"cd": "-1.5e-3", "harm": text}) for text in harmful]
-    refused = await refused_rows(plog, await imported(plog, written(rows, "cd", "harm").encode()))
+    rows.append(lot_row("?", product="x;=1+1", attributes={"cd": "-1.5e-3", "harm": "x\r\n=1+1"}))
+    *refused, split = await refused_rows(plog, await imported(plog, written(rows, "cd", "harm").encode()))
     assert [row[4] for row in refused] == [f"'{text}" for text in harmful] == [row[10] for row in refused]
+    assert (split[4], split[10]) == ("x;'=1+1", "x\r\n'=1+1")
     assert {row[9] for row in refused} == {"-1.5e-3"}, "numbers are what they were"
 
 
@@ -152,6 +154,26 @@ async def test_a_file_that_is_neither_utf_8_nor_cp949_fails_before_a_row_is_adde
     place = len(content) - 3
     assert found["status"] == "FAILED" and found["rowsRead"] == 0 and await rows_of(plog) == []
     assert f"neither UTF-8, which is wrong at byte {place}, nor CP949, which is wrong at byte " in found["message"]
+
+
+async def test_an_encoding_that_is_given_is_the_one_that_is_read(plog: Plog) -> None:
+    """Also where the bytes could be taken for CP949, and not where the file is not written in it."""
+    rows = [lot_row("LOT-1", product="工程表", step="ソ")]
+    content = written(rows).encode("cp932")
+    found = await ended(plog, await started(plog, content, encoding="Shift_JIS"))
+    assert (found["status"], found["encoding"], found["rowsAdded"]) == ("SUCCEEDED", "cp932", 1)
+    assert [said(row) for row in await rows_of(plog)] == [{**said(row), "attributes": {}} for row in rows]
+    utf_8 = written([lot_row("LOT-2", product="공정가")]).encode()
+    failed = await ended(plog, await started(plog, utf_8, encoding="cp949"))
+    assert (failed["status"], failed["encoding"], failed["rowsRead"]) == ("FAILED", "cp949", 0)
+    assert failed["message"].startswith(f"The file is not CP949, which is wrong at byte {utf_8.index('가'.encode()) + 2};")
+    assert len(await rows_of(plog)) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "rot13", "../passwd", "\x00", 5, True, ["utf-8"], {}])
+async def test_an_encoding_that_is_not_read_is_refused_by_its_field(plog: Plog, encoding: Any) -> None:
+    answer = await start(plog, written(ROWS, "cd_nm").encode(), encoding=encoding)
+    assert answer["__typename"] == "ValidationFailed" and [each["field"] for each in answer["problems"]] == ["input.encoding"]
 
 
 async def test_a_quote_that_is_never_closed_fails_behind_the_rows_before_it(plog: Plog) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,9 +12,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from domain.kit import ProductLine
-from domain.lot_row import LotRow, LotRowDefinition
+from domain.lot_row import LotRow, LotRowDefinition, LotRowKey
 from domain.query import HistoryQuery, LotRowOrder, LotRowQuery
 from domain.visibility import EVERYTHING, Visibility
+from persistence.repositories.lot_row import LotRowRepository
 from persistence.unit_of_work import Database
 
 AT = datetime(2026, 7, 1, 9, 30, 15, 123456, tzinfo=UTC)
@@ -142,6 +144,30 @@ async def test_a_correction_to_the_key_of_another_stores_nothing(database: Datab
     async with database.snapshot() as work:
         (page,) = await work.lot_rows.versions([HistoryQuery(of=one.id)], EVERYTHING)
     assert [each.version for each in page.items] == [1]
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite's writers wait for one another
+async def test_a_correction_is_made_where_the_other_row_is_corrected_away_meanwhile(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the refusal of the write and the reading of the row that stood in its way."""
+    one, other = await added(database, said(), said("L2"))
+    numbers = LotRowRepository._numbers
+
+    async def once_it_is_away(self: LotRowRepository, keys: Sequence[LotRowKey]) -> dict[LotRowKey, int]:
+        monkeypatch.setattr(LotRowRepository, "_numbers", numbers)
+        async with database.transaction() as work:
+            assert await work.lot_rows.correct(other.corrected(said("L3"), AT), "bela", "typo") is None
+        return await numbers(self, keys)
+
+    monkeypatch.setattr(LotRowRepository, "_numbers", once_it_is_away)
+    corrected = one.corrected(said("L2"), AT)
+    async with database.transaction() as work:
+        assert await work.lot_rows.correct(corrected, "ada", "typo") is None
+    async with database.snapshot() as work:
+        assert (await work.lot_rows.get_many([one.id], EVERYTHING))[one.id] == corrected
+        (page,) = await work.lot_rows.versions([HistoryQuery(of=one.id)], EVERYTHING)
+    assert [each.version for each in page.items] == [1, 2]
 
 
 async def test_rows_of_other_product_lines_do_not_exist(database: Database) -> None:

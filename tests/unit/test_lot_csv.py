@@ -10,7 +10,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import ValidationFailed
-from domain.lot_csv import DELIMITERS, FIELDS, HEAD_BYTES, MAX_ROW, CsvReader, CsvRow, EncodingFinder, Unreadable, read_header
+from domain.lot_csv import (
+    DELIMITERS,
+    ENCODINGS,
+    FIELDS,
+    HEAD_BYTES,
+    MAX_ROW,
+    CsvReader,
+    CsvRow,
+    EncodingFinder,
+    Unreadable,
+    encoding_named,
+    read_header,
+)
 
 HEADER = ",".join(FIELDS)
 ENCODING = st.sampled_from(["utf-8", "cp949"])
@@ -98,8 +110,8 @@ def test_a_quote_that_is_never_closed_is_told_with_its_row() -> None:
         rows_of([b'a,b\n"c,d\ne,f\n'])
 
 
-def encoding_of(content: bytes, cuts: Iterable[int] = ()) -> str:
-    finder = EncodingFinder()
+def encoding_of(content: bytes, cuts: Iterable[int] = (), given: str | None = None) -> str:
+    finder = EncodingFinder(given)
     for part in pieces(content, cuts):
         finder.feed(part)
     finder.feed(b"", is_end=True)
@@ -122,6 +134,59 @@ def test_what_is_neither_is_refused_with_its_places(cuts: list[int]) -> None:
     content = "공정".encode() + b"\xff,\n"
     with pytest.raises(Unreadable, match="neither UTF-8, which is wrong at byte 6, nor CP949, which is wrong at byte "):
         encoding_of(content, cuts)
+
+
+@given(CUTS)
+def test_a_byte_order_mark_says_that_it_is_utf_8(cuts: list[int]) -> None:
+    marked = b"\xef\xbb\xbf" + "공정".encode("cp949")
+    assert encoding_of("\ufeff공정".encode(), cuts) == "utf-8" == encoding_of(b"\xef\xbb\xbf")
+    with pytest.raises(Unreadable, match="The file is not UTF-8, which is wrong at byte 3; no row"):
+        encoding_of(marked, cuts)
+
+
+@pytest.mark.parametrize("encoding", sorted(set(ENCODINGS.values())))
+def test_no_byte_of_a_longer_character_is_taken_for_anything_else(encoding: str) -> None:
+    written = "".join(map(chr, range(0x80, 0x110000))).encode(encoding, "ignore")
+    assert len(written) > 90 and not set(b'",;\t\r\n') & set(written)
+
+
+GIVEN = {
+    "cp949": "공정",
+    "cp932": "工程ソ表",
+    "euc_jp": "工程",
+    "gb18030": "工艺𠀀",
+    "cp950": "製程許功蓋",
+    "cp1252": "é€",
+    "iso-8859-1": "é\x80",
+}
+
+
+@pytest.mark.parametrize(("encoding", "text"), GIVEN.items())
+@given(cuts=CUTS)
+def test_what_is_given_is_held_against_the_file(encoding: str, text: str, cuts: list[int]) -> None:
+    content = f'"{text}",{text}\r\n'.encode(encoding)
+    assert encoding_of(content, cuts, encoding) == encoding
+    (row,) = rows_of(pieces(content, cuts))
+    assert row.fields(encoding, ",") == [text, text]
+    if encoding != "iso-8859-1":  # in which every byte is a character
+        with pytest.raises(Unreadable, match=f"^The file is not {encoding.upper()}, which is wrong at byte {len(content)}"):
+            encoding_of(content + b"\x81", cuts, encoding)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("UTF8", "utf-8"),
+        ("EUC_KR", "cp949"),
+        ("Shift-JIS", "cp932"),
+        ("latin1", "iso-8859-1"),
+        ("utf-16", None),
+        ("../x", None),
+        ("", None),
+    ],
+)
+def test_encodings_go_by_the_names_that_people_know(name: str, encoding: str | None) -> None:
+    assert encoding_named(name) == encoding
 
 
 @pytest.mark.parametrize("delimiter", DELIMITERS)

@@ -1,5 +1,9 @@
 """Imports of lot rows: which status leads where, and what becomes of a file's rows."""
 
+import csv
+import io
+import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import product
@@ -12,9 +16,10 @@ from hypothesis import strategies as st
 from domain.background_work import UNENDED
 from domain.errors import IllegalTransition
 from domain.kit import ProductLine
-from domain.lot_csv import FIELDS, CsvReader, CsvRow, Header
+from domain.lot_csv import FIELDS, MAX_ROW, CsvReader, CsvRow, Header
 from domain.lot_import import LotImport, LotImportStatus, RefusedRow, harmless, read_row, result_lines
 from domain.lot_row import LOT_ID, LotIds, LotRowDefinition
+from domain.text_value import NUMBER
 
 AT, LATER = datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC)
 Status = LotImportStatus
@@ -97,14 +102,85 @@ def test_any_row_is_read_or_refused(fields: list[str], encoding: str) -> None:
             assert read.reason and not any("\x00" in field for field in read.fields)
 
 
-@pytest.mark.parametrize("text", ["=1", "+a", "-a", "@x", "\tx", "\rx", "-", "=", "+1-1", "-1,5", "-0x1", "+1 ", "-1\n"])
-def test_what_a_spreadsheet_would_compute_is_made_text(text: str) -> None:
-    assert harmless(text) == f"'{text}"
+FORMULAS = [
+    "=1",
+    "+a",
+    "-a",
+    "@x",
+    "-",
+    "=",
+    "+1-1",
+    "-1,5",
+    "-0x1",
+    "+1 ",
+    "-1\n",
+    "＝1",
+    "＋a",
+    "－a",
+    "＠x",
+    "﹦1",
+]
+PASSED_OVER = ["", " ", "  ", "\xa0", "\u3000", "\ufeff", "\u200b", '"', ' "', "\x0b", "\x1f", "\u202e"]
 
 
-@pytest.mark.parametrize("text", ["", "a", "1", "-1", "+1.5", "-.5e-3", "1-1", "a=b", " =1", "'=1"])
+@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize("blank", PASSED_OVER)
+def test_what_a_spreadsheet_would_compute_is_made_text(formula: str, blank: str) -> None:
+    """Also where it splits the cell: behind what may separate cells or rows elsewhere than here."""
+    assert harmless(blank + formula) == f"'{blank}{formula}"
+    for separator in (";", "\t", "\n", "\r", "\r\n"):
+        assert harmless(f"a{separator}{blank}{formula}") == f"a{separator}'{blank}{formula}"
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("\tx", "'\tx"),
+        ("\rx", "'\rx"),
+        ("\n=1", "'\n'=1"),
+        ("\t\t-1", "'\t\t'-1"),
+        ("'=1", "''=1"),
+        ("a;'b", "a;''b"),
+        ("-1\n+a", "'-1\n'+a"),
+    ],
+)
+def test_what_may_be_passed_over_or_taken_for_a_mark_is_marked(text: str, marked: str) -> None:
+    assert harmless(text) == marked
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "1", "-1", "+1.5", "-.5e-3", "1-1", "a=b", "a,=b", "a\n b", "a;b;", "it's", "1;2", "(=1)"]
+)
 def test_what_is_harmless_stays(text: str) -> None:
     assert harmless(text) == text
+
+
+PIECES = st.lists(
+    st.sampled_from([*FORMULAS, *PASSED_OVER, ";", "\t", "\n", "\r", "'", "a", "1", ","]) | st.text(max_size=3)
+).map("".join)
+
+
+@given(PIECES)
+def test_taking_the_apostrophes_off_gives_the_cell_back(cell: str) -> None:
+    assert re.sub(r"(^|(?<=[;\t\r\n]))'", "", harmless(cell)) == cell
+
+
+@given(st.lists(PIECES, min_size=1, max_size=4), st.sampled_from([";", "\t"]))
+def test_no_cell_begins_with_a_formula_however_the_file_is_split(fields: list[str], separator: str) -> None:
+    """Read as a spreadsheet that knows another delimiter reads it, one that minds quotes within cells and one that doesn't."""
+    text = result_lines(HEADER, [RefusedRow(number=7, fields=tuple(fields), reason=fields[0])], is_beginning=False).decode()
+    cells = [cell for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) for cell in row]
+    cells += [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
+    cells += re.split(rf"[{separator}\r\n]", text)
+    for cell in cells:
+        assert not re.match(r'[\s"]*[-=+@＝＋－＠]', cell) or NUMBER.fullmatch(cell)
+
+
+def test_a_long_cell_takes_no_long_time() -> None:
+    for cell in ("\t" * MAX_ROW, " " * MAX_ROW, ";" * MAX_ROW, '"' * MAX_ROW, "; " * (MAX_ROW // 2), "\n " * (MAX_ROW // 2)):
+        began = time.process_time()
+        harmless(cell)
+        assert time.process_time() - began < 1.0
 
 
 def test_the_file_of_refused_rows() -> None:
