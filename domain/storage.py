@@ -69,8 +69,8 @@ class KitStore(Protocol):
         """The current version of each of these kits."""
         ...
 
-    async def of_jobs(self, job_ids: Sequence[UUID]) -> dict[UUID, int]:
-        """The id of the kit that each of these jobs belongs to."""
+    async def of_jobs(self, job_ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, int]:
+        """The id of the kit that each of these jobs belongs to, of those that exist for the caller."""
         ...
 
     async def lock(self, kit_id: int) -> Kit | None:

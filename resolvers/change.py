@@ -93,10 +93,10 @@ async def _try(
 async def kit_of_job(services: Services, job_id: UUID, visibility: Visibility) -> int:
     """The id of the job's kit; NotFound where the job doesn't exist for the caller."""
     async with services.database.snapshot() as work:
-        kit_id = (await work.kits.of_jobs([job_id])).get(job_id)
-        if kit_id is None or await work.kits.get(kit_id, visibility) is None:
-            raise NotFound("job", job_id)
-        return kit_id
+        kit_id = (await work.kits.of_jobs([job_id], visibility)).get(job_id)
+    if kit_id is None:
+        raise NotFound("job", job_id)
+    return kit_id
 
 
 def check_expected(thing: str, expected: int | None, status_version: int, version: int) -> None:

@@ -70,7 +70,7 @@ async def _command(
 async def find_jobs(services: Services, actor: Actor, job_ids: list[UUID]) -> dict[UUID, Job]:
     """The jobs of these ids that exist for the caller."""
     async with services.database.snapshot() as work:
-        kit_ids = sorted(set((await work.kits.of_jobs(job_ids)).values()))
+        kit_ids = sorted(set((await work.kits.of_jobs(job_ids, visibility_of(actor))).values()))
         kits = await work.kits.get_many(kit_ids, visibility_of(actor))
         wanted = set(job_ids)
         return {job.id: job for kit in kits.values() for job in kit.jobs if job.id in wanted}

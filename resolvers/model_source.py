@@ -60,7 +60,7 @@ async def _of_upload(services: Services, actor: Actor, source: ModelSource) -> M
 async def _of_job(services: Services, actor: Actor, product_line: ProductLine, job_id: UUID) -> ModelContent:
     """What an OPTIMIZE job has registered, with what its card says of it: its own model or that of the ML job before."""
     async with services.database.snapshot() as work:
-        kit_id = (await work.kits.of_jobs([job_id])).get(job_id)
+        kit_id = (await work.kits.of_jobs([job_id], visibility_of(actor))).get(job_id)
         kit = None if kit_id is None else await work.kits.get(kit_id, visibility_of(actor))
         if kit is None:
             raise NotFound("job", job_id)

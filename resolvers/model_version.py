@@ -45,7 +45,9 @@ async def create_version(
         require_right(services, await with_present_rights(work, person), model.product_line, PermissionAction.SET_UP)
         changed = await work.set_up_models.change(model, person.subject)
         if changed is not None:
-            await add_version(work, changed, person, content)
+            added = await add_version(work, changed, person, content)
+            entry = model_entry(AuditAction.MODEL_VERSION_ADDED, changed, person, version=added.number)
+            await work.audit.add([entry], changed.updated_at)
         return changed
 
     return await change_model(services, actor, command, add)

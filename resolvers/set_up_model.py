@@ -175,7 +175,10 @@ async def update_model(
 
     async def update(work: UnitOfWork, model: SetUpModel, person: Person) -> SetUpModel | None:
         definition = changed_definition(document, model.definition)
-        return await work.set_up_models.change(model, person.subject, definition=definition)
+        changed = await work.set_up_models.change(model, person.subject, definition=definition)
+        if changed is not None:
+            await work.audit.add([model_entry(AuditAction.MODEL_UPDATED, changed, person)], changed.updated_at)
+        return changed
 
     command = Command("setUpModelUpdate", KIND, number, expected_version, idempotency_key, {"input": document})
     return await change_model(services, actor, command, update)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from persistence.engine import open_engines
+from persistence.unit_of_work import Database
 
 
 @asynccontextmanager
@@ -37,3 +38,10 @@ async def refuse(engine: AsyncEngine, statement: str, why: str) -> None:
     """Carry a statement out, which the database has to refuse for that reason."""
     with pytest.raises(DBAPIError, match=why):
         await execute(engine, statement)
+
+
+async def waits_for_a_lock(database: Database) -> bool:
+    """Whether somebody on that PostgreSQL waits for what another has locked."""
+    blocked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+    async with database.transaction() as work:  # as long as it lasts it sees the same of what others do
+        return (await work.connection.execute(text(blocked))).first() is not None

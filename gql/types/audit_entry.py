@@ -31,7 +31,7 @@ class AuditEntry:
     model_access_request_id: strawberry.ID | None = strawberry.field(
         description="The id of the application for access to that model that it is about."
     )
-    model_version: int | None = strawberry.field(description="The number of the version promoted, returned to or copied.")
+    model_version: int | None = strawberry.field(description="The number of the version added, promoted, returned to or copied.")
 
     @classmethod
     def of(cls, entry: domain.AuditEntry) -> "AuditEntry":

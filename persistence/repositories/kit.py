@@ -91,8 +91,9 @@ class KitRepository(KitStore):
         query = select(STATE.c.kit_id, STATE.c.version).where(among(STATE.c.kit_id, ids, self._dialect))
         return {row.kit_id: row.version for row in await self._connection.execute(query)}
 
-    async def of_jobs(self, job_ids: Sequence[UUID]) -> dict[UUID, int]:
-        query = select(JOB.c.job_id, JOB.c.kit_id).where(among(JOB.c.job_id, job_ids, self._dialect))
+    async def of_jobs(self, job_ids: Sequence[UUID], visibility: Visibility) -> dict[UUID, int]:
+        query = select(JOB.c.job_id, JOB.c.kit_id).join(KIT, KIT.c.id == JOB.c.kit_id)
+        query = query.where(among(JOB.c.job_id, job_ids, self._dialect), is_visible(visibility))
         return {row.job_id: row.kit_id for row in await self._connection.execute(query)}
 
     async def lock(self, kit_id: int) -> Kit | None:

@@ -69,6 +69,13 @@ class World:
     headers: Mapping[Who, Mapping[str, str]]
 
 
+def signed_in_as(plog: Plog, user: DemoUser) -> Mapping[str, str]:
+    """The headers of somebody whom the issuer says to be that."""
+    keys = read_keys(plog.container.settings).derive("local issuer")
+    issuer = LocalIssuer(ISSUER, plog.container.settings.oidc.audience, keys, host=HOST, users=[user])
+    return {"authorization": f"Bearer {issuer.issue(user.username, timedelta(hours=1))}"}
+
+
 async def _give(plog: Plog, user: DemoUser, kind: str) -> None:
     """Let somebody have a permission, applied for and approved as people do."""
     at = datetime.now(UTC)
@@ -127,15 +134,7 @@ async def made_world(plog: Plog) -> World:
     for who, kind in KIND_OF.items():
         await _give(plog, USERS[who], kind)
     await _give(plog, DemoUser(username="dana", name="Dana", groups=()), "DRAM_GENERAL")
-    issuer = LocalIssuer(
-        ISSUER,
-        plog.container.settings.oidc.audience,
-        read_keys(plog.container.settings).derive("local issuer"),
-        host=HOST,
-        users=list(USERS.values()),
-    )
-    tokens = {who: issuer.issue(user.username, timedelta(hours=1)) for who, user in USERS.items()}
-    headers: dict[Who, Mapping[str, str]] = {who: {"authorization": f"Bearer {token}"} for who, token in tokens.items()}
+    headers: dict[Who, Mapping[str, str]] = {who: signed_in_as(plog, user) for who, user in USERS.items()}
     headers[Who.NOBODY] = UNSIGNED
     headers[Who.JOB_TOKEN] = plog.worker(kit)
     headers[Who.RUN_TOKEN] = plog.holding(ended.generator)

@@ -48,6 +48,14 @@ async def test_a_dry_run_shows_what_would_change(plog: Plog) -> None:
         assert [each["id"] for each in listed] == found
 
 
+async def test_a_dry_run_shows_the_first_hundred(plog: Plog) -> None:
+    rows = sorted(await some_lots(plog, 103), key=lambda row: row["number"])
+    await assigned(plog, await a_model_of_numbers(plog), rule={"product": "SoC-7"})
+    run = await ran(plog, dry=True)
+    assert run["stored"] == len(rows)
+    assert [each["lotRowId"] for each in run["preview"]] == [row["id"] for row in rows[:100]]
+
+
 async def test_a_run_is_watched_as_it_goes_on_and_so_is_the_list(plog: Plog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daily_batch_runner, "BATCH_ROWS", 1)
     await some_lots(plog, 8)

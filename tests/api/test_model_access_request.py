@@ -171,6 +171,20 @@ async def test_of_applications_at_once_one_is_stored(plog: Plog, model: dict[str
     assert {each["__typename"] for each in repeated} == {"AlreadyGranted"} and len(await requests_of(plog)) == 1
 
 
+async def test_an_application_at_the_moment_of_a_decision_leaves_one_that_is_open(plog: Plog, model: dict[str, Any]) -> None:
+    for _ in range(5):
+        request = await applied(plog, model)
+        first, approval, *later = await asyncio.gather(
+            apply(plog, model), decided(plog, "RequestApprove", request), apply(plog, model), apply(plog, model)
+        )
+        answers = [first, *later]
+        assert approval["modelAccessRequest"]["status"] == "APPROVED"
+        assert {each["__typename"] for each in answers} <= {"AlreadyPending", "AlreadyGranted"}
+        assert {each["modelAccessRequestId"] for each in answers} == {request["id"]}
+        assert await requests_of(plog, status=["PENDING"]) == [] and len(await requests_of(plog, status=["APPROVED"])) == 1
+        await decided(plog, "Revoke", request)
+
+
 async def test_access_opens_the_file_and_its_end_closes_it(plog: Plog, model: dict[str, Any]) -> None:
     closed = await use_of(plog, model)
     assert closed["link"] is None and closed["openedBy"] == ["LOGIC_MODEL_SET_UP"] and "apply" in closed["reason"]

@@ -54,6 +54,8 @@ async def test_a_version_is_a_candidate_until_it_is_promoted(plog: Plog) -> None
     silent = await promote(plog, {"id": model["activeVersion"]["id"]}, reason=" ")
     assert [each["field"] for each in silent["problems"]] == ["reason"]
     assert (await promote(plog, {"id": "TW9kZWxWZXJzaW9uOjE6OQ"}))["__typename"] == "NotFound"
+    (entry,) = (await plog.answer(AUDIT, filter={"actions": ["MODEL_VERSION_ADDED"]}))["nodes"]
+    assert (entry["actor"], entry["person"]) == ("demo:ada", "demo:ada")
     (entry,) = (await plog.answer(AUDIT, filter={"actions": ["MODEL_PROMOTED"]}))["nodes"]
     assert (entry["actor"], entry["person"], entry["reason"]) == ("demo:bela", "demo:ada", "better")
 

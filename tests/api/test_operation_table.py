@@ -1,16 +1,21 @@
 """Every operation that there is by every kind of caller: who is let in, who is denied, and for whom the thing does not exist."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 from graphql import GraphQLObjectType, OperationType
 
+from domain.errors import NotFound
 from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING
+from gql import ids
 from gql.limits import Limits
 from gql.schema import build_schema
 from resolvers import (
@@ -26,10 +31,11 @@ from resolvers import (
     set_up_model,
     versioned,
 )
-from tests.api.in_process import Plog, serving, table_document
+from tests.api.in_process import BOTH_DATABASES, Plog, serving, table_document
 from tests.api.lots import lot_row
 from tests.api.persons import Who, World, made_world
 from tests.endurance import Tell
+from tests.statements import statements
 
 pytestmark = pytest.mark.usefixtures("models_here")
 SCHEMA = build_schema(Limits())._schema
@@ -77,6 +83,9 @@ JOBS = rule(DENIED, JOB_TOKEN=IN)
 RUNS = rule(DENIED, RUN_TOKEN=IN)
 
 
+FIRST_MISSING, NO_UUID = 2_000_000_000, UUID(int=0)
+NUMBERS = ("number", "requestId")
+A_NUMBER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9]+\b")
 Arguments = Callable[[World, Who], Mapping[str, Any]]
 
 
@@ -295,6 +304,49 @@ def outcome_of(answer: Mapping[str, Any], name: str, operation: Operation) -> Ou
     parts = [value, value.get("nodes"), value.get("order")] if isinstance(value, dict) else [value]
     is_empty = any(part in ([], [None]) for part in parts) or value is None
     return ABSENT if is_empty and code is None and operation.tells_of_others else IN
+
+
+def _missing(value: Any) -> Any:
+    """The same arguments with ids and numbers of their kinds that nothing has."""
+    if isinstance(value, Mapping):
+        return {name: FIRST_MISSING + each if name in NUMBERS else _missing(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_missing(each) for each in value]
+    try:
+        kind, key = ids.decode(value)
+    except (NotFound, TypeError):
+        return value
+    number = str(NO_UUID) if "-" in key[0] else FIRST_MISSING + int(key[0])
+    return ids.encode(kind, number, *key[1:])
+
+
+async def _asked(world: World, kind: str, name: str, operation: Operation, given: Mapping[str, Any], who: Who) -> tuple[str, int]:
+    """What is answered, with its numbers left out, and in how many statements."""
+    body = {"query": document(kind, name, operation, given).replace("code", "code message"), "variables": given}
+    with statements() as seen:
+        response = await world.plog.http.post("/graphql", json=body, headers=world.headers[who])
+    return A_NUMBER.sub("N", response.text), len(seen)
+
+
+@BOTH_DATABASES
+@pytest.mark.timeout(300)
+async def test_what_is_foreign_is_answered_as_what_is_not_there_at_all(plog: Plog, tell: Tell) -> None:
+    """In the same words, and in as many statements."""
+    world, told, compared = await made_world(plog), [], 0
+    asked = [(kind, name, each) for kind in ("query", "mutation") for name, each in TABLES[kind].items()]
+    for (kind, name, operation), who in product(asked, (Who.NO_PERMISSION, Who.LOGIC_GENERAL, Who.DRAM_GENERAL)):
+        given = operation.arguments(world, who)
+        if operation.rule[who] is not ABSENT or (missing := _missing(given)) == given:
+            continue
+        for _ in range(3):  # at first something may have to be found out about the database, and the server has loops of its own
+            foreign, absent = [await _asked(world, kind, name, operation, each, who) for each in (given, missing)]
+            if foreign == absent:
+                break
+        compared += 1
+        if foreign != absent:
+            told.append(f"{kind} {name} by {who}: {foreign} and {absent}")
+    assert not told, "\n".join(told)
+    tell(f"{compared} answers compared")
 
 
 async def differences(world: World) -> AsyncIterator[str]:

@@ -2,16 +2,19 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.identity.local_issuer import DemoUser
 from controllers.housekeeping import Housekeeping
 from domain.actor import Person
 from resolvers.permission_request import approve_permission_request
-from tests.api.in_process import BOTH_DATABASES, ERROR, HOUR, Plog
+from tests.api.in_process import BOTH_DATABASES, ERROR, HOUR, Plog, serving
 from tests.api.lots import lot_row
 from tests.api.permissions import AUDIT, GRANTS, NO_TIMES, REQUESTS, VIEWER, applied, apply, change, decide, granted, revoke
+from tests.api.persons import signed_in_as
 from tests.waiting import eventually
 
 pytestmark = BOTH_DATABASES
@@ -117,6 +120,42 @@ async def test_nobody_decides_on_their_own_application(plog: Plog, name: str) ->
     answer = await plog.answer(decide(name), plog.signed_in("chris"), id=request["id"], reason="me")
     assert answer["__typename"] == "PermissionDenied" and "own application" in answer["message"]
     assert [each["status"] for each in await requests_of(plog, "chris", subject="demo:chris")] == ["PENDING"]
+
+
+async def test_a_second_account_of_the_applicant_is_the_applicant(plog: Plog) -> None:
+    """What the issuer says of their name and groups makes nobody another person: the subject is who they are."""
+    second = signed_in_as(plog, DemoUser(username="dana", name="Somebody else", groups=("approvers",)))
+    request, other = await applied(plog, "LOGIC_GENERAL"), await applied(plog, "LOGIC_GENERAL", "chris")
+    for name in ("Approve", "Reject"):
+        answer = await plog.answer(decide(name), second, id=request["id"], reason="me")
+        assert answer["__typename"] == "PermissionDenied" and "own application" in answer["message"]
+    assert (await plog.answer(decide("Approve"), second, id=other["id"], reason="fine"))[
+        "__typename"
+    ] == "PermissionRequestPayload"
+    grant = await granted(plog, "DRAM_GENERAL")
+    assert (await plog.answer(change("Renew"), second, id=grant["id"], reason="me"))["__typename"] == "PermissionDenied"
+
+
+NAMED_IN_SETTINGS = {
+    "approvers": {"LOGIC_GENERAL": ["demo:dana"]},
+    "approver_groups": {"DRAM_GENERAL": ["dram-engineers"], "*": ["approvers"]},
+}
+
+
+async def test_approvers_are_those_of_the_settings_by_subject_and_by_group(plog_settings: dict[str, Any], tmp_path: Path) -> None:
+    async with serving(tmp_path / "plog", {**plog_settings, "permissions": NAMED_IN_SETTINGS}) as plog:
+        decides = {
+            user: {kind for kind in KINDS if (await permission_of(plog, user, kind))["decides"]}
+            for user in ("ada", "bela", "chris", "dana")
+        }
+        assert decides == {"ada": set(), "bela": {"DRAM_GENERAL"}, "chris": set(KINDS), "dana": {"LOGIC_GENERAL"}}
+        for kind, refused, approver in (("LOGIC_GENERAL", "bela", "dana"), ("DRAM_GENERAL", "dana", "bela")):
+            request = await applied(plog, kind, "chris")
+            answers = [
+                (await plog.answer(decide("Approve"), plog.signed_in(user), id=request["id"], reason="x"))["__typename"]
+                for user in (refused, approver)
+            ]
+            assert answers == ["NotFound", "PermissionRequestPayload"], kind
 
 
 async def test_nobody_renews_their_own_permission(plog: Plog) -> None:

@@ -259,6 +259,8 @@ async def test_what_is_said_of_a_model_changes_by_revisions(plog: Plog) -> None:
     assert late["__typename"] == "VersionConflict"
     cleared = await plog.answer(UPDATE, id=model["id"], input={"attributes": {"b": None, "c": None}, "description": "new"})
     assert cleared["setUpModel"] == {"version": 3, "attributes": {}, "description": "new"}
+    entries = (await plog.answer(AUDIT, filter={"modelId": model["id"]}))["nodes"]
+    assert [each["action"] for each in entries] == ["MODEL_CREATED", "MODEL_UPDATED", "MODEL_UPDATED"]
     revisions = (await model_of(plog, model))["revisions"]["nodes"]
     assert [(each["version"], each["attributes"]) for each in revisions] == [
         (1, {"a": 1, "b": 2}),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.client import Client
+from tests.api.permissions import APPLY, AUDIT, GRANTS, change, decide
 from tests.e2e.server import RETRY, PlogServer
 from tests.e2e.test_kill import quick_document, started
 from tests.e2e.test_load_test_run import (
@@ -125,6 +126,33 @@ async def test_what_is_done_through_one_is_seen_through_the_other_also_without_r
     frames = b.client.stream(STATE, id=kit["id"])
     await anext(frames)
     assert await seen_after(a.client, frames, kit["id"]) < 4.0
+
+
+async def test_of_decisions_through_both_at_the_same_moment_one_is_stored(pair: Pair) -> None:
+    """By two processes; whoever comes second is told what it became."""
+    tokens = {user: pair[0].run("token", user).stdout.strip() for user in ("chris", "dana")}
+    deciders = [Client(server.url, tokens["chris"]) for server in pair]
+    dana = Client(pair[0].url, tokens["dana"])
+    asked, outcomes = {"kinds": ["LOGIC_GENERAL"], "reason": "x"}, Counter[str]()
+    for turn in range(20):
+        (request,) = (await dana.command("permissionRequestCreate", APPLY, input=asked))["permissionRequests"]
+        names = ["Approve", "Reject"] if turn % 2 else ["Approve", "Approve"]
+        answers = await asyncio.gather(
+            *(client.run(decide(name), id=request["id"], reason="x") for client, name in zip(deciders, names, strict=True))
+        )
+        told = [next(iter(each.values())) for each in answers]
+        (payload,) = [each for each in told if each["__typename"] == "PermissionRequestPayload"]
+        (refusal,) = [each for each in told if each["__typename"] == "IllegalTransition"]
+        status = payload["permissionRequest"]["status"]
+        assert refusal["current"] == status
+        outcomes[status] += 1
+        grants = (await dana.run(GRANTS, filter={"status": ["ACTIVE"]}))["grants"]["nodes"]
+        assert len(grants) == (status == "APPROVED")
+        for grant in grants:
+            await dana.run(change("Revoke"), id=grant["id"], reason="x")
+    entries = (await dana.run(AUDIT))["auditEntries"]["nodes"]
+    decided = Counter(each["action"].removeprefix("PERMISSION_") for each in entries)
+    assert {name: decided[name] for name in ("APPROVED", "REJECTED") if name in decided} == dict(outcomes)
 
 
 @soon_lost

@@ -193,7 +193,7 @@ async def test_what_runners_and_watchers_ask_of_many_kits(database: Database) ->
     started = await change(database, await store_kit(database), commands.start_kit)
     async with database.snapshot() as work:
         assert await work.kits.versions([started.id, idle.id, 99]) == {idle.id: idle.version, started.id: started.version}
-        assert await work.kits.of_jobs([started.jobs[2].id, uuid4()]) == {started.jobs[2].id: started.id}
+        assert await work.kits.of_jobs([started.jobs[2].id, uuid4()], EVERYTHING) == {started.jobs[2].id: started.id}
         assert await work.kits.identity(99) is None
         assert [each.id for each in await work.events.identities(0, 1)] == [idle.id]
         assert [each.id for each in await work.events.identities(idle.id, 10)] == [started.id]

@@ -115,7 +115,7 @@ async def test_the_database_refuses_to_change_events(database: Database, stateme
 async def test_ids_that_do_not_exist(database: Database) -> None:
     async with database.snapshot() as work:
         assert await work.kits.get(7, EVERYTHING) is None
-        assert await work.kits.of_jobs([uuid4()]) == {}
+        assert await work.kits.of_jobs([uuid4()], EVERYTHING) == {}
         assert await work.kits.versions([7]) == {}
         assert [page.items for page in await work.events.pages([EventQuery(kit_id=7)])] == [[]]
         assert await work.events.pages([]) == []

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from domain.artifact import ModelArtifact, model_artifact_id
+from domain.audit_entry import AuditAction, AuditEntry
 from domain.errors import ValidationFailed
 from domain.kit import ProductLine
 from domain.model_access_request import ModelAccessRequest, ModelAccessStatus
@@ -26,7 +27,9 @@ from domain.model_version import (
 from domain.query import HistoryQuery, ModelAccessQuery, SetUpModelQuery
 from domain.set_up_model import ModelDefinition, SetUpModel
 from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING, ModelReach, Visibility
-from persistence.unit_of_work import Database
+from persistence.unit_of_work import Database, UnitOfWork
+from tests.databases import waits_for_a_lock
+from tests.waiting import eventually
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -157,6 +160,31 @@ async def test_of_changes_at_once_one_is_stored(database: Database) -> None:
         assert [each.definition.attributes for each in page.items] == [{}, changed[0].definition.attributes]
 
 
+async def test_a_model_that_is_kept_is_changed_afterwards(database: Database) -> None:
+    """Others wait for who keeps it, and who keeps it does not wait for others who do so as well."""
+    model = await stored(database)
+
+    async def promote() -> SetUpModel | None:
+        async with database.transaction() as work:
+            return await work.set_up_models.change(model, "b", active_version=2)
+
+    async def keep(work: UnitOfWork) -> None:
+        await work.set_up_models.lock(model.id)
+
+    async with database.transaction() as work:
+        await keep(work)
+        promoting = asyncio.create_task(promote())
+        if work.connection.dialect.name == "postgresql":
+            async with database.transaction() as other:
+                await keep(other)
+            await eventually(lambda: waits_for_a_lock(database))
+        assert not promoting.done()
+        (seen,) = (await work.set_up_models.get_many([model.id], EVERY_MODEL)).values()
+        assert seen.active_version == 1
+    changed = await promoting
+    assert changed is not None and changed.active_version == 2
+
+
 async def test_of_applications_at_once_one_is_pending_and_one_approved(database: Database) -> None:
     model = await stored(database)
     made = [each for each in await asyncio.gather(*(apply(database, request(model)) for _ in range(5))) if each is not None]
@@ -224,9 +252,12 @@ async def test_what_is_over_is_found_until_that_is_on_record(database: Database)
         assert [each.id for each in await work.model_access.expired(9)] == [second.id]
 
 
-@pytest.mark.parametrize("table", ["set_up_model_revision", "model_version", "model_activation"])
+@pytest.mark.parametrize("table", ["set_up_model_revision", "model_version", "model_activation", "audit_entry"])
 async def test_what_grows_is_never_changed(database: Database, table: str) -> None:
-    await stored(database)
+    model = await stored(database)
+    entry = AuditEntry(action=AuditAction.MODEL_CREATED, person="ada", person_name="Ada", actor="ada", model_id=model.id)
+    async with database.transaction() as work:
+        await work.audit.add([entry], NOW)
     for statement in (f"UPDATE {table} SET actor = 'x'", f"DELETE FROM {table}"):
         with pytest.raises(DBAPIError, match=r"append-only|permission denied"):
             async with database.transaction() as work:
