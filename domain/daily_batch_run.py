@@ -13,6 +13,7 @@ from domain.model_version import VersionKey
 
 MAX_PREVIEW = 100
 MAX_MESSAGE = 2_000
+LOOKS = 2
 
 
 class DailyBatchRunStatus(StrEnum):
@@ -66,14 +67,28 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPart:
-    """One model's part of a run, with the version that was in use; `after` is the number of the last row that was looked at."""
+    """One model's part of a run, with the version that was in use; `after` is the number of the last row that was looked at.
+
+    It looks more than once: at first for what the version did not leave without an answer before, so that nothing waits for such
+    rows; then for them. `look` is how often it has come to the end.
+    """
 
     run_id: int
     model_version: VersionKey
     status: BatchPartStatus = BatchPartStatus.PENDING
     counts: Counts = Counts()
+    look: int = 0
     after: int = 0
     message: str = ""
+
+    @property
+    def may_look_again(self) -> bool:
+        """Whether there may be rows to be looked at once there are none behind `after`."""
+        return self.look + 1 < LOOKS
+
+    def looking_again(self) -> "BatchPart":
+        """The part as it begins anew with the first row."""
+        return replace(self, look=self.look + 1, after=0)
 
     def progressed(self, after: int, more: Counts) -> "BatchPart":
         """The part once everything up to that row was looked at."""
@@ -100,13 +115,14 @@ class BatchPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRefusal:
-    """A row for which a model predicts nothing, and why."""
+    """A row for which a model predicts nothing, and why. `is_unanswered`: it was asked, and broke or took too long."""
 
     run_id: int
     model_version: VersionKey
     lot_row_id: int
     lot_row_version: int
     reason: str
+    is_unanswered: bool = False
     id: int = 0
 
 
