@@ -221,10 +221,10 @@ class _Run(Taken[DailyBatchRun]):
                     holding,
                     after=part.after,
                     limit=BATCH_ROWS,
-                    was_unanswered=bool(part.look),
+                    was_unanswered=None if part.look and not self.found.is_dry_run else part.look > 0,
                     not_refused_in=self.found.id if part.look else None,
                 )
-                if rows or not part.may_look_again:
+                if rows or not part.may_look_again(is_dry_run=self.found.is_dry_run):
                     return part, (await work.model_versions.get_many([key]))[key], rows
                 part = part.looking_again()
 
@@ -246,8 +246,7 @@ class _Run(Taken[DailyBatchRun]):
             stored = len(results) if held.is_dry_run else await work.lot_results.add(results, at)
             await work.daily_batch_runs.refuse(refusals)
             flagged = sum(bool(result.out_of_range) for result in results)
-            skipped = len(judged) - stored - len(refusals)
-            more = Counts(stored=stored, skipped=skipped, refused=len(refusals), flagged=flagged)
+            more = Counts(stored=stored, refused=len(refusals), flagged=flagged)
             part = part.progressed(judged[-1].row.id, more)
             await work.daily_batch_runs.change_part(part)
             await self._count(work, held.showing(tuple(results)) if held.is_dry_run else held)

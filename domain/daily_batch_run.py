@@ -13,7 +13,8 @@ from domain.model_version import VersionKey
 
 MAX_PREVIEW = 100
 MAX_MESSAGE = 2_000
-LOOKS = 2
+LOOKS = 4
+LOOKS_OF_DRY_RUNS = 2
 
 
 class DailyBatchRunStatus(StrEnum):
@@ -41,7 +42,8 @@ class Counts:
     """How many rows of lots were considered, and what became of them.
 
     `stored`: a result of them was stored (in a dry run: would be), `flagged` of these with inputs out of range. `skipped`: there
-    was one already, or the assignment has ended meanwhile. `refused`: the model predicts nothing for them.
+    was one already, or the assignment has ended meanwhile. `refused`: the model predicts nothing for them. A row corrected
+    after it was stored or refused counts once more.
     """
 
     considered: int = 0
@@ -70,7 +72,7 @@ class BatchPart:
     """One model's part of a run, with the version that was in use; `after` is the number of the last row that was looked at.
 
     It looks more than once: at first for what the version did not leave without an answer before, so that nothing waits for such
-    rows; then for them. `look` is how often it has come to the end.
+    rows; then for them, and for what was corrected meanwhile. `look` is how often it has come to the end.
     """
 
     run_id: int
@@ -81,10 +83,13 @@ class BatchPart:
     after: int = 0
     message: str = ""
 
-    @property
-    def may_look_again(self) -> bool:
-        """Whether there may be rows to be looked at once there are none behind `after`."""
-        return self.look + 1 < LOOKS
+    def may_look_again(self, *, is_dry_run: bool) -> bool:
+        """Whether there may be rows to be looked at once there are none behind `after`.
+
+        A dry run can't tell what has a result from what would have one, and so not what was corrected.
+        """
+        has_found = self.look == 0 or self.after > 0
+        return has_found and self.look + 1 < (LOOKS_OF_DRY_RUNS if is_dry_run else LOOKS)
 
     def looking_again(self) -> "BatchPart":
         """The part as it begins anew with the first row."""

@@ -32,9 +32,11 @@ from resolvers import daily_batch_run as runs
 
 @strawberry.interface(description="How many rows of lots were considered, and what became of them.")
 class DailyBatchCounts:
-    considered: int = strawberry.field(description="How many rows are assigned, each once for each model.")
+    considered: int = strawberry.field(
+        description="How many rows are assigned, each once for each model, and once more where it was corrected after its result."
+    )
     stored: int = strawberry.field(description="For how many a result was stored; of a dry run: would be.")
-    skipped: int = strawberry.field(description="How many had their result already, or were not assigned any more.")
+    skipped: int = strawberry.field(description="How many had their result already, are not assigned any more, or kept changing.")
     refused: int = strawberry.field(description="For how many the model predicts nothing; see `refusals`.")
     flagged: int = strawberry.field(description="How many of the results have inputs out of range.")
 

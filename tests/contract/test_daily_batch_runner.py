@@ -12,9 +12,10 @@ import pytest
 
 from controllers import background_worker, daily_batch_runner
 from domain.artifact import model_location
-from domain.daily_batch_run import BatchPartStatus, Counts, DailyBatchRun, DailyBatchRunStatus
+from domain.daily_batch_run import LOOKS, BatchPartStatus, Counts, DailyBatchRun, DailyBatchRunStatus
 from domain.errors import AlreadyAssigned, AlreadyRunning, NotFound, PermissionDenied, Unavailable
 from domain.kit import ProductLine
+from domain.lot_row import LotRow
 from domain.model_version import VersionKey
 from domain.query import GrantQuery
 from domain.visibility import Involvement
@@ -99,12 +100,9 @@ async def test_what_has_a_result_gets_no_second_one_and_what_is_new_gets_one(hou
     house.check(await house.results(), rows)
 
 
-async def test_a_row_that_was_corrected_and_a_version_that_was_promoted_get_results_of_their_own(house: BatchHouse) -> None:
-    rows = await house.rows(2)
-    model = await house.model()
-    await house.assign(model, product="SoC")
-    await ran(house)
-    said = rows[0].definition
+async def corrected_row(house: BatchHouse, row: LotRow, **changes: Any) -> LotRow:
+    """The row as somebody has corrected it."""
+    said = row.definition
     document = {
         "productLine": said.product_line,
         "lotId": said.lot_id,
@@ -112,10 +110,18 @@ async def test_a_row_that_was_corrected_and_a_version_that_was_promoted_get_resu
         "step": said.step,
         "equipment": said.equipment,
         "measuredAt": said.measured_at,
-        "quantity": 2,
+        "quantity": said.quantity,
         "attributes": dict(said.attributes),
     }
-    corrected = await correct_lot_row(house.services, await house.person(), rows[0].id, document, "counted again")
+    return await correct_lot_row(house.services, await house.person(), row.id, {**document, **changes}, "counted again")
+
+
+async def test_a_row_that_was_corrected_and_a_version_that_was_promoted_get_results_of_their_own(house: BatchHouse) -> None:
+    rows = await house.rows(2)
+    model = await house.model()
+    await house.assign(model, product="SoC")
+    await ran(house)
+    corrected = await corrected_row(house, rows[0], quantity=2)
     assert (await ran(house)).counts == Counts(considered=2, stored=1, skipped=1)
     results = await house.results()
     house.check(results[:2], rows)
@@ -124,6 +130,56 @@ async def test_a_row_that_was_corrected_and_a_version_that_was_promoted_get_resu
     await house.activate(model, 2, (await house.add_version(model, 5)).number)
     assert (await ran(house)).counts == Counts(considered=2, stored=2)
     house.check((await house.results())[3:], [corrected, rows[1]])
+
+
+async def test_a_row_that_is_corrected_meanwhile_has_a_result_as_it_then_is(house: BatchHouse) -> None:
+    rows = await house.rows(ROWS)
+    await house.assign(await house.model(), product="SoC")
+    corrected: list[LotRow] = []
+
+    async def correct() -> None:
+        corrected.append(await corrected_row(house, rows[0], quantity=2))
+
+    before_next_answer(house, correct)
+    run = await ran(house)
+    assert (run.status, run.counts) == (SUCCEEDED, Counts(considered=ROWS, stored=ROWS))
+    results = await house.results()
+    house.check(results[:-1], rows[1:])
+    house.check(results[-1:], corrected)
+    assert results[-1].lot_row_version == 2
+
+
+async def test_a_row_that_is_corrected_behind_the_run_is_looked_at_again(house: BatchHouse) -> None:
+    (bad, good, *_) = [*(await house.rows(1, "BAD", attributes={})), *(await house.rows(ROWS))]
+    await house.assign(await house.model(), product="SoC")
+    mended: list[LotRow] = []
+
+    async def mend() -> None:
+        mended.append(await corrected_row(house, bad, attributes={"a": 1.0, "b": 1.0}))
+        mended.append(await corrected_row(house, good, quantity=2))
+
+    async def after_the_first() -> None:
+        before_next_answer(house, mend)
+
+    before_next_answer(house, after_the_first)
+    run = await ran(house)
+    assert (run.status, run.counts) == (SUCCEEDED, Counts(considered=ROWS + 3, stored=ROWS + 2, refused=1))
+    house.check((await house.results())[-2:], mended)
+    assert (await ran(house)).counts == Counts(considered=ROWS + 1, skipped=ROWS + 1)
+
+
+async def test_a_row_that_is_corrected_again_and_again_holds_no_run_up(house: BatchHouse) -> None:
+    (row,) = await house.rows(1)
+    await house.assign(await house.model(), row)
+
+    async def correct() -> None:
+        nonlocal row
+        row = await corrected_row(house, row, quantity=row.definition.quantity + 1)
+        before_next_answer(house, correct)
+
+    before_next_answer(house, correct)
+    run = await ran(house)
+    assert (run.status, run.counts, row.version) == (SUCCEEDED, Counts(considered=1, skipped=1), 1 + LOOKS)
 
 
 async def test_a_row_that_lacks_a_feature_is_refused_alone_and_inputs_out_of_range_are_flagged(house: BatchHouse) -> None:
