@@ -136,7 +136,8 @@ class DailyBatchRun(BackgroundWork):
     """A run for one product line.
 
     One that time has come for has the `day` (in the zone of the settings) whose it is, and `due_at`; a product line has one of a
-    day. One that a person has started has that `actor`. A dry run stores no results; `preview` has the first that it would store.
+    day. One that a person has started has that `actor`, and one that a person wanted to end `cancelled_by`, the first who did. A
+    dry run stores no results; `preview` has the first that it would store.
     """
 
     kind: ClassVar[str] = "Daily batch run"
@@ -155,6 +156,9 @@ class DailyBatchRun(BackgroundWork):
     due_at: datetime | None = None
     actor: str | None = None
     actor_name: str | None = None
+    cancelled_by: str | None = None
+    cancelled_by_name: str | None = None
+    cancel_requested_at: datetime | None = None
     is_planned: bool = False
     counts: Counts = Counts()
     preview: tuple[LotResult, ...] = ()
@@ -188,6 +192,13 @@ class DailyBatchRun(BackgroundWork):
         if self.counts.considered:
             return round(100 * self.counts.done / self.counts.considered, 2)
         return 0.0 if self.ended_at is None else 100.0
+
+    def cancelled_by_person(self, subject: str, name: str, at: datetime) -> "DailyBatchRun":
+        """The run as that person has cancelled it."""
+        cancelled = self.cancelled(at)
+        if self.is_cancel_requested:
+            return cancelled
+        return replace(cancelled, cancelled_by=subject, cancelled_by_name=name, cancel_requested_at=at)
 
     def with_counts(self, counts: Counts, at: datetime) -> "DailyBatchRun":
         """The run once its parts count so much."""

@@ -124,6 +124,9 @@ class DailyBatchRun(Node, DailyBatchCounts):
     actor: str | None = strawberry.field(description="The subject of the person who started it; null where its time had come.")
     actor_name: str | None = strawberry.field(description="That person's name, as it was then.")
     is_cancel_requested: bool = strawberry.field(description="Whether it is to end as soon as who works on it notices.")
+    cancelled_by: str | None = strawberry.field(description="The subject of the person who wanted it to end early; null: nobody.")
+    cancelled_by_name: str | None = strawberry.field(description="That person's name, as it was then.")
+    cancel_requested_at: datetime | None = strawberry.field(description="When they did.")
     created_at: datetime = strawberry.field(description="When it was queued.")
     started_at: datetime | None = strawberry.field(description="When a server took it up for the first time.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
@@ -177,6 +180,9 @@ SAME = (
     "actor",
     "actor_name",
     "is_cancel_requested",
+    "cancelled_by",
+    "cancelled_by_name",
+    "cancel_requested_at",
     "created_at",
     "started_at",
     "updated_at",

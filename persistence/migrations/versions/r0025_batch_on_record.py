@@ -1,4 +1,4 @@
-"""The daily batch: rows that a model has left without an answer."""
+"""The daily batch: rows that a model has left without an answer, and who has cancelled a run."""
 
 from alembic import op
 
@@ -8,6 +8,12 @@ revision = "0025"
 down_revision = "0023"
 
 CHANGES = """
+ALTER TABLE daily_batch_run ADD COLUMN cancelled_by {name}
+|
+ALTER TABLE daily_batch_run ADD COLUMN cancelled_by_name {name}
+|
+ALTER TABLE daily_batch_run ADD COLUMN cancel_requested_at {instant}
+|
 ALTER TABLE daily_batch_part ADD COLUMN look integer NOT NULL DEFAULT 0
 |
 ALTER TABLE daily_batch_refusal ADD COLUMN is_unanswered boolean NOT NULL DEFAULT false
