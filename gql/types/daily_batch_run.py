@@ -116,7 +116,9 @@ class DailyBatchRun(Node, DailyBatchCounts):
     is_dry_run: bool = strawberry.field(description="Whether it only shows what it would do: no result is stored.")
     status: DailyBatchRunStatus = strawberry.field(description="Where it stands.")
     percent: float = strawberry.field(description="How much of what there is to do is done, 0 to 100.")
-    message: str = strawberry.field(description="Why it has failed or ended early, in a sentence for people; empty otherwise.")
+    message: str = strawberry.field(
+        description="Why it has failed or ended early, or what it waits for, in a sentence for people; empty otherwise."
+    )
     day: date | None = strawberry.field(
         description="The day whose run it is, in the zone of `PLOG_SCHEDULER__DAILY_BATCH_ZONE`; null where a person started it."
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from adapters.models.model_predictor import ProcessModelPredictor
 from controllers import background_worker, daily_batch_runner
 from domain.artifact import model_location
 from domain.daily_batch_run import LOOKS, BatchPartStatus, Counts, DailyBatchRun, DailyBatchRunStatus
@@ -22,6 +23,7 @@ from domain.visibility import Involvement
 from persistence.unit_of_work import Database
 from resolvers.daily_batch_run import cancel_daily_batch
 from resolvers.grant import revoke_grant
+from resolvers.live_daily_batch_run import watch_daily_batch_run
 from resolvers.lot_row import correct_lot_row
 from resolvers.model_assignment import unassign_model
 from tests.contract.batch_house import (
@@ -419,13 +421,67 @@ async def test_while_the_database_does_not_answer_a_run_waits(house: BatchHouse)
         failing(house).outage = Unavailable("gone")
 
     before_next_answer(house, outage)
-    server = house.server()
-    await worked_off(server)
+    working = asyncio.create_task(worked_off(house.server()))
+    await eventually(lambda: failing(house).outage)
+    before = failing(house).transactions
+    await eventually(lambda: failing(house).transactions > before + 1)  # it tries again
     failing(house).outage = None
-    assert (await house.found(run)).status is DailyBatchRunStatus.RUNNING
-    await worked_off(server)
-    assert (await house.found(run)).counts == Counts(considered=ROWS, stored=ROWS)
+    await working
+    found = await house.found(run)
+    assert (found.counts, found.message, found.fence) == (Counts(considered=ROWS, stored=ROWS), "", 1)
     house.check(await house.results(), rows)
+
+
+async def test_a_run_says_what_it_waits_for_until_it_goes_on(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = await house.rows(ROWS)
+    await house.assign(await house.model(), product="SoC")
+    run = await house.start()
+    frames = watch_daily_batch_run(house.services, await house.person(), run.id)
+    tries = 0
+
+    def unavailable(*_: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        raise Unavailable("The store of artifacts does not answer.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.services.artifacts, "read", unavailable)
+        working = asyncio.create_task(worked_off(house.server()))
+        async with asyncio.timeout(20):
+            while not (shown := (await anext(frames)).body).message:
+                pass
+        assert shown.message == "Waits, and goes on by itself: The store of artifacts does not answer."
+        assert shown.status is DailyBatchRunStatus.RUNNING and shown.is_planned
+        await eventually(lambda: tries > 3)
+        assert (await house.found(run)).version == shown.version
+    await working
+    found = await house.found(run)
+    assert (found.status, found.message, found.fence) == (SUCCEEDED, "", 1)
+    house.check(await house.results(), rows)
+
+
+async def test_a_run_that_waits_can_be_cancelled(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_worker, "HEARTBEAT_SECONDS", 0.01)
+    await house.rows(1)
+    await house.assign(await house.model(), product="SoC")
+    nowhere = ProcessModelPredictor(("/nowhere/to/be/found",), {})
+    waiting = BatchHouse(replace(house.services, model_predictor=nowhere), house.contents)
+    run = await waiting.start()
+    working = asyncio.create_task(worked_off(waiting.server()))
+
+    async def says_so() -> bool:
+        return "No process for a model can be started" in (await house.found(run)).message
+
+    await eventually(says_so)
+    await cancel_daily_batch(house.services, await house.person(), run.id)
+    await working
+    found = await house.found(run)
+    assert (found.status, found.message) == (CANCELLED, "Cancelled; the results that it had stored stay.")
+
+
+def test_waits_grow_and_have_an_end() -> None:
+    waits = [background_worker.wait_before(again, 1.0) for again in (1, 2, 3, 6, 7, 5000)]
+    assert waits == [1.0, 2.0, 4.0, 32.0, 60.0, 60.0]
 
 
 async def test_an_error_that_comes_each_time_ends_its_part_and_its_message_leads_to_the_log(

@@ -218,8 +218,12 @@ async def test_an_import_waits_while_files_can_not_be_read(house: ImportHouse, m
 
     with monkeypatch.context() as patched:
         patched.setattr(house.services.artifacts, "read", unavailable)
-        for _ in range(background_worker.TRIES + 1):
-            await worked_off(importer)
+        working = asyncio.create_task(worked_off(importer))
+
+        async def waits() -> bool:
+            return (await house.found(started)).message.endswith("The store of artifacts does not answer.")
+
+        await eventually(waits)
     assert (await house.found(started)).status is LotImportStatus.RUNNING
-    await worked_off(importer)
+    await working
     await house.check(started)
