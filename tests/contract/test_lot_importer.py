@@ -79,6 +79,23 @@ async def test_a_database_that_goes_away_costs_time_and_nothing_else(house: Impo
             await house.check(started, tag)
 
 
+async def test_rows_whose_commit_was_not_answered_are_not_read_again(
+    house: ImportHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started, tell = await house.started(), lot_importer.tell
+    failures = [2]
+
+    async def fail_from_now_on(*given: Any) -> None:
+        await tell(*given)
+        if failures and (await house.found(started)).rows_read:
+            house.database.after_commit = failures.pop()  # the next batch's, and what is read after it
+
+    monkeypatch.setattr(lot_importer, "tell", fail_from_now_on)
+    await worked_off(house.server())
+    assert not failures and not [record for record in caplog.records if record.exc_info]
+    await house.check(started)
+
+
 class Gate:
     """Holds up what reads rows, in its thread, from a row of the file on, until it is opened."""
 

@@ -53,6 +53,12 @@ def test_who_has_cancelled_it_first_stays_on_record() -> None:
         assert (run.cancelled_by, run.cancelled_by_name, run.cancel_requested_at) == ("demo:ada", "Ada", NOW)
 
 
+def test_what_goes_on_does_not_wait_any_more() -> None:
+    waiting = a_run(RUNNING).waiting(NOW, "for the store")
+    assert (waiting.message, waiting.version, waiting.status) == ("for the store", 2, RUNNING)
+    assert waiting.with_counts(Counts(considered=1), NOW).message == ""
+
+
 def test_percent_is_what_is_done_of_what_was_found_to_do() -> None:
     counted = a_run(RUNNING).with_counts(Counts(considered=8, stored=1, skipped=1, refused=2), NOW)
     assert (counted.percent, counted.version) == (50.0, 2)
