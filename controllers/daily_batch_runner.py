@@ -244,7 +244,7 @@ class _Run(Taken[DailyBatchRun]):
             refusals = [each.refused(version, held) for each in wanted if each.refusal is not None]
             at = max(held.updated_at, await work.kits.now())
             stored = len(results) if held.is_dry_run else await work.lot_results.add(results, at)
-            await work.daily_batch_runs.refuse(refusals)
+            await work.daily_batch_runs.refuse(held.kept(refusals))
             flagged = sum(bool(result.out_of_range) for result in results)
             more = Counts(stored=stored, refused=len(refusals), flagged=flagged)
             part = part.progressed(judged[-1].row.id, more)

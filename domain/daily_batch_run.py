@@ -1,6 +1,6 @@
 """Runs of the daily batch: for a product line, what models predict for the lots that they are assigned to, each result once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ from domain.lot_result import LotResult
 from domain.model_version import VersionKey
 
 MAX_PREVIEW = 100
+MAX_DRY_REFUSALS = 1_000
 MAX_MESSAGE = 2_000
 LOOKS = 4
 LOOKS_OF_DRY_RUNS = 2
@@ -203,6 +204,11 @@ class DailyBatchRun(BackgroundWork):
     def with_counts(self, counts: Counts, at: datetime) -> "DailyBatchRun":
         """The run once its parts count so much."""
         return replace(self.changed(at), counts=counts)
+
+    def kept(self, refusals: Sequence[BatchRefusal]) -> list[BatchRefusal]:
+        """Those of further refusals that are kept: all, but of a dry run the first thousand, and where a model gave no answer."""
+        room = max(0, MAX_DRY_REFUSALS - self.counts.refused) if self.is_dry_run else len(refusals)
+        return [each for place, each in enumerate(refusals) if place < room or each.is_unanswered]
 
     def showing(self, results: tuple[LotResult, ...]) -> "DailyBatchRun":
         """The dry run with more of what it would store, as far as that is shown."""

@@ -141,7 +141,9 @@ class DailyBatchRun(Node, DailyBatchCounts):
     async def parts(self, info: Info) -> list[DailyBatchPart]:
         return [DailyBatchPart.of(part) for part in await info.context.loaders.batch.parts.load(self.number)]
 
-    @strawberry.field(description="The rows for which models predicted nothing, and why.")
+    @strawberry.field(
+        description="The rows for which models predicted nothing, and why; of a dry run the first 1,000, `refused` counts all."
+    )
     async def refusals(self, info: Info, first: First = 50, after: After = None) -> DailyBatchRefusalConnection:
         query = history_query("daily batch refusal", self.number, first, after)
         return DailyBatchRefusalConnection.of(await info.context.loaders.batch.refusals.load(query), after)

@@ -12,6 +12,7 @@ import pytest
 
 from adapters.models.model_predictor import ProcessModelPredictor
 from controllers import background_worker, daily_batch_runner
+from domain import daily_batch_run
 from domain.artifact import model_location
 from domain.daily_batch_run import LOOKS, BatchPartStatus, Counts, DailyBatchRun, DailyBatchRunStatus
 from domain.errors import AlreadyAssigned, AlreadyRunning, NotFound, PermissionDenied, Unavailable
@@ -211,6 +212,18 @@ async def test_a_dry_run_shows_what_would_be_stored_and_stores_nothing(house: Ba
     await ran(house)
     stored = await house.results()
     assert [replace(each, id=0, recorded_at=datetime.min, run_id=run.id) for each in stored] == list(run.preview)
+
+
+async def test_a_dry_run_keeps_the_first_of_what_it_refuses_and_counts_all(
+    house: BatchHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daily_batch_run, "MAX_DRY_REFUSALS", 3)
+    rows = await house.rows(ROWS, attributes={})
+    await house.assign(await house.model(), product="SoC")
+    for is_dry_run, kept in ((True, 3), (False, ROWS)):
+        run = await ran(house, is_dry_run=is_dry_run)
+        assert run.counts == Counts(considered=ROWS, refused=ROWS)
+        assert [number for number, _ in await refusals_of(house, run)] == [row.id for row in rows[:kept]]
 
 
 async def test_a_model_that_can_not_be_asked_fails_alone_and_the_next_run_does_the_rest(

@@ -17,7 +17,7 @@ from domain.query import GrantQuery
 from domain.visibility import Involvement
 from persistence.unit_of_work import Database
 from resolvers.grant import revoke_grant
-from resolvers.lot_import import cancel_lot_import, resume_lot_import
+from resolvers.lot_import import cancel_lot_import, resume_lot_import, tell
 from resolvers.upload import upload_location
 from tests.contract.import_house import ADA, ROWS, ImportHouse, dead, file, import_house, worked_off
 from tests.factories import grant_everything
@@ -82,7 +82,7 @@ async def test_a_database_that_goes_away_costs_time_and_nothing_else(house: Impo
 async def test_rows_whose_commit_was_not_answered_are_not_read_again(
     house: ImportHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    started, tell = await house.started(), lot_importer.tell
+    started = await house.started()
     failures = [2]
 
     async def fail_from_now_on(*given: Any) -> None:
