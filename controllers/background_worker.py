@@ -24,6 +24,8 @@ from resolvers.services import Services
 log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
 TRIES = 6  # the waits between them, each twice as long as the one before, are half a minute together
+MOST_WAIT_SECONDS = 60.0
+MET_AN_ERROR = "Met an internal error, and is tried again by itself."
 Work = TypeVar("Work", bound=BackgroundWork)
 
 
@@ -40,6 +42,10 @@ class WorkStore(Protocol[Work]):
 
     async def hold(self, claimed: Work) -> Work | None:
         """The work as it is now, unchanged by others until the unit of work ends; None where another has taken it up."""
+        ...
+
+    async def change(self, changed: Work) -> None:
+        """Store what work that is held has become."""
         ...
 
     async def heartbeat(self, claimed: Work) -> bool | None:
@@ -72,7 +78,7 @@ class Taken(ABC, Generic[Work]):
 
     @abstractmethod
     async def run(self) -> None:
-        """Bring it to its end; `TakenOver`, or `Unavailable`, where that is for later."""
+        """Bring it to its end, from wherever it stands; `Unavailable` where it has to wait."""
 
     @abstractmethod
     async def cancel(self) -> None:
@@ -92,30 +98,68 @@ class Taken(ABC, Generic[Work]):
             raise TakenOver
         return held
 
-    async def tried(self, bring_to_an_end: Callable[[], Awaitable[None]], first_wait: float) -> None:
-        """Try again what goes wrong unexpectedly; it fails once it has come no further in `TRIES` of them."""
-        tries, what = 0, self.found.kind.lower()
+    async def tried(
+        self, bring_to_an_end: Callable[[], Awaitable[None]], first_wait: float, tell: Callable[[Work], Awaitable[None]]
+    ) -> None:
+        """Try again what goes wrong, each time after a longer wait, and let the work say so meanwhile.
+
+        What is `Unavailable` is waited for without end; of other errors it fails once it has come no further in `TRIES` of them.
+        """
+        faults = outages = 0
+        what = self.found.kind.lower()
         while True:
             version = self.found.version
             try:
                 return await bring_to_an_end()
-            except (TakenOver, Unavailable):
+            except TakenOver:
                 raise
             except Exception as error:
                 fault = error
-            async with self.services.database.transaction() as work:
-                self.found = await self.hold(work)
-            tries = 1 if self.found.version > version else tries + 1
-            if tries == TRIES:
+            await self._read_again(first_wait)
+            if self.found.version > version:
+                faults = outages = 0
+            is_outage = isinstance(fault, Unavailable)
+            faults, outages = faults + (not is_outage), outages + is_outage
+            if faults == TRIES:
                 error_id = secrets.token_hex(8)
                 facts = {"error_id": error_id, what.replace(" ", "_"): self.found.id}
                 log.error("internal error %s in %s %d", error_id, what, self.found.id, exc_info=fault, extra=facts)
                 if not await self.fail(error_id):
                     return None
-                tries = 0
+                faults = 0
                 continue
-            log.warning("%s %d met an error and is tried again", what, self.found.id, exc_info=fault)
-            await asyncio.sleep(first_wait * 2 ** (tries - 1))
+            shown = None if is_outage else fault
+            log.warning("%s %d can't go on and is tried again: %s", what, self.found.id, fault, exc_info=shown)
+            await self._say(f"Waits, and goes on by itself: {fault}" if is_outage else MET_AN_ERROR, tell)
+            await asyncio.sleep(wait_before(faults + outages, first_wait))
+
+    async def _read_again(self, first_wait: float) -> None:
+        """Read the work as it is stored, as soon as the database answers."""
+        tries = 0
+        while True:
+            with suppress(Unavailable):
+                async with self.services.database.transaction() as work:
+                    self.found = await self.hold(work)
+                return
+            tries += 1
+            await asyncio.sleep(wait_before(tries, first_wait))
+
+    async def _say(self, message: str, tell: Callable[[Work], Awaitable[None]]) -> None:
+        """Let the work say what it waits for, if that can be stored."""
+        if self.found.message == message:
+            return
+        with suppress(Unavailable):
+            async with self.services.database.transaction() as work:
+                held = await self.hold(work)
+                waiting = held.waiting(max(held.updated_at, await work.kits.now()), message)
+                await self.store(work).change(waiting)
+            self.found = waiting
+            await tell(waiting)
+
+
+def wait_before(again: int, first_wait: float) -> float:
+    """The seconds before something is tried again, for the first time, the second and so on."""
+    return min(first_wait * 2.0 ** min(again - 1, 20), MOST_WAIT_SECONDS)
 
 
 class BackgroundWorker(ABC, Generic[Work]):
@@ -195,7 +239,7 @@ class BackgroundWorker(ABC, Generic[Work]):
     async def _work(self, claimed: Work) -> None:
         """Bring work to its end, unless it is overtaken or something does not answer: then it is taken up again."""
         taken, first_wait = self.take(claimed), self._settings.interval_seconds
-        working = asyncio.create_task(taken.tried(taken.run, first_wait))
+        working = asyncio.create_task(taken.tried(taken.run, first_wait, self.tell))
         beating = asyncio.create_task(self._beat(claimed))
         try:
             await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
@@ -205,7 +249,7 @@ class BackgroundWorker(ABC, Generic[Work]):
             is_to_be_cancelled = beating.result()
             await _stopped(working)
             if is_to_be_cancelled:
-                await taken.tried(taken.cancel, first_wait)
+                await taken.tried(taken.cancel, first_wait, self.tell)
         except TakenOver:
             log.info("another server has taken up %s %d", self.what, claimed.id)
         except Unavailable as error:

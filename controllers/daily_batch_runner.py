@@ -1,18 +1,21 @@
 """Works off runs of the daily batch: what models predict for the rows that they are assigned to is stored, each result once.
 
 A run is queued when its time has come, or by a person. What it has to do is planned first, a part for each model with the version
-that is in use; then each model predicts for its rows, a batch of them in a transaction with how far its part has come. In that
+that is in use; then each model predicts for its rows, some of them in a transaction with how far its part has come. In that
 transaction the run's fence is held, the version is kept in use, and it is asked again which of the rows are assigned and lack the
 result: so nothing is stored by a server that was overtaken, by a model that was changed, or twice.
+
+A row that breaks the model's process or takes it too long is refused alone, and a new process goes on with the next.
 """
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 
 from controllers.background_worker import BackgroundWorker, BackgroundWorkerSettings, Taken, WorkStore
 from controllers.daily_batch_clock import queue_due_runs
-from controllers.judged_row import JudgedRow, judge_rows
+from controllers.judged_row import JudgedRow, Patience, judge_rows
 from domain.artifact import model_location
 from domain.daily_batch_run import (
     BatchPart,
@@ -26,7 +29,8 @@ from domain.errors import NotFound
 from domain.kit import ProductLine
 from domain.live import Topic
 from domain.lot_row import LotRow
-from domain.model_version import ModelVersion, VersionKey
+from domain.model_version import ModelContent, ModelVersion, VersionKey
+from domain.ports import LoadedModel
 from domain.prediction import ModelUnusable
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
@@ -85,6 +89,7 @@ class DailyBatchRunner(BackgroundWorker[DailyBatchRun]):
         return _Run(self._services, claimed)
 
 
+NOT_ASKED = "The model gave no answer for this row before, nor for too many others in this run: it was not asked again."
 _CANCELLED = "Cancelled; the results that it had stored stay."
 
 
@@ -172,32 +177,58 @@ class _Run(Taken[DailyBatchRun]):
             await self._end_part(part, BatchPartStatus.FAILED, "The model's file is not there any more.")
 
     async def _predict(self, part: BatchPart) -> None:
-        """Let the model predict for all rows that lack its result."""
-        version, rows = await self._next(part)
-        if not rows:
-            await self._end_part(part, BatchPartStatus.SUCCEEDED)
-            return
-        content = version.content
-        file = self.services.artifacts.read(model_location(content.sha256), 0, content.size)
-        async with self.services.model_predictor.load(file, content) as model:
+        """Let the model predict for all rows that lack its result, in a new process where it gave no answer for one.
+
+        Where that is so too often at first, `ModelUnusable`; of rows that it gave none for before, the rest are not asked again.
+        """
+        patience = Patience()
+        async with AsyncExitStack() as process:
+            model: LoadedModel | None = None
+            part, version, rows = await self._next(part)
             while rows:
-                judged = await judge_rows(model, version, rows)
-                part = await self._store(part, version, rows, judged)
-                version, rows = await self._next(part)
+                if patience.is_lost(part.look):
+                    judged = [JudgedRow(row=row, refusal=NOT_ASKED) for row in rows]
+                else:
+                    if model is None:
+                        model = await process.enter_async_context(self._load(version.content))
+                    judged = await judge_rows(model, version, rows)
+                    patience.hear(judged)
+                part = await self._store(part, version, judged)
+                if judged[-1].is_unanswered:
+                    await process.aclose()
+                    model = None
+                if part.look == 0 and patience.is_lost(0):
+                    count = f"{patience.in_all} rows, the last {patience.in_a_row} of them in a row"
+                    message = f"The model gave no answer for {count}; see `refusals`. The next run asks for all others first."
+                    raise ModelUnusable(message)
+                part, version, rows = await self._next(part)
         await self._end_part(part, BatchPartStatus.SUCCEEDED)
 
-    async def _next(self, part: BatchPart) -> tuple[ModelVersion, list[LotRow]]:
-        """The version of the part's model, and the next rows that lack its result; `Superseded` where it is not in use."""
+    def _load(self, content: ModelContent) -> AbstractAsyncContextManager[LoadedModel]:
+        file = self.services.artifacts.read(model_location(content.sha256), 0, content.size)
+        return self.services.model_predictor.load(file, content)
+
+    async def _next(self, part: BatchPart) -> tuple[BatchPart, ModelVersion, list[LotRow]]:
+        """The part with the version of its model and the next rows that lack its result; `Superseded` where it is not in use."""
         key, line = part.model_version, self.found.product_line
         async with self.services.database.snapshot() as work:
             await _check_in_use(work, key)
             holding = await _holding(work, key.model_id)
-            rows = await work.lot_results.lacking(key, line, holding, after=part.after, limit=BATCH_ROWS)
-            return (await work.model_versions.get_many([key]))[key], rows
+            while True:
+                rows = await work.lot_results.lacking(
+                    key,
+                    line,
+                    holding,
+                    after=part.after,
+                    limit=BATCH_ROWS,
+                    was_unanswered=None if part.look and not self.found.is_dry_run else part.look > 0,
+                    not_refused_in=self.found.id if part.look else None,
+                )
+                if rows or not part.may_look_again(is_dry_run=self.found.is_dry_run):
+                    return part, (await work.model_versions.get_many([key]))[key], rows
+                part = part.looking_again()
 
-    async def _store(
-        self, part: BatchPart, version: ModelVersion, rows: Sequence[LotRow], judged: Sequence[JudgedRow]
-    ) -> BatchPart:
+    async def _store(self, part: BatchPart, version: ModelVersion, judged: Sequence[JudgedRow]) -> BatchPart:
         """Store what the model said of rows, and that they were looked at, or nothing."""
         key, line = part.model_version, self.found.product_line
         async with self.services.database.transaction() as work:
@@ -206,18 +237,17 @@ class _Run(Taken[DailyBatchRun]):
                 raise RunCancelled
             await _check_in_use(work, key, is_locked=True)
             holding = await _holding(work, key.model_id)
-            numbers = [row.id for row in rows]
+            numbers = [each.row.id for each in judged]
             lacking = {(row.id, row.version) for row in await work.lot_results.lacking(key, line, holding, among=numbers)}
             wanted = [each for each in judged if (each.row.id, each.row.version) in lacking]
             results = [each.result(version, held) for each in wanted if each.refusal is None]
             refusals = [each.refused(version, held) for each in wanted if each.refusal is not None]
             at = max(held.updated_at, await work.kits.now())
             stored = len(results) if held.is_dry_run else await work.lot_results.add(results, at)
-            await work.daily_batch_runs.refuse(refusals)
+            await work.daily_batch_runs.refuse(held.kept(refusals))
             flagged = sum(bool(result.out_of_range) for result in results)
-            skipped = len(rows) - stored - len(refusals)
-            more = Counts(stored=stored, skipped=skipped, refused=len(refusals), flagged=flagged)
-            part = part.progressed(rows[-1].id, more)
+            more = Counts(stored=stored, refused=len(refusals), flagged=flagged)
+            part = part.progressed(judged[-1].row.id, more)
             await work.daily_batch_runs.change_part(part)
             await self._count(work, held.showing(tuple(results)) if held.is_dry_run else held)
         await tell(self.services, self.found)

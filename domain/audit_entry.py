@@ -33,6 +33,7 @@ class AuditAction(StrEnum):
     MODEL_ACCESS_RENEWED = "MODEL_ACCESS_RENEWED"
     MODEL_ACCESS_REVOKED = "MODEL_ACCESS_REVOKED"
     MODEL_ACCESS_EXPIRED = "MODEL_ACCESS_EXPIRED"
+    DAILY_BATCH_CANCELLED = "DAILY_BATCH_CANCELLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,8 @@ class AuditEntry:
 
     `kind` is that of the permission it was about, with `request_id` and `grant_id` for application and grant; or it was about the
     set-up model `model_id`, and the application `model_access_request_id` for access to it. `details` say what else was decided
-    (`expiresAt`, of models also `version`, `sourceId`, `assignmentId`). `id` and `recorded_at` are given by the database.
+    (`expiresAt`, of models also `version`, `sourceId`, `assignmentId`), or the run of the daily batch that it was about
+    (`dailyBatchRunId`). `id` and `recorded_at` are given by the database.
     """
 
     action: AuditAction

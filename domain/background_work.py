@@ -16,6 +16,7 @@ class BackgroundWork:
     """What all such work has. `status` is a member of the kind's own enum, whose transitions are `transitions`.
 
     `fence` grows each time a server takes it up: one that was overtaken can't write any more. `version` grows with each change.
+    `message` says why it has ended as it did, or, until it goes on, what it waits for.
     """
 
     kind: ClassVar[str]
@@ -55,6 +56,10 @@ class BackgroundWork:
             return replace(self.changed(at), is_cancel_requested=True)
         return self.became(CANCELLED, at, "Cancelled before it began.")
 
+    def waiting(self, at: datetime, message: str) -> Self:
+        """The work as it can't go on, for that reason."""
+        return replace(self.changed(at), message=message)
+
     def changed(self, at: datetime) -> Self:
-        """The work's next version."""
-        return replace(self, version=self.version + 1, updated_at=at)
+        """The work's next version; what it has waited for is over."""
+        return replace(self, version=self.version + 1, updated_at=at, message="")

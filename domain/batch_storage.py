@@ -84,10 +84,13 @@ class LotResultStore(Protocol):
         after: int = 0,
         limit: int | None = None,
         among: Collection[int] | None = None,
+        was_unanswered: bool | None = None,
+        not_refused_in: int | None = None,
     ) -> list[LotRow]:
         """The rows that these people have assigned the model to and that lack its version's result as they now are, by number.
 
-        Those behind the row `after`, the first so many, of these numbers where some are given.
+        Those behind the row `after`, the first so many, of these numbers where some are given. As they now are the version has
+        left them without an answer before, or has not (`was_unanswered`), and the run `not_refused_in` has not refused them.
         """
         ...
 

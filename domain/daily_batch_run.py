@@ -1,6 +1,6 @@
 """Runs of the daily batch: for a product line, what models predict for the lots that they are assigned to, each result once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -12,7 +12,10 @@ from domain.lot_result import LotResult
 from domain.model_version import VersionKey
 
 MAX_PREVIEW = 100
+MAX_DRY_REFUSALS = 1_000
 MAX_MESSAGE = 2_000
+LOOKS = 4
+LOOKS_OF_DRY_RUNS = 2
 
 
 class DailyBatchRunStatus(StrEnum):
@@ -40,7 +43,8 @@ class Counts:
     """How many rows of lots were considered, and what became of them.
 
     `stored`: a result of them was stored (in a dry run: would be), `flagged` of these with inputs out of range. `skipped`: there
-    was one already, or the assignment has ended meanwhile. `refused`: the model predicts nothing for them.
+    was one already, or the assignment has ended meanwhile. `refused`: the model predicts nothing for them. A row corrected
+    after it was stored or refused counts once more.
     """
 
     considered: int = 0
@@ -66,14 +70,31 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPart:
-    """One model's part of a run, with the version that was in use; `after` is the number of the last row that was looked at."""
+    """One model's part of a run, with the version that was in use; `after` is the number of the last row that was looked at.
+
+    It looks more than once: at first for what the version did not leave without an answer before, so that nothing waits for such
+    rows; then for them, and for what was corrected meanwhile. `look` is how often it has come to the end.
+    """
 
     run_id: int
     model_version: VersionKey
     status: BatchPartStatus = BatchPartStatus.PENDING
     counts: Counts = Counts()
+    look: int = 0
     after: int = 0
     message: str = ""
+
+    def may_look_again(self, *, is_dry_run: bool) -> bool:
+        """Whether there may be rows to be looked at once there are none behind `after`.
+
+        A dry run can't tell what has a result from what would have one, and so not what was corrected.
+        """
+        has_found = self.look == 0 or self.after > 0
+        return has_found and self.look + 1 < (LOOKS_OF_DRY_RUNS if is_dry_run else LOOKS)
+
+    def looking_again(self) -> "BatchPart":
+        """The part as it begins anew with the first row."""
+        return replace(self, look=self.look + 1, after=0)
 
     def progressed(self, after: int, more: Counts) -> "BatchPart":
         """The part once everything up to that row was looked at."""
@@ -100,13 +121,14 @@ class BatchPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRefusal:
-    """A row for which a model predicts nothing, and why."""
+    """A row for which a model predicts nothing, and why. `is_unanswered`: it was asked, and broke or took too long."""
 
     run_id: int
     model_version: VersionKey
     lot_row_id: int
     lot_row_version: int
     reason: str
+    is_unanswered: bool = False
     id: int = 0
 
 
@@ -115,7 +137,8 @@ class DailyBatchRun(BackgroundWork):
     """A run for one product line.
 
     One that time has come for has the `day` (in the zone of the settings) whose it is, and `due_at`; a product line has one of a
-    day. One that a person has started has that `actor`. A dry run stores no results; `preview` has the first that it would store.
+    day. One that a person has started has that `actor`, and one that a person wanted to end `cancelled_by`, the first who did. A
+    dry run stores no results; `preview` has the first that it would store.
     """
 
     kind: ClassVar[str] = "Daily batch run"
@@ -134,6 +157,9 @@ class DailyBatchRun(BackgroundWork):
     due_at: datetime | None = None
     actor: str | None = None
     actor_name: str | None = None
+    cancelled_by: str | None = None
+    cancelled_by_name: str | None = None
+    cancel_requested_at: datetime | None = None
     is_planned: bool = False
     counts: Counts = Counts()
     preview: tuple[LotResult, ...] = ()
@@ -168,9 +194,21 @@ class DailyBatchRun(BackgroundWork):
             return round(100 * self.counts.done / self.counts.considered, 2)
         return 0.0 if self.ended_at is None else 100.0
 
+    def cancelled_by_person(self, subject: str, name: str, at: datetime) -> "DailyBatchRun":
+        """The run as that person has cancelled it."""
+        cancelled = self.cancelled(at)
+        if self.is_cancel_requested:
+            return cancelled
+        return replace(cancelled, cancelled_by=subject, cancelled_by_name=name, cancel_requested_at=at)
+
     def with_counts(self, counts: Counts, at: datetime) -> "DailyBatchRun":
         """The run once its parts count so much."""
         return replace(self.changed(at), counts=counts)
+
+    def kept(self, refusals: Sequence[BatchRefusal]) -> list[BatchRefusal]:
+        """Those of further refusals that are kept: all, but of a dry run the first thousand, and where a model gave no answer."""
+        room = max(0, MAX_DRY_REFUSALS - self.counts.refused) if self.is_dry_run else len(refusals)
+        return [each for place, each in enumerate(refusals) if place < room or each.is_unanswered]
 
     def showing(self, results: tuple[LotResult, ...]) -> "DailyBatchRun":
         """The dry run with more of what it would store, as far as that is shown."""

@@ -206,13 +206,13 @@ class ModelInspector(Protocol):
 class LoadedModel(Protocol):
     """A model that is ready to predict, for as long as the context lasts that `ModelPredictor.load` gave it out in."""
 
-    async def predict(self, rows: Sequence[Sequence[float | str]]) -> list[Prediction]:
-        """One for each row, in order; a row has the values of the features in the order of `ModelContent.features`.
+    async def predict(self, row: Sequence[float | str]) -> Prediction:
+        """What it predicts for a row, which has the values of the features in the order of `ModelContent.features`.
 
-        Each row is predicted by itself, its numbers as float64: what comes out for it never depends on the other rows, and a row
-        that the model refuses is a `Prediction` with a problem, and no concern of the others. One call at a time.
-        `domain.prediction.ModelUnusable` where the model broke or took too long, then and for every later call; so too after a
-        call that was cancelled.
+        Numbers are given to it as float64; what comes out never depends on other rows. A row that the model refuses is a
+        `Prediction` with a problem, and no concern of the others. One for which it broke or took too long `is_unanswered`: the
+        model has to be loaded again then, also after a call that was cancelled; `domain.prediction.ModelUnusable` until it is.
+        One call at a time.
         """
         ...
 

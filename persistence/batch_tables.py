@@ -46,6 +46,9 @@ daily_batch_run = Table(
     Column("ended_at", Instant),
     Column("message", Text, nullable=False),
     Column("is_cancel_requested", Boolean, nullable=False),
+    Column("cancelled_by", Name),
+    Column("cancelled_by_name", Name),
+    Column("cancel_requested_at", Instant),
     Column("fence", Integer, nullable=False),
     Column("is_planned", Boolean, nullable=False),
     Column("considered", Integer, nullable=False),
@@ -71,6 +74,7 @@ daily_batch_part = Table(
     Column("skipped", Integer, nullable=False),
     Column("refused", Integer, nullable=False),
     Column("flagged", Integer, nullable=False),
+    Column("look", Integer, nullable=False),
     Column("after", Integer, nullable=False),
     Column("message", Text, nullable=False),
     comment="What each run of the daily batch did with each model, and how far it has come with it",
@@ -86,6 +90,7 @@ daily_batch_refusal = Table(
     Column("lot_row_id", Integer, nullable=False),
     Column("lot_row_version", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("is_unanswered", Boolean, nullable=False),
     comment="The rows for which a model predicted nothing in a run of the daily batch, and why; append-only",
 )
 

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from domain.actor import Actor
+from domain.actor import Actor, Person
+from domain.audit_entry import AuditAction, AuditEntry
 from domain.daily_batch_run import BatchPart, BatchRefusal, DailyBatchRun
 from domain.errors import AlreadyRunning, UserError, ValidationFailed
 from domain.kit import ProductLine
@@ -77,13 +78,28 @@ async def cancel_daily_batch(services: Services, actor: Actor, number: int, idem
         if is_replay:
             return run
         _require_ending(services, actor, run)
-        cancelled = run.cancelled(max(run.updated_at, await work.kits.now()))
+        at = max(run.updated_at, await work.kits.now())
+        cancelled = run.cancelled_by_person(person.subject, person.name, at)
         await work.daily_batch_runs.change(cancelled)
+        if not run.is_cancel_requested:
+            await work.audit.add([_entry(run, person)], at)
         if idempotency is not None:
             await idempotency.complete(work, {"dailyBatchRun": number})
     await tell(services, cancelled)
     log.info("dailyBatchRunCancel", extra={"daily_batch_run": number, "subject": person.subject})
     return cancelled
+
+
+def _entry(run: DailyBatchRun, person: Person) -> AuditEntry:
+    """That the person has cancelled the run, which concerns who has started it."""
+    return AuditEntry(
+        action=AuditAction.DAILY_BATCH_CANCELLED,
+        person=run.actor or person.subject,
+        person_name=run.actor_name or person.name,
+        actor=person.subject,
+        actor_name=person.name,
+        details={"dailyBatchRunId": run.id},
+    )
 
 
 def _require_ending(services: Services, actor: Actor, run: DailyBatchRun) -> None:

@@ -2,8 +2,8 @@
 
 A question a line comes in on standard input, an answer a line goes out on standard output, all JSON. The first question names the
 `features` and `targets` of the model's version; its answer is empty, or has the `problem` for which the model can't be used. All
-others are lists of rows, and their answers lists of predictions. The process ends when its input does, also while it predicts, so
-that it never outlives the server. How long anything may take is for who asks to say.
+others are a row each, and their answers what is predicted for it. The process ends when its input does, also while it predicts,
+so that it never outlives the server. How long anything may take is for who asks to say.
 """
 
 import json
@@ -108,7 +108,7 @@ def serve(path: Path, answers: IO[str]) -> None:
     # Threads of joblib would add up the trees of a forest in whatever order they end.
     with parallel_config(backend="sequential"):
         while True:
-            answer([rows.predict(row) for row in json.loads(questions.get())])
+            answer(rows.predict(json.loads(questions.get())))
 
 
 def _read_questions(questions: "queue.SimpleQueue[bytes]") -> None:

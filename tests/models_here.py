@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -29,7 +29,10 @@ class InspectorHere:
 
 
 class PredictorHere:
-    """`domain.ports.ModelPredictor` without a process."""
+    """`domain.ports.ModelPredictor` without a process. Rows with an `unanswered` first value break each model."""
+
+    def __init__(self, unanswered: Set[float] = frozenset()) -> None:
+        self.unanswered = unanswered
 
     @asynccontextmanager
     async def load(self, content: AsyncIterator[bytes], model: ModelContent) -> AsyncIterator[LoadedModel]:
@@ -45,14 +48,21 @@ class PredictorHere:
             except ModelRefused as refused:
                 types = f": {', '.join(refused.types)}" if refused.types else ""
                 raise ModelUnusable(f"The model's file {refused.problem}{types}.") from None
-        yield _LoadedHere(loaded)
+        yield _LoadedHere(loaded, self.unanswered)
 
 
 class _LoadedHere:
-    def __init__(self, model: RowModel) -> None:
+    def __init__(self, model: RowModel, unanswered: Set[float]) -> None:
         self._model = model
+        self._unanswered = unanswered
+        self._is_broken = False
 
-    async def predict(self, rows: Sequence[Sequence[float | str]]) -> list[Prediction]:
+    async def predict(self, row: Sequence[float | str]) -> Prediction:
         """See `domain.ports.LoadedModel.predict`."""
-        found = (self._model.predict(row) for row in rows)
-        return [Prediction(tuple(each.get("outputs", ())), each.get("problem")) for each in found]
+        if self._is_broken:
+            raise ModelUnusable("The model can't be asked any more.")
+        if row[0] in self._unanswered:
+            self._is_broken = True
+            return Prediction(problem="The model gave no answer for this row.", is_unanswered=True)
+        found = self._model.predict(row)
+        return Prediction(tuple(found.get("outputs", ())), found.get("problem"))

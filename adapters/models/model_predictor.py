@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from math import isfinite
 from typing import Any
@@ -14,37 +14,37 @@ from domain.model_version import ModelContent
 from domain.ports import LoadedModel
 from domain.prediction import ModelUnusable, Prediction
 
-ROWS_AT_ONCE = 20
-VALUES_AT_ONCE = 50_000  # read and written as JSON by the event loop, in some hundredths of a second
 BYTES_OF_A_NUMBER = 32
 BYTES_OF_A_PROBLEM = 2**14
 LONGEST_PROBLEM = 1_000
 
-ENDED = "The model's process ended unexpectedly, as those do that take more memory than a model may."
-GARBLED = "The model's process gave an answer that can't be read."
-CUT_OFF = "The model was asked something and not waited for."
+ENDED = "its process ended unexpectedly, as those do that take more memory than a model may"
+GARBLED = "its process gave an answer that can't be read"
+CUT_OFF = "it was asked something and not waited for"
 
-Row = Sequence[float | str]
+
+class _NoAnswer(Exception):
+    """The process gave none that can be used; the message says why."""
 
 
 class ProcessModelPredictor:
     """`domain.ports.ModelPredictor` by a command that gets the file's path; `environment` is the server's.
 
-    `load_seconds` bounds the start of the process with the loading of the model, `answer_seconds` the answer for up to 20 rows.
+    `load_seconds` bounds the start of the process with the loading of the model, `row_seconds` the answer for a row.
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], *, load_seconds: float = 120.0, answer_seconds: float = 60.0
+        self, command: Sequence[str], environment: Mapping[str, str], *, load_seconds: float = 120.0, row_seconds: float = 30.0
     ) -> None:
         self._command = ModelCommand(command, environment)
         self._load_seconds = load_seconds
-        self._answer_seconds = answer_seconds
+        self._row_seconds = row_seconds
 
     @asynccontextmanager
     async def load(self, content: AsyncIterator[bytes], model: ModelContent) -> AsyncIterator[LoadedModel]:
         """See `domain.ports.ModelPredictor.load`."""
         async with model_file(_checked(content, model)) as path, self._command.run(path, stdin=PIPE) as process:
-            loaded = _LoadedModel(process, model, self._answer_seconds)
+            loaded = _LoadedModel(process, model, self._row_seconds)
             await loaded.open(self._load_seconds)
             await asyncio.to_thread(path.unlink)  # a server that is killed leaves nothing large behind
             yield loaded
@@ -53,51 +53,46 @@ class ProcessModelPredictor:
 class _LoadedModel:
     """A process that is asked one question after the other; once one has no answer, none has."""
 
-    def __init__(self, process: Process, model: ModelContent, answer_seconds: float) -> None:
+    def __init__(self, process: Process, model: ModelContent, row_seconds: float) -> None:
         assert process.stdin is not None and process.stdout is not None
         self._questions = process.stdin
         self._answers = process.stdout
         self._features = [feature.name for feature in model.features]
         self._targets = model.targets
-        self._answer_seconds = answer_seconds
+        self._row_seconds = row_seconds
         self._broken: str | None = None
 
     async def open(self, seconds: float) -> None:
         """Wait until the model is loaded; `ModelUnusable` where it can't be."""
         question = {"features": self._features, "targets": self._targets}
-        answer = await self._ask(question, seconds, BYTES_OF_A_PROBLEM)
+        try:
+            answer = await self._ask(question, seconds, BYTES_OF_A_PROBLEM)
+        except _NoAnswer as error:
+            raise ModelUnusable(f"The model can't be loaded: {error}.") from None
         if answer != {}:
             raise ModelUnusable(_refusal(answer))
 
-    async def predict(self, rows: Sequence[Row]) -> list[Prediction]:
+    async def predict(self, row: Sequence[float | str]) -> Prediction:
         """See `domain.ports.LoadedModel.predict`."""
-        predictions: list[Prediction] = []
-        for some in self._slices(rows):
-            most_bytes = len(some) * (len(self._targets) * BYTES_OF_A_NUMBER + BYTES_OF_A_PROBLEM)
-            answer = await self._ask(some, self._answer_seconds, most_bytes)
-            try:
-                predictions += _predictions(answer, len(some), len(self._targets))
-            except (LookupError, TypeError, ValueError):
-                self._broken = GARBLED
-                raise ModelUnusable(GARBLED) from None
-        return predictions
-
-    def _slices(self, rows: Sequence[Row]) -> Iterator[list[list[float | str]]]:
-        width = max(len(self._features), len(self._targets), 1)
-        most = max(1, min(ROWS_AT_ONCE, VALUES_AT_ONCE // width))
-        for start in range(0, len(rows), most):
-            yield [list(row) for row in rows[start : start + most]]
+        if self._broken is not None:
+            raise ModelUnusable(f"The model can't be asked any more: {self._broken}.")
+        most_bytes = len(self._targets) * BYTES_OF_A_NUMBER + BYTES_OF_A_PROBLEM
+        try:
+            return _prediction(await self._ask(list(row), self._row_seconds, most_bytes), len(self._targets))
+        except _NoAnswer:
+            pass
+        except (LookupError, TypeError, ValueError):
+            self._broken = GARBLED
+        return Prediction(problem=f"The model gave no answer for this row: {self._broken}.", is_unanswered=True)
 
     async def _ask(self, question: object, seconds: float, most_bytes: int) -> Any:
-        if self._broken is not None:
-            raise ModelUnusable(self._broken)
         line = json.dumps(question).encode() + b"\n"
         self._broken = CUT_OFF
         try:
             async with asyncio.timeout(seconds):
                 answer = json.loads(await self._answer_to(line, most_bytes))
         except TimeoutError:
-            self._broken = f"The model took more time than a model may: it gave no answer within {seconds:g} seconds."
+            self._broken = f"it took longer than a model may, {seconds:g} seconds"
         except OSError:
             self._broken = ENDED
         except (ValueError, RecursionError):
@@ -105,7 +100,7 @@ class _LoadedModel:
         else:
             self._broken = None
             return answer
-        raise ModelUnusable(self._broken)
+        raise _NoAnswer(self._broken)
 
     async def _answer_to(self, line: bytes, most_bytes: int) -> bytes:
         """The line that comes for this one; ValueError for one that is too long, OSError where the process has ended."""
@@ -141,20 +136,14 @@ async def _checked(content: AsyncIterator[bytes], model: ModelContent) -> AsyncI
 def _refusal(answer: Any) -> str:
     """What the process says of a model that it can't use; nothing that it says is taken on trust."""
     if not isinstance(answer, dict) or not isinstance(answer.get("problem"), str):
-        return GARBLED
+        return f"The model can't be loaded: {GARBLED}."
     types = answer.get("types") or ()
     named = f": {', '.join(map(str, types))}" if isinstance(types, list) and types else ""
     return _readable(f"The model's file {answer['problem']}{named}.")
 
 
-def _predictions(answer: Any, rows: int, targets: int) -> list[Prediction]:
-    """The predictions in an answer; LookupError, TypeError or ValueError where it is not one for each row."""
-    if not isinstance(answer, list) or len(answer) != rows:
-        raise ValueError
-    return [_prediction(said, targets) for said in answer]
-
-
 def _prediction(said: Any, targets: int) -> Prediction:
+    """The prediction in an answer; LookupError, TypeError or ValueError where there is none."""
     if "problem" in said:
         return Prediction(problem=_readable(str(said["problem"])))
     outputs = tuple(said["outputs"])

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.errors import Unavailable
+
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH")
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 PIECE_BYTES = 2**16
@@ -25,17 +27,23 @@ class ModelCommand:
 
     @asynccontextmanager
     async def run(self, path: Path, stdin: int = DEVNULL) -> AsyncIterator[Process]:
-        """A process of it, in a group of its own, which has ended when the context has; its errors go nowhere."""
-        process = await asyncio.create_subprocess_exec(
-            *self.command,
-            str(path),
-            env={name: self.environment[name] for name in ENVIRONMENT if name in self.environment} | THREADS,
-            cwd=path.parent,
-            stdin=stdin,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            start_new_session=True,
-        )
+        """A process of it, in a group of its own, which has ended when the context has; its errors go nowhere.
+
+        `Unavailable` where the system has no room for one.
+        """
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                str(path),
+                env={name: self.environment[name] for name in ENVIRONMENT if name in self.environment} | THREADS,
+                cwd=path.parent,
+                stdin=stdin,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Unavailable(f"No process for a model can be started: {error.strerror}.") from error
         try:
             yield process
         finally:

@@ -18,7 +18,7 @@ class AuditEntry:
     number: int = strawberry.field(description="Its number.")
     recorded_at: datetime = strawberry.field(description="When.")
     action: AuditAction = strawberry.field(description="What was done.")
-    kind: str | None = strawberry.field(description="The name of the permission that it is about; null of models.")
+    kind: str | None = strawberry.field(description="The name of the permission that it is about; null of other things.")
     person: str = strawberry.field(description="The subject of the person whom it concerns.")
     person_name: str = strawberry.field(description="That person's name, as it was then.")
     actor: str | None = strawberry.field(description="The subject of the person who did it; null: PLOG, as time had come.")
@@ -32,12 +32,13 @@ class AuditEntry:
         description="The id of the application for access to that model that it is about."
     )
     model_version: int | None = strawberry.field(description="The number of the version added, promoted, returned to or copied.")
+    daily_batch_run_id: strawberry.ID | None = strawberry.field(description="The id of the run of the daily batch.")
 
     @classmethod
     def of(cls, entry: domain.AuditEntry) -> "AuditEntry":
         """The type for an entry of the domain."""
         assert entry.recorded_at is not None
-        expires_at = entry.details.get("expiresAt")
+        expires_at, run = entry.details.get("expiresAt"), entry.details.get("dailyBatchRunId")
         request, grant, model, access = entry.request_id, entry.grant_id, entry.model_id, entry.model_access_request_id
         return cls(
             number=entry.id,
@@ -55,6 +56,7 @@ class AuditEntry:
             model_id=None if model is None else strawberry.ID(ids.encode("SetUpModel", model)),
             model_access_request_id=None if access is None else strawberry.ID(ids.encode("ModelAccessRequest", access)),
             model_version=entry.details.get("version"),
+            daily_batch_run_id=None if run is None else strawberry.ID(ids.encode("DailyBatchRun", run)),
         )
 
 

@@ -32,9 +32,11 @@ from resolvers import daily_batch_run as runs
 
 @strawberry.interface(description="How many rows of lots were considered, and what became of them.")
 class DailyBatchCounts:
-    considered: int = strawberry.field(description="How many rows are assigned, each once for each model.")
+    considered: int = strawberry.field(
+        description="How many rows are assigned, each once for each model, and once more where it was corrected after its result."
+    )
     stored: int = strawberry.field(description="For how many a result was stored; of a dry run: would be.")
-    skipped: int = strawberry.field(description="How many had their result already, or were not assigned any more.")
+    skipped: int = strawberry.field(description="How many had their result already, are not assigned any more, or kept changing.")
     refused: int = strawberry.field(description="For how many the model predicts nothing; see `refusals`.")
     flagged: int = strawberry.field(description="How many of the results have inputs out of range.")
 
@@ -114,7 +116,9 @@ class DailyBatchRun(Node, DailyBatchCounts):
     is_dry_run: bool = strawberry.field(description="Whether it only shows what it would do: no result is stored.")
     status: DailyBatchRunStatus = strawberry.field(description="Where it stands.")
     percent: float = strawberry.field(description="How much of what there is to do is done, 0 to 100.")
-    message: str = strawberry.field(description="Why it has failed or ended early, in a sentence for people; empty otherwise.")
+    message: str = strawberry.field(
+        description="Why it has failed or ended early, or what it waits for, in a sentence for people; empty otherwise."
+    )
     day: date | None = strawberry.field(
         description="The day whose run it is, in the zone of `PLOG_SCHEDULER__DAILY_BATCH_ZONE`; null where a person started it."
     )
@@ -122,6 +126,9 @@ class DailyBatchRun(Node, DailyBatchCounts):
     actor: str | None = strawberry.field(description="The subject of the person who started it; null where its time had come.")
     actor_name: str | None = strawberry.field(description="That person's name, as it was then.")
     is_cancel_requested: bool = strawberry.field(description="Whether it is to end as soon as who works on it notices.")
+    cancelled_by: str | None = strawberry.field(description="The subject of the person who wanted it to end early; null: nobody.")
+    cancelled_by_name: str | None = strawberry.field(description="That person's name, as it was then.")
+    cancel_requested_at: datetime | None = strawberry.field(description="When they did.")
     created_at: datetime = strawberry.field(description="When it was queued.")
     started_at: datetime | None = strawberry.field(description="When a server took it up for the first time.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
@@ -134,7 +141,9 @@ class DailyBatchRun(Node, DailyBatchCounts):
     async def parts(self, info: Info) -> list[DailyBatchPart]:
         return [DailyBatchPart.of(part) for part in await info.context.loaders.batch.parts.load(self.number)]
 
-    @strawberry.field(description="The rows for which models predicted nothing, and why.")
+    @strawberry.field(
+        description="The rows for which models predicted nothing, and why; of a dry run the first 1,000, `refused` counts all."
+    )
     async def refusals(self, info: Info, first: First = 50, after: After = None) -> DailyBatchRefusalConnection:
         query = history_query("daily batch refusal", self.number, first, after)
         return DailyBatchRefusalConnection.of(await info.context.loaders.batch.refusals.load(query), after)
@@ -175,6 +184,9 @@ SAME = (
     "actor",
     "actor_name",
     "is_cancel_requested",
+    "cancelled_by",
+    "cancelled_by_name",
+    "cancel_requested_at",
     "created_at",
     "started_at",
     "updated_at",

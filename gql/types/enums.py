@@ -273,7 +273,8 @@ strawberry.enum(
         "`MODEL_VERSION_ADDED`: it has another version. `MODEL_PROMOTED`, `MODEL_ROLLED_BACK`: another version came in use. "
         "`MODEL_ARCHIVED`: it was taken out of the lists. `MODEL_ASSIGNED`, `MODEL_UNASSIGNED`: it was assigned to lots, or not "
         "any more. `MODEL_ACCESS_REQUESTED`, `MODEL_ACCESS_WITHDRAWN`, `MODEL_ACCESS_APPROVED`, `MODEL_ACCESS_REJECTED`, "
-        "`MODEL_ACCESS_RENEWED`, `MODEL_ACCESS_REVOKED`, `MODEL_ACCESS_EXPIRED`: the same of access to one."
+        "`MODEL_ACCESS_RENEWED`, `MODEL_ACCESS_REVOKED`, `MODEL_ACCESS_EXPIRED`: the same of access to one. "
+        "`DAILY_BATCH_CANCELLED`: a run of the daily batch was to end early."
     ),
 )
 strawberry.enum(

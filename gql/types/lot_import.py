@@ -31,7 +31,9 @@ class LotImport(Node):
     rows_read: int = strawberry.field(description="How many rows with something in them were read, without the header.")
     rows_added: int = strawberry.field(description="How many of them were added.")
     rows_refused: int = strawberry.field(description="How many of them were refused.")
-    message: str = strawberry.field(description="Why it has failed or ended early, in a sentence for people; empty otherwise.")
+    message: str = strawberry.field(
+        description="Why it has failed or ended early, or what it waits for, in a sentence for people; empty otherwise."
+    )
     is_cancel_requested: bool = strawberry.field(description="Whether it is to end as soon as who works on it notices.")
     actor: str = strawberry.field(description="The subject of the person who has started it.")
     actor_name: str = strawberry.field(description="Their name, as it was then.")

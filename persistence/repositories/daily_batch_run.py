@@ -144,6 +144,7 @@ def _part_values(part: BatchPart) -> dict[str, Any]:
         "model_id": part.model_version.model_id,
         "model_version": part.model_version.number,
         "status": part.status,
+        "look": part.look,
         "after": part.after,
         "message": part.message,
         **asdict(part.counts),
@@ -156,6 +157,7 @@ def _part(row: Mapping[str, Any]) -> BatchPart:
         model_version=VersionKey(row["model_id"], row["model_version"]),
         status=BatchPartStatus(row["status"]),
         counts=_counts(row),
+        look=row["look"],
         after=row["after"],
         message=row["message"],
     )

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.batch_storage import LotResultStore
@@ -15,14 +15,14 @@ from domain.lot_row import LotRow
 from domain.model_version import VersionKey
 from domain.query import HistoryQuery, LotResultQuery, Page
 from domain.visibility import Visibility
-from persistence.batch_tables import lot_result, model_assignment
+from persistence.batch_tables import daily_batch_refusal, lot_result, model_assignment
 from persistence.dialect import among, insert_into
 from persistence.listing import between, equals, histories
 from persistence.lot_tables import lot_row
 from persistence.numbered import NumberedRows
 from persistence.repositories.lot_row import read_lot_row
 
-RESULT, ROW, ASSIGNMENT = lot_result, lot_row, model_assignment
+RESULT, ROW, ASSIGNMENT, REFUSAL = lot_result, lot_row, model_assignment, daily_batch_refusal
 KEY = (RESULT.c.lot_row_id, RESULT.c.model_id, RESULT.c.model_version, RESULT.c.lot_row_version)
 
 
@@ -69,10 +69,17 @@ class LotResultRepository(LotResultStore):
         after: int = 0,
         limit: int | None = None,
         among: Collection[int] | None = None,
+        was_unanswered: bool | None = None,
+        not_refused_in: int | None = None,
     ) -> list[LotRow]:
         query = select(ROW).where(*self._assigned(model_version, line, actors), ~_has_result(model_version), ROW.c.id > after)
         if among is not None:
             query = query.where(self._among(ROW.c.id, among))
+        if was_unanswered is not None:
+            unanswered = _is_refused(model_version, REFUSAL.c.is_unanswered)
+            query = query.where(unanswered if was_unanswered else ~unanswered)
+        if not_refused_in is not None:
+            query = query.where(~_is_refused(model_version, REFUSAL.c.run_id == not_refused_in))
         rows = await self._connection.execute(query.order_by(ROW.c.id).limit(limit))
         return [read_lot_row(dict(row)) for row in rows.mappings()]
 
@@ -104,12 +111,21 @@ class LotResultRepository(LotResultStore):
 
 
 def _has_result(model_version: VersionKey) -> ColumnElement[bool]:
-    return exists().where(
-        RESULT.c.lot_row_id == ROW.c.id,
-        RESULT.c.lot_row_version == ROW.c.version,
-        RESULT.c.model_id == model_version.model_id,
-        RESULT.c.model_version == model_version.number,
-    )
+    return exists().where(*_is_of_row(RESULT, model_version))
+
+
+def _is_refused(model_version: VersionKey, *so: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(*_is_of_row(REFUSAL, model_version), *so)
+
+
+def _is_of_row(table: Table, model_version: VersionKey) -> list[ColumnElement[bool]]:
+    """What the version of the model said of the row as it now is."""
+    return [
+        table.c.lot_row_id == ROW.c.id,
+        table.c.lot_row_version == ROW.c.version,
+        table.c.model_id == model_version.model_id,
+        table.c.model_version == model_version.number,
+    ]
 
 
 def _exists_for(visibility: Visibility) -> ColumnElement[bool]:

@@ -16,7 +16,8 @@ from tests.waiting import eventually
 RESULT = """lotRowId lotRowVersion modelVersionId productLine inputSha256 outputs { target value }
   outOfRange { feature number text low high }"""
 COUNTS = "considered stored skipped refused flagged"
-RUN = f"""id number productLine isDryRun status percent message day dueAt actor actorName isCancelRequested startedAt endedAt
+RUN = f"""id number productLine isDryRun status percent message day dueAt actor actorName isCancelRequested cancelledBy
+  cancelledByName cancelRequestedAt startedAt endedAt
   seconds version {COUNTS} parts {{ status modelVersionId message {COUNTS} modelVersion {{ number }} }}
   refusals {{ nodes {{ reason lotRowId modelVersionId lotRow {{ lotId }} }} }} preview {{ {RESULT} lotRow {{ lotId }} }}
   viewerCanCancel {{ isAllowed reason openedBy }}"""

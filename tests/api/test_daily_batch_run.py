@@ -32,6 +32,8 @@ pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("models_here")]
 WATCH = f"""subscription ($id: ID!) {{ dailyBatchRun(id: $id) {{ fromVersion toVersion isSnapshot
   dailyBatchRun {{ status percent {COUNTS} }} }} }}"""
 WATCH_LIST = """subscription { dailyBatchRuns(first: 5) { order changed { toVersion dailyBatchRun { id status } } } }"""
+AUDIT = """query { auditEntries(filter: {actions: [DAILY_BATCH_CANCELLED]}) {
+  nodes { action person actor actorName recordedAt dailyBatchRunId modelId kind } } }"""
 NODE = "query ($id: ID!) { node(id: $id) { id } }"
 
 
@@ -92,10 +94,19 @@ async def test_a_run_is_cancelled_by_who_has_started_it_or_a_set_up_user(plog: P
         return bool((await plog.answer(ONE, id=run["id"]))["stored"])
 
     await eventually(has_stored, deadline=60)
-    assert (await plog.answer(CANCEL, id=run["id"], key="k"))["dailyBatchRun"]["isCancelRequested"]
+    assert run["cancelledBy"] is run["cancelRequestedAt"] is None
+    bela = plog.signed_in("bela")
+    assert (await plog.answer(CANCEL, bela, id=run["id"], key="k"))["dailyBatchRun"]["isCancelRequested"]
+    await plog.answer(CANCEL, id=run["id"])
     found = await ended(plog, run)
+    assert (found["cancelledBy"], found["cancelledByName"]) == ("demo:bela", "Bela (DRAM engineer)")
+    for each in (None, bela):
+        (entry,) = (await plog.answer(AUDIT, each))["nodes"]
+        assert (entry["person"], entry["actor"], entry["actorName"]) == ("demo:ada", "demo:bela", "Bela (DRAM engineer)")
+        assert (entry["dailyBatchRunId"], entry["recordedAt"]) == (run["id"], found["cancelRequestedAt"])
+    assert (await plog.answer(AUDIT, dana))["nodes"] == []
     assert found["status"] == "CANCELLED" and 0 < found["stored"] < found["considered"] == 200
-    assert (await plog.answer(CANCEL, id=run["id"], key="k"))["__typename"] == "DailyBatchRunPayload"
+    assert (await plog.answer(CANCEL, bela, id=run["id"], key="k"))["__typename"] == "DailyBatchRunPayload"
     assert (await plog.answer(CANCEL, id=run["id"]))["__typename"] == "IllegalTransition"
     await revoke(plog, grant)
 

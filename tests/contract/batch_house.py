@@ -1,10 +1,12 @@
 """A database with models that were trained, lots, and servers that run the daily batch."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +15,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skops.io import dumps, get_untrusted_types, loads
 
+from adapters.artifacts import open_artifacts
 from controllers.daily_batch_runner import DailyBatchRunner, DailyBatchRunnerSettings
 from domain.actor import Person
+from domain.approver import EVERY_KIND, Approvers
 from domain.artifact import model_location
-from domain.daily_batch_run import DailyBatchRun
+from domain.daily_batch_run import BatchPartStatus, Counts, DailyBatchRun
 from domain.daily_batch_schedule import DailyBatchSchedule
 from domain.kit import ProductLine
 from domain.lot_result import LotResult
 from domain.lot_row import LotRow, LotRowDefinition
 from domain.model_version import FeatureKind, ModelActivation, ModelContent, ModelFeature, ModelOrigin, VersionKey
-from domain.query import LotResultQuery
+from domain.ports import ModelPredictor
+from domain.query import HistoryQuery, LotResultQuery
 from domain.set_up_model import ModelDefinition, SetUpModel
 from domain.storage import Database
 from domain.visibility import EVERY_MODEL, EVERYTHING
@@ -31,6 +36,8 @@ from resolvers.model_assignment import assign_model
 from resolvers.rights import with_rights
 from resolvers.services import Services
 from resolvers.upload import keep
+from tests.factories import grant_everything
+from tests.fakes import FailingDatabase, fake_services
 
 FEATURES = tuple(ModelFeature(name=name, kind=FeatureKind.NUMBER, low=-2.0, high=2.0) for name in ("a", "b", "quantity"))
 TARGETS = ("y", "z")
@@ -153,6 +160,15 @@ class BatchHouse:
             assert each.input_sha256 == hashlib.sha256(named.encode()).hexdigest()
 
 
+async def open_house(database: Database, folder: Path, predictor: ModelPredictor) -> BatchHouse:
+    """One of that database, with Ada and Bela in it, who may do everything."""
+    artifacts = open_artifacts(str(folder / "artifacts"), staging=folder / "staging")
+    approvers = Approvers(groups={EVERY_KIND: ("approvers",)})
+    services = fake_services(FailingDatabase(database), artifacts=artifacts, approvers=approvers, model_predictor=predictor)
+    await grant_everything(services, "ada", "bela")
+    return BatchHouse(services)
+
+
 def lot(lot_id: str, number: int, **changes: Any) -> LotRowDefinition:
     """A row of a lot."""
     rng = np.random.default_rng(number)
@@ -170,7 +186,7 @@ def lot(lot_id: str, number: int, **changes: Any) -> LotRowDefinition:
 
 
 class Hooked:
-    """The predictor with something done before each answer for rows, once: what `then` says."""
+    """The predictor with something done before the next answer, once: what `then` says."""
 
     def __init__(self, predictor: Any) -> None:
         self._predictor = predictor
@@ -195,11 +211,59 @@ class _HookedContext:
     async def __aexit__(self, *given: Any) -> Any:
         return await self._context.__aexit__(*given)
 
-    async def predict(self, rows: Sequence[Sequence[float | str]]) -> Any:
+    async def predict(self, row: Sequence[float | str]) -> Any:
         """See `domain.ports.LoadedModel.predict`."""
-        predicted = await self._model.predict(rows)
-        self._hooked.asked += len(rows)
+        predicted = await self._model.predict(row)
+        self._hooked.asked += 1
         if (then := self._hooked.then) is not None:
             self._hooked.then = None
             await then()
         return predicted
+
+
+async def worked_off(server: DailyBatchRunner) -> None:
+    """Let a server take up what there is and bring it as far as it comes."""
+    await server.run_once()
+    await asyncio.gather(*server._working.values())
+
+
+async def dead(server: DailyBatchRunner) -> None:
+    """Let a server die: nothing of it goes on, and it says goodbye to nobody."""
+    tasks = list(server._working.values())
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def ran(house: BatchHouse, *, is_dry_run: bool = False) -> DailyBatchRun:
+    """A run that was started and has come to its end."""
+    run = await house.start(is_dry_run=is_dry_run)
+    await worked_off(house.server())
+    return await house.found(run)
+
+
+def failing(house: BatchHouse) -> FailingDatabase:
+    """The house's database, which can be told to fail."""
+    assert isinstance(house.database, FailingDatabase)
+    return house.database
+
+
+def before_next_answer(house: BatchHouse, act: Callable[[], Awaitable[object]]) -> Hooked:
+    """Do something once, after the model has predicted for rows and before that is stored."""
+    hooked = house.services.model_predictor
+    assert isinstance(hooked, Hooked)
+    hooked.then = act
+    return hooked
+
+
+async def parts_of(house: BatchHouse, run: DailyBatchRun) -> list[tuple[int, BatchPartStatus, Counts]]:
+    """The parts of a run, each by the number of its version."""
+    async with house.database.snapshot() as work:
+        return [(each.model_version.number, each.status, each.counts) for each in await work.daily_batch_runs.parts([run.id])]
+
+
+async def refusals_of(house: BatchHouse, run: DailyBatchRun) -> list[tuple[int, str]]:
+    """The rows that a run has refused, and why."""
+    async with house.database.snapshot() as work:
+        (page,) = await work.daily_batch_runs.refusals([HistoryQuery(of=run.id, first=100)])
+    return [(each.lot_row_id, each.reason) for each in page.items]

@@ -3,38 +3,44 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from adapters.artifacts import open_artifacts
+from adapters.models.model_predictor import ProcessModelPredictor
 from controllers import background_worker, daily_batch_runner
-from controllers.daily_batch_clock import queue_due_runs
-from controllers.daily_batch_runner import DailyBatchRunner
-from domain.approver import EVERY_KIND, Approvers
+from domain import daily_batch_run
 from domain.artifact import model_location
-from domain.daily_batch_run import BatchPartStatus, Counts, DailyBatchRun, DailyBatchRunStatus
-from domain.daily_batch_schedule import DailyBatchSchedule
+from domain.daily_batch_run import LOOKS, BatchPartStatus, Counts, DailyBatchRun, DailyBatchRunStatus
 from domain.errors import AlreadyAssigned, AlreadyRunning, NotFound, PermissionDenied, Unavailable
 from domain.kit import ProductLine
-from domain.model_assignment import AssignmentOrder
+from domain.lot_row import LotRow
 from domain.model_version import VersionKey
-from domain.query import DailyBatchRunQuery, GrantQuery, HistoryQuery
-from domain.visibility import EVERYTHING, Involvement
+from domain.query import GrantQuery
+from domain.visibility import Involvement
 from persistence.unit_of_work import Database
 from resolvers.daily_batch_run import cancel_daily_batch
 from resolvers.grant import revoke_grant
+from resolvers.live_daily_batch_run import watch_daily_batch_run
 from resolvers.lot_row import correct_lot_row
 from resolvers.model_assignment import unassign_model
-from tests.contract.batch_house import BatchHouse, Hooked
-from tests.endurance import SHARE, Tell
+from tests.contract.batch_house import (
+    BatchHouse,
+    Hooked,
+    before_next_answer,
+    dead,
+    failing,
+    open_house,
+    parts_of,
+    ran,
+    refusals_of,
+    worked_off,
+)
 from tests.factories import grant_everything
-from tests.fakes import Crash, FailingDatabase, Fuse, fake_services
+from tests.fakes import Crash, Fuse
 from tests.models_here import PredictorHere
 from tests.waiting import eventually
 
@@ -45,58 +51,7 @@ SUCCEEDED, FAILED, CANCELLED = DailyBatchRunStatus.SUCCEEDED, DailyBatchRunStatu
 @pytest.fixture
 async def house(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchHouse:
     monkeypatch.setattr(daily_batch_runner, "BATCH_ROWS", 2)
-    artifacts = open_artifacts(str(tmp_path / "artifacts"), staging=tmp_path / "staging")
-    approvers = Approvers(groups={EVERY_KIND: ("approvers",)})
-    services = fake_services(
-        FailingDatabase(database), artifacts=artifacts, approvers=approvers, model_predictor=Hooked(PredictorHere())
-    )
-    await grant_everything(services, "ada", "bela")
-    return BatchHouse(services)
-
-
-async def worked_off(server: DailyBatchRunner) -> None:
-    """Let a server take up what there is and bring it as far as it comes."""
-    await server.run_once()
-    await asyncio.gather(*server._working.values())
-
-
-async def dead(server: DailyBatchRunner) -> None:
-    """Let a server die: nothing of it goes on, and it says goodbye to nobody."""
-    tasks = list(server._working.values())
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def ran(house: BatchHouse, *, is_dry_run: bool = False) -> DailyBatchRun:
-    """A run that was started and has come to its end."""
-    run = await house.start(is_dry_run=is_dry_run)
-    await worked_off(house.server())
-    return await house.found(run)
-
-
-def failing(house: BatchHouse) -> FailingDatabase:
-    assert isinstance(house.database, FailingDatabase)
-    return house.database
-
-
-def before_next_answer(house: BatchHouse, act: Callable[[], Awaitable[object]]) -> Hooked:
-    """Do something once, after the model has predicted for rows and before that is stored."""
-    hooked = house.services.model_predictor
-    assert isinstance(hooked, Hooked)
-    hooked.then = act
-    return hooked
-
-
-async def parts_of(house: BatchHouse, run: DailyBatchRun) -> list[tuple[int, BatchPartStatus, Counts]]:
-    async with house.database.snapshot() as work:
-        return [(each.model_version.number, each.status, each.counts) for each in await work.daily_batch_runs.parts([run.id])]
-
-
-async def refusals_of(house: BatchHouse, run: DailyBatchRun) -> list[tuple[int, str]]:
-    async with house.database.snapshot() as work:
-        (page,) = await work.daily_batch_runs.refusals([HistoryQuery(of=run.id, first=100)])
-    return [(each.lot_row_id, each.reason) for each in page.items]
+    return await open_house(database, tmp_path, Hooked(PredictorHere()))
 
 
 async def test_results_are_what_the_models_predict_for_the_rows_that_they_are_assigned_to(house: BatchHouse) -> None:
@@ -148,12 +103,9 @@ async def test_what_has_a_result_gets_no_second_one_and_what_is_new_gets_one(hou
     house.check(await house.results(), rows)
 
 
-async def test_a_row_that_was_corrected_and_a_version_that_was_promoted_get_results_of_their_own(house: BatchHouse) -> None:
-    rows = await house.rows(2)
-    model = await house.model()
-    await house.assign(model, product="SoC")
-    await ran(house)
-    said = rows[0].definition
+async def corrected_row(house: BatchHouse, row: LotRow, **changes: Any) -> LotRow:
+    """The row as somebody has corrected it."""
+    said = row.definition
     document = {
         "productLine": said.product_line,
         "lotId": said.lot_id,
@@ -161,10 +113,18 @@ async def test_a_row_that_was_corrected_and_a_version_that_was_promoted_get_resu
         "step": said.step,
         "equipment": said.equipment,
         "measuredAt": said.measured_at.isoformat(),
-        "quantity": 2,
+        "quantity": said.quantity,
         "attributes": dict(said.attributes),
     }
-    corrected = await correct_lot_row(house.services, await house.person(), rows[0].id, document, "counted again")
+    return await correct_lot_row(house.services, await house.person(), row.id, {**document, **changes}, "counted again")
+
+
+async def test_a_row_that_was_corrected_and_a_version_that_was_promoted_get_results_of_their_own(house: BatchHouse) -> None:
+    rows = await house.rows(2)
+    model = await house.model()
+    await house.assign(model, product="SoC")
+    await ran(house)
+    corrected = await corrected_row(house, rows[0], quantity=2)
     assert (await ran(house)).counts == Counts(considered=2, stored=1, skipped=1)
     results = await house.results()
     house.check(results[:2], rows)
@@ -173,6 +133,56 @@ async def test_a_row_that_was_corrected_and_a_version_that_was_promoted_get_resu
     await house.activate(model, 2, (await house.add_version(model, 5)).number)
     assert (await ran(house)).counts == Counts(considered=2, stored=2)
     house.check((await house.results())[3:], [corrected, rows[1]])
+
+
+async def test_a_row_that_is_corrected_meanwhile_has_a_result_as_it_then_is(house: BatchHouse) -> None:
+    rows = await house.rows(ROWS)
+    await house.assign(await house.model(), product="SoC")
+    corrected: list[LotRow] = []
+
+    async def correct() -> None:
+        corrected.append(await corrected_row(house, rows[0], quantity=2))
+
+    before_next_answer(house, correct)
+    run = await ran(house)
+    assert (run.status, run.counts) == (SUCCEEDED, Counts(considered=ROWS, stored=ROWS))
+    results = await house.results()
+    house.check(results[:-1], rows[1:])
+    house.check(results[-1:], corrected)
+    assert results[-1].lot_row_version == 2
+
+
+async def test_a_row_that_is_corrected_behind_the_run_is_looked_at_again(house: BatchHouse) -> None:
+    (bad, good, *_) = [*(await house.rows(1, "BAD", attributes={})), *(await house.rows(ROWS))]
+    await house.assign(await house.model(), product="SoC")
+    mended: list[LotRow] = []
+
+    async def mend() -> None:
+        mended.append(await corrected_row(house, bad, attributes={"a": 1.0, "b": 1.0}))
+        mended.append(await corrected_row(house, good, quantity=2))
+
+    async def after_the_first() -> None:
+        before_next_answer(house, mend)
+
+    before_next_answer(house, after_the_first)
+    run = await ran(house)
+    assert (run.status, run.counts) == (SUCCEEDED, Counts(considered=ROWS + 3, stored=ROWS + 2, refused=1))
+    house.check((await house.results())[-2:], mended)
+    assert (await ran(house)).counts == Counts(considered=ROWS + 1, skipped=ROWS + 1)
+
+
+async def test_a_row_that_is_corrected_again_and_again_holds_no_run_up(house: BatchHouse) -> None:
+    (row,) = await house.rows(1)
+    await house.assign(await house.model(), row)
+
+    async def correct() -> None:
+        nonlocal row
+        row = await corrected_row(house, row, quantity=row.definition.quantity + 1)
+        before_next_answer(house, correct)
+
+    before_next_answer(house, correct)
+    run = await ran(house)
+    assert (run.status, run.counts, row.version) == (SUCCEEDED, Counts(considered=1, skipped=1), 1 + LOOKS)
 
 
 async def test_a_row_that_lacks_a_feature_is_refused_alone_and_inputs_out_of_range_are_flagged(house: BatchHouse) -> None:
@@ -202,6 +212,18 @@ async def test_a_dry_run_shows_what_would_be_stored_and_stores_nothing(house: Ba
     await ran(house)
     stored = await house.results()
     assert [replace(each, id=0, recorded_at=datetime.min, run_id=run.id) for each in stored] == list(run.preview)
+
+
+async def test_a_dry_run_keeps_the_first_of_what_it_refuses_and_counts_all(
+    house: BatchHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daily_batch_run, "MAX_DRY_REFUSALS", 3)
+    rows = await house.rows(ROWS, attributes={})
+    await house.assign(await house.model(), product="SoC")
+    for is_dry_run, kept in ((True, 3), (False, ROWS)):
+        run = await ran(house, is_dry_run=is_dry_run)
+        assert run.counts == Counts(considered=ROWS, refused=ROWS)
+        assert [number for number, _ in await refusals_of(house, run)] == [row.id for row in rows[:kept]]
 
 
 async def test_a_model_that_can_not_be_asked_fails_alone_and_the_next_run_does_the_rest(
@@ -286,7 +308,8 @@ async def test_a_model_that_is_promoted_meanwhile_predicts_by_its_new_version_fr
     house.check(results, rows)
 
 
-async def test_a_version_that_comes_back_in_use_goes_on_where_it_was(house: BatchHouse) -> None:
+async def test_a_version_that_comes_back_in_use_goes_on_where_it_was(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daily_batch_runner, "BATCH_ROWS", 1)
     rows = await house.rows(ROWS)
     model = await house.model()
     await house.assign(model, product="SoC")
@@ -373,6 +396,7 @@ async def test_a_row_of_another_product_line_is_none(house: BatchHouse) -> None:
 
 async def test_cancelling_ends_a_run_and_leaves_what_it_has_stored(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_worker, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(daily_batch_runner, "BATCH_ROWS", 1)
     rows = await house.rows(ROWS)
     await house.assign(await house.model(), product="SoC")
     run = await house.start()
@@ -385,9 +409,9 @@ async def test_cancelling_ends_a_run_and_leaves_what_it_has_stored(house: BatchH
     await worked_off(house.server())
     found = await house.found(run)
     assert (found.status, found.message) == (CANCELLED, "Cancelled; the results that it had stored stay.")
-    assert found.counts == Counts(considered=ROWS, stored=2) and found.percent < 100
-    assert await parts_of(house, run) == [(1, BatchPartStatus.CANCELLED, Counts(considered=ROWS, stored=2))]
-    assert (await ran(house)).counts == Counts(considered=ROWS, stored=ROWS - 2, skipped=2)
+    assert found.counts == Counts(considered=ROWS, stored=1) and found.percent < 100
+    assert await parts_of(house, run) == [(1, BatchPartStatus.CANCELLED, Counts(considered=ROWS, stored=1))]
+    assert (await ran(house)).counts == Counts(considered=ROWS, stored=ROWS - 1, skipped=1)
     house.check(await house.results(), rows)
 
 
@@ -410,13 +434,67 @@ async def test_while_the_database_does_not_answer_a_run_waits(house: BatchHouse)
         failing(house).outage = Unavailable("gone")
 
     before_next_answer(house, outage)
-    server = house.server()
-    await worked_off(server)
+    working = asyncio.create_task(worked_off(house.server()))
+    await eventually(lambda: failing(house).outage)
+    before = failing(house).transactions
+    await eventually(lambda: failing(house).transactions > before + 1)  # it tries again
     failing(house).outage = None
-    assert (await house.found(run)).status is DailyBatchRunStatus.RUNNING
-    await worked_off(server)
-    assert (await house.found(run)).counts == Counts(considered=ROWS, stored=ROWS)
+    await working
+    found = await house.found(run)
+    assert (found.counts, found.message, found.fence) == (Counts(considered=ROWS, stored=ROWS), "", 1)
     house.check(await house.results(), rows)
+
+
+async def test_a_run_says_what_it_waits_for_until_it_goes_on(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = await house.rows(ROWS)
+    await house.assign(await house.model(), product="SoC")
+    run = await house.start()
+    frames = watch_daily_batch_run(house.services, await house.person(), run.id)
+    tries = 0
+
+    def unavailable(*_: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        raise Unavailable("The store of artifacts does not answer.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.services.artifacts, "read", unavailable)
+        working = asyncio.create_task(worked_off(house.server()))
+        async with asyncio.timeout(20):
+            while not (shown := (await anext(frames)).body).message:
+                pass
+        assert shown.message == "Waits, and goes on by itself: The store of artifacts does not answer."
+        assert shown.status is DailyBatchRunStatus.RUNNING and shown.is_planned
+        await eventually(lambda: tries > 3)
+        assert (await house.found(run)).version == shown.version
+    await working
+    found = await house.found(run)
+    assert (found.status, found.message, found.fence) == (SUCCEEDED, "", 1)
+    house.check(await house.results(), rows)
+
+
+async def test_a_run_that_waits_can_be_cancelled(house: BatchHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_worker, "HEARTBEAT_SECONDS", 0.01)
+    await house.rows(1)
+    await house.assign(await house.model(), product="SoC")
+    nowhere = ProcessModelPredictor(("/nowhere/to/be/found",), {})
+    waiting = BatchHouse(replace(house.services, model_predictor=nowhere), house.contents)
+    run = await waiting.start()
+    working = asyncio.create_task(worked_off(waiting.server()))
+
+    async def says_so() -> bool:
+        return "No process for a model can be started" in (await house.found(run)).message
+
+    await eventually(says_so)
+    await cancel_daily_batch(house.services, await house.person(), run.id)
+    await working
+    found = await house.found(run)
+    assert (found.status, found.message) == (CANCELLED, "Cancelled; the results that it had stored stay.")
+
+
+def test_waits_grow_and_have_an_end() -> None:
+    waits = [background_worker.wait_before(again, 1.0) for again in (1, 2, 3, 6, 7, 5000)]
+    assert waits == [1.0, 2.0, 4.0, 32.0, 60.0, 60.0]
 
 
 async def test_an_error_that_comes_each_time_ends_its_part_and_its_message_leads_to_the_log(
@@ -467,78 +545,3 @@ async def test_a_server_that_says_goodbye_lets_another_go_on_at_once(house: Batc
     other.cancel()
     await asyncio.gather(other, return_exceptions=True)
     house.check(await house.results(), rows)
-
-
-@pytest.mark.endurance
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Seoul"])
-async def test_a_year_has_one_run_a_day_whoever_looks_and_how_often(house: BatchHouse, zone: str, tell: Tell) -> None:
-    (row,) = await house.rows(1)
-    await house.assign(await house.model(), row)
-    schedule = DailyBatchSchedule(time(2, 30), ZoneInfo(zone), 0)
-    server = house.server()
-    begin = datetime(datetime.now(UTC).year + 1, 3, 10, tzinfo=UTC)  # a tenth of a year has a change of Berlin's clocks in it
-    for hours in range(0, round(SHARE * 366) * 24, 7):
-        now = begin + timedelta(hours=hours)
-        looks = await asyncio.gather(*(queue_due_runs(house.services, schedule, now) for _ in range(2)))
-        if any(looks):
-            await worked_off(server)
-    runs = await scheduled_runs(house)
-    days = [run.day for run in runs if run.day is not None]
-    assert days == [days[0] + timedelta(days=place) for place in range(len(days))]
-    assert abs(len(days) - SHARE * 366) < 2
-    assert {run.status for run in runs} == {SUCCEEDED} and sum(run.counts.stored for run in runs) == 1
-    assert all(run.due_at == schedule.due_at(run.day) for run in runs if run.day)
-    tell(f"{zone}: {len(days)} days, {len(runs)} runs")
-
-
-async def scheduled_runs(house: BatchHouse) -> list[DailyBatchRun]:
-    """All runs that time had come for, by number."""
-    runs: list[DailyBatchRun] = []
-    has_more = True
-    async with house.database.snapshot() as work:
-        while has_more:
-            after = (runs[-1].id,) if runs else None
-            query = DailyBatchRunQuery(is_scheduled=True, is_descending=False, first=100, after=after)
-            page = await work.daily_batch_runs.page(query, EVERYTHING)
-            runs += page.items
-            has_more = page.has_more
-    return runs
-
-
-@pytest.mark.parametrize("line", list(ProductLine))
-async def test_a_server_runs_what_is_due_by_itself(house: BatchHouse, line: ProductLine) -> None:
-    (row,) = await house.rows(1, product_line=line)
-    model = await house.model(line=line)
-    order = AssignmentOrder(model_id=model.id, lot_row_id=row.id)
-    async with house.database.transaction() as work:
-        at = await work.kits.now()
-        await work.model_assignments.add(order, line, "demo:ada", "Ada", at - timedelta(days=3))
-    server = house.server(schedule=DailyBatchSchedule(at.time().replace(tzinfo=None), ZoneInfo("UTC"), 1))
-    loop = asyncio.create_task(server.run())
-
-    async def has_run_twice() -> bool:
-        return [run.status for run in await scheduled_runs(house)] == [SUCCEEDED, SUCCEEDED]
-
-    await eventually(has_run_twice)
-    loop.cancel()
-    await asyncio.gather(loop, return_exceptions=True)
-    runs = await scheduled_runs(house)
-    days = [run.day for run in runs]
-    assert days == [at.date() - timedelta(days=1), at.date()] and {run.product_line for run in runs} == {line}
-    house.check(await house.results(), [row])
-
-
-async def test_after_downtime_missed_days_are_caught_up_with_one_after_the_other(house: BatchHouse) -> None:
-    schedule = DailyBatchSchedule(time(2, 0), ZoneInfo("UTC"), 2)
-    later = datetime.now(UTC) + timedelta(days=10)
-    assert await queue_due_runs(house.services, schedule, later) == []  # nothing was ever assigned
-    (row,) = await house.rows(1)
-    await house.assign(await house.model(), row)
-    days = []
-    for _ in range(5):
-        queued = await queue_due_runs(house.services, schedule, later)
-        assert await queue_due_runs(house.services, schedule, later) == []  # as long as that one has not ended
-        days += [run.day for run in queued]
-        await worked_off(house.server())
-    latest = schedule.due(later, datetime.min.replace(tzinfo=UTC) + timedelta(days=2))
-    assert days == latest and len(days) == 3

@@ -17,7 +17,7 @@ from domain.query import GrantQuery
 from domain.visibility import Involvement
 from persistence.unit_of_work import Database
 from resolvers.grant import revoke_grant
-from resolvers.lot_import import cancel_lot_import, resume_lot_import
+from resolvers.lot_import import cancel_lot_import, resume_lot_import, tell
 from resolvers.upload import upload_location
 from tests.contract.import_house import ADA, ROWS, ImportHouse, dead, file, import_house, worked_off
 from tests.factories import grant_everything
@@ -77,6 +77,23 @@ async def test_a_database_that_goes_away_costs_time_and_nothing_else(house: Impo
             for _ in range(2 * failures + 2):
                 await worked_off(importer)
             await house.check(started, tag)
+
+
+async def test_rows_whose_commit_was_not_answered_are_not_read_again(
+    house: ImportHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started = await house.started()
+    failures = [2]
+
+    async def fail_from_now_on(*given: Any) -> None:
+        await tell(*given)
+        if failures and (await house.found(started)).rows_read:
+            house.database.after_commit = failures.pop()  # the next batch's, and what is read after it
+
+    monkeypatch.setattr(lot_importer, "tell", fail_from_now_on)
+    await worked_off(house.server())
+    assert not failures and not [record for record in caplog.records if record.exc_info]
+    await house.check(started)
 
 
 class Gate:
@@ -218,8 +235,12 @@ async def test_an_import_waits_while_files_can_not_be_read(house: ImportHouse, m
 
     with monkeypatch.context() as patched:
         patched.setattr(house.services.artifacts, "read", unavailable)
-        for _ in range(background_worker.TRIES + 1):
-            await worked_off(importer)
+        working = asyncio.create_task(worked_off(importer))
+
+        async def waits() -> bool:
+            return (await house.found(started)).message.endswith("The store of artifacts does not answer.")
+
+        await eventually(waits)
     assert (await house.found(started)).status is LotImportStatus.RUNNING
-    await worked_off(importer)
+    await working
     await house.check(started)

@@ -1,7 +1,7 @@
 """Runs of the daily batch: every pair of states, how far they have come, and what their parts count."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
@@ -44,6 +44,19 @@ def test_cancelling_ends_what_waits_and_asks_what_runs() -> None:
     assert (asked.status, asked.is_cancel_requested) == (RUNNING, True)
     with pytest.raises(IllegalTransition):
         a_run(SUCCEEDED).cancelled(NOW)
+
+
+def test_who_has_cancelled_it_first_stays_on_record() -> None:
+    first = a_run(RUNNING).cancelled_by_person("demo:ada", "Ada", NOW)
+    again = first.cancelled_by_person("demo:bela", "Bela", NOW + timedelta(seconds=1))
+    for run in (first, again, a_run(QUEUED).cancelled_by_person("demo:ada", "Ada", NOW)):
+        assert (run.cancelled_by, run.cancelled_by_name, run.cancel_requested_at) == ("demo:ada", "Ada", NOW)
+
+
+def test_what_goes_on_does_not_wait_any_more() -> None:
+    waiting = a_run(RUNNING).waiting(NOW, "for the store")
+    assert (waiting.message, waiting.version, waiting.status) == ("for the store", 2, RUNNING)
+    assert waiting.with_counts(Counts(considered=1), NOW).message == ""
 
 
 def test_percent_is_what_is_done_of_what_was_found_to_do() -> None:

@@ -1,0 +1,104 @@
+"""Rows for which a model takes too long or breaks: they are refused alone, and keep no others waiting."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adapters.models.model_predictor import ProcessModelPredictor
+from controllers import daily_batch_runner, judged_row
+from domain.daily_batch_run import BatchPartStatus, Counts, DailyBatchRunStatus
+from domain.lot_row import LotRow
+from persistence.unit_of_work import Database
+from tests.architecture.sources import ROOT
+from tests.contract.batch_house import BatchHouse, open_house, parts_of, ran, refusals_of
+from tests.faulty_model import BABBLES, DIES, EATS, LOOPS
+from tests.models_here import PredictorHere
+
+SUCCEEDED, FAILED = DailyBatchRunStatus.SUCCEEDED, DailyBatchRunStatus.FAILED
+COMMAND = (sys.executable, "-P", "-m", "tests.faulty_model")
+ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+NO_ANSWER = "The model gave no answer for this row"
+TOO_LONG = f"{NO_ANSWER}: it took longer than a model may, 1 seconds."
+ENDED = f"{NO_ANSWER}: its process ended unexpectedly, as those do that take more memory than a model may."
+GARBLED = f"{NO_ANSWER}: its process gave an answer that can't be read."
+NOT_ASKED = f"{NO_ANSWER} before, nor for too many others in this run: it was not asked again."
+
+
+@pytest.fixture
+async def house(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchHouse:
+    monkeypatch.setattr(daily_batch_runner, "BATCH_ROWS", 3)
+    return await open_house(database, tmp_path, PredictorHere({DIES}))
+
+
+async def faulty(house: BatchHouse, tag: str, *faults: float) -> list[LotRow]:
+    """Rows for which the model does that."""
+    found = []
+    for place, fault in enumerate(faults):
+        found += await house.rows(1, f"{tag}{place}", attributes={"a": fault, "b": 1.0})
+    return found
+
+
+async def test_a_row_that_breaks_a_process_or_takes_it_too_long_is_refused_alone(database: Database, tmp_path: Path) -> None:
+    house = await open_house(database, tmp_path, ProcessModelPredictor(COMMAND, ENVIRONMENT, row_seconds=1))
+    rows, bad = [], []
+    for place, fault in enumerate((LOOPS, DIES, EATS, BABBLES)):
+        rows += await house.rows(3, f"L{place}")
+        bad += await faulty(house, f"F{place}", fault)
+    rows += await house.rows(2, "END")
+    await house.assign(await house.model(), product="SoC")
+    run = await ran(house)
+    assert (run.status, run.message, run.counts) == (SUCCEEDED, "", Counts(considered=18, stored=14, refused=4))
+    reasons = [TOO_LONG, ENDED, ENDED, GARBLED]
+    assert await refusals_of(house, run) == list(zip((row.id for row in bad), reasons, strict=True))
+    house.check(await house.results(), rows)
+    assert len(await house.results()) == 14
+
+
+async def test_a_model_that_gives_no_answer_for_one_row_after_the_other_fails_and_the_next_run_goes_on_behind_them(
+    house: BatchHouse,
+) -> None:
+    rows = await house.rows(2, "A")
+    bad = await faulty(house, "F", DIES, DIES, DIES, DIES)
+    rows += await house.rows(2, "Z")
+    await house.assign(await house.model(), product="SoC")
+    run = await ran(house)
+    assert run.status is FAILED
+    assert await parts_of(house, run) == [(1, BatchPartStatus.FAILED, Counts(considered=8, stored=2, refused=3))]
+    async with house.database.snapshot() as work:
+        (part,) = await work.daily_batch_runs.parts([run.id])
+    assert part.message.startswith("The model gave no answer for 3 rows, the last 3 of them in a row; see `refusals`.")
+    again = await ran(house)
+    assert (again.status, again.counts) == (SUCCEEDED, Counts(considered=8, stored=2, skipped=2, refused=4))
+    assert [number for number, _ in await refusals_of(house, again)] == [bad[3].id, *(row.id for row in bad[:3])]
+    house.check(await house.results(), rows)
+
+
+async def test_rows_that_were_left_without_an_answer_are_asked_for_again_last_and_not_without_end(
+    house: BatchHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judged_row, "UNANSWERED_IN_ALL", 2)
+    bad = await faulty(house, "F", DIES, DIES)
+    rows = await house.rows(1, "A")
+    bad += await faulty(house, "G", DIES)
+    await house.assign(await house.model(), product="SoC")
+    assert ((run := await ran(house)).status, run.counts) == (FAILED, Counts(considered=4, refused=2))
+    answers = [(bad[2].id, f"{NO_ANSWER}."), (bad[0].id, f"{NO_ANSWER}."), (bad[1].id, NOT_ASKED)]
+    dry = await ran(house, is_dry_run=True)
+    assert (dry.status, dry.counts) == (SUCCEEDED, Counts(considered=4, stored=1, refused=3))
+    assert await refusals_of(house, dry) == answers
+    run = await ran(house)
+    assert (run.status, run.counts) == (SUCCEEDED, Counts(considered=4, stored=1, refused=3))
+    assert await refusals_of(house, run) == [(bad[0].id, f"{NO_ANSWER}."), (bad[1].id, f"{NO_ANSWER}."), (bad[2].id, NOT_ASKED)]
+    house.check(await house.results(), rows)
+
+
+async def test_a_row_that_gets_its_answer_in_a_later_run_has_a_result(house: BatchHouse) -> None:
+    rows = await faulty(house, "F", DIES)
+    await house.assign(await house.model(), product="SoC")
+    assert (await ran(house)).counts == Counts(considered=1, refused=1)
+    sound = BatchHouse(replace(house.services, model_predictor=PredictorHere()), house.contents)
+    assert (await ran(sound)).counts == Counts(considered=1, stored=1, flagged=1)
+    house.check(await house.results(), rows)
