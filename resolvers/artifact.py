@@ -1,12 +1,14 @@
 """Finding artifacts and handing out links to them."""
 
 import base64
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from domain.actor import Actor, Person
-from domain.artifact import Artifact, ModelArtifact, RunArtifact
+from domain.artifact import Artifact, ModelArtifact, RunArtifact, TargetArtifact
 from domain.errors import NotFound
+from domain.storage import UnitOfWork
 from domain.visibility import EVERY_MODEL, EVERY_PROJECT, EVERYTHING
 from resolvers.authorisation import membership_of, reach_of, require_person, visibility_of
 from resolvers.model_access_request import access_used
@@ -48,11 +50,16 @@ async def viewer_behind_link(services: Services, viewer: str) -> Actor:
     return await with_rights(services, Person(subject=subject, name=subject, expires_at=datetime.max.replace(tzinfo=UTC)))
 
 
-async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> tuple[Artifact, frozenset[int]]:
-    """The artifact that a valid link leads to, if it exists for the viewer; where none is named, the link is the permission.
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What has opened an artifact besides permissions: a download lasts no longer than these do (`OpenStream.hold`)."""
 
-    With it come the applications for access to a model that opened it, as the download lasts no longer than they do.
-    """
+    access: frozenset[int] = frozenset()
+    members: frozenset[tuple[str, int]] = frozenset()
+
+
+async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> tuple[Artifact, Opening]:
+    """The artifact that a valid link leads to, if it exists for the viewer; where none is named, the link is the permission."""
     visibility, membership, reach = EVERYTHING, EVERY_PROJECT, EVERY_MODEL
     if viewer is not None:
         visibility, membership, reach = visibility_of(viewer), membership_of(viewer), reach_of(viewer)
@@ -60,6 +67,17 @@ async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Ac
         artifact = (await work.artifacts.get_many([artifact_id], visibility, membership, reach)).get(artifact_id)
         if artifact is None:
             raise NotFound("artifact", artifact_id)
-        if viewer is None or not isinstance(artifact, ModelArtifact):
-            return artifact, frozenset()
-        return artifact, await access_used(work, require_person(viewer), artifact.model_id)
+        return artifact, Opening() if viewer is None else await _opening(work, require_person(viewer), artifact)
+
+
+async def _opening(work: UnitOfWork, viewer: Person, artifact: Artifact) -> Opening:
+    membership = membership_of(viewer)
+    if isinstance(artifact, ModelArtifact):
+        return Opening(access=await access_used(work, viewer, artifact.model_id))
+    if isinstance(artifact, RunArtifact):
+        projects = [run.project_id for run in (await work.load_test_runs.get_many([artifact.run_id], membership)).values()]
+    elif isinstance(artifact, TargetArtifact):
+        projects = [target.project_id for target in (await work.targets.get_many([artifact.target_id], membership)).values()]
+    else:
+        projects = []
+    return Opening(members=frozenset((viewer.subject, project) for project in projects))
