@@ -75,7 +75,7 @@ class Files:
         viewer = None
         if (name := request.path_params.get("viewer")) is not None:
             viewer = await artifacts.viewer_behind_link(self._container.services, name)
-        artifact, access = await artifacts.artifact_behind_link(self._container.services, artifact_id, viewer)
+        artifact, opening = await artifacts.artifact_behind_link(self._container.services, artifact_id, viewer)
         if await self._container.services.artifacts.size(artifact.location) != artifact.size:
             log.error("the content of artifact %s is not in the artifact store: %s", artifact.id, artifact.location)
             raise NotFound("content of artifact", artifact.id)
@@ -85,7 +85,7 @@ class Files:
             "ETag": f'"{artifact.sha256}"',
         }
         response = self._content(request, artifact.location, artifact.size, headers)
-        return response if viewer is None else Revocable(response, viewer, access, self._container.open_streams)
+        return response if viewer is None else Revocable(response, viewer, opening, self._container.open_streams)
 
     async def _download_upload(self, request: Request) -> Response:
         if (refusal := self._check_link(request)) is not None:
@@ -125,19 +125,19 @@ class Files:
 
 
 class Revocable:
-    """A response that is cut off in the middle when its viewer loses a permission, or the access to a model that opened it."""
+    """A response that is cut off in the middle when its viewer loses a permission, or what else has opened it."""
 
-    def __init__(self, response: Response, viewer: Actor, access: frozenset[int], open_streams: OpenStreams) -> None:
+    def __init__(self, response: Response, viewer: Actor, opening: artifacts.Opening, open_streams: OpenStreams) -> None:
         self._response = response
         self._viewer = viewer
-        self._access = access
+        self._opening = opening
         self._open_streams = open_streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; a peer that does not read is cut off too."""
         with self._open_streams.holding(self._viewer) as stream:
             if isinstance(self._viewer, Person):
-                stream.hold(self._viewer.rights, self._access)
+                stream.hold(self._viewer.rights, self._opening.access, self._opening.members)
             sending = asyncio.create_task(self._response(scope, receive, send))
             try:
                 events: set[asyncio.Future[Any]] = {sending, stream.ended}

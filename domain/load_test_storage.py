@@ -64,6 +64,10 @@ class ProjectStore(Protocol):
         """What the person is in the project; None for nobody."""
         ...
 
+    async def members_among(self, members: Collection[tuple[str, int]]) -> frozenset[tuple[str, int]]:
+        """Those of these subjects, each with the number of a project, who are members of it."""
+        ...
+
     async def versions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[ProjectDefinition]]]:
         """Pages of what projects were, oldest first; one statement for all that are as long."""
         ...

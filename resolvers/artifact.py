@@ -1,11 +1,12 @@
 """Finding artifacts and handing out links to them."""
 
 import base64
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from domain.actor import Actor, Person
-from domain.artifact import Artifact, ModelArtifact, RunArtifact
+from domain.artifact import Artifact, AttemptArtifact, ModelArtifact, RunArtifact, TargetArtifact
 from domain.errors import NotFound, PermissionDenied
 from domain.set_up_model import ModelFile
 from domain.storage import UnitOfWork
@@ -63,12 +64,18 @@ async def viewer_behind_link(services: Services, viewer: str) -> Actor:
     return await with_rights(services, Person(subject=subject, name=subject, expires_at=datetime.max.replace(tzinfo=UTC)))
 
 
-async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> tuple[Artifact, frozenset[int]]:
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What has opened an artifact besides permissions: a download lasts no longer than these do (`OpenStream.hold`)."""
+
+    access: frozenset[int] = frozenset()
+    members: frozenset[tuple[str, int]] = frozenset()
+
+
+async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Actor | None) -> tuple[Artifact, Opening]:
     """The artifact that a valid link leads to, if it exists for the viewer; where none is named, the link is the permission.
 
     `PermissionDenied` where it is the file of a set-up model that the viewer may not use.
-
-    With it come the applications for access to a model that opened it, as the download lasts no longer than they do.
     """
     visibility, membership, reach = EVERYTHING, EVERY_PROJECT, EVERY_MODEL
     if viewer is not None:
@@ -77,16 +84,27 @@ async def artifact_behind_link(services: Services, artifact_id: UUID, viewer: Ac
         artifact = (await work.artifacts.get_many([artifact_id], visibility, membership, reach)).get(artifact_id)
         if artifact is None:
             raise NotFound("artifact", artifact_id)
-        if viewer is None or (model_id := await _model_of(services, work, viewer, artifact)) is None:
-            return artifact, frozenset()
-        return artifact, await access_used(work, require_person(viewer), model_id)
+        return artifact, Opening() if viewer is None else await _opening(services, work, require_person(viewer), artifact)
 
 
-async def _model_of(services: Services, work: UnitOfWork, viewer: Actor, artifact: Artifact) -> int | None:
-    """The set-up model whose file the artifact is, one that the viewer may use; None where it is none's."""
-    if isinstance(artifact, ModelArtifact):
-        return artifact.model_id
-    file = (await work.set_up_models.files_among([artifact.id], reach_of(viewer))).get(artifact.id)
-    if (refusal := why_not_download(services, file)) is not None:
-        raise refusal
-    return None if file is None else file.usable_id
+async def _opening(services: Services, work: UnitOfWork, viewer: Person, artifact: Artifact) -> Opening:
+    membership = membership_of(viewer)
+    match artifact:
+        case ModelArtifact():
+            return Opening(access=await access_used(work, viewer, artifact.model_id))
+        case AttemptArtifact():
+            file = (await work.set_up_models.files_among([artifact.id], reach_of(viewer))).get(artifact.id)
+            if (refusal := why_not_download(services, file)) is not None:
+                raise refusal
+            if file is None or file.usable_id is None:
+                return Opening()
+            return Opening(access=await access_used(work, viewer, file.usable_id))
+        case RunArtifact():
+            runs = await work.load_test_runs.get_many([artifact.run_id], membership)
+            projects = [run.project_id for run in runs.values()]
+        case TargetArtifact():
+            targets = await work.targets.get_many([artifact.target_id], membership)
+            projects = [target.project_id for target in targets.values()]
+        case _:
+            projects = []
+    return Opening(members=frozenset((viewer.subject, project) for project in projects))

@@ -34,14 +34,19 @@ async def rights_of(services: Services, subjects: Collection[str]) -> dict[str, 
 
 
 async def confirmed(
-    services: Services, subjects: Collection[str], sessions: Collection[UUID], access: Collection[int]
+    services: Services,
+    subjects: Collection[str],
+    sessions: Collection[UUID],
+    access: Collection[int],
+    members: Collection[tuple[str, int]] = (),
 ) -> Confirmed:
-    """What these people may do, which of these sessions go on and which of these applications open a model, from one moment."""
+    """What these people may do, and which of these sessions, accesses to models and memberships go on, from one moment."""
     async with services.database.snapshot() as work:
         held = await work.grants.active(subjects) if subjects else {}
         alive = await work.sessions.alive(sorted(sessions), services.issuer, datetime.now(UTC)) if sessions else set()
         still_open = await work.model_access.still_open(sorted(access)) if access else frozenset()
-    return Confirmed({subject: rights_in(grants) for subject, grants in held.items()}, alive, still_open)
+        still_members = await work.projects.members_among(members) if members else frozenset()
+    return Confirmed({subject: rights_in(grants) for subject, grants in held.items()}, alive, still_open, still_members)
 
 
 def rights_in(grants: Iterable[Grant]) -> frozenset[Right]:

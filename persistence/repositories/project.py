@@ -1,6 +1,6 @@
 """Projects of load tests, and what they were before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from domain.query import HistoryQuery, Page, ProjectQuery
 from domain.version import Version
 from domain.visibility import Membership
 from persistence import load_test_tables as tables
+from persistence.dialect import among
 from persistence.listing import begins_with, equals, is_given
 from persistence.membership import is_member
 from persistence.versioned import Versioned, VersionedRows
@@ -55,6 +56,13 @@ class ProjectRepository(ProjectStore):
         query = select(MEMBER.c.role).where(MEMBER.c.project_id == project_id, MEMBER.c.subject == subject)
         role = (await self._connection.execute(query)).scalar_one_or_none()
         return None if role is None else ProjectRole(role)
+
+    async def members_among(self, members: Collection[tuple[str, int]]) -> frozenset[tuple[str, int]]:
+        subjects, projects = (sorted({each[part] for each in members}) for part in (0, 1))
+        dialect = self._connection.dialect.name
+        are_theirs = among(MEMBER.c.subject, subjects, dialect), among(MEMBER.c.project_id, projects, dialect)
+        found = await self._connection.execute(select(MEMBER.c.subject, MEMBER.c.project_id).where(*are_theirs))
+        return frozenset(members) & {(subject, project_id) for subject, project_id in found}
 
     async def _enrol(self, project: Project) -> None:
         rows = [{"project_id": project.id, **asdict(member)} for member in project.definition.members]

@@ -1,12 +1,14 @@
 """What is open ends soon after the permission behind it: websockets, event streams, downloads, whatever their peers do."""
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -14,16 +16,22 @@ import pytest
 from websockets.asyncio.client import connect
 
 from domain.actor import Person, Worker
+from domain.artifact import Artifact, RunArtifact, TargetArtifact
 from domain.attempt import AttemptKey
 from domain.errors import Unavailable
 from domain.permission_kind import DRAM_GENERAL, LOGIC_GENERAL, LOGIC_SET_UP, Right
+from domain.project import ProjectMember, ProjectRole
+from domain.visibility import EVERY_PROJECT
+from gql.ids import encode
 from resolvers.open_streams import SILENCE_SECONDS, Confirmed, OpenStreams, StreamEnd
-from tests.api.in_process import HOST, Plog
+from tests.api.in_process import BOTH_DATABASES, HOST, Plog
 from tests.api.permissions import granted, revoke
 from tests.api.test_artifact import with_artifact
 from tests.api.test_kit_subscription import STATE
+from tests.api.test_project import UPDATE
 from tests.api.test_websocket import closed_with, deaf_websocket
 from tests.api.toy_server import PROTOCOL, ToyServer, deaf_connection, receive, send, toy_server
+from tests.factories import store_load_tests, store_run
 from tests.waiting import eventually
 
 PERSON = Person(subject="ann", name="Ann", expires_at=datetime.now(UTC) + timedelta(hours=1))
@@ -47,12 +55,20 @@ class Answers:
         self.asked: list[Collection[str]] = []
         self.sessions: set[UUID] = set()
         self.access: set[int] = set()
+        self.members: set[tuple[str, int]] = set()
 
-    async def __call__(self, subjects: Collection[str], sessions: Collection[UUID], access: Collection[int]) -> Confirmed:
+    async def __call__(
+        self,
+        subjects: Collection[str],
+        sessions: Collection[UUID],
+        access: Collection[int],
+        members: Collection[tuple[str, int]],
+    ) -> Confirmed:
         self.asked.append(subjects)
         if isinstance(self.rights, Exception):
             raise self.rights
-        return Confirmed(dict.fromkeys(subjects, self.rights), self.sessions & set(sessions), self.access & set(access))
+        theirs = self.sessions & set(sessions), self.access & set(access), self.members & set(members)
+        return Confirmed(dict.fromkeys(subjects, self.rights), *theirs)
 
 
 async def test_a_stream_ends_when_something_that_it_holds_is_lost_and_not_before() -> None:
@@ -132,6 +148,21 @@ async def test_a_stream_ends_with_the_access_that_it_holds() -> None:
         await streams.look()
         assert first.ended.result() is StreamEnd.LOST
         assert not second.ended.done() and not without.ended.done()
+
+
+async def test_a_stream_ends_with_the_membership_that_it_holds() -> None:
+    """Also where its person has no permission at all."""
+    answers = Answers()
+    answers.members = {("ann", 1), ("bob", 2)}
+    streams = OpenStreams(answers)
+    with streams.holding(PERSON) as first, streams.holding(replace(PERSON, subject="bob")) as second:
+        first.hold(frozenset(), members=frozenset({("ann", 1)}))
+        second.hold(frozenset(), members=frozenset({("bob", 2)}))
+        await streams.look()
+        assert not first.ended.done() and not second.ended.done()
+        answers.members = {("bob", 2), ("ann", 2)}
+        await streams.look()
+        assert first.ended.result() is StreamEnd.LOST and not second.ended.done()
 
 
 async def test_a_worker_depends_on_no_permission() -> None:
@@ -262,3 +293,48 @@ async def test_a_download_under_way_is_cut_off(plog: Plog) -> None:
     async with unread_download(plog, link) as received:
         await revoke(plog, grant)
         assert await received() < len(content)
+
+
+@BOTH_DATABASES
+@pytest.mark.parametrize("of", ["run", "target"])
+async def test_a_download_of_a_project_is_cut_off_with_the_membership(plog: Plog, of: str) -> None:
+    """Of the report of a run, or a target's document; somebody else's, who stays a member, goes on."""
+    content = bytes(range(256)) * 2**18
+    artifact, project_id = await of_a_project(plog, of, content)
+    document = "query ($id: ID!) { node(id: $id) { ... on Artifact { downloadUrl } } }"
+    links = {}
+    for user in ("dana", "ada"):
+        links[user] = (await plog.answer(document, plog.signed_in(user), id=encode("Artifact", artifact.id)))["downloadUrl"]
+    owners = [{"subject": "demo:ada", "role": "OWNER"}]
+    async with unread_download(plog, links["dana"]) as received, plog.http.stream("GET", links["ada"]) as response:
+        changed = await plog.answer(UPDATE, id=encode("Project", project_id), input={"name": "p", "members": owners})
+        assert changed["__typename"] == "ProjectCommandPayload", changed
+        assert await received() < len(content)
+        assert sum([len(part) async for part in response.aiter_bytes()]) == len(content)
+    assert (await plog.http.get(links["dana"])).status_code == 404
+
+
+async def of_a_project(plog: Plog, of: str, content: bytes) -> tuple[Artifact, int]:
+    """An artifact of a load test's run or target, and its project, of which Dana is a member without any permission."""
+    database, sha256 = plog.container.services.database, hashlib.sha256(content).hexdigest()
+    (test,) = await store_load_tests(database, 1)
+    run = await store_run(database, test)
+    made: dict[str, Any] = {"id": uuid4(), "name": "f", "media_type": "text/html", "sha256": sha256, "size": len(content)}
+    made |= {"actor": "demo:ada", "created_at": datetime.now(UTC)}
+    artifact: Artifact = (
+        RunArtifact(**made, run_id=run.id, analysis_id=None) if of == "run" else TargetArtifact(**made, target_id=test.target_id)
+    )
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield content
+
+    store = plog.container.services.artifacts
+    await store.append(artifact.location, 0, whole())
+    await store.complete(artifact.location, sha256=sha256, size=len(content))
+    members = (ProjectMember("demo:ada", ProjectRole.OWNER), ProjectMember("demo:dana", ProjectRole.VIEWER))
+    async with database.transaction() as work:
+        await work.artifacts.add_once(artifact)
+        project = (await work.projects.get_many([test.project_id], EVERY_PROJECT))[test.project_id]
+        definition = replace(project.definition, name="p", members=members)
+        assert await work.projects.change(project, definition, "ada") is not None
+    return artifact, test.project_id

@@ -40,7 +40,7 @@ class World:
     def __post_init__(self) -> None:
         self.streams = OpenStreams(self.read_rights)
 
-    async def read_rights(self, subjects: Collection[str], sessions: Collection[UUID], _: Collection[int]) -> Confirmed:
+    async def read_rights(self, subjects: Collection[str], sessions: Collection[UUID], *_: object) -> Confirmed:
         return Confirmed(dict.fromkeys(subjects, self.rights), sessions)
 
     def change(self) -> None:
