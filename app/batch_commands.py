@@ -18,7 +18,8 @@ app = typer.Typer()
 batch = typer.Typer(no_args_is_help=True, help="Work with the daily batch on a running server.")
 app.add_typer(batch, name="batch")
 COUNTS = "considered stored skipped refused flagged"
-RUN = f"id number productLine isDryRun status percent message {COUNTS} parts {{ status message modelVersionId {COUNTS} }}"
+PART = f"status message modelVersionId model {{ name number }} modelVersion {{ number }} {COUNTS}"
+RUN = f"id number productLine isDryRun status percent message {COUNTS} parts {{ {PART} }}"
 START = f"""mutation DailyBatchRun($line: ProductLine, $dry: Boolean!, $key: String) {{
   dailyBatchRun(productLine: $line, dryRun: $dry, idempotencyKey: $key) {{
   ... on DailyBatchRunPayload {{ dailyBatchRun {{ {RUN} }} }}
@@ -65,5 +66,11 @@ def batch_view(run: dict[str, Any]) -> View:
     lines = {"run": f"{what} {run['number']} of {run['productLine']}: {run['status']}, {run['percent']:.0f} %; {counts}."}
     if run["message"]:
         lines["message"] = run["message"]
-    lines |= {part["modelVersionId"]: f"A model: {part['status']}. {part['message']}" for part in run["parts"] if part["message"]}
+    lines |= {part["modelVersionId"]: _part_line(part) for part in run["parts"] if part["message"]}
     return View(Text("\n".join(map(terminal.printable, lines.values()))), lines)
+
+
+def _part_line(part: dict[str, Any]) -> str:
+    model, version = part["model"], part["modelVersion"]
+    name = f"{model['name']} (model {model['number']}, version {version['number']})" if model and version else "A model"
+    return f"{name}: {part['status']}. {part['message']}"

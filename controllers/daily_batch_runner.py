@@ -148,12 +148,16 @@ class _Run(Taken[DailyBatchRun]):
         log.info("daily batch run ended", extra={"daily_batch_run": ended.id, "status": str(status), **counts})
 
     async def _plan(self) -> None:
-        """Say what there is to do: a part for each model that is assigned to something, with the version that is in use."""
-        async with self.services.database.transaction() as work:
-            held = await self.hold(work)
-            numbers = await work.model_assignments.models(held.product_line)
+        """Say what there is to do: a part for each model that is assigned to something, with the version that is in use.
+
+        The rows are counted before the transaction, which on SQLite lets nobody else write.
+        """
+        async with self.services.database.snapshot() as work:
+            numbers = await work.model_assignments.models(self.found.product_line)
             models = await work.set_up_models.get_many(numbers, EVERY_MODEL)
             parts = [await self._planned(work, models[number]) for number in sorted(models) if _is_used(models[number])]
+        async with self.services.database.transaction() as work:
+            held = await self.hold(work)
             await work.daily_batch_runs.add_parts(parts)
             await self._count(work, replace(held, is_planned=True))
         await tell(self.services, self.found)
@@ -255,6 +259,10 @@ class _Run(Taken[DailyBatchRun]):
 
     async def _supersede(self, part: BatchPart) -> None:
         """End the part of a version that is not in use any more, and add one for the version that is."""
+        number = part.model_version.model_id
+        async with self.services.database.snapshot() as work:
+            model = (await work.set_up_models.get_many([number], EVERY_MODEL))[number]
+            planned = await self._planned(work, model) if _is_used(model) else None
         async with self.services.database.transaction() as work:
             held = await self.hold(work)
             parts = {each.model_version: each for each in await self._parts(work)}
@@ -263,10 +271,7 @@ class _Run(Taken[DailyBatchRun]):
             )
             parts[ended.model_version] = ended
             await work.daily_batch_runs.change_part(ended)
-            number = part.model_version.model_id
-            model = (await work.set_up_models.get_many([number], EVERY_MODEL))[number]
-            if _is_used(model):
-                planned = await self._planned(work, model)
+            if planned is not None:
                 earlier = parts.get(planned.model_version)
                 if earlier is None:
                     await work.daily_batch_runs.add_parts([planned])

@@ -64,7 +64,7 @@ def inputs_of(row: LotRowDefinition, features: Sequence[ModelFeature]) -> LotInp
 
     A feature is the attribute of its name. Where the row has none, `product`, `step`, `equipment` and `quantity` are the row's
     own. The checksum is the SHA-256 of the JSON object of all features, by name, with numbers as they are given to the model
-    (64-bit floating point, written by their shortest digits), without spaces, in UTF-8.
+    (64-bit floating point, written as `repr` does), without spaces, in UTF-8.
     """
     own: dict[str, int | str] = {"product": row.product, "step": row.step, "equipment": row.equipment, "quantity": row.quantity}
     found: dict[str, int | float | str] = {**own, **row.attributes}

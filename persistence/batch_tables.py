@@ -2,6 +2,7 @@
 
 from sqlalchemy import Boolean, Column, Integer, Table, Text
 
+from persistence.claimed import work_columns
 from persistence.codes import PRODUCT_LINE
 from persistence.dialect import Code, Document, Instant, Name
 from persistence.tables import metadata
@@ -38,18 +39,9 @@ daily_batch_run = Table(
     Column("due_at", Instant),
     Column("actor", Name),
     Column("actor_name", Name),
-    Column("status", Name, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("updated_at", Instant, nullable=False),
-    Column("started_at", Instant),
-    Column("ended_at", Instant),
-    Column("message", Text, nullable=False),
-    Column("is_cancel_requested", Boolean, nullable=False),
     Column("cancelled_by", Name),
     Column("cancelled_by_name", Name),
     Column("cancel_requested_at", Instant),
-    Column("fence", Integer, nullable=False),
     Column("is_planned", Boolean, nullable=False),
     Column("considered", Integer, nullable=False),
     Column("stored", Integer, nullable=False),
@@ -57,8 +49,7 @@ daily_batch_run = Table(
     Column("refused", Integer, nullable=False),
     Column("flagged", Integer, nullable=False),
     Column("preview", Document),
-    Column("server", Name),
-    Column("heartbeat_at", Instant),
+    *work_columns(),
     comment="Runs of the daily batch, how far each has come, and the server that works on it; `day` is that of a scheduled one",
 )
 

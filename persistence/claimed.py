@@ -4,14 +4,31 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Table, and_, or_
+from sqlalchemy import Boolean, Column, ColumnElement, Integer, Table, Text, and_, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.background_work import RUNNING, UNENDED, BackgroundWork
-from persistence.dialect import clock
+from persistence.dialect import Instant, Name, clock
 from persistence.numbered import NumberedRows
 
 Work = TypeVar("Work", bound=BackgroundWork)
+
+
+def work_columns() -> list[Column[Any]]:
+    """The columns of a table of such work that stand for what all of it has (see `BackgroundWork`), and for who works on it."""
+    return [
+        Column("status", Name, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("created_at", Instant, nullable=False),
+        Column("updated_at", Instant, nullable=False),
+        Column("started_at", Instant),
+        Column("ended_at", Instant),
+        Column("message", Text, nullable=False),
+        Column("is_cancel_requested", Boolean, nullable=False),
+        Column("fence", Integer, nullable=False),
+        Column("server", Name),
+        Column("heartbeat_at", Instant),
+    ]
 
 
 class ClaimedRows(Generic[Work]):

@@ -1,8 +1,9 @@
 """The tables of lot tracking, as queries see them."""
 
-from sqlalchemy import Boolean, Column, Integer, Table, Text
+from sqlalchemy import Column, Integer, Table, Text
 from sqlalchemy.types import BigInteger, Uuid
 
+from persistence.claimed import work_columns
 from persistence.codes import PRODUCT_LINE
 from persistence.dialect import Code, Document, Instant, Name
 from persistence.tables import metadata
@@ -56,24 +57,14 @@ lot_import = Table(
     Column("actor", Name, nullable=False),
     Column("actor_name", Name, nullable=False),
     Column("product_lines", Document, nullable=False),
-    Column("status", Name, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("updated_at", Instant, nullable=False),
-    Column("started_at", Instant),
-    Column("ended_at", Instant),
     Column("encoding", Name),
     Column("bytes_read", BigInteger, nullable=False),
     Column("row_number", Integer, nullable=False),
     Column("rows_read", Integer, nullable=False),
     Column("rows_added", Integer, nullable=False),
     Column("rows_refused", Integer, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("is_cancel_requested", Boolean, nullable=False),
-    Column("fence", Integer, nullable=False),
     Column("result_id", Uuid),
-    Column("server", Name),
-    Column("heartbeat_at", Instant),
+    *work_columns(),
     comment="Imports of lot rows from files, how far each has come, and the server that works on it",
 )
 

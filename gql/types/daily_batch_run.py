@@ -27,6 +27,7 @@ from gql.types.lot_result import LotResultPreview
 from gql.types.lot_row import LotRow
 from gql.types.model_version import ModelVersion
 from gql.types.node import Node
+from gql.types.set_up_model import SetUpModel
 from resolvers import daily_batch_run as runs
 
 
@@ -51,6 +52,11 @@ class DailyBatchPart(DailyBatchCounts):
     model_version_id: strawberry.ID = strawberry.field(description="The id of the model's version.")
     message: str = strawberry.field(description="Why it has failed or ended early, in a sentence for people; empty otherwise.")
     part: strawberry.Private[domain.BatchPart]
+
+    @strawberry.field(description="The model.")
+    async def model(self, info: Info) -> SetUpModel | None:
+        model = await info.context.loaders.of_models.by_id.load(self.part.model_version.model_id)
+        return None if model is None else SetUpModel.of(model)
 
     @strawberry.field(description="The model's version.")
     async def model_version(self, info: Info) -> ModelVersion | None:

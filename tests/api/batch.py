@@ -18,7 +18,7 @@ RESULT = """lotRowId lotRowVersion modelVersionId productLine inputSha256 output
 COUNTS = "considered stored skipped refused flagged"
 RUN = f"""id number productLine isDryRun status percent message day dueAt actor actorName isCancelRequested cancelledBy
   cancelledByName cancelRequestedAt startedAt endedAt
-  seconds version {COUNTS} parts {{ status modelVersionId message {COUNTS} modelVersion {{ number }} }}
+  seconds version {COUNTS} parts {{ status modelVersionId message {COUNTS} model {{ name }} modelVersion {{ number }} }}
   refusals {{ nodes {{ reason lotRowId modelVersionId lotRow {{ lotId }} }} }} preview {{ {RESULT} lotRow {{ lotId }} }}
   viewerCanCancel {{ isAllowed reason openedBy }}"""
 START = f"""mutation ($line: ProductLine, $dry: Boolean = false, $key: String) {{

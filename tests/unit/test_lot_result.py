@@ -1,6 +1,7 @@
 """What models take of lot rows: the right values in the right order, or a reason; and what lies out of their range."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from domain.kit import ProductLine
 from domain.lot_result import NoInputs, OutOfRange, inputs_of
 from domain.lot_row import LotRowDefinition
 from domain.model_version import FeatureKind, ModelFeature
+from tests.architecture.sources import ROOT
 
 NUMBER = FeatureKind.NUMBER
 
@@ -46,6 +48,14 @@ def test_the_checksum_depends_on_what_the_model_takes_and_on_nothing_else() -> N
     features = [feature("a"), feature("b")]
     assert inputs_of(a_row(a=1, b=2, c=3), features).sha256 == inputs_of(a_row(b=2.0, a=1.0), features).sha256
     assert inputs_of(a_row(a=1, b=2), features).sha256 != inputs_of(a_row(a=1, b=2.0000000000000004), features).sha256
+
+
+def test_the_checksum_is_that_of_the_page_s_example() -> None:
+    page = (ROOT / "docs" / "daily-batch.md").read_text()
+    example = re.search(r"```\n(\{.*\})\n```\n\nIts SHA-256 checksum is `([0-9a-f]{64})`", page)
+    assert example and hashlib.sha256(example[1].encode()).hexdigest() == example[2]
+    row = a_row(cd_nm=17.25, dose=10**16, leak=2.5e-7, step="ETCH-30")
+    assert inputs_of(row, [feature(name) for name in ("step", "quantity", "leak", "dose", "cd_nm")]).sha256 == example[2]
 
 
 def test_what_is_missing_is_named() -> None:

@@ -21,6 +21,8 @@ ALTER TABLE daily_batch_refusal ADD COLUMN is_unanswered boolean NOT NULL DEFAUL
 CREATE INDEX daily_batch_refusal_unanswered ON daily_batch_refusal (lot_row_id, model_id) WHERE is_unanswered {is_so}
 |
 CREATE INDEX daily_batch_refusal_of_row ON daily_batch_refusal (lot_row_id, run_id)
+|
+CREATE INDEX lot_result_out_of_range ON lot_result (product_line, id) WHERE is_out_of_range {is_so}
 """
 
 
