@@ -25,10 +25,10 @@ from app.web_part import WebPage, assets
 from domain import errors
 from domain.actor import Actor, Generator
 from domain.query import KitQuery
-from domain.upload import UploadOffsetMismatch
+from domain.upload import UploadOffsetMismatch, UploadQuotaExceeded
 from domain.visibility import Membership, Visibility
 from gql.context import Context
-from gql.gateway import TransportSettings
+from gql.gateway import ForgedRequest, TransportSettings
 from gql.limits import Limits
 from gql.origin import ANY
 from gql.peer import exposing_transport
@@ -48,8 +48,10 @@ STATUS_OF: dict[type[errors.UserError], int] = {
     errors.Unauthenticated: 401,
     errors.PermissionDenied: 403,
     errors.NotFound: 404,
+    ForgedRequest: 403,
     UploadOffsetMismatch: 409,
     errors.AttemptSuperseded: 410,
+    UploadQuotaExceeded: 413,
     errors.Unavailable: 503,
 }
 DEMO_TOKEN_LIFETIME = timedelta(hours=12)
@@ -93,7 +95,7 @@ class WebApp:
             Route("/apply", WebPage("apply.html")),
             assets(),
             Route("/attempt/input", self._attempt_input),
-            *Files(self._container).routes,
+            *Files(self._container, self.graphql.gateway).routes,
             *Auth(self._container, self._cookies).routes,
             Route("/healthz", lambda _: JSONResponse({"status": "ok"})),
             Route("/readyz", self._ready),
@@ -119,7 +121,7 @@ class WebApp:
         return GraphiQLConfig(tabs=tabs, headers=headers, notice=DEMO_NOTICE)
 
     async def _attempt_input(self, request: Request) -> Response:
-        services, actor = self._container.services, await actor_of(request, self._container)
+        services, actor = self._container.services, await actor_of(request, self._container.services, self.graphql.gateway)
         use_cases = generators if isinstance(actor, Generator) else attempts
         return JSONResponse(await use_cases.input_document(services, actor))
 

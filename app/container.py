@@ -235,6 +235,7 @@ def _rules(settings: Settings) -> dict[str, Any]:
         "download_lifetime": timedelta(minutes=settings.artifacts.link_minutes),
         "lot_ids": LotIds(settings.lots.id_pattern),
         "max_upload_bytes": int(settings.lots.max_file_mb * 1e6),
+        "daily_upload_bytes": int(settings.artifacts.daily_upload_mb * 1e6),
     }
 
 

@@ -21,6 +21,7 @@ from app.container import Container
 from app.sign_in import actor_of
 from domain.actor import Actor, Person
 from domain.errors import NotFound, ValidationFailed
+from gql.gateway import Gateway
 from gql.peer import Peer
 from resolvers import artifact as artifacts
 from resolvers import attempt as attempts
@@ -36,8 +37,9 @@ RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 class Files:
     """The routes of artifacts and uploads."""
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Container, gateway: Gateway) -> None:
         self._container = container
+        self._gateway = gateway
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -52,11 +54,12 @@ class Files:
 
     async def _upload(self, request: Request) -> Response:
         """HEAD answers how many bytes are here, PUT goes on from there (`Upload-Offset`); `size` is that of the whole."""
-        services, actor = self._container.services, await actor_of(request, self._container)
+        services, is_worker = self._container.services, request.url.path.startswith("/attempt/")
+        actor = await actor_of(request, services, self._gateway, takes_cookie=not is_worker)
         sha256 = request.path_params["sha256"]
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise ValidationFailed.of("sha256", "must be 64 lower-case hexadecimal digits")
-        use_cases = attempts if request.url.path.startswith("/attempt/") else uploads
+        use_cases = attempts if is_worker else uploads
         if request.method == "HEAD":
             offset = await use_cases.upload_offset(services, actor, sha256)
             return Response(headers={"Upload-Offset": str(offset)})

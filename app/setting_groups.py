@@ -133,6 +133,9 @@ class ArtifactSettings(Group):
     url: str = Field("", description="A folder or `s3://bucket/prefix`; empty: `artifacts` in the data folder.")
     options: dict[str, str] = Field(default_factory=dict, description="For S3: endpoint, region, access_key_id … as JSON.")
     link_minutes: float = Field(15, gt=0, le=1440, description="How long a download link is valid.")
+    daily_upload_mb: float = Field(
+        20_000, gt=0, le=1e9, description="How much one person may upload within 24 hours, in MB (10^6 bytes), finished or not."
+    )
 
 
 class RunnerSettings(Group):

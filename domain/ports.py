@@ -186,6 +186,13 @@ class ArtifactStore(Protocol):
         """
         ...
 
+    async def arrived_since(self, folder: str, moment: datetime) -> int:
+        """How many bytes belong to content below `folder` to which something was added since then.
+
+        Of unfinished uploads those count that lie right in the folder, and that this server holds.
+        """
+        ...
+
     def read(self, location: str, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from `start` to before `end`, as far as there are any; `NotFound` where nothing is stored."""
         ...

@@ -16,6 +16,7 @@ class GraphQLEndpoint:
     """The application that `create_graphql_app` makes; an object, as Starlette takes a plain function for a view."""
 
     def __init__(self, gateway: Gateway, graphiql: ASGIApp | None) -> None:
+        self.gateway = gateway
         self._http = GraphQLOverHTTP(gateway, graphiql)
         self._websocket = GraphQLOverWebSocket(gateway)
 

@@ -29,6 +29,12 @@ def require_right(services: Services, actor: Actor, product_line: ProductLine, a
     return person
 
 
+def require_any_right(services: Services, actor: Actor) -> Person:
+    """The signed-in person, whom some permission opens some product line; the denial says what to apply for in the first one."""
+    person = require_person(actor)
+    return person if person.rights else require_right(services, actor, next(iter(ProductLine)), PermissionAction.GENERAL)
+
+
 def reach_of(actor: Actor) -> ModelReach:
     """What of set-up models is open to the person."""
     person = require_person(actor)

@@ -14,7 +14,7 @@ from domain.lot_csv import HEAD_BYTES, Header, read_header
 from domain.lot_import import LotImport, LotImportStatus, lot_import_order
 from domain.permission_kind import PermissionAction
 from domain.query import LotImportQuery, Page
-from resolvers.authorisation import refusal_of, require_person, require_right
+from resolvers.authorisation import refusal_of, require_any_right, require_person
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.upload import upload_location
@@ -107,10 +107,8 @@ async def _change(
 
 def _working_in(services: Services, actor: Actor) -> frozenset[ProductLine]:
     """The product lines in which the person may work; the denial says what to apply for where there is none."""
-    general = {right.product_line for right in require_person(actor).rights if right.action is PermissionAction.GENERAL}
-    if not general:
-        require_right(services, actor, ProductLine.LOGIC, PermissionAction.GENERAL)
-    return frozenset(general)
+    rights = require_any_right(services, actor).rights
+    return frozenset(right.product_line for right in rights if right.action is PermissionAction.GENERAL)
 
 
 def why_not_cancel(found: LotImport) -> UserError | None:

@@ -1,6 +1,7 @@
 """The bundle of ports that a use case may touch."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -47,7 +48,8 @@ class Services:
     runs put load on one host and port at once, by whatever targets and wherever they run. `approvers` decide on permissions.
     `chat` words the findings of analyses, where there is one. `issuer` is whose people sign in: sessions of any other are none.
     `relying_party` signs browsers in, where they can; their sessions last for `session_lifetime`. `lot_ids` tells ids of lots,
-    `max_upload_bytes` is the size of the largest file that people may upload.
+    `max_upload_bytes` is the size of the largest file that people may upload, `daily_upload_bytes` how much one of them may
+    within 24 hours.
     """
 
     database: Database
@@ -73,8 +75,10 @@ class Services:
     session_lifetime: timedelta = timedelta(hours=12)
     lot_ids: LotIds = field(default_factory=lambda: LotIds(LOT_ID))
     max_upload_bytes: int = 2 * 10**9
+    daily_upload_bytes: int = 20 * 10**9
     window_seconds: int = 5
     warning_seconds: float = 60
     runs_per_target: int = 1
     download_lifetime: timedelta = timedelta(minutes=15)
+    uploads_to_come: Counter[str] = field(default_factory=Counter)  # bytes that uploads under way still bring, by subject
     pasts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # reads of whole histories at once

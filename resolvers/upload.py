@@ -7,14 +7,16 @@ order to import it, in a set-up model's source.
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
-from domain.actor import Actor
+from domain.actor import Actor, Person
 from domain.errors import Unavailable, ValidationFailed
-from domain.upload import UploadOffsetMismatch
-from resolvers.authorisation import require_person
+from domain.upload import UploadOffsetMismatch, UploadQuotaExceeded
+from resolvers.authorisation import require_any_right
 from resolvers.services import Services
 
 STORING_ROUNDS = 100
+QUOTA_TIME = timedelta(hours=24)
 
 
 def upload_path(subject: str, sha256: str) -> str:
@@ -29,14 +31,44 @@ def upload_location(subject: str, sha256: str) -> str:
 
 async def upload_offset(services: Services, actor: Actor, sha256: str) -> int:
     """How many bytes of the person's upload the server holds."""
-    return await services.artifacts.upload_offset(upload_location(require_person(actor).subject, sha256))
+    return await services.artifacts.upload_offset(upload_location(require_any_right(services, actor).subject, sha256))
 
 
 async def upload(services: Services, actor: Actor, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:
-    """Take in a person's file from `offset` on; it is stored once `size` bytes with that checksum are there."""
+    """Take in a person's file from `offset` on; it is stored once `size` bytes with that checksum are there.
+
+    `UploadQuotaExceeded` where the person would have sent too much within a day with it.
+    """
+    person = require_any_right(services, actor)
     if size > services.max_upload_bytes:
         raise ValidationFailed.of("size", f"must be at most {services.max_upload_bytes}: no larger file is taken")
-    await take_in(services, upload_location(require_person(actor).subject, sha256), sha256, size, offset, chunks)
+    location = upload_location(person.subject, sha256)
+    left = max(0, size - await services.artifacts.upload_offset(location))
+    # Counted before it is looked at what is there, so that of any number of files at once those together keep to the quota.
+    to_come = services.uploads_to_come
+    to_come[person.subject] += left
+
+    async def arriving() -> AsyncIterator[bytes]:
+        nonlocal left
+        async for chunk in chunks:
+            yield chunk  # which is stored once the next one is asked for
+            arrived = min(left, len(chunk))
+            left -= arrived
+            to_come[person.subject] -= arrived
+
+    try:
+        if left:
+            await _check_quota(services, person, location)
+        await take_in(services, location, sha256, size, offset, arriving())
+    finally:
+        to_come[person.subject] -= left
+
+
+async def _check_quota(services: Services, person: Person, location: str) -> None:
+    to_come = services.uploads_to_come[person.subject]  # read first: what arrives meanwhile counts twice rather than not at all
+    there = await services.artifacts.arrived_since(location.rpartition("/")[0], datetime.now(UTC) - QUOTA_TIME)
+    if there + to_come > services.daily_upload_bytes:
+        raise UploadQuotaExceeded(services.daily_upload_bytes)
 
 
 async def take_in(services: Services, location: str, sha256: str, size: int, offset: int, chunks: AsyncIterator[bytes]) -> None:

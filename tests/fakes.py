@@ -167,6 +167,9 @@ class FakeArtifacts(ArtifactStore):
     async def complete(self, location: str, *, sha256: str, size: int) -> None:
         raise NotImplementedError
 
+    async def arrived_since(self, folder: str, moment: datetime) -> int:
+        raise NotImplementedError
+
     def read(self, location: str, start: int, end: int) -> AsyncIterator[bytes]:
         raise NotImplementedError
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -206,6 +206,17 @@ async def test_a_folder_is_removed_with_all_that_is_below_it_and_nothing_else(st
     assert [await store.size(each) for each in (*gone, *stays)] == [None] * 2 + [7] * 3
     await upload(store, gone[0], b"new")
     assert await read_all(store, gone[0]) == b"new"
+
+
+async def test_what_has_arrived_in_a_folder_since_a_time_is_counted(store: ArtifactStore) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=2)  # clocks of stores tell whole seconds
+    assert await store.arrived_since("uploads/ada", began) == 0
+    for location in ("uploads/ada/1", "uploads/ada/2", "uploads/adam/1", "uploads/bela/1"):
+        await upload(store, location, b"content")
+    await store.append("uploads/ada/3", 0, stream(b"unfinished"))
+    await store.append("uploads/bela/2", 0, stream(b"unfinished"))
+    assert await store.arrived_since("uploads/ada", began) == 7 + 7 + 10
+    assert await store.arrived_since("uploads/ada", datetime.now(UTC) + timedelta(hours=1)) == 0
 
 
 async def test_many_may_remove_a_folder_at_once(store: ArtifactStore) -> None:
