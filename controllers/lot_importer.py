@@ -126,9 +126,10 @@ class _Import(Taken[LotImport]):
             await asyncio.to_thread(finder.feed, piece)
         finder.feed(b"", is_end=True)
         async with self.services.database.transaction() as work:
-            held = await self.hold(work)
-            self.found = held.written_in(finder.encoding, max(held.updated_at, await work.kits.now()))
-            await work.lot_imports.change(self.found)
+            self.found = await self.hold(work)
+            if self.found.encoding != finder.encoding:  # a change counts as having come further
+                self.found = self.found.written_in(finder.encoding, max(self.found.updated_at, await work.kits.now()))
+                await work.lot_imports.change(self.found)
         return finder.encoding
 
     async def _read_rows(self, header: Header, encoding: str) -> None:

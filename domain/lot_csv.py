@@ -24,9 +24,9 @@ DETECTED = ("utf-8", "cp949")
 # What files can be written in, by the names that people know it by: those in which no byte of a longer character is ASCII's
 # quote, delimiter or line end.
 ENCODINGS = {
-    "utf-8": "utf-8",
-    **dict.fromkeys(("cp949", "euc-kr", "ks_c_5601-1987"), "cp949"),
-    **dict.fromkeys(("cp932", "shift_jis", "windows-31j"), "cp932"),
+    **dict.fromkeys(("utf-8", "utf-8-sig"), "utf-8"),
+    **dict.fromkeys(("cp949", "euc-kr", "ks_c_5601-1987", "ksc5601", "ms949", "uhc"), "cp949"),
+    **dict.fromkeys(("cp932", "shift_jis", "sjis", "windows-31j"), "cp932"),
     "euc-jp": "euc_jp",
     **dict.fromkeys(("gb18030", "gbk", "cp936", "gb2312"), "gb18030"),
     **dict.fromkeys(("cp950", "big5"), "cp950"),
@@ -189,7 +189,10 @@ class EncodingFinder:
     def feed(self, data: bytes, *, is_end: bool = False) -> None:
         """Take the next piece; `Unreadable` as soon as the file can't be any, with the first byte that is wrong in each."""
         self._start += data[: len(_MARK) - len(self._start)]
-        if self._start == _MARK and self._possible == DETECTED:
+        if self._start == _MARK and "utf-8" not in self._possible:
+            given = self._possible[0].upper()
+            raise Unreadable(f"The file begins with the byte order mark of UTF-8, and is not {given}; no row of it was added.")
+        if self._start == _MARK:
             self._possible = ("utf-8",)
             self._decoders.pop("cp949", None)
         for name, decoder in list(self._decoders.items()):

@@ -4,9 +4,15 @@ import re
 from datetime import UTC, datetime
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-NO_MOMENT = "must be a date and time with an offset, as in 2026-01-31T12:00:00+09:00"
+NO_MOMENT = (
+    "must be a date and time with an offset, as in 2026-01-31T12:00:00+09:00 or 2026-01-31T03:00:00.125Z, "
+    "with at most six digits of a second and in the years 1 to 9999 of UTC"
+)
 _INTEGER = re.compile("[+-]?[0-9]{1,1000}")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})")
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])"  # which Python takes as it is, also +09:99
+)
 
 
 def read_number(value: object) -> object:

@@ -1,27 +1,27 @@
 """Times as clients send them: with an offset, so that nobody has to guess whose clock was meant."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
+from domain.text_value import NO_MOMENT, read_moment
+
 
 def _parse(value: object) -> datetime:
-    """The time in UTC; ValueError for a text without an offset or outside the years 1 to 9999."""
-    if not isinstance(value, str):
-        raise ValueError("A time is a text.")
-    try:
-        time = datetime.fromisoformat(value)
-        if time.tzinfo is None:
-            raise ValueError("a time needs an offset, as in 2026-01-31T12:00:00Z")
-        return time.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{value[:40]!r} is no time: {error}.") from None
+    """The time in UTC; ValueError for what stands for none."""
+    moment = read_moment(value)
+    if moment is None:
+        raise ValueError(f"{str(value)[:40]!r} {NO_MOMENT}.")
+    return moment
 
 
 DATE_TIME: ScalarDefinition = strawberry.scalar(
     name="DateTime",
-    description="Date and time with an offset (ISO 8601), as in `2026-01-31T12:00:00Z`.",
+    description=(
+        "Date and time of day with an offset from UTC (RFC 3339, the seconds may be left out), as in `2026-01-31T12:00:00Z` or "
+        "`2026-01-31T21:00:00.125+09:00`: at most six digits of a second, in the years 1 to 9999 of UTC."
+    ),
     serialize=datetime.isoformat,
     parse_value=_parse,
 )

@@ -27,7 +27,12 @@ class LotImport(Node):
     bytes_total: float = strawberry.field(description="The file's size; a whole number.")
     bytes_read: float = strawberry.field(description="How many bytes of it were read and taken in; a whole number.")
     percent: float = strawberry.field(description="How much of the file that is, 0 to 100.")
-    encoding: str | None = strawberry.field(description="What it is written in, as given, or once that is detected.")
+    encoding: str | None = strawberry.field(
+        description=(
+            "What it is written in, once that is known: `utf-8`, `cp949`, `cp932`, `euc_jp`, `gb18030`, `cp950`, `cp1252` or "
+            "`iso-8859-1`."
+        )
+    )
     rows_read: int = strawberry.field(description="How many rows with something in them were read, without the header.")
     rows_added: int = strawberry.field(description="How many of them were added.")
     rows_refused: int = strawberry.field(description="How many of them were refused.")

@@ -19,7 +19,7 @@ from domain.visibility import ModelReach
 from persistence import model_tables as tables
 from persistence.dialect import among
 from persistence.listing import begins_with, equals, is_given, one_of
-from persistence.model_reach import exists_for, is_usable_by
+from persistence.model_reach import exists_for, is_decided_by, is_usable_by
 from persistence.tables import artifact, kit
 from persistence.versioned import Versioned, VersionedRows
 
@@ -39,12 +39,13 @@ class SetUpModelRepository(SetUpModelStore):
 
     async def files_among(self, artifact_ids: Sequence[UUID], reach: ModelReach) -> dict[UUID, ModelFile]:
         is_usable = is_usable_by(reach, self._connection.dialect.name)
+        is_theirs = exists_for(reach) & is_decided_by(reach)  # first, as no end of access closes these
         query = (
             select(
                 ARTIFACT.c.id,
                 MODEL.c.product_line,
-                func.min(case((is_usable, MODEL.c.id))).label("usable_id"),
-                func.min(case((MODEL.c.archived_at.is_(None), MODEL.c.id))).label("unarchived_id"),
+                func.coalesce(_least_where(is_theirs), _least_where(is_usable)).label("usable_id"),
+                _least_where(MODEL.c.archived_at.is_(None)).label("unarchived_id"),
             )
             .join(kit, kit.c.id == ARTIFACT.c.kit_id)
             .join(tables.model_version, tables.model_version.c.sha256 == ARTIFACT.c.sha256)
@@ -109,6 +110,10 @@ class SetUpModelRepository(SetUpModelStore):
 
     async def revisions(self, queries: Sequence[HistoryQuery]) -> list[Page[Version[ModelDefinition]]]:
         return await self._rows.versions(queries)
+
+
+def _least_where(condition: ColumnElement[bool]) -> ColumnElement[int | None]:
+    return func.min(case((condition, MODEL.c.id)))
 
 
 def _conditions(query: SetUpModelQuery, reach: ModelReach) -> list[ColumnElement[bool]]:

@@ -59,12 +59,12 @@ class ImportHouse:
     services: Services
     database: FailingDatabase
 
-    async def started(self, content: bytes | None = None) -> LotImport:
+    async def started(self, content: bytes | None = None, encoding: str | None = None) -> LotImport:
         """An import of a file that Ada has uploaded."""
         content = content or file()
         sha256 = hashlib.sha256(content).hexdigest()
         await keep(self.services, upload_location(ADA.subject, sha256), sha256, content)
-        return await start_lot_import(self.services, await self.ada(), {"upload": sha256})
+        return await start_lot_import(self.services, await self.ada(), {"upload": sha256, "encoding": encoding})
 
     async def ada(self) -> Person:
         person = await with_rights(self.services, ADA)

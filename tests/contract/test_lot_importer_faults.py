@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controllers import background_worker
+from controllers import background_worker, lot_importer
 from domain.lot_import import LotImport, LotImportStatus
 from persistence.unit_of_work import Database
 from resolvers.lot_import import cancel_lot_import, resume_lot_import
@@ -74,6 +74,26 @@ async def test_an_import_that_can_not_be_read_on_fails_and_can_be_resumed(
     assert len(await house.result(failed)) == failed.rows_refused > 0
     await resume_lot_import(house.services, await house.ada(), started.id)
     await worked_off(one)
+    await house.check(started)
+
+
+@pytest.mark.parametrize("encoding", [None, "utf-8"], ids=["detected", "given"])
+async def test_an_import_that_never_stores_a_row_fails_as_well(
+    house: ImportHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, encoding: str | None
+) -> None:
+    started, importer, tries = await house.started(encoding=encoding), house.server(), []
+
+    def broken(*_: Any) -> Any:
+        tries.append(1)
+        raise RuntimeError("an affair of the inside")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lot_importer, "read_row", broken)
+        await worked_off(importer)
+    failed = await failed_for(house, started, caplog)
+    assert (failed.row_number, len(tries)) == (0, background_worker.TRIES)
+    await resume_lot_import(house.services, await house.ada(), started.id)
+    await worked_off(importer)
     await house.check(started)
 
 

@@ -142,6 +142,9 @@ def test_a_byte_order_mark_says_that_it_is_utf_8(cuts: list[int]) -> None:
     assert encoding_of("\ufeff공정".encode(), cuts) == "utf-8" == encoding_of(b"\xef\xbb\xbf")
     with pytest.raises(Unreadable, match="The file is not UTF-8, which is wrong at byte 3; no row"):
         encoding_of(marked, cuts)
+    assert encoding_of("\ufeff공정".encode(), cuts, "utf-8") == "utf-8"
+    with pytest.raises(Unreadable, match="byte order mark of UTF-8, and is not ISO-8859-1; no row"):
+        encoding_of("\ufeff공정".encode(), cuts, "iso-8859-1")
 
 
 @pytest.mark.parametrize("encoding", sorted(set(ENCODINGS.values())))
@@ -178,6 +181,8 @@ def test_what_is_given_is_held_against_the_file(encoding: str, text: str, cuts: 
     [
         ("UTF8", "utf-8"),
         ("EUC_KR", "cp949"),
+        ("MS949", "cp949"),
+        ("utf-8-sig", "utf-8"),
         ("Shift-JIS", "cp932"),
         ("latin1", "iso-8859-1"),
         ("utf-16", None),
