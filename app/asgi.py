@@ -38,6 +38,7 @@ from gql.transport import GraphQLEndpoint, create_graphql_app
 from gql.types.kit import Kit
 from gql.types.load_test_run import LoadTestRun
 from gql.types.lot_row import LotRow
+from gql.types.set_up_model import SetUpModel
 from resolvers import attempt as attempts
 from resolvers import load_generator as generators
 from resolvers.open_streams import OpenStream
@@ -151,6 +152,7 @@ def _graphql(container: Container, sessions: SessionCookies, graphiql: GraphiQL 
             Kit.of,
             LoadTestRun.of,
             LotRow.of,
+            SetUpModel.of,
             results,
             stream,
         )

@@ -291,7 +291,8 @@ class Context:
     """The context of one operation. Its actor's rights are those of the moment when it was admitted; `stream` lasts as they do.
 
     `present_kit` is `gql.types.kit.Kit.of`: types of jobs lead to kits and those to jobs, and modules can't. So do load tests and
-    their runs: `present_run` is `gql.types.load_test_run.LoadTestRun.of`; and results and lot rows: `present_lot_row`.
+    their runs: `present_run` is `gql.types.load_test_run.LoadTestRun.of`; results and lot rows: `present_lot_row`; and
+    applications for access and models: `present_model`.
     """
 
     actor: Actor
@@ -300,6 +301,7 @@ class Context:
     present_kit: Callable[..., Any]
     present_run: Callable[..., Any]
     present_lot_row: Callable[..., Any]
+    present_model: Callable[..., Any]
     shared_results: SharedResults
     stream: OpenStream | None = None
     loaders: Loaders = field(init=False)

@@ -69,7 +69,6 @@ async def _add(work: UnitOfWork, person: Person, document: Mapping[str, Any], mo
     if model_id is None:
         raise NotFound("set-up model", repr(str(document["modelId"])[:80]))
     model = await read_model(work, person, model_id)
-    check_in_use(model)
     request = await work.model_access.add(
         ModelAccessRequest(
             id=0,
@@ -87,9 +86,7 @@ async def _add(work: UnitOfWork, person: Person, document: Mapping[str, Any], mo
     )
     held = (await work.model_access.open_of(person.subject, [model.id])).get(model.id, [])
     others = [each for each in held if request is None or each.id != request.id]
-    refusal = why_not_apply(person, model, others)
-    if refusal is not None:
-        raise refusal
+    _check_applicable(person, model, others)
     if request is None:
         raise Overtaken
     return request
@@ -273,24 +270,35 @@ def is_decider(person: Person, model: SetUpModel) -> bool:
     return person.subject == model.owner or Right(model.product_line, PermissionAction.SET_UP) in person.rights
 
 
-def why_not_apply(person: Person, model: SetUpModel, held: Sequence[ModelAccessRequest]) -> UserError | None:
+def why_not_apply(actor: Actor, model: SetUpModel, held: Sequence[ModelAccessRequest]) -> UserError | None:
     """What applying for access now would be refused with, of who has these other applications for the model."""
+    return refusal_of(lambda: _check_applicable(require_person(actor), model, held))
+
+
+def _check_applicable(person: Person, model: SetUpModel, held: Sequence[ModelAccessRequest]) -> None:
+    check_in_use(model)
     what = f"access to set-up model {model.id}"
     if is_decider(person, model):
-        return AlreadyGranted(f"{what}, as its owner or as a set-up user of {model.product_line}")
+        raise AlreadyGranted(f"{what}, as its owner or as a set-up user of {model.product_line}")
     for request in held:
         if request.status is ModelAccessStatus.APPROVED:
             end = f"until {request.until.isoformat()}; who decides on it can renew it (`modelAccessRenew`)"
-            return AlreadyGranted(f"{what}, {end}", model_access_request_id=request.id)
+            raise AlreadyGranted(f"{what}, {end}", model_access_request_id=request.id)
         if request.status is ModelAccessStatus.PENDING:
-            return AlreadyPending(what, model_access_request_id=request.id)
-    return None
+            raise AlreadyPending(what, model_access_request_id=request.id)
 
 
-def access_denial(services: Services, product_line: ProductLine, model_id: int | None) -> PermissionDenied:
-    """Says that a model of that product line has to be applied for; None where it is archived, and nobody can."""
+def access_denial(
+    services: Services, product_line: ProductLine, model_id: int | None, pending_id: int | None = None
+) -> PermissionDenied:
+    """Says that a model of that product line has to be applied for, or was, and is not decided yet.
+
+    A model of None is archived, and nobody can.
+    """
     kinds = kinds_that_open(Right(product_line, PermissionAction.SET_UP))
     message = f"You have no access to set-up model {model_id}; apply for it by `modelAccessRequestCreate`."
+    if pending_id is not None:
+        message = f"You have no access to set-up model {model_id} yet: your application {pending_id} waits for a decision."
     if model_id is None:
         message = f"This is an archived set-up model of {product_line}, for its owner and set-up users alone."
     return PermissionDenied(message, kinds, apply_page(services, kinds[0]) if kinds else None, model_id)
@@ -301,7 +309,8 @@ def why_not_use(services: Services, actor: Actor, model: SetUpModel, held: Seque
     person = require_person(actor)
     if is_decider(person, model) or any(each.status is ModelAccessStatus.APPROVED for each in held):
         return None
-    return access_denial(services, model.product_line, model.id if model.archived_at is None else None)
+    pending = next((each.id for each in held if each.status is ModelAccessStatus.PENDING), None)
+    return access_denial(services, model.product_line, model.id if model.archived_at is None else None, pending)
 
 
 async def access_used(work: UnitOfWork, person: Person, model_id: int) -> frozenset[int]:

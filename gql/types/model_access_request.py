@@ -1,6 +1,7 @@
 """Applications for access to set-up models, and what the viewer may do with them."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -15,6 +16,9 @@ from gql.types.connection import Connection, checked_first, checked_text, number
 from gql.types.enums import ModelAccessStatus
 from gql.types.node import Node
 from resolvers import model_access_request as requests
+
+if TYPE_CHECKING:
+    from gql.types.set_up_model import SetUpModel
 
 
 @strawberry.type(description="A person's application for access to a set-up model, and the access that it gave.")
@@ -33,6 +37,11 @@ class ModelAccessRequest(Node):
     decision_reason: str | None = strawberry.field(description="Why; may be empty where it was withdrawn.")
     version: int = strawberry.field(description="Grows by one with each change.")
     request: strawberry.Private[domain.ModelAccessRequest]
+
+    @strawberry.field(description="The set-up model.")
+    async def model(self, info: Info) -> Annotated["SetUpModel", strawberry.lazy("gql.types.set_up_model")] | None:
+        model = await info.context.loaders.of_models.by_id.load(self.request.model_id)
+        return None if model is None else info.context.present_model(model)
 
     @strawberry.field(description="Whether the viewer may approve or reject it.", directives=[Volatile()])
     async def viewer_can_decide(self, info: Info) -> Capability:

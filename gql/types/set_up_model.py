@@ -22,7 +22,7 @@ from gql.types.model_version import ModelActivation, ModelActivationConnection, 
 from gql.types.node import Node
 from gql.types.project import named_cursor, named_place
 from resolvers import set_up_model as models
-from resolvers.model_access_request import why_not_use
+from resolvers.model_access_request import why_not_apply, why_not_use
 
 
 @strawberry.type(description="What a set-up model was.")
@@ -120,6 +120,11 @@ class SetUpModel(Node):
     async def viewer_can_use(self, info: Info) -> Capability:
         held = await info.context.loaders.of_models.requests_of_viewer.load(self.number) or []
         return Capability.of(why_not_use(info.context.services, info.context.actor, self.model, held))
+
+    @strawberry.field(description="Whether the viewer may apply for access to it.", directives=[Volatile()])
+    async def viewer_can_apply(self, info: Info) -> Capability:
+        held = await info.context.loaders.of_models.requests_of_viewer.load(self.number) or []
+        return Capability.of(why_not_apply(info.context.actor, self.model, held))
 
     @strawberry.field(
         description="The viewer's own application for it that is pending or has given access, the newest; null for none.",

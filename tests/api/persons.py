@@ -88,7 +88,7 @@ async def _give(plog: Plog, user: DemoUser, kind: str) -> None:
 PROJECT = """query ($id: ID!) { loadTestRun(id: $id) { loadTest { id number project { id } target { id } } } }"""
 
 
-ACCESS = {"modelId": "", "purpose": "test", "until": datetime(2100, 1, 1, tzinfo=UTC)}
+ACCESS = {"modelId": "", "purpose": "test", "until": "2100-01-01T00:00:00Z"}
 
 
 def _applicant() -> Actor:
@@ -145,7 +145,7 @@ async def made_world(plog: Plog) -> World:
     model = (await set_up(plog, kit_of_model))["setUpModel"]
     access = await create_access_request(plog.container.services, _applicant(), ACCESS, model["number"])
     ids |= {"access": encode("ModelAccessRequest", access.id)}
-    ids |= {"version": model["activeVersion"]["id"], "model": model["id"], "trained": kit_of_model["jobs"][3]["id"]}
+    ids |= {"version": model["activeVersion"]["id"], "model": model["id"]}
     ids |= {"run": run["id"], "runNumber": run["number"], "input": load_test(title="another")}
     row = await lots.added(plog)
     document = {"modelId": model["id"], "rule": {"product": row["product"]}}

@@ -15,7 +15,7 @@ from tests.api.test_open_streams import unread_download
 from tests.waiting import eventually
 
 pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("models_here")]
-REQUEST = """id number modelId subject name purpose until status decidedBy deciderName decisionReason version
+REQUEST = """id number modelId model { id name } subject name purpose until status decidedBy deciderName decisionReason version
   viewerCanDecide { isAllowed reason } viewerCanWithdraw { isAllowed }"""
 APPLY = f"""mutation ($input: ModelAccessRequestInput!, $key: String) {{
   modelAccessRequestCreate(input: $input, idempotencyKey: $key) {{ __typename
@@ -23,7 +23,8 @@ APPLY = f"""mutation ($input: ModelAccessRequestInput!, $key: String) {{
     ... on AlreadyGranted {{ grantId modelAccessRequestId }} ... on AlreadyPending {{ modelAccessRequestId }} }} }}"""
 REQUESTS = f"""query ($filter: ModelAccessRequestFilter) {{ modelAccessRequests(filter: $filter) {{
   totalCount nodes {{ {REQUEST} }} }} }}"""
-USE = """query ($id: ID!) { setUpModel(id: $id) { viewerCanUse { isAllowed reason openedBy applyAt }
+USE = """query ($id: ID!) { setUpModel(id: $id) { viewerCanUse { isAllowed reason openedBy applyAt setUpModelId }
+  viewerCanApply { isAllowed reason }
   viewerAccessRequest { id status } versions { nodes { artifact { downloadUrl } } } } }"""
 ACCESS_ACTIONS = ["MODEL_ACCESS_REQUESTED", "MODEL_ACCESS_APPROVED", "MODEL_ACCESS_REVOKED"]
 
@@ -69,7 +70,8 @@ async def use_of(plog: Plog, model: dict[str, Any], user: str = "dana") -> dict[
     """How the person may use the model, and the link to its file."""
     seen = await plog.answer(USE, plog.signed_in(user), id=model["id"])
     artifact = seen["versions"]["nodes"][0]["artifact"]
-    return {**seen["viewerCanUse"], "request": seen["viewerAccessRequest"], "link": artifact and artifact["downloadUrl"]}
+    held = {"apply": seen["viewerCanApply"], "request": seen["viewerAccessRequest"]}
+    return {**seen["viewerCanUse"], **held, "link": artifact and artifact["downloadUrl"]}
 
 
 async def without_set_up(plog: Plog, user: str) -> None:
@@ -131,8 +133,12 @@ async def test_req_004_2_a_period_that_is_no_time_is_named(plog: Plog, model: di
 async def test_req_004_3_it_is_pending_at_first(plog: Plog, model: dict[str, Any]) -> None:
     request = await applied(plog, model)
     assert (request["status"], request["decidedBy"], request["version"]) == ("PENDING", None, 1)
-    assert (await use_of(plog, model))["isAllowed"] is False, "an application opens nothing"
+    use = await use_of(plog, model)
+    assert use["isAllowed"] is False, "an application opens nothing"
+    assert f"your application {request['number']} waits" in use["reason"] and use["setUpModelId"] == model["id"]
+    assert request["model"] == {"id": model["id"], "name": model["name"]}
     again = await apply(plog, model)
+    assert use["apply"] == {"isAllowed": False, "reason": again["message"]}
     assert (again["__typename"], again["modelAccessRequestId"]) == ("AlreadyPending", request["id"])
     assert len(await requests_of(plog, status=["PENDING"])) == 1
 
@@ -158,7 +164,17 @@ async def test_req_004_5_who_has_access_is_told_so(plog: Plog, model: dict[str, 
     for user in ("ada", "bela"):
         own = await apply(plog, model, user)
         assert (own["__typename"], own["modelAccessRequestId"]) == ("AlreadyGranted", None), "owner, and set-up user"
+        assert (await use_of(plog, model, user))["apply"] == {"isAllowed": False, "reason": own["message"]}
     assert len(await requests_of(plog)) == 1
+
+
+async def test_what_is_archived_is_not_applied_for(plog: Plog, model: dict[str, Any]) -> None:
+    assert (await use_of(plog, model))["apply"] == {"isAllowed": True, "reason": None}
+    await plog.answer("mutation ($id: ID!) { setUpModelArchive(id: $id) { __typename } }", id=model["id"])
+    answer = await apply(plog, model)
+    assert answer["__typename"] == "IllegalTransition" and await requests_of(plog) == []
+    use = await use_of(plog, model)
+    assert use["apply"] == {"isAllowed": False, "reason": answer["message"]} and use["setUpModelId"] is None
 
 
 async def test_of_applications_at_once_one_is_stored(plog: Plog, model: dict[str, Any]) -> None:

@@ -96,11 +96,14 @@ class Operation:
     rule: Mapping[Who, Outcome]
     arguments: Arguments = field(default=lambda world, who: {})
     selected: str = "{ __typename }"
-    tells_of_others: bool = True
 
 
 def _of(name: str, argument: str = "id") -> Arguments:
     return lambda world, who: {argument: world.ids[name]}
+
+
+def _about(field: str) -> Arguments:
+    return lambda world, who: {"filter": {field: "demo:dana"}}
 
 
 def _kit(world: World, who: Who) -> Mapping[str, Any]:
@@ -120,7 +123,7 @@ def _grant(world: World, who: Who) -> Mapping[str, Any]:
 
 
 def _model_input(world: World) -> Mapping[str, Any]:
-    return {"name": "another", "productLine": "LOGIC", "source": {"jobId": world.ids["trained"]}}
+    return {"name": "another", "productLine": "LOGIC", "source": NOT_UPLOADED}
 
 
 def _access(world: World, who: Who) -> Mapping[str, Any]:
@@ -132,14 +135,15 @@ def _access_request(world: World, who: Who) -> Mapping[str, Any]:
 
 
 PAGE = "{ nodes { __typename } }"
+NOT_UPLOADED = {"upload": {"sha256": "0" * 64, "targets": ["delay"]}}  # who is denied is so before it is looked for
 NOTE = {"sequence": 1, "kind": "NOTE", "metadata": {"a": 1}}
 CODE = "{ __typename ... on UserError { code } }"
 QUERIES: dict[str, Operation] = {
     "viewer": Operation(ANYBODY),
     "permissionKinds": Operation(ANYBODY),
-    "permissionRequests": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
-    "grants": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
-    "auditEntries": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
+    "permissionRequests": Operation(APPROVERS, _about("subject"), PAGE),
+    "grants": Operation(APPROVERS, _about("subject"), PAGE),
+    "auditEntries": Operation(rule(ABSENT, APPROVER=IN, LOGIC_SET_UP=IN), _about("person"), PAGE),
     "stepTemplates": Operation(ANYBODY),
     "node": Operation(LOGIC, _kit),
     "nodes": Operation(VIEWERS, lambda world, who: {"ids": [world.ids["run"]]}),
@@ -168,7 +172,7 @@ QUERIES: dict[str, Operation] = {
     "loadTestComparison": Operation(VIEWERS, lambda world, who: {"runIds": [world.ended, world.ids["run"]]}),
     "loadTestTrend": Operation(VIEWERS, _of("loadTest", "loadTestId")),
     "setUpModel": Operation(LOGIC, _of("model")),
-    "modelAccessRequests": Operation(ANYBODY, selected=PAGE, tells_of_others=False),
+    "modelAccessRequests": Operation(DECIDERS, _about("subject"), PAGE),
     "setUpModels": Operation(LOGIC, selected=PAGE),
     "modelAssignments": Operation(LOGIC, selected=PAGE),
     "lotResults": Operation(LOGIC, selected=PAGE),
@@ -241,9 +245,7 @@ MUTATIONS: dict[str, Operation] = {
     "setUpModelCreate": Operation(SET_UP_TO_BE, lambda world, who: {"input": _model_input(world)}),
     "setUpModelCopy": Operation(SET_UP, lambda world, who: {"sourceId": world.ids["model"], "input": {"name": f"copy of {who}"}}),
     "setUpModelUpdate": Operation(SET_UP, lambda world, who: {"id": world.ids["model"], "input": {"description": "x"}}),
-    "modelVersionAdd": Operation(
-        SET_UP, lambda world, who: {"modelId": world.ids["model"], "source": {"jobId": world.ids["trained"]}}
-    ),
+    "modelVersionAdd": Operation(SET_UP, lambda world, who: {"modelId": world.ids["model"], "source": NOT_UPLOADED}),
     "modelVersionPromote": Operation(SET_UP, lambda world, who: {"id": world.ids["version"], "reason": "test"}),
     "setUpModelRollBack": Operation(SET_UP, lambda world, who: {"id": world.ids["model"], "reason": "test"}),
     "modelAccessRequestCreate": Operation(LOGIC, _access),
@@ -289,10 +291,10 @@ async def meets(world: World, kind: str, name: str, operation: Operation, who: W
             answer = orjson.loads(await response.aread())
         else:
             answer = orjson.loads(await anext(line[6:] async for line in response.aiter_lines() if line.startswith("data: ")))
-    return outcome_of(answer, name, operation)
+    return outcome_of(answer, name)
 
 
-def outcome_of(answer: Mapping[str, Any], name: str, operation: Operation) -> Outcome:
+def outcome_of(answer: Mapping[str, Any], name: str) -> Outcome:
     """What an answer says."""
     value = (answer.get("data") or {}).get(name)
     code = value.get("code") if isinstance(value, dict) else None
@@ -303,7 +305,7 @@ def outcome_of(answer: Mapping[str, Any], name: str, operation: Operation) -> Ou
         return DENIED if code == "PERMISSION_DENIED" else ABSENT
     parts = [value, value.get("nodes"), value.get("order")] if isinstance(value, dict) else [value]
     is_empty = any(part in ([], [None]) for part in parts) or value is None
-    return ABSENT if is_empty and code is None and operation.tells_of_others else IN
+    return ABSENT if is_empty and code is None else IN
 
 
 def _missing(value: Any) -> Any:

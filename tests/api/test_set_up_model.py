@@ -13,6 +13,7 @@ from domain.model_source import InspectedModel
 from tests.api.in_process import BOTH_DATABASES, Plog
 from tests.api.models import MODELS, ONE, a_model, card, copy, forbidden, model_of, optimized, set_up, trained
 from tests.api.permissions import AUDIT, granted, revoke
+from tests.api.test_model_version import ADD
 from tests.models_here import InspectorHere
 
 pytestmark = [BOTH_DATABASES, pytest.mark.usefixtures("models_here")]
@@ -269,8 +270,9 @@ async def test_what_is_said_of_a_model_changes_by_revisions(plog: Plog) -> None:
     ]
 
 
+@pytest.mark.parametrize("what", ["another model", "another version"])
 async def test_a_permission_that_ends_while_the_model_is_looked_into_opens_nothing(
-    plog: Plog, monkeypatch: pytest.MonkeyPatch
+    plog: Plog, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     kit, model = await optimized(plog), await a_model(plog)
     grants = (await plog.answer("{ grants(first: 100) { nodes { id } } }"))["nodes"]
@@ -282,8 +284,13 @@ async def test_a_permission_that_ends_while_the_model_is_looked_into_opens_nothi
         return await inspect(inspector, content)
 
     monkeypatch.setattr(InspectorHere, "inspect", revoke_and_inspect)
-    assert (await set_up(plog, kit, "another"))["__typename"] == "PermissionDenied"
+    if what == "another model":
+        answer = await set_up(plog, kit, "another")
+    else:
+        answer = await plog.answer(ADD, id=model["id"], source={"jobId": kit["jobs"][3]["id"]})
+    assert answer["__typename"] == "PermissionDenied"
     assert [each["id"] for each in await models_of(plog, user="bela")] == [model["id"]]
+    assert len((await model_of(plog, model, "bela"))["versions"]["nodes"]) == 1
 
 
 async def test_an_owner_for_whom_the_model_does_not_exist_any_more_is_told_nothing_new_of_it(plog: Plog) -> None:

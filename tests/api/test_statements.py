@@ -138,7 +138,7 @@ async def test_ten_targets_cost_as_many_statements_as_one(plog: Plog) -> None:
 
 
 MODELS = """query ($first: Int!) { setUpModels(first: $first, descending: false) { totalCount nodes {
-  name activeVersion { number } viewerCanUse { isAllowed } viewerAccessRequest { id }
+  name activeVersion { number } viewerCanUse { isAllowed } viewerCanApply { isAllowed } viewerAccessRequest { id model { name } }
   copies(first: 2) { nodes { name activeVersion { number } sourceModel { name } } pageInfo { hasNextPage } } } } }"""
 
 
