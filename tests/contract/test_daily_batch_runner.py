@@ -462,19 +462,32 @@ async def test_a_run_that_waits_can_be_cancelled(house: BatchHouse, monkeypatch:
     monkeypatch.setattr(background_worker, "HEARTBEAT_SECONDS", 0.01)
     await house.rows(1)
     await house.assign(await house.model(), product="SoC")
-    nowhere = ProcessModelPredictor(("/nowhere/to/be/found",), {})
-    waiting = BatchHouse(replace(house.services, model_predictor=nowhere), house.contents)
-    run = await waiting.start()
-    working = asyncio.create_task(worked_off(waiting.server()))
+
+    def unavailable(*_: Any) -> Any:
+        raise Unavailable("The store of artifacts does not answer.")
+
+    monkeypatch.setattr(house.services.artifacts, "read", unavailable)
+    run = await house.start()
+    working = asyncio.create_task(worked_off(house.server()))
 
     async def says_so() -> bool:
-        return "No process for a model can be started" in (await house.found(run)).message
+        return "does not answer" in (await house.found(run)).message
 
     await eventually(says_so)
     await cancel_daily_batch(house.services, await house.person(), run.id)
     await working
     found = await house.found(run)
     assert (found.status, found.message) == (CANCELLED, "Cancelled; the results that it had stored stay.")
+
+
+async def test_a_run_that_can_never_start_a_process_fails_and_says_why(house: BatchHouse) -> None:
+    await house.rows(1)
+    await house.assign(await house.model(), product="SoC")
+    nowhere = ProcessModelPredictor(("/nowhere/to/be/found",), {})
+    run = await ran(BatchHouse(replace(house.services, model_predictor=nowhere), house.contents))
+    async with house.database.snapshot() as work:
+        (part,) = await work.daily_batch_runs.parts([run.id])
+    assert run.status is FAILED and part.message == "No process for a model can be started: No such file or directory."
 
 
 def test_waits_grow_and_have_an_end() -> None:
