@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -239,38 +239,41 @@ class BackgroundWorker(ABC, Generic[Work]):
     async def _work(self, claimed: Work) -> None:
         """Bring work to its end, unless it is overtaken or something does not answer: then it is taken up again."""
         taken, first_wait = self.take(claimed), self._settings.interval_seconds
-        working = asyncio.create_task(taken.tried(taken.run, first_wait, self.tell))
-        beating = asyncio.create_task(self._beat(claimed))
         try:
-            await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
-                return
-            is_to_be_cancelled = beating.result()
-            await _stopped(working)
-            if is_to_be_cancelled:
-                await taken.tried(taken.cancel, first_wait, self.tell)
+            if not await self._beating(claimed, taken.tried(taken.run, first_wait, self.tell), may_be_cancelled=True):
+                await self._beating(claimed, taken.tried(taken.cancel, first_wait, self.tell), may_be_cancelled=False)
         except TakenOver:
-            log.info("another server has taken up %s %d", self.what, claimed.id)
+            log.info("another server has taken up %s %d, or it has ended", self.what, claimed.id)
         except Unavailable as error:
             log.warning("%s %d has to wait: %s", self.what, claimed.id, error)
             await asyncio.sleep(self._settings.interval_seconds)
         except Exception:
             log.exception("%s %d can't be brought to an end now", self.what, claimed.id)
             await asyncio.sleep(self._settings.interval_seconds)
+
+    async def _beating(self, claimed: Work, doing: Coroutine[Any, Any, None], *, may_be_cancelled: bool) -> bool:
+        """Do something of the work, and record meanwhile that it is worked on; False where it is to be cancelled instead."""
+        working = asyncio.create_task(doing)
+        beating = asyncio.create_task(self._beat(claimed, may_be_cancelled))
+        try:
+            await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
+            await (working if working.done() else beating)
+            return working.done()
         finally:
             await _stopped(working)
             await _stopped(beating)
 
-    async def _beat(self, claimed: Work) -> bool:
-        """Record that it is being worked on, until it is to be cancelled (True) or another has it (False)."""
+    async def _beat(self, claimed: Work, may_be_cancelled: bool) -> None:
+        """Record that it is being worked on, until it is to be cancelled, if it may be; `TakenOver` where another has it."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             with suppress(Unavailable):
                 async with self._services.database.transaction() as work:
                     is_to_be_cancelled = await self.store(work).heartbeat(claimed)
-                if is_to_be_cancelled is not False:
-                    return bool(is_to_be_cancelled)
+                if is_to_be_cancelled is None:
+                    raise TakenOver
+                if is_to_be_cancelled and may_be_cancelled:
+                    return
 
 
 async def _stopped(task: "asyncio.Task[Any]") -> None:

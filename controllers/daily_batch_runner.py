@@ -9,7 +9,7 @@ A row that breaks the model's process or takes it too long is refused alone, and
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -101,11 +101,11 @@ class _Run(Taken[DailyBatchRun]):
         return work.daily_batch_runs
 
     async def run(self) -> None:
-        """See `Taken.run`: plan if that was not done, then bring part after part to its end."""
+        """See `Taken.run`: plan if that was not done, then let the parts look at their rows until all are at their end."""
         try:
             if not self.found.is_planned:
                 await self._plan()
-            while (part := next(iter(await self._pending()), None)) is not None:
+            while (part := await self._next_part()) is not None:
                 await self._do(part)
         except RunCancelled:
             await self._end(DailyBatchRunStatus.CANCELLED, _CANCELLED)
@@ -127,7 +127,7 @@ class _Run(Taken[DailyBatchRun]):
         message = (
             f"Internal error, id {error_id}. Those who run PLOG find it in the log by that id; the next run does what is left."
         )
-        part = next(iter(await self._pending()), None) if self.found.is_planned else None
+        part = await self._next_part() if self.found.is_planned else None
         if part is None:
             await self._end(DailyBatchRunStatus.FAILED, message)
             return False
@@ -170,9 +170,10 @@ class _Run(Taken[DailyBatchRun]):
         return BatchPart(run_id=self.found.id, model_version=key, counts=counts)
 
     async def _do(self, part: BatchPart) -> None:
-        """Bring a model's part to its end; where another version comes in use, another part has to."""
+        """Bring a look of a model's part to its end; where another version comes in use, another part has to."""
         try:
-            await self._predict(part)
+            await self._look(part)
+            await self._change_part(part, lambda now: now.looked(len(self.found.looks)))
         except Superseded:
             await self._supersede(part)
         except ModelUnusable as error:
@@ -180,17 +181,18 @@ class _Run(Taken[DailyBatchRun]):
         except NotFound:
             await self._end_part(part, BatchPartStatus.FAILED, "The model's file is not there any more.")
 
-    async def _predict(self, part: BatchPart) -> None:
-        """Let the model predict for all rows that lack its result, in a new process where it gave no answer for one.
+    async def _look(self, part: BatchPart) -> None:
+        """Let the model predict for the rows of a look, in a new process where it gave no answer for one.
 
-        Where that is so too often at first, `ModelUnusable`; of rows that it gave none for before, the rest are not asked again.
+        Where it gives none for too many, the part can't go on (`ModelUnusable`); but of rows that it gave none for before, only
+        the rest are not asked for again.
         """
-        patience = Patience()
+        patience = Patience(again=self.found.looks[part.look])
         async with AsyncExitStack() as process:
             model: LoadedModel | None = None
-            part, version, rows = await self._next(part)
-            while rows:
-                if patience.is_lost(part.look):
+            while (found := await self._next_rows(part)) is not None:
+                version, rows = found
+                if patience.is_lost:
                     judged = [JudgedRow(row=row, refusal=NOT_ASKED) for row in rows]
                 else:
                     if model is None:
@@ -201,36 +203,30 @@ class _Run(Taken[DailyBatchRun]):
                 if judged[-1].is_unanswered:
                     await process.aclose()
                     model = None
-                if part.look == 0 and patience.is_lost(0):
+                if patience.is_lost and not patience.again:
                     count = f"{patience.in_all} rows, the last {patience.in_a_row} of them in a row"
                     message = f"The model gave no answer for {count}; see `refusals`. The next run asks for all others first."
                     raise ModelUnusable(message)
-                part, version, rows = await self._next(part)
-        await self._end_part(part, BatchPartStatus.SUCCEEDED)
 
     def _load(self, content: ModelContent) -> AbstractAsyncContextManager[LoadedModel]:
         file = self.services.artifacts.read(model_location(content.sha256), 0, content.size)
         return self.services.model_predictor.load(file, content)
 
-    async def _next(self, part: BatchPart) -> tuple[BatchPart, ModelVersion, list[LotRow]]:
-        """The part with the version of its model and the next rows that lack its result; `Superseded` where it is not in use."""
-        key, line = part.model_version, self.found.product_line
+    async def _next_rows(self, part: BatchPart) -> tuple[ModelVersion, list[LotRow]] | None:
+        """The part's version, which is in use, or `Superseded`, and the next rows of its look; None at the end of it."""
+        key = part.model_version
         async with self.services.database.snapshot() as work:
             await _check_in_use(work, key)
-            holding = await _holding(work, key.model_id)
-            while True:
-                rows = await work.lot_results.lacking(
-                    key,
-                    line,
-                    holding,
-                    after=part.after,
-                    limit=BATCH_ROWS,
-                    was_unanswered=None if part.look and not self.found.is_dry_run else part.look > 0,
-                    not_refused_in=self.found.id if part.look else None,
-                )
-                if rows or not part.may_look_again(is_dry_run=self.found.is_dry_run):
-                    return part, (await work.model_versions.get_many([key]))[key], rows
-                part = part.looking_again()
+            rows = await work.lot_results.lacking(
+                key,
+                self.found.product_line,
+                await _holding(work, key.model_id),
+                after=part.after,
+                limit=BATCH_ROWS,
+                was_unanswered=self.found.looks[part.look],
+                not_refused_in=self.found.id,
+            )
+            return ((await work.model_versions.get_many([key]))[key], rows) if rows else None
 
     async def _store(self, part: BatchPart, version: ModelVersion, judged: Sequence[JudgedRow]) -> BatchPart:
         """Store what the model said of rows, and that they were looked at, or nothing."""
@@ -281,10 +277,14 @@ class _Run(Taken[DailyBatchRun]):
         await tell(self.services, self.found)
 
     async def _end_part(self, part: BatchPart, status: BatchPartStatus, message: str = "") -> None:
+        await self._change_part(part, lambda now: now.ended(status, message))
+
+    async def _change_part(self, part: BatchPart, change: Callable[[BatchPart], BatchPart]) -> None:
+        """Change the part from what it now is."""
         async with self.services.database.transaction() as work:
             held = await self.hold(work)
             now = next(each for each in await self._parts(work) if each.model_version == part.model_version)
-            await work.daily_batch_runs.change_part(now.ended(status, message))
+            await work.daily_batch_runs.change_part(change(now))
             await self._count(work, held)
         await tell(self.services, self.found)
 
@@ -294,8 +294,10 @@ class _Run(Taken[DailyBatchRun]):
         self.found = held.with_counts(total, max(held.updated_at, await work.kits.now()))
         await work.daily_batch_runs.change(self.found)
 
-    async def _pending(self) -> list[BatchPart]:
-        return [part for part in await self._parts() if part.status is BatchPartStatus.PENDING]
+    async def _next_part(self) -> BatchPart | None:
+        """That of the parts not at their end whose look is earliest: late ones keep no row of another model waiting."""
+        pending = [part for part in await self._parts() if part.status is BatchPartStatus.PENDING]
+        return min(pending, key=lambda part: part.look, default=None)
 
     async def _parts(self, work: UnitOfWork | None = None) -> list[BatchPart]:
         if work is not None:

@@ -76,8 +76,9 @@ async def _judge(model: LoadedModel, version: ModelVersion, row: LotRow) -> Judg
 
 @dataclass(slots=True)
 class Patience:
-    """How long a part of a run waits for a model that gives no answer for some rows."""
+    """How long a model is asked that gives no answer for some rows; `again`: for rows that it gave none for before."""
 
+    again: bool
     in_a_row: int = 0
     in_all: int = 0
 
@@ -89,6 +90,7 @@ class Patience:
             self.in_a_row += 1
             self.in_all += 1
 
-    def is_lost(self, look: int) -> bool:
-        """Whether the model is not asked for the rest. Rows that it gave no answer for before say less about it."""
-        return self.in_all >= UNANSWERED_IN_ALL or (look == 0 and self.in_a_row >= UNANSWERED_IN_A_ROW)
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is not asked for the rest. Rows in a row say less about it where it gave no answer for them before."""
+        return self.in_all >= UNANSWERED_IN_ALL or (self.in_a_row >= UNANSWERED_IN_A_ROW and not self.again)

@@ -14,8 +14,11 @@ from domain.model_version import VersionKey
 MAX_PREVIEW = 100
 MAX_DRY_REFUSALS = 1_000
 MAX_MESSAGE = 2_000
-LOOKS = 4
-LOOKS_OF_DRY_RUNS = 2
+# The looks of a part at its rows: at those that the version has left without an answer before (True), or at all others (False).
+# They come late, so that nothing waits for them; the looks at others after the first find what was corrected meanwhile. A dry run
+# can't tell what has a result from what would have one, and so not what was corrected.
+LOOKS = (False, False, True, False)
+LOOKS_OF_DRY_RUNS = (False, True)
 
 
 class DailyBatchRunStatus(StrEnum):
@@ -70,10 +73,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPart:
-    """One model's part of a run, with the version that was in use; `after` is the number of the last row that was looked at.
+    """One model's part of a run, with the version that was in use.
 
-    It looks more than once: at first for what the version did not leave without an answer before, so that nothing waits for such
-    rows; then for them, and for what was corrected meanwhile. `look` is how often it has come to the end.
+    It looks at its rows more than once (`DailyBatchRun.looks`): `look` is how many looks have come to their end, `after` the
+    number of the last row of the one that is under way.
     """
 
     run_id: int
@@ -84,17 +87,10 @@ class BatchPart:
     after: int = 0
     message: str = ""
 
-    def may_look_again(self, *, is_dry_run: bool) -> bool:
-        """Whether there may be rows to be looked at once there are none behind `after`.
-
-        A dry run can't tell what has a result from what would have one, and so not what was corrected.
-        """
-        has_found = self.look == 0 or self.after > 0
-        return has_found and self.look + 1 < (LOOKS_OF_DRY_RUNS if is_dry_run else LOOKS)
-
-    def looking_again(self) -> "BatchPart":
-        """The part as it begins anew with the first row."""
-        return replace(self, look=self.look + 1, after=0)
+    def looked(self, looks: int) -> "BatchPart":
+        """The part at the end of a look, of so many: the next begins with the first row."""
+        looked = replace(self, look=self.look + 1, after=0)
+        return looked.ended(BatchPartStatus.SUCCEEDED) if looked.look == looks else looked
 
     def progressed(self, after: int, more: Counts) -> "BatchPart":
         """The part once everything up to that row was looked at."""
@@ -193,6 +189,11 @@ class DailyBatchRun(BackgroundWork):
         if self.counts.considered:
             return round(100 * self.counts.done / self.counts.considered, 2)
         return 0.0 if self.ended_at is None else 100.0
+
+    @property
+    def looks(self) -> tuple[bool, ...]:
+        """The looks of each part: whether at the rows that its version has left without an answer before, or at all others."""
+        return LOOKS_OF_DRY_RUNS if self.is_dry_run else LOOKS
 
     def cancelled_by_person(self, subject: str, name: str, at: datetime) -> "DailyBatchRun":
         """The run as that person has cancelled it."""

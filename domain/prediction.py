@@ -20,5 +20,6 @@ class ModelUnusable(Exception):
     """Nothing can be predicted by this model; the message says why, for people.
 
     Its file is not the one with that checksum, can't be read, or holds types that are not allowed; it takes other inputs than its
-    version says, took more time or memory to be loaded than a model may, or gives no answer for one row after the other.
+    version says, took more time or memory to be loaded than a model may, or gives no answer for one row after the other; or no
+    process can ever be started for it.
     """

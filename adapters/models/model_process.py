@@ -1,6 +1,7 @@
 """What both have in common that have a process look at a model's file: the file, what the process is told, and its end."""
 
 import asyncio
+import errno
 import os
 import signal
 import tempfile
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.errors import Unavailable
+from domain.prediction import ModelUnusable
 
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH")
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 PIECE_BYTES = 2**16
 END_SECONDS = 5
+PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # the system has no room now
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class ModelCommand:
     async def run(self, path: Path, stdin: int = DEVNULL) -> AsyncIterator[Process]:
         """A process of it, in a group of its own, which has ended when the context has; its errors go nowhere.
 
-        `Unavailable` where the system has no room for one.
+        `Unavailable` where the system has no room for one now, `ModelUnusable` where none can be started at all.
         """
         try:
             process = await asyncio.create_subprocess_exec(
@@ -43,7 +46,8 @@ class ModelCommand:
                 start_new_session=True,
             )
         except OSError as error:
-            raise Unavailable(f"No process for a model can be started: {error.strerror}.") from error
+            found = Unavailable if error.errno in PASSING else ModelUnusable
+            raise found(f"No process for a model can be started: {error.strerror}.") from error
         try:
             yield process
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skops.io import dumps, get_untrusted_types, loads
 
 from adapters.models.model_predictor import ENDED, GARBLED, ProcessModelPredictor
+from adapters.models.model_process import ModelCommand
 from domain.errors import Unavailable
 from domain.model_version import ModelContent, ModelFeature, ModelOrigin
 from domain.ports import LoadedModel, ModelPredictor
@@ -249,6 +251,29 @@ async def test_a_file_that_can_not_be_fetched_now_may_be_later() -> None:
     with pytest.raises(Unavailable, match="later"):
         async with PREDICTOR.load(content(), version(b"print(1)", ["a"], ["x"])):
             pass
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"), [("/nowhere/to/be/found", "No such file or directory"), (__file__, "Permission denied")]
+)
+async def test_what_can_never_be_started_is_not_waited_for(command: str, reason: str) -> None:
+    with pytest.raises(ModelUnusable, match=f"No process for a model can be started: {reason}."):
+        async with ProcessModelPredictor((command,), {}).load(in_pieces(b"ab"), version(b"ab", ["a"], ["x"])):
+            pass
+
+
+async def test_what_there_is_no_room_for_now_may_be_started_later(tmp_path: Path) -> None:
+    command = ModelCommand(("true",), ENVIRONMENT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(Unavailable, match="No process for a model can be started: Too many open files"):
+            async with command.run(tmp_path):
+                pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    async with command.run(tmp_path) as process:
+        assert await process.wait() == 0
 
 
 def forged(text: str, **seconds: float) -> Any:

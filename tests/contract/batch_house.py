@@ -32,6 +32,7 @@ from domain.set_up_model import ModelDefinition, SetUpModel
 from domain.storage import Database
 from domain.visibility import EVERY_MODEL, EVERYTHING
 from resolvers.daily_batch_run import find_daily_batch_runs, start_daily_batch
+from resolvers.lot_row import correct_lot_row
 from resolvers.model_assignment import assign_model
 from resolvers.rights import with_rights
 from resolvers.services import Services
@@ -185,13 +186,29 @@ def lot(lot_id: str, number: int, **changes: Any) -> LotRowDefinition:
     return replace(definition, **changes)
 
 
+async def corrected_row(house: BatchHouse, row: LotRow, **changes: Any) -> LotRow:
+    """The row as somebody has corrected it."""
+    said = row.definition
+    document = {
+        "productLine": said.product_line,
+        "lotId": said.lot_id,
+        "product": said.product,
+        "step": said.step,
+        "equipment": said.equipment,
+        "measuredAt": said.measured_at.isoformat(),
+        "quantity": said.quantity,
+        "attributes": dict(said.attributes),
+    }
+    return await correct_lot_row(house.services, await house.person(), row.id, {**document, **changes}, "counted again")
+
+
 class Hooked:
-    """The predictor with something done before the next answer, once: what `then` says."""
+    """The predictor with something done before the next answer, once (`then`); `asked`: the rows that it was asked for."""
 
     def __init__(self, predictor: Any) -> None:
         self._predictor = predictor
         self.then: Any = None
-        self.asked = 0
+        self.asked: list[Sequence[float | str]] = []
 
     def load(self, content: AsyncIterator[bytes], model: ModelContent) -> Any:
         """See `domain.ports.ModelPredictor.load`."""
@@ -214,7 +231,7 @@ class _HookedContext:
     async def predict(self, row: Sequence[float | str]) -> Any:
         """See `domain.ports.LoadedModel.predict`."""
         predicted = await self._model.predict(row)
-        self._hooked.asked += 1
+        self._hooked.asked.append(row)
         if (then := self._hooked.then) is not None:
             self._hooked.then = None
             await then()

@@ -30,7 +30,7 @@ async def test_a_promotion_waits_until_what_the_version_before_said_is_stored(
             promoting.append(asyncio.create_task(house.activate(model, 2, second.number)))
             if results._connection.dialect.name == "postgresql":  # the other has one writer at a time
                 await eventually(lambda: waits_for_a_lock(database))
-        assert not promoting[0].done()
+            assert not promoting[0].done()
         return await add(results, *given)
 
     monkeypatch.setattr(LotResultRepository, "add", promote_and_add)

@@ -4,13 +4,18 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from controllers import background_worker, lot_importer
+from domain.errors import Unavailable
 from domain.lot_import import LotImport, LotImportStatus
+from persistence.lot_tables import lot_import
 from persistence.unit_of_work import Database
 from resolvers.lot_import import cancel_lot_import, resume_lot_import
 from resolvers.upload import upload_location
@@ -133,6 +138,38 @@ async def test_an_import_that_is_tried_again_can_be_cancelled(house: ImportHouse
     await cancel_lot_import(house.services, ADA, started.id)
     await asyncio.gather(*importer._working.values())
     assert (await house.found(started)).status is LotImportStatus.CANCELLED and faults.left[1200] == 98
+
+
+async def test_a_server_is_heard_of_while_what_it_has_to_cancel_waits(
+    house: ImportHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_worker, "HEARTBEAT_SECONDS", 0.01)
+    started, importer = await house.started(), house.server()
+
+    def unavailable(*_: Any) -> Any:
+        raise Unavailable("The store of artifacts does not answer.")
+
+    async def is_heard_of_after(last: datetime | None) -> datetime | None:
+        async with house.database.snapshot() as work:
+            connection: Any = work.connection  # type: ignore[attr-defined]
+            at: datetime = (await connection.execute(select(lot_import.c.heartbeat_at))).scalar_one()
+            return at if last is None or at > last else None
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.services.artifacts, "append", unavailable)  # where the file of refused rows is put
+        await importer.run_once()
+
+        async def waits() -> bool:
+            return "does not answer" in (await house.found(started)).message
+
+        await eventually(waits)
+        await cancel_lot_import(house.services, ADA, started.id)
+        last = None
+        for _ in range(4):  # one may have been on its way before
+            last = await eventually(partial(is_heard_of_after, last))
+    await asyncio.gather(*importer._working.values())
+    found = await house.found(started)
+    assert (found.status, found.fence) == (LotImportStatus.CANCELLED, 1)
 
 
 async def test_an_import_whose_file_is_gone_when_it_is_resumed_keeps_its_result(

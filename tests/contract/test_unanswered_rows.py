@@ -13,7 +13,16 @@ from domain.daily_batch_run import BatchPartStatus, Counts, DailyBatchRunStatus
 from domain.lot_row import LotRow
 from persistence.unit_of_work import Database
 from tests.architecture.sources import ROOT
-from tests.contract.batch_house import BatchHouse, open_house, parts_of, ran, refusals_of
+from tests.contract.batch_house import (
+    BatchHouse,
+    Hooked,
+    before_next_answer,
+    corrected_row,
+    open_house,
+    parts_of,
+    ran,
+    refusals_of,
+)
 from tests.faulty_model import BABBLES, DIES, EATS, LOOPS
 from tests.models_here import PredictorHere
 
@@ -30,7 +39,7 @@ NOT_ASKED = f"{NO_ANSWER} before, nor for too many others in this run: it was no
 @pytest.fixture
 async def house(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchHouse:
     monkeypatch.setattr(daily_batch_runner, "BATCH_ROWS", 3)
-    return await open_house(database, tmp_path, PredictorHere({DIES}))
+    return await open_house(database, tmp_path, Hooked(PredictorHere({DIES})))
 
 
 async def faulty(house: BatchHouse, tag: str, *faults: float) -> list[LotRow]:
@@ -85,7 +94,7 @@ async def test_rows_that_were_left_without_an_answer_are_asked_for_again_last_an
     bad += await faulty(house, "G", DIES)
     await house.assign(await house.model(), product="SoC")
     assert ((run := await ran(house)).status, run.counts) == (FAILED, Counts(considered=4, refused=2))
-    answers = [(bad[2].id, f"{NO_ANSWER}."), (bad[0].id, f"{NO_ANSWER}."), (bad[1].id, NOT_ASKED)]
+    answers = [(bad[2].id, f"{NO_ANSWER}."), (bad[0].id, f"{NO_ANSWER}."), (bad[1].id, f"{NO_ANSWER}.")]
     dry = await ran(house, is_dry_run=True)
     assert (dry.status, dry.counts) == (SUCCEEDED, Counts(considered=4, stored=1, refused=3))
     assert await refusals_of(house, dry) == answers
@@ -102,3 +111,45 @@ async def test_a_row_that_gets_its_answer_in_a_later_run_has_a_result(house: Bat
     sound = BatchHouse(replace(house.services, model_predictor=PredictorHere()), house.contents)
     assert (await ran(sound)).counts == Counts(considered=1, stored=1, flagged=1)
     house.check(await house.results(), rows)
+
+
+async def test_what_is_corrected_meanwhile_is_asked_for_also_where_the_model_gives_no_answer_for_other_rows(
+    house: BatchHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judged_row, "UNANSWERED_IN_ALL", 1)
+    bad = await faulty(house, "F", DIES, DIES)
+    await house.assign(await house.model(), product="SoC")
+    for _ in bad:
+        assert (await ran(house)).status is FAILED
+    rows = await house.rows(2, "A")
+    corrected: list[LotRow] = []
+
+    async def correct() -> None:
+        corrected.append(await corrected_row(house, rows[1], quantity=2))
+        before_next_answer(house, mend)
+
+    async def mend() -> None:
+        hooked = before_next_answer(house, mend)
+        if hooked.asked[-1][0] == DIES:
+            hooked.then = None
+            corrected.append(await corrected_row(house, bad[0], attributes={"a": 1.0, "b": 1.0}))
+
+    before_next_answer(house, correct)
+    run = await ran(house)
+    assert (run.status, run.counts) == (SUCCEEDED, Counts(considered=4, stored=3, refused=1))
+    assert await refusals_of(house, run) == [(bad[1].id, NOT_ASKED)]
+    house.check(await house.results(), [rows[0], *corrected])
+
+
+async def test_rows_that_were_left_without_an_answer_keep_no_row_of_another_model_waiting(house: BatchHouse) -> None:
+    bad = await faulty(house, "F", DIES)
+    await house.assign(await house.model(), product="SoC")
+    await ran(house)
+    rows = await house.rows(2, "G", product="GPU")
+    await house.assign(await house.model("second", 2), product="GPU")
+    hooked = house.services.model_predictor
+    assert isinstance(hooked, Hooked)
+    hooked.asked.clear()
+    run = await ran(house)
+    assert await refusals_of(house, run) == [(bad[0].id, f"{NO_ANSWER}.")]
+    assert [row[0] for row in hooked.asked] == [*(row.definition.attributes["a"] for row in rows), DIES]

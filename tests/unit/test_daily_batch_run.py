@@ -73,6 +73,13 @@ def test_a_part_that_has_come_to_its_end_has_looked_at_all_that_it_considered() 
     assert part.ended(BatchPartStatus.SUPERSEDED).counts == Counts(considered=7, stored=2, skipped=4, refused=1, flagged=1)
 
 
+def test_a_part_begins_each_look_with_the_first_row_and_has_succeeded_after_the_last() -> None:
+    looked = PART.progressed(7, Counts(stored=2)).looked(2)
+    assert (looked.look, looked.after, looked.status) == (1, 0, BatchPartStatus.PENDING)
+    assert looked.progressed(3, Counts(stored=1)).looked(2).status is BatchPartStatus.SUCCEEDED
+    assert looked.looked(2).counts == Counts(considered=10, stored=2, skipped=8)
+
+
 def test_rows_that_come_in_meanwhile_are_considered_too() -> None:
     assert PART.progressed(99, Counts(stored=20)).counts == Counts(considered=24, stored=20, skipped=4)
 

@@ -53,7 +53,7 @@ def grant(**values: object) -> Grant:
     return Grant(**{**given, **values})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("before", "after"), product(PermissionRequestStatus, repeat=2))
+@pytest.mark.parametrize(("before", "after"), list(product(PermissionRequestStatus, repeat=2)))
 def test_a_request_is_decided_once(before: PermissionRequestStatus, after: PermissionRequestStatus) -> None:
     header, *rows = [line.split() for line in EXPECTED.strip().splitlines()]
     expected = {(row[0], column): cell == "x" for row in rows for column, cell in zip(header, row[1:], strict=True)}
