@@ -210,7 +210,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             resources=resources,
             lot_importer=LotImporter(services, runner.id, _lot_importer(settings)),
             daily_batch=DailyBatchRunner(services, runner.id, _daily_batch(settings)),
-            housekeeping=Housekeeping(services, settings.scheduler.housekeeping_seconds, timedelta(days=settings.k6.keep_days)),
+            housekeeping=_housekeeping(services, settings),
             doors=doors,
             signed_urls=signed_urls,
         )
@@ -271,6 +271,15 @@ def _job_reconciler(settings: Settings) -> JobReconcilerSettings:
 def _lot_importer(settings: Settings) -> BackgroundWorkerSettings:
     return BackgroundWorkerSettings(
         interval_seconds=settings.scheduler.jobs_seconds, lost_after_seconds=settings.runner.lost_after_seconds
+    )
+
+
+def _housekeeping(services: Services, settings: Settings) -> Housekeeping:
+    return Housekeeping(
+        services,
+        settings.scheduler.housekeeping_seconds,
+        keep_runs=timedelta(days=settings.k6.keep_days),
+        keep_refusals=timedelta(days=settings.scheduler.daily_batch_keep_days),
     )
 
 

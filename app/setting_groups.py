@@ -250,6 +250,15 @@ class SchedulerSettings(Group):
     daily_batch_catch_up_days: int = Field(
         7, ge=0, le=366, description="How many missed days are caught up with after downtime, besides the latest."
     )
+    daily_batch_keep_days: float = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description=(
+            "How many days after its end a run of the daily batch keeps what it has refused; 0: for ever. Its counts and results "
+            "always stay."
+        ),
+    )
     housekeeping_seconds: float = Field(300, gt=0, le=86400, description="How often what has had its time is removed.")
 
 

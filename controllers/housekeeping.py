@@ -1,5 +1,5 @@
 """Removing what has had its time: idempotency keys after seven days, sessions of browsers thirty days after their end, what
-runs of load tests measured when settings say so.
+runs of load tests measured and what runs of the daily batch have refused when settings say so.
 
 Permissions, and access to models, that have expired open nothing by themselves; here that is put on record.
 
@@ -27,18 +27,27 @@ ACTOR = "housekeeping"
 RUNS_AT_ONCE = 100
 RUNS_A_ROUND = 1000
 WINDOWS_AT_ONCE = 500
+REFUSALS_AT_ONCE = 5000
 
 
 class Housekeeping:
     """A loop that any server may run at any time: what it does is the same however often it is done.
 
-    Runs of load tests keep what they measured for the time `keep_runs`; zero is for ever.
+    Runs of load tests keep what they measured for the time `keep_runs`, runs of the daily batch what they have refused for
+    `keep_refusals`; zero is for ever.
     """
 
-    def __init__(self, services: Services, interval_seconds: float, keep_runs: timedelta = timedelta()) -> None:
+    def __init__(
+        self,
+        services: Services,
+        interval_seconds: float,
+        keep_runs: timedelta = timedelta(),
+        keep_refusals: timedelta = timedelta(),
+    ) -> None:
         self._services = services
         self._interval_seconds = interval_seconds
         self._keep_runs = keep_runs
+        self._keep_refusals = keep_refusals
         self._last: LoadTestRun | None = None
 
     async def run(self) -> None:
@@ -68,8 +77,17 @@ class Housekeeping:
             log.info("access to set-up models has expired: %d", expired)
         if dropped or sessions:
             log.info("dropped %d idempotency keys and %d sessions", dropped, sessions)
+        if self._keep_refusals:
+            await self._forget_refusals(now - self._keep_refusals)
         if self._keep_runs:
             await self._clear_old(now - self._keep_runs)
+
+    async def _forget_refusals(self, ended_before: datetime) -> None:
+        """Remove what runs of the daily batch that ended before then have refused, some in each transaction."""
+        removed = REFUSALS_AT_ONCE
+        while removed == REFUSALS_AT_ONCE:
+            async with self._services.database.transaction() as work:
+                removed = await work.daily_batch_runs.forget_refusals(ended_before, REFUSALS_AT_ONCE)
 
     async def _clear_old(self, ended_before: datetime) -> None:
         """Clear the runs that ended before then, the oldest first, a thousand in a round; the next round goes on behind the last.

@@ -173,6 +173,13 @@ class DailyBatchRunStore(Protocol):
         """Keep what was refused."""
         ...
 
+    async def forget_refusals(self, ended_before: datetime, most: int) -> int:
+        """Remove so many of what runs that ended before then have refused, or all; how many that were.
+
+        Where a version has left a row without an answer, the last time stays: as long as the row says the same, it comes late.
+        """
+        ...
+
     async def refusals(self, queries: Sequence[HistoryQuery]) -> list[Page[BatchRefusal]]:
         """For each query a page of what a run has refused, in its order; `after` is the number of a refusal."""
         ...

@@ -82,7 +82,7 @@ daily_batch_refusal = Table(
     Column("lot_row_version", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("is_unanswered", Boolean, nullable=False),
-    comment="The rows for which a model predicted nothing in a run of the daily batch, and why; append-only",
+    comment="The rows for which a model predicted nothing in a run of the daily batch, and why; settings may have them removed",
 )
 
 lot_result = Table(

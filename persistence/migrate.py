@@ -25,7 +25,6 @@ APPEND_ONLY = (
     "set_up_model_revision",
     "model_version",
     "model_activation",
-    "daily_batch_refusal",
     "lot_result",
 )
 

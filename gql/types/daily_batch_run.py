@@ -148,7 +148,10 @@ class DailyBatchRun(Node, DailyBatchCounts):
         return [DailyBatchPart.of(part) for part in await info.context.loaders.batch.parts.load(self.number)]
 
     @strawberry.field(
-        description="The rows for which models predicted nothing, and why; of a dry run the first 1,000, `refused` counts all."
+        description=(
+            "The rows for which models predicted nothing, and why; of a dry run the first 1,000. PLOG may be set to remove them "
+            "some time after the run's end; `refused` counts all."
+        )
     )
     async def refusals(self, info: Info, first: First = 50, after: After = None) -> DailyBatchRefusalConnection:
         query = history_query("daily batch refusal", self.number, first, after)

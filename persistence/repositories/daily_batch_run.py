@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.background_work import UNENDED
@@ -95,6 +95,14 @@ class DailyBatchRunRepository(DailyBatchRunStore):
     async def refuse(self, refusals: Sequence[BatchRefusal]) -> None:
         if refusals:
             await self._connection.execute(REFUSAL.insert(), [_refusal_values(each) for each in refusals])
+
+    async def forget_refusals(self, ended_before: datetime, most: int) -> int:
+        later = REFUSAL.alias()
+        of_same = (later.c[name] == REFUSAL.c[name] for name in ("lot_row_id", "lot_row_version", "model_id", "model_version"))
+        is_again = exists().where(*of_same, later.c.is_unanswered, later.c.id > REFUSAL.c.id)
+        found = select(REFUSAL.c.id).join(RUN, RUN.c.id == REFUSAL.c.run_id).limit(most)
+        found = found.where(RUN.c.ended_at < ended_before, or_(~REFUSAL.c.is_unanswered, is_again))
+        return (await self._connection.execute(REFUSAL.delete().where(REFUSAL.c.id.in_(found)))).rowcount
 
     async def refusals(self, queries: Sequence[HistoryQuery]) -> list[Page[BatchRefusal]]:
         return await histories(self._connection, queries, select(REFUSAL), REFUSAL.c.id, _refusal, owner="run_id")

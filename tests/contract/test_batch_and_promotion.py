@@ -8,7 +8,7 @@ import pytest
 from persistence.repositories.lot_result import LotResultRepository
 from persistence.unit_of_work import Database
 from tests.contract.batch_house import BatchHouse, ran
-from tests.contract.test_daily_batch_runner import SUCCEEDED, house
+from tests.contract.test_daily_batch_results import SUCCEEDED, house
 from tests.databases import waits_for_a_lock
 from tests.waiting import eventually
 

@@ -3,12 +3,14 @@
 import os
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from adapters.models.model_predictor import ProcessModelPredictor
-from controllers import daily_batch_runner, judged_row
+from controllers import daily_batch_runner, housekeeping, judged_row
+from controllers.housekeeping import Housekeeping
 from domain.daily_batch_run import BatchPartStatus, Counts, DailyBatchRunStatus
 from domain.lot_row import LotRow
 from persistence.unit_of_work import Database
@@ -152,4 +154,24 @@ async def test_rows_that_were_left_without_an_answer_keep_no_row_of_another_mode
     hooked.asked.clear()
     run = await ran(house)
     assert await refusals_of(house, run) == [(bad[0].id, f"{NO_ANSWER}.")]
+    assert [row[0] for row in hooked.asked] == [*(row.definition.attributes["a"] for row in rows), DIES]
+
+
+async def test_what_was_refused_is_removed_in_its_time_and_what_had_no_answer_still_comes_late(
+    house: BatchHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "REFUSALS_AT_ONCE", 2)
+    await house.rows(5, "BAD", attributes={})
+    await faulty(house, "F", DIES)
+    await house.assign(await house.model(), product="SoC")
+    runs = [await ran(house) for _ in range(2)]
+    for keep, kept in ((timedelta(), [6, 6]), (timedelta(days=1), [6, 6]), (timedelta(microseconds=1), [0, 1])):
+        await Housekeeping(house.services, 60, keep_refusals=keep).run_once()
+        assert [len(await refusals_of(house, run)) for run in runs] == kept
+    assert [(await house.found(run)).counts for run in runs] == [Counts(considered=6, refused=6)] * 2
+    rows = await house.rows(2, "A")
+    hooked = house.services.model_predictor
+    assert isinstance(hooked, Hooked)
+    hooked.asked.clear()
+    await ran(house)
     assert [row[0] for row in hooked.asked] == [*(row.definition.attributes["a"] for row in rows), DIES]
