@@ -13,7 +13,7 @@ from domain.live import Notice, Topic
 from domain.permission_kind import PermissionAction, Right, kinds_that_open
 from domain.query import DailyBatchRunQuery, HistoryQuery, Page
 from domain.storage import UnitOfWork
-from resolvers.authorisation import refusal_of, require_person, require_right, visibility_of
+from resolvers.authorisation import denial, refusal_of, require_person, require_right, visibility_of
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.versioned import known
@@ -60,7 +60,7 @@ def _only_line(services: Services, actor: Actor) -> ProductLine:
     if len(lines) > 1:
         raise ValidationFailed.of("productLine", f"is required: you may work in {' and '.join(lines)}")
     if not lines:
-        require_right(services, actor, ProductLine.LOGIC, PermissionAction.GENERAL)
+        raise denial(services, PermissionAction.GENERAL)
     return lines[0]
 
 

@@ -20,7 +20,7 @@ from domain.lot_row import MAX_ROWS, LotRow, LotRowDefinition, LotRowVersion, co
 from domain.permission_kind import PermissionAction
 from domain.query import HistoryQuery, LotRowQuery, Page
 from domain.storage import UnitOfWork
-from resolvers.authorisation import refusal_of, require_any_right, require_person, require_right, visibility_of
+from resolvers.authorisation import EVERY_LINE, refusal_of, require_any_right, require_person, require_right, visibility_of
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.versioned import Command
@@ -63,7 +63,7 @@ async def add_lot_rows(
 
     A row that is refused keeps no other from being stored. Of two of the same lot and step the first is stored.
     """
-    person = require_any_right(services, actor)
+    person = require_any_right(services, actor, _lines_of(documents))
     if not 1 <= len(documents) <= MAX_ROWS:
         raise ValidationFailed.of("inputs", f"must be 1 to {MAX_ROWS} rows")
     idempotency = Idempotency.of(person.subject, "lotRowsAdd", idempotency_key, {"inputs": documents})
@@ -77,6 +77,12 @@ async def add_lot_rows(
     added = sum(each.refusal is None for each in results)
     log.info("lotRowsAdd", extra={"added": added, "refused": len(results) - added, "subject": person.subject})
     return results
+
+
+def _lines_of(documents: Sequence[Mapping[str, Any]]) -> Sequence[ProductLine]:
+    """The product lines that the rows name; all of them where they name none."""
+    named = [each.get("productLine") for each in documents]
+    return [line for line in ProductLine if line in named] or EVERY_LINE
 
 
 async def _add(work: UnitOfWork, person: Person, read: Sequence[LotRowDefinition | UserError]) -> list[LotRowResult]:

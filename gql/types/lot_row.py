@@ -133,6 +133,10 @@ class LotRowResult:
     duplicate_of: strawberry.ID | None = strawberry.field(
         description="The row of the same lot and step, which may be one before it."
     )
+    opened_by: list[str] = strawberry.field(
+        description="The names of the permissions that would open the row's product line, the smallest first; else none."
+    )
+    apply_at: str | None = strawberry.field(description="The page where one applies for the first of them.")
 
     @classmethod
     def of(cls, result: lot_rows.LotRowResult) -> "LotRowResult":
@@ -145,6 +149,8 @@ class LotRowResult:
             message=getattr(refusal, "message", None),
             problems=getattr(refusal, "problems", []),
             duplicate_of=getattr(refusal, "lot_row_id", None),
+            opened_by=getattr(refusal, "opened_by", []),
+            apply_at=getattr(refusal, "apply_at", None),
         )
 
 

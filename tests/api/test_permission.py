@@ -343,6 +343,16 @@ async def test_what_a_permission_would_open_is_denied_with_what_to_apply_for(plo
     assert answer["openedBy"] == ["LOGIC_GENERAL", "LOGIC_MODEL_SET_UP"]
 
 
+@pytest.mark.parametrize(
+    "mutation", ["dailyBatchRun { __typename", 'lotImportStart(input: {upload: "%s"}) { __typename' % ("0" * 64)]
+)
+async def test_where_no_product_line_is_named_all_that_opens_one_is(plog: Plog, mutation: str) -> None:
+    document = f"mutation {{ {mutation} ... on PermissionDenied {{ message openedBy applyAt }} }} }}"
+    denied = await plog.answer(document, plog.signed_in("dana"))
+    assert denied["openedBy"] == ["LOGIC_GENERAL", "DRAM_GENERAL", "LOGIC_MODEL_SET_UP"]
+    assert denied["applyAt"] == f"{plog.url}/apply" and "“DRAM general”" in denied["message"]
+
+
 async def test_what_an_operation_takes_away_its_next_mutation_has_not(plog: Plog) -> None:
     grant = await granted(plog, "LOGIC_GENERAL")
     both = """mutation ($id: ID!, $row: LotRowInput!) { first: grantRevoke(id: $id, reason: "given back") { __typename }

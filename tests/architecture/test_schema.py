@@ -163,6 +163,7 @@ LISTS_WITHOUT_PAGES = {
     "LotResultPreview.outputs",
     "LotImportListFrame.changed",
     "LotImportListFrame.order",
+    "LotRowResult.openedBy",
     "LotRowResult.problems",
     "LotRowsAddPayload.results",
     "MetricSeries.errorRate",
