@@ -191,14 +191,18 @@ async def revoke_access(
     given = {"reason": reason}
 
     async def revoke(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
-        if person.subject != request.subject:
-            request.check_decider(person, is_decider(person, model))
+        _check_revoker(person, request, model)
         why = access_reason(given, is_required=True)
         changed = request.decided(ModelAccessStatus.REVOKED, person, why, at)
         return changed, [_entry(AuditAction.MODEL_ACCESS_REVOKED, changed, person, why)]
 
     command = Command("modelAccessRevoke", KIND, number, expected_version, idempotency_key, given)
     return await _decide(services, person, command, revoke)
+
+
+def _check_revoker(person: Person, request: ModelAccessRequest, model: SetUpModel) -> None:
+    if person.subject != request.subject:
+        request.check_decider(person, is_decider(person, model))
 
 
 async def _decide(services: Services, person: Person, command: Command, decide: DecideOnModel) -> ModelAccessRequest:
@@ -343,6 +347,29 @@ def why_not_withdraw(actor: Actor, request: ModelAccessRequest) -> UserError | N
     def decide() -> None:
         request.check_applicant(person)
         request.decided(ModelAccessStatus.WITHDRAWN, person, "", request.updated_at)
+
+    return refusal_of(decide)
+
+
+def why_not_renew(actor: Actor, request: ModelAccessRequest, model: SetUpModel) -> UserError | None:
+    """What renewing the access now would be refused with; None where it would not."""
+    person = require_person(actor)
+
+    def decide() -> None:
+        request.check_decider(person, is_decider(person, model))
+        check_in_use(model)
+        request.renewed(person, "", request.until, request.updated_at)
+
+    return refusal_of(decide)
+
+
+def why_not_revoke(actor: Actor, request: ModelAccessRequest, model: SetUpModel) -> UserError | None:
+    """What revoking the access now would be refused with, or giving it back; None where it would not."""
+    person = require_person(actor)
+
+    def decide() -> None:
+        _check_revoker(person, request, model)
+        request.decided(ModelAccessStatus.REVOKED, person, "", request.updated_at)
 
     return refusal_of(decide)
 
