@@ -19,6 +19,7 @@ from domain.model_access_request import (
     access_renewal,
 )
 from domain.permission_kind import PermissionAction, Right, kinds_that_open
+from domain.permission_request import optional_reason
 from domain.query import ModelAccessQuery, Page
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
@@ -101,7 +102,7 @@ async def withdraw_access_request(
 
     async def withdraw(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
         request.check_applicant(person)
-        why = access_reason(given, is_required=False)
+        why = optional_reason(given)
         changed = request.decided(ModelAccessStatus.WITHDRAWN, person, why, at)
         return changed, [_entry(AuditAction.MODEL_ACCESS_WITHDRAWN, changed, person, why)]
 
@@ -118,7 +119,7 @@ async def reject_access_request(
 
     async def reject(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
         request.check_decider(person, is_decider(person, model))
-        why = access_reason(given, is_required=True)
+        why = access_reason(given)
         changed = request.decided(ModelAccessStatus.REJECTED, person, why, at)
         return changed, [_entry(AuditAction.MODEL_ACCESS_REJECTED, changed, person, why)]
 
@@ -191,18 +192,13 @@ async def revoke_access(
     given = {"reason": reason}
 
     async def revoke(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
-        _check_revoker(person, request, model)
-        why = access_reason(given, is_required=True)
+        request.check_revoker(person, is_decider(person, model))
+        why = access_reason(given)
         changed = request.decided(ModelAccessStatus.REVOKED, person, why, at)
         return changed, [_entry(AuditAction.MODEL_ACCESS_REVOKED, changed, person, why)]
 
     command = Command("modelAccessRevoke", KIND, number, expected_version, idempotency_key, given)
     return await _decide(services, person, command, revoke)
-
-
-def _check_revoker(person: Person, request: ModelAccessRequest, model: SetUpModel) -> None:
-    if person.subject != request.subject:
-        request.check_decider(person, is_decider(person, model))
 
 
 async def _decide(services: Services, person: Person, command: Command, decide: DecideOnModel) -> ModelAccessRequest:
@@ -368,7 +364,7 @@ def why_not_revoke(actor: Actor, request: ModelAccessRequest, model: SetUpModel)
     person = require_person(actor)
 
     def decide() -> None:
-        _check_revoker(person, request, model)
+        request.check_revoker(person, is_decider(person, model))
         request.decided(ModelAccessStatus.REVOKED, person, "", request.updated_at)
 
     return refusal_of(decide)
