@@ -151,7 +151,7 @@ class Unauthenticated(UserError):
 class PermissionDenied(UserError):
     """The caller is known but may not do this.
 
-    `opened_by` are the kinds of permissions that would open it, `apply_at` is the page where one applies for the first of them.
+    `opened_by` are the kinds of permissions that would open it, `apply_at` is the page where one applies for them.
     `set_up_model_id` is the model access to which would open it as well.
     """
 

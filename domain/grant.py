@@ -67,12 +67,16 @@ class Grant:
 
     def renewed(self, person: Person, kinds: frozenset[str], expires_at: datetime | None, at: datetime) -> "Grant":
         """The grant with another end, by one who decides on these kinds and does not hold it."""
+        self.check_renewable(person, kinds)
+        return self._changed(at, expires_at=expires_at)
+
+    def check_renewable(self, person: Person, kinds: frozenset[str]) -> None:
+        """Refuse its holder, whoever does not decide on these kinds, and to renew what has ended."""
         if person.subject == self.subject:
             raise PermissionDenied("Nobody renews their own permission; another approver has to.")
         if self.kind not in kinds:
             raise PermissionDenied(f"You don't decide on {self.kind}; one of its approvers has to.")
         self.check_active("RENEWED")
-        return self._changed(at, expires_at=expires_at)
 
     def expired(self, at: datetime) -> "Grant":
         """The grant with its end in time put on record."""
@@ -82,9 +86,20 @@ class Grant:
         return replace(self, version=self.version + 1, updated_at=at, read_at=at, **changes)
 
 
+def renewal(given: Mapping[str, Any], now: datetime) -> tuple[str, datetime | None]:
+    """As `decision`, of a renewal: an end that is not among the arguments would be taken for none."""
+    problems = Problems()
+    if "expiresAt" not in given:
+        problems.add("expiresAt", "is required: when the permission ends, or null for never by itself")
+    return _decision(problems, given, now)
+
+
 def decision(given: Mapping[str, Any], now: datetime) -> tuple[str, datetime | None]:
     """The reason and the end of a permission (None: none) in the arguments of a decision; an end lies in the future."""
-    problems = Problems()
+    return _decision(Problems(), given, now)
+
+
+def _decision(problems: Problems, given: Mapping[str, Any], now: datetime) -> tuple[str, datetime | None]:
     reason = stated_reason(problems, given)
     expires_at = problems.moment(given, "expiresAt")
     if expires_at is not None and expires_at <= now:

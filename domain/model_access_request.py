@@ -98,6 +98,11 @@ class ModelAccessRequest:
         if not is_decider:
             raise PermissionDenied("The model's owner decides on this, or a set-up user of its product line.")
 
+    def check_revoker(self, person: Person, is_decider: bool) -> None:
+        """Refuse whoever does not decide on access to the model, but for its holder, who may give it back."""
+        if person.subject != self.subject:
+            self.check_decider(person, is_decider)
+
     def check_applicant(self, person: Person) -> None:
         """Refuse everybody but the applicant."""
         if person.subject != self.subject:
@@ -158,9 +163,9 @@ def _checked_end(problems: Problems, given: Mapping[str, Any], now: datetime) ->
     return until
 
 
-def access_reason(given: Mapping[str, Any], *, is_required: bool) -> str:
-    """The reason in the arguments of a decision; of a withdrawal none need be given."""
+def access_reason(given: Mapping[str, Any]) -> str:
+    """The reason in the arguments of a decision."""
     problems = Problems()
-    reason = stated_reason(problems, given) if is_required else problems.text(given, "reason", "", most=MAX_REASON).strip()
+    reason = stated_reason(problems, given)
     problems.check()
     return reason

@@ -64,7 +64,7 @@ def opened_by(kinds: Iterable[str]) -> frozenset[Right]:
     return frozenset(right for name in kinds if name in PERMISSION_KINDS for right in PERMISSION_KINDS[name].opens)
 
 
-def kinds_that_open(right: Right) -> list[str]:
-    """The names of the kinds that give this right, those first that give the least besides."""
-    found = [kind for kind in PERMISSION_KINDS.values() if right in kind.opens]
+def kinds_that_open(*rights: Right) -> list[str]:
+    """The names of the kinds that give one of these rights, those first that give the least besides."""
+    found = [kind for kind in PERMISSION_KINDS.values() if not kind.opens.isdisjoint(rights)]
     return [kind.name for kind in sorted(found, key=lambda kind: len(kind.opens))]

@@ -103,8 +103,8 @@ def stated_reason(problems: Problems, given: Mapping[str, Any]) -> str:
     return problems.text(given, "reason", most=MAX_REASON).strip()
 
 
-def withdrawal(given: Mapping[str, Any]) -> str:
-    """The reason of who takes an application back; none need be given."""
+def optional_reason(given: Mapping[str, Any]) -> str:
+    """The reason in the arguments of a command that need not have one; empty for none."""
     problems = Problems()
     reason = problems.text(given, "reason", "", most=MAX_REASON).strip()
     problems.check()

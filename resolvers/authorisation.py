@@ -1,6 +1,6 @@
 """Who may do what. Every use case asks here first; what a permission opens is in `domain/permission_kind.py`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from domain.actor import Actor, Generator, Person, Worker
 from domain.attempt import AttemptKey
@@ -12,6 +12,7 @@ from domain.storage import UnitOfWork
 from domain.visibility import Involvement, Membership, ModelReach, Visibility
 from resolvers.services import Services
 
+EVERY_LINE = tuple(ProductLine)
 DOING = {PermissionAction.GENERAL: "work", PermissionAction.SET_UP: "copy, set up and promote models"}
 
 
@@ -23,16 +24,17 @@ def visibility_of(actor: Actor) -> Visibility:
 def require_right(services: Services, actor: Actor, product_line: ProductLine, action: PermissionAction) -> Person:
     """The signed-in person, who may do that in that product line; the denial says what to apply for."""
     person = require_person(actor)
-    right = Right(product_line, action)
-    if right not in person.rights:
-        raise denial(services, right)
+    if Right(product_line, action) not in person.rights:
+        raise denial(services, action, [product_line])
     return person
 
 
-def require_any_right(services: Services, actor: Actor) -> Person:
-    """The signed-in person, whom some permission opens some product line; the denial says what to apply for in the first one."""
+def require_any_right(services: Services, actor: Actor, wanted: Sequence[ProductLine] = EVERY_LINE) -> Person:
+    """The signed-in person, whom some permission opens some product line; the denial says what opens one of those wanted."""
     person = require_person(actor)
-    return person if person.rights else require_right(services, actor, next(iter(ProductLine)), PermissionAction.GENERAL)
+    if not person.rights:
+        raise denial(services, PermissionAction.GENERAL, wanted)
+    return person
 
 
 def reach_of(actor: Actor) -> ModelReach:
@@ -76,19 +78,23 @@ def refusal_of(check: Callable[[], object]) -> UserError | None:
     return None
 
 
-def denial(services: Services, right: Right) -> PermissionDenied:
-    """Says which permissions would open it and where to apply."""
-    kinds = kinds_that_open(right)
-    wanted = f"You may not {DOING[right.action]} in {right.product_line}"
+def denial(services: Services, action: PermissionAction, product_lines: Sequence[ProductLine] = EVERY_LINE) -> PermissionDenied:
+    """Says which permissions would open that in one of these product lines, and where to apply.
+
+    The page has the smallest of them chosen where it is about one product line: which of several is wanted nobody knows.
+    """
+    kinds = kinds_that_open(*(Right(each, action) for each in product_lines))
+    wanted = f"You may not {DOING[action]} in {' or '.join(product_lines)}"
     if not kinds:
         return PermissionDenied(f"{wanted}; no permission opens that.")
     titles = " or ".join(f"“{PERMISSION_KINDS[kind].title}”" for kind in kinds)
-    return PermissionDenied(f"{wanted}; apply for {titles}.", kinds, apply_page(services, kinds[0]))
+    page = apply_page(services, kinds[0] if len(product_lines) == 1 else None)
+    return PermissionDenied(f"{wanted}; apply for {titles}.", kinds, page)
 
 
-def apply_page(services: Services, kind: str) -> str:
-    """Where a person applies for that permission."""
-    return f"{services.public_url}/apply?kind={kind}"
+def apply_page(services: Services, kind: str | None) -> str:
+    """Where a person applies for that permission (None: chooses one)."""
+    return f"{services.public_url}/apply" + ("" if kind is None else f"?kind={kind}")
 
 
 def require_person(actor: Actor) -> Person:

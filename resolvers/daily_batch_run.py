@@ -11,9 +11,10 @@ from domain.errors import AlreadyRunning, UserError, ValidationFailed
 from domain.kit import ProductLine
 from domain.live import Notice, Topic
 from domain.permission_kind import PermissionAction, Right, kinds_that_open
+from domain.permission_request import optional_reason
 from domain.query import DailyBatchRunQuery, HistoryQuery, Page
 from domain.storage import UnitOfWork
-from resolvers.authorisation import refusal_of, require_person, require_right, visibility_of
+from resolvers.authorisation import denial, refusal_of, require_person, require_right, visibility_of
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.versioned import known
@@ -60,17 +61,20 @@ def _only_line(services: Services, actor: Actor) -> ProductLine:
     if len(lines) > 1:
         raise ValidationFailed.of("productLine", f"is required: you may work in {' and '.join(lines)}")
     if not lines:
-        require_right(services, actor, ProductLine.LOGIC, PermissionAction.GENERAL)
+        raise denial(services, PermissionAction.GENERAL)
     return lines[0]
 
 
-async def cancel_daily_batch(services: Services, actor: Actor, number: int, idempotency_key: str | None = None) -> DailyBatchRun:
+async def cancel_daily_batch(
+    services: Services, actor: Actor, number: int, reason: str | None = None, idempotency_key: str | None = None
+) -> DailyBatchRun:
     """End a run; what it has stored stays. One that runs ends within seconds. It is for who started it, and for set-up users.
 
-    Where no permission makes anybody that, as in DRAM, everybody who works in the product line can.
+    Where no permission makes anybody that, as in DRAM, everybody who works in the product line can. The audit has the reason,
+    where one is given.
     """
     person = require_person(actor)
-    idempotency = Idempotency.of(person.subject, "dailyBatchRunCancel", idempotency_key, {"id": number})
+    idempotency = Idempotency.of(person.subject, "dailyBatchRunCancel", idempotency_key, {"id": number, "reason": reason})
     async with services.database.transaction() as work:
         is_replay = idempotency is not None and await idempotency.replayed(work) is not None
         run = await work.daily_batch_runs.lock(number, visibility_of(actor))
@@ -78,11 +82,12 @@ async def cancel_daily_batch(services: Services, actor: Actor, number: int, idem
         if is_replay:
             return run
         _require_ending(services, actor, run)
+        why = optional_reason({"reason": reason}) or None
         at = max(run.updated_at, await work.kits.now())
         cancelled = run.cancelled_by_person(person.subject, person.name, at)
         await work.daily_batch_runs.change(cancelled)
         if not run.is_cancel_requested:
-            await work.audit.add([_entry(run, person)], at)
+            await work.audit.add([_entry(run, person, why)], at)
         if idempotency is not None:
             await idempotency.complete(work, {"dailyBatchRun": number})
     await tell(services, cancelled)
@@ -90,7 +95,7 @@ async def cancel_daily_batch(services: Services, actor: Actor, number: int, idem
     return cancelled
 
 
-def _entry(run: DailyBatchRun, person: Person) -> AuditEntry:
+def _entry(run: DailyBatchRun, person: Person, reason: str | None) -> AuditEntry:
     """That the person has cancelled the run, which concerns who has started it."""
     return AuditEntry(
         action=AuditAction.DAILY_BATCH_CANCELLED,
@@ -98,6 +103,7 @@ def _entry(run: DailyBatchRun, person: Person) -> AuditEntry:
         person_name=run.actor_name or person.name,
         actor=person.subject,
         actor_name=person.name,
+        reason=reason,
         details={"dailyBatchRunId": run.id},
     )
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction, AuditEntry
-from domain.grant import Grant, decision
+from domain.errors import UserError
+from domain.grant import Grant, decision, renewal
 from domain.live import Notice, Topic
 from domain.query import GrantQuery, Page
 from domain.storage import UnitOfWork
-from resolvers.authorisation import involvement_of, require_person
+from resolvers.authorisation import involvement_of, refusal_of, require_person
 from resolvers.decision import Decide, run_decision
 from resolvers.ends_in_time import put_ends_on_record
 from resolvers.services import Services
@@ -21,18 +22,20 @@ async def renew_grant(
     services: Services,
     actor: Actor,
     number: int,
-    reason: str | None,
-    expires_at: object,
+    given: Mapping[str, Any],
     expected_version: int | None = None,
     idempotency_key: str | None = None,
 ) -> Grant:
-    """Give an active permission of somebody else another end (`expires_at`, the text of a time; None: none), with a reason."""
+    """Give an active permission of somebody else another end (`expiresAt`, the text of a time; None: none), with a `reason`.
+
+    `ValidationFailed` where no end is given, nor None.
+    """
     person = require_person(actor)
     kinds = services.approvers.kinds_of(person)
-    given = {"reason": reason, "expiresAt": expires_at}
 
     async def renew(work: UnitOfWork, grant: Grant, at: datetime) -> tuple[Grant, list[AuditEntry]]:
-        why, until = decision(given, at)
+        grant.check_renewable(person, kinds)
+        why, until = renewal(given, at)
         changed = grant.renewed(person, kinds, until, at)
         details = {"expiresAt": None if until is None else until.isoformat()}
         return changed, [_entry(AuditAction.PERMISSION_RENEWED, grant, person, why, details)]
@@ -109,6 +112,18 @@ def _entry(
         grant_id=grant.id,
         details=details or {},
     )
+
+
+def why_not_renew(services: Services, actor: Actor, grant: Grant) -> UserError | None:
+    """What renewing the grant now would be refused with; None where it would not."""
+    person = require_person(actor)
+    return refusal_of(lambda: grant.check_renewable(person, services.approvers.kinds_of(person)))
+
+
+def why_not_revoke(services: Services, actor: Actor, grant: Grant) -> UserError | None:
+    """What revoking the grant now would be refused with, or giving it back; None where it would not."""
+    person = require_person(actor)
+    return refusal_of(lambda: grant.revoked(person, services.approvers.kinds_of(person), "", grant.updated_at))
 
 
 async def find_grants(services: Services, actor: Actor, ids: list[int]) -> dict[int, Grant]:

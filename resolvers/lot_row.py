@@ -20,7 +20,7 @@ from domain.lot_row import MAX_ROWS, LotRow, LotRowDefinition, LotRowVersion, co
 from domain.permission_kind import PermissionAction
 from domain.query import HistoryQuery, LotRowQuery, Page
 from domain.storage import UnitOfWork
-from resolvers.authorisation import refusal_of, require_any_right, require_person, require_right, visibility_of
+from resolvers.authorisation import EVERY_LINE, refusal_of, require_any_right, require_person, require_right, visibility_of
 from resolvers.idempotency import Idempotency
 from resolvers.services import Services
 from resolvers.versioned import Command
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class LotRowResult:
+class LotRowAddResult:
     """What became of one of several rows: it was added, or refused. `row` is None where it can't be seen any more, too."""
 
     row: LotRow | None = None
@@ -58,12 +58,12 @@ async def add_lot_row(
 
 async def add_lot_rows(
     services: Services, actor: Actor, documents: Sequence[Mapping[str, Any]], idempotency_key: str | None = None
-) -> list[LotRowResult]:
+) -> list[LotRowAddResult]:
     """Store those of the rows that can be, all in one transaction, and say of each what became of it, in their order.
 
     A row that is refused keeps no other from being stored. Of two of the same lot and step the first is stored.
     """
-    person = require_any_right(services, actor)
+    person = require_any_right(services, actor, _lines_of(documents))
     if not 1 <= len(documents) <= MAX_ROWS:
         raise ValidationFailed.of("inputs", f"must be 1 to {MAX_ROWS} rows")
     idempotency = Idempotency.of(person.subject, "lotRowsAdd", idempotency_key, {"inputs": documents})
@@ -79,15 +79,21 @@ async def add_lot_rows(
     return results
 
 
-async def _add(work: UnitOfWork, person: Person, read: Sequence[LotRowDefinition | UserError]) -> list[LotRowResult]:
+def _lines_of(documents: Sequence[Mapping[str, Any]]) -> Sequence[ProductLine]:
+    """The product lines that the rows name; all of them where they name none."""
+    named = [each.get("productLine") for each in documents]
+    return [line for line in ProductLine if line in named] or EVERY_LINE
+
+
+async def _add(work: UnitOfWork, person: Person, read: Sequence[LotRowDefinition | UserError]) -> list[LotRowAddResult]:
     stored = iter(await work.lot_rows.add([each for each in read if isinstance(each, LotRowDefinition)], person.subject))
     results = []
     for each in read:
         row = next(stored) if isinstance(each, LotRowDefinition) else each
         if isinstance(each, LotRowDefinition) and isinstance(row, int):
-            results.append(LotRowResult(refusal=DuplicateLotRow(each.lot_id, each.step, row)))
+            results.append(LotRowAddResult(refusal=DuplicateLotRow(each.lot_id, each.step, row)))
         else:
-            results.append(LotRowResult(row=row) if isinstance(row, LotRow) else LotRowResult(refusal=each))  # type: ignore[arg-type]
+            results.append(LotRowAddResult(row=row) if isinstance(row, LotRow) else LotRowAddResult(refusal=each))  # type: ignore[arg-type]
     return results
 
 
@@ -100,7 +106,7 @@ def _read(services: Services, actor: Actor, place: int, document: Mapping[str, A
     return definition
 
 
-def _written(result: LotRowResult) -> dict[str, Any]:
+def _written(result: LotRowAddResult) -> dict[str, Any]:
     """A result as it stays with its key."""
     match result.refusal:
         case None:
@@ -116,15 +122,15 @@ def _written(result: LotRowResult) -> dict[str, Any]:
 
 async def _replayed(
     work: UnitOfWork, actor: Actor, results: Sequence[Mapping[str, Any]], read: Sequence[LotRowDefinition | UserError]
-) -> list[LotRowResult]:
+) -> list[LotRowAddResult]:
     """What became of the rows then; of those that may not be added any more, that."""
     numbers = [each["added"] for each in results if "added" in each]
     rows = await work.lot_rows.get_many(numbers, visibility_of(actor))
 
-    def result(written: Mapping[str, Any], now: LotRowDefinition | UserError) -> LotRowResult:
+    def result(written: Mapping[str, Any], now: LotRowDefinition | UserError) -> LotRowAddResult:
         if isinstance(now, PermissionDenied):
-            return LotRowResult(refusal=now)
-        return LotRowResult(rows.get(written["added"])) if "added" in written else LotRowResult(refusal=_refusal(written))
+            return LotRowAddResult(refusal=now)
+        return LotRowAddResult(rows.get(written["added"])) if "added" in written else LotRowAddResult(refusal=_refusal(written))
 
     return [result(written, now) for written, now in zip(results, read, strict=True)]
 

@@ -19,6 +19,7 @@ from domain.model_access_request import (
     access_renewal,
 )
 from domain.permission_kind import PermissionAction, Right, kinds_that_open
+from domain.permission_request import optional_reason
 from domain.query import ModelAccessQuery, Page
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
@@ -101,7 +102,7 @@ async def withdraw_access_request(
 
     async def withdraw(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
         request.check_applicant(person)
-        why = access_reason(given, is_required=False)
+        why = optional_reason(given)
         changed = request.decided(ModelAccessStatus.WITHDRAWN, person, why, at)
         return changed, [_entry(AuditAction.MODEL_ACCESS_WITHDRAWN, changed, person, why)]
 
@@ -118,7 +119,7 @@ async def reject_access_request(
 
     async def reject(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
         request.check_decider(person, is_decider(person, model))
-        why = access_reason(given, is_required=True)
+        why = access_reason(given)
         changed = request.decided(ModelAccessStatus.REJECTED, person, why, at)
         return changed, [_entry(AuditAction.MODEL_ACCESS_REJECTED, changed, person, why)]
 
@@ -191,9 +192,8 @@ async def revoke_access(
     given = {"reason": reason}
 
     async def revoke(work: UnitOfWork, model: SetUpModel, request: ModelAccessRequest, at: datetime) -> Decided:
-        if person.subject != request.subject:
-            request.check_decider(person, is_decider(person, model))
-        why = access_reason(given, is_required=True)
+        request.check_revoker(person, is_decider(person, model))
+        why = access_reason(given)
         changed = request.decided(ModelAccessStatus.REVOKED, person, why, at)
         return changed, [_entry(AuditAction.MODEL_ACCESS_REVOKED, changed, person, why)]
 
@@ -343,6 +343,29 @@ def why_not_withdraw(actor: Actor, request: ModelAccessRequest) -> UserError | N
     def decide() -> None:
         request.check_applicant(person)
         request.decided(ModelAccessStatus.WITHDRAWN, person, "", request.updated_at)
+
+    return refusal_of(decide)
+
+
+def why_not_renew(actor: Actor, request: ModelAccessRequest, model: SetUpModel) -> UserError | None:
+    """What renewing the access now would be refused with; None where it would not."""
+    person = require_person(actor)
+
+    def decide() -> None:
+        request.check_decider(person, is_decider(person, model))
+        check_in_use(model)
+        request.renewed(person, "", request.until, request.updated_at)
+
+    return refusal_of(decide)
+
+
+def why_not_revoke(actor: Actor, request: ModelAccessRequest, model: SetUpModel) -> UserError | None:
+    """What revoking the access now would be refused with, or giving it back; None where it would not."""
+    person = require_person(actor)
+
+    def decide() -> None:
+        request.check_revoker(person, is_decider(person, model))
+        request.decided(ModelAccessStatus.REVOKED, person, "", request.updated_at)
 
     return refusal_of(decide)
 

@@ -9,6 +9,7 @@ from domain.audit_entry import AuditAction
 from domain.errors import AlreadyAssigned, NotFound, UserError
 from domain.model_access_request import ModelAccessRequest
 from domain.model_assignment import ModelAssignment, assignment_order
+from domain.permission_request import optional_reason
 from domain.query import ModelAssignmentQuery, Page
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
@@ -32,15 +33,17 @@ async def assign_model(
     document: Mapping[str, Any],
     model_id: int | None,
     lot_row_id: int | None,
+    reason: str | None = None,
     idempotency_key: str | None = None,
 ) -> ModelAssignment:
     """Assign a model that the person may use to a row of its product line, or to all that a rule takes in.
 
-    The ids are those of the document; None: it leads nowhere. `AlreadyAssigned` where the person has made such an
-    assignment: that of another holds only as long as they may use the model.
+    The ids are those of the document; None: it leads nowhere. The audit has the reason, where one is given. `AlreadyAssigned`
+    where the person has made such an assignment: that of another holds only as long as they may use the model.
     """
     person = require_person(actor)
-    idempotency = Idempotency.of(person.subject, "modelAssign", idempotency_key, document)
+    idempotency = Idempotency.of(person.subject, "modelAssign", idempotency_key, {"input": document, "reason": reason})
+    why = optional_reason({"reason": reason}) or None
     order = assignment_order(document, model_id, lot_row_id)
     async with services.database.transaction() as work:
         if idempotency is not None and (outcome := await idempotency.replayed(work)) is not None:
@@ -56,7 +59,7 @@ async def assign_model(
         made = await work.model_assignments.add(order, model.product_line, person.subject, person.name, at)
         if isinstance(made, int):
             raise AlreadyAssigned(model.id, made)
-        await work.audit.add([model_entry(AuditAction.MODEL_ASSIGNED, model, person, assignmentId=made.id)], at)
+        await work.audit.add([model_entry(AuditAction.MODEL_ASSIGNED, model, person, why, assignmentId=made.id)], at)
         if idempotency is not None:
             await idempotency.complete(work, {"modelAssignment": made.id})
     log.info("modelAssign", extra={KIND: made.id, "set_up_model": model.id, "subject": person.subject})
@@ -73,10 +76,13 @@ async def _check_row(
         raise NotFound("lot row", f"{str(document['lotRowId'])[:80]!r} of {model.product_line}")
 
 
-async def unassign_model(services: Services, actor: Actor, number: int, idempotency_key: str | None = None) -> ModelAssignment:
-    """Take an assignment back, as a person who may use the model; its results stay."""
+async def unassign_model(
+    services: Services, actor: Actor, number: int, reason: str | None = None, idempotency_key: str | None = None
+) -> ModelAssignment:
+    """Take an assignment back, as a person who may use the model, with a reason or none; its results stay."""
     person = require_person(actor)
-    command = Command("modelUnassign", KIND, number, None, idempotency_key)
+    given = {"reason": reason}
+    command = Command("modelUnassign", KIND, number, None, idempotency_key, given)
     idempotency = command.idempotency(person.subject)
     while True:
         try:
@@ -88,11 +94,12 @@ async def unassign_model(services: Services, actor: Actor, number: int, idempote
                 model = await read_model(work, actor, assignment.order.model_id)
                 if assignment.actor != person.subject:
                     await _require_use(services, work, actor, model)
+                why = optional_reason(given) or None
                 at = await work.kits.now()
                 ended = assignment.ended(person.subject, person.name, at)
                 if not await work.model_assignments.change(assignment, ended):
                     raise Overtaken
-                await work.audit.add([model_entry(AuditAction.MODEL_UNASSIGNED, model, person, assignmentId=number)], at)
+                await work.audit.add([model_entry(AuditAction.MODEL_UNASSIGNED, model, person, why, assignmentId=number)], at)
                 if idempotency is not None:
                     await idempotency.complete(work, {"modelAssignment": number})
         except Overtaken:

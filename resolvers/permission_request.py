@@ -10,7 +10,7 @@ from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction, AuditEntry
 from domain.errors import AlreadyGranted, AlreadyPending, PermissionDenied, UserError
 from domain.grant import Grant, GrantStatus, decision
-from domain.permission_request import PermissionRequest, PermissionRequestStatus, application, withdrawal
+from domain.permission_request import PermissionRequest, PermissionRequestStatus, application, optional_reason
 from domain.query import Page, PermissionRequestQuery
 from domain.storage import UnitOfWork
 from resolvers.authorisation import involvement_of, refusal_of, require_person
@@ -89,7 +89,7 @@ async def withdraw_permission_request(
 
     async def withdraw(work: UnitOfWork, request: PermissionRequest, at: datetime) -> tuple[PermissionRequest, list[AuditEntry]]:
         _check_applicant(person, request)
-        given = withdrawal({"reason": reason})
+        given = optional_reason({"reason": reason})
         changed = request.decided(PermissionRequestStatus.WITHDRAWN, person, given, at)
         return changed, [_entry(AuditAction.PERMISSION_WITHDRAWN, changed, person, given)]
 

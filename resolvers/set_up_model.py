@@ -13,6 +13,7 @@ from domain.kit import ProductLine
 from domain.model_source import read_source
 from domain.model_version import ModelActivation, ModelContent, VersionKey
 from domain.permission_kind import PermissionAction
+from domain.permission_request import optional_reason
 from domain.query import HistoryQuery, Page, SetUpModelQuery
 from domain.set_up_model import ModelDefinition, SetUpModel, changed_definition, new_definition, product_line_of
 from domain.storage import UnitOfWork
@@ -168,34 +169,47 @@ async def update_model(
     actor: Actor,
     number: int,
     document: Mapping[str, Any],
+    reason: str | None = None,
     expected_version: int | None = None,
     idempotency_key: str | None = None,
 ) -> SetUpModel:
-    """Give the model other attributes or another description, as its next revision; what is not given stays."""
+    """Give the model other attributes or another description, as its next revision; what is not given stays.
+
+    The audit has the reason, where one is given.
+    """
+    given = {"input": document, "reason": reason}
 
     async def update(work: UnitOfWork, model: SetUpModel, person: Person) -> SetUpModel | None:
+        why = optional_reason(given) or None
         definition = changed_definition(document, model.definition)
         changed = await work.set_up_models.change(model, person.subject, definition=definition)
         if changed is not None:
-            await work.audit.add([model_entry(AuditAction.MODEL_UPDATED, changed, person)], changed.updated_at)
+            await work.audit.add([model_entry(AuditAction.MODEL_UPDATED, changed, person, why)], changed.updated_at)
         return changed
 
-    command = Command("setUpModelUpdate", KIND, number, expected_version, idempotency_key, {"input": document})
+    command = Command("setUpModelUpdate", KIND, number, expected_version, idempotency_key, given)
     return await change_model(services, actor, command, update)
 
 
 async def archive_model(
-    services: Services, actor: Actor, number: int, expected_version: int | None = None, idempotency_key: str | None = None
+    services: Services,
+    actor: Actor,
+    number: int,
+    reason: str | None = None,
+    expected_version: int | None = None,
+    idempotency_key: str | None = None,
 ) -> SetUpModel:
-    """Take the model out of the lists; its history and its copies stay, and its name is free again."""
+    """Take the model out of the lists, with a reason or none; its history and its copies stay, and its name is free again."""
+    given = {"reason": reason}
 
     async def archive(work: UnitOfWork, model: SetUpModel, person: Person) -> SetUpModel | None:
+        why = optional_reason(given) or None
         changed = await work.set_up_models.change(model, person.subject, is_archived=True)
         if changed is not None:
-            await work.audit.add([model_entry(AuditAction.MODEL_ARCHIVED, changed, person)], changed.updated_at)
+            await work.audit.add([model_entry(AuditAction.MODEL_ARCHIVED, changed, person, why)], changed.updated_at)
         return changed
 
-    command = Command("setUpModelArchive", KIND, number, expected_version, idempotency_key)
+    command = Command("setUpModelArchive", KIND, number, expected_version, idempotency_key, given)
     return await change_model(services, actor, command, archive)
 
 

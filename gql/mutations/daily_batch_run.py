@@ -8,6 +8,7 @@ from gql import errors, ids
 from gql.context import Info
 from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
+from gql.mutations.permission_request import OptionalReason
 from gql.types.daily_batch_run import DailyBatchRun
 from gql.types.enums import ProductLine
 from resolvers import daily_batch_run as runs
@@ -73,8 +74,9 @@ class DailyBatchRunMutation:
         self,
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The run's id.")],
+        reason: OptionalReason = None,
         idempotency_key: IdempotencyKey = None,
     ) -> DailyBatchRunCancelAnswer:
         services, actor = info.context.services, info.context.actor
-        run = await runs.cancel_daily_batch(services, actor, ids.daily_batch_run_number(id), idempotency_key)
+        run = await runs.cancel_daily_batch(services, actor, ids.daily_batch_run_number(id), reason, idempotency_key)
         return DailyBatchRunPayload(daily_batch_run=DailyBatchRun.of(run))

@@ -8,11 +8,21 @@ from gql import errors, ids
 from gql.context import Info
 from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
-from gql.mutations.permission_request import ExpiresAt, Reason
+from gql.mutations.permission_request import Reason
 from gql.mutations.project import ExpectedVersion
+from gql.types.any_value import AnyValue
 from gql.types.grant import Grant
 from resolvers import grant as grants
 
+NewEnd = Annotated[
+    AnyValue | None,
+    strawberry.argument(
+        description=(
+            "Required. When the permission stops opening anything from the renewal on, as text: a `DateTime` of the future; "
+            "null: never by itself."
+        )
+    ),
+]
 GrantId = Annotated[strawberry.ID, strawberry.argument(description="The grant's id.")]
 
 
@@ -41,14 +51,13 @@ class GrantMutation:
         info: Info,
         id: GrantId,
         reason: Reason = None,
-        expires_at: ExpiresAt = None,
+        expires_at: NewEnd = strawberry.UNSET,
         expected_version: ExpectedVersion = None,
         idempotency_key: IdempotencyKey = None,
     ) -> GrantAnswer:
         services, actor = info.context.services, info.context.actor
-        grant = await grants.renew_grant(
-            services, actor, ids.grant_number(id), reason, expires_at, expected_version, idempotency_key
-        )
+        given = {"reason": reason} | ({} if expires_at is strawberry.UNSET else {"expiresAt": expires_at})
+        grant = await grants.renew_grant(services, actor, ids.grant_number(id), given, expected_version, idempotency_key)
         return GrantPayload(grant=Grant.of(grant))
 
     @mutation(

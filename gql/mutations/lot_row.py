@@ -11,7 +11,7 @@ from gql.mutations.kit import IdempotencyKey
 from gql.mutations.permission_request import Reason
 from gql.mutations.project import ExpectedVersion
 from gql.types.kit_input import as_document
-from gql.types.lot_row import LotRow, LotRowInput, LotRowResult
+from gql.types.lot_row import LotRow, LotRowAddResult, LotRowInput
 from resolvers import lot_row as lot_rows
 
 
@@ -22,7 +22,7 @@ class LotRowPayload:
 
 @strawberry.type(description="Each row was added or refused.")
 class LotRowsAddPayload:
-    results: list[LotRowResult] = strawberry.field(description="What became of each row, in the order sent.")
+    results: list[LotRowAddResult] = strawberry.field(description="What became of each row, in the order sent.")
 
 
 LotRowAddAnswer = Annotated[
@@ -77,7 +77,7 @@ class LotRowMutation:
     ) -> LotRowsAddAnswer:
         services, actor = info.context.services, info.context.actor
         results = await lot_rows.add_lot_rows(services, actor, as_document(inputs), idempotency_key)
-        return LotRowsAddPayload(results=[LotRowResult.of(each) for each in results])
+        return LotRowsAddPayload(results=[LotRowAddResult.of(each) for each in results])
 
     @mutation(
         description=(

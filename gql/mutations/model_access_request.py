@@ -8,7 +8,7 @@ from gql import errors, ids
 from gql.context import Info
 from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
-from gql.mutations.permission_request import Reason, RequestId
+from gql.mutations.permission_request import OptionalReason, Reason, RequestId
 from gql.mutations.project import ExpectedVersion
 from gql.types.any_value import AnyValue
 from gql.types.model_access_request import ModelAccessRequest, ModelAccessRequestInput
@@ -76,7 +76,7 @@ class ModelAccessRequestMutation:
 
     @mutation(description="Take back an application of one's own that nobody has decided yet.")
     async def model_access_request_withdraw(
-        self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
+        self, info: Info, id: RequestId, reason: OptionalReason = None, idempotency_key: IdempotencyKey = None
     ) -> ModelAccessRequestAnswer:
         services, actor = info.context.services, info.context.actor
         model_access_request = await requests.withdraw_access_request(

@@ -16,6 +16,7 @@ RequestId = Annotated[strawberry.ID, strawberry.argument(description="The applic
 Reason = Annotated[
     str | None, strawberry.argument(description="Why, at most 2,000 characters; without it the answer says that it is missing.")
 ]
+OptionalReason = Annotated[str | None, strawberry.argument(description="Why, at most 2,000 characters; it need not be said.")]
 ExpiresAt = Annotated[
     AnyValue | None,
     strawberry.argument(
@@ -70,7 +71,7 @@ class PermissionRequestMutation:
 
     @mutation(description="Take back an application of one's own that nobody has decided yet.")
     async def permission_request_withdraw(
-        self, info: Info, id: RequestId, reason: Reason = None, idempotency_key: IdempotencyKey = None
+        self, info: Info, id: RequestId, reason: OptionalReason = None, idempotency_key: IdempotencyKey = None
     ) -> PermissionRequestAnswer:
         services, actor = info.context.services, info.context.actor
         permission_request = await requests.withdraw_permission_request(

@@ -8,6 +8,7 @@ from gql import errors, ids
 from gql.context import Info
 from gql.mutation import mutation
 from gql.mutations.kit import IdempotencyKey
+from gql.mutations.permission_request import OptionalReason
 from gql.mutations.project import ExpectedVersion
 from gql.types.set_up_model import SetUpModel
 from gql.types.set_up_model_input import SetUpModelCopyInput, SetUpModelInput, SetUpModelUpdateInput
@@ -92,12 +93,13 @@ class SetUpModelMutation:
         info: Info,
         id: ModelId,
         input: Annotated[SetUpModelUpdateInput, strawberry.argument(description="What is different.")],
+        reason: OptionalReason = None,
         expected_version: ExpectedVersion = None,
         idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelAnswer:
         services, actor = info.context.services, info.context.actor
         set_up_model = await models.update_model(
-            services, actor, ids.set_up_model_number(id), input.document(), expected_version, idempotency_key
+            services, actor, ids.set_up_model_number(id), input.document(), reason, expected_version, idempotency_key
         )
         return SetUpModelPayload(set_up_model=SetUpModel.of(set_up_model))
 
@@ -105,8 +107,15 @@ class SetUpModelMutation:
         description="Take the model out of the lists, as a set-up user. Its history and its copies stay, its name is free again."
     )
     async def set_up_model_archive(
-        self, info: Info, id: ModelId, expected_version: ExpectedVersion = None, idempotency_key: IdempotencyKey = None
+        self,
+        info: Info,
+        id: ModelId,
+        reason: OptionalReason = None,
+        expected_version: ExpectedVersion = None,
+        idempotency_key: IdempotencyKey = None,
     ) -> SetUpModelAnswer:
         services, actor = info.context.services, info.context.actor
-        set_up_model = await models.archive_model(services, actor, ids.set_up_model_number(id), expected_version, idempotency_key)
+        set_up_model = await models.archive_model(
+            services, actor, ids.set_up_model_number(id), reason, expected_version, idempotency_key
+        )
         return SetUpModelPayload(set_up_model=SetUpModel.of(set_up_model))

@@ -23,7 +23,7 @@ class AuditEntry:
     person_name: str = strawberry.field(description="That person's name, as it was then.")
     actor: str | None = strawberry.field(description="The subject of the person who did it; null: PLOG, as time had come.")
     actor_name: str | None = strawberry.field(description="That person's name, as it was then.")
-    reason: str | None = strawberry.field(description="Why; null where PLOG did it.")
+    reason: str | None = strawberry.field(description="Why; null where nobody said.")
     expires_at: datetime | None = strawberry.field(description="The end that a permission or access was given; null: none.")
     permission_request_id: strawberry.ID | None = strawberry.field(description="The id of the application that it is about.")
     grant_id: strawberry.ID | None = strawberry.field(description="The id of the grant that it is about.")

@@ -8,6 +8,8 @@ from domain import grant as domain
 from domain.query import GrantQuery, Page
 from gql import ids
 from gql.context import Info
+from gql.sharing import Volatile
+from gql.types.capability import Capability
 from gql.types.connection import Connection, checked_first, checked_names, checked_text, numbered_page, numbered_place
 from gql.types.enums import GrantStatus
 from gql.types.node import Node
@@ -29,6 +31,15 @@ class Grant(Node):
     revoked_by: str | None = strawberry.field(description="The subject of the person who took it away or gave it back.")
     revocation_reason: str | None = strawberry.field(description="Why.")
     version: int = strawberry.field(description="Grows by one with each change.")
+    grant: strawberry.Private[domain.Grant]
+
+    @strawberry.field(description="Whether the viewer may give it another end.", directives=[Volatile()])
+    def viewer_can_renew(self, info: Info) -> Capability:
+        return Capability.of(grants.why_not_renew(info.context.services, info.context.actor, self.grant))
+
+    @strawberry.field(description="Whether the viewer may take it away, or give it back.", directives=[Volatile()])
+    def viewer_can_revoke(self, info: Info) -> Capability:
+        return Capability.of(grants.why_not_revoke(info.context.services, info.context.actor, self.grant))
 
     @classmethod
     def of(cls, grant: domain.Grant) -> "Grant":
@@ -48,6 +59,7 @@ class Grant(Node):
             revoked_by=grant.revoked_by,
             revocation_reason=grant.revocation_reason,
             version=grant.version,
+            grant=grant,
         )
 
 

@@ -9,7 +9,7 @@ from domain import lot_result as domain
 from domain.query import LotResultQuery, Page
 from gql import ids
 from gql.context import Info
-from gql.types.connection import Connection, checked_first, encode_cursor, numbered_page, numbered_place, page_parts
+from gql.types.connection import Connection, checked_first, numbered_page, numbered_place
 from gql.types.enums import ProductLine
 from gql.types.model_version import ModelVersion
 from gql.types.node import Node
@@ -135,15 +135,6 @@ class LotResultConnection(Connection[LotResult]):
     def of(cls, page: Page[domain.LotResult], query: LotResultQuery, after: str | None) -> "LotResultConnection":
         """The connection for a page of results."""
         return cls(query=query, **numbered_page("lot result", page, LotResult.of, after))
-
-
-@strawberry.type(description="A page of the results for a lot row, oldest first.")
-class LotRowResultConnection(Connection[LotResult]):
-    @classmethod
-    def of(cls, page: Page[domain.LotResult], after: str | None) -> "LotRowResultConnection":
-        """The connection for a page of results."""
-        cursors = [encode_cursor("result of lot row", each.id) for each in page.items]
-        return cls(**page_parts([LotResult.of(each) for each in page.items], cursors, has_more=page.has_more, after=after))
 
 
 def lot_result_query(chosen: LotResultFilter | None, is_descending: bool, first: int, after: str | None) -> LotResultQuery:

@@ -8,7 +8,7 @@ from strawberry.scalars import JSON
 
 from domain import lot_row as domain
 from domain.errors import ValidationFailed
-from domain.query import LotRowOrder, LotRowQuery, Page
+from domain.query import LotResultQuery, LotRowOrder, LotRowQuery, Page
 from gql import errors, ids
 from gql.context import Info
 from gql.sharing import Volatile
@@ -27,7 +27,7 @@ from gql.types.connection import (
     page_parts,
 )
 from gql.types.enums import ProductLine
-from gql.types.lot_result import LotRowResultConnection
+from gql.types.lot_result import LotResultConnection
 from gql.types.node import Node
 from resolvers import lot_row as lot_rows
 
@@ -101,9 +101,9 @@ class LotRow(Node, LotRowValues):
         return LotRowVersionConnection.of(await info.context.loaders.lots.versions.load(query), after)
 
     @strawberry.field(description="What models predicted for it, oldest first, also for what it said before it was corrected.")
-    async def results(self, info: Info, first: First = 50, after: After = None) -> LotRowResultConnection:
-        query = history_query("result of lot row", self.number, first, after)
-        return LotRowResultConnection.of(await info.context.loaders.batch.results_of_row.load(query), after)
+    async def results(self, info: Info, first: First = 50, after: After = None) -> LotResultConnection:
+        page = await info.context.loaders.batch.results_of_row.load(history_query("lot result", self.number, first, after))
+        return LotResultConnection.of(page, LotResultQuery(lot_row_id=self.number, is_descending=False), after)
 
     @classmethod
     def of(cls, row: domain.LotRow) -> "LotRow":
@@ -122,7 +122,7 @@ class LotRow(Node, LotRowValues):
 
 
 @strawberry.type(description="What became of one of several rows: it was added, or refused, and then the rest says why.")
-class LotRowResult:
+class LotRowAddResult:
     is_added: bool = strawberry.field(description="Whether it was added.")
     lot_row: LotRow | None = strawberry.field(description="The row; null where it was refused, or can't be seen any more.")
     code: str | None = strawberry.field(
@@ -133,9 +133,13 @@ class LotRowResult:
     duplicate_of: strawberry.ID | None = strawberry.field(
         description="The row of the same lot and step, which may be one before it."
     )
+    opened_by: list[str] = strawberry.field(
+        description="The names of the permissions that would open the row's product line, the smallest first; else none."
+    )
+    apply_at: str | None = strawberry.field(description="The page where one applies for the first of them.")
 
     @classmethod
-    def of(cls, result: lot_rows.LotRowResult) -> "LotRowResult":
+    def of(cls, result: lot_rows.LotRowAddResult) -> "LotRowAddResult":
         """The type for a result of the use case."""
         refusal = None if result.refusal is None else errors.union_member(result.refusal)
         return cls(
@@ -145,6 +149,8 @@ class LotRowResult:
             message=getattr(refusal, "message", None),
             problems=getattr(refusal, "problems", []),
             duplicate_of=getattr(refusal, "lot_row_id", None),
+            opened_by=getattr(refusal, "opened_by", []),
+            apply_at=getattr(refusal, "apply_at", None),
         )
 
 

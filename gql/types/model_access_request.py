@@ -53,6 +53,20 @@ class ModelAccessRequest(Node):
     def viewer_can_withdraw(self, info: Info) -> Capability:
         return Capability.of(requests.why_not_withdraw(info.context.actor, self.request))
 
+    @strawberry.field(description="Whether the viewer may give the access that it gave another end.", directives=[Volatile()])
+    async def viewer_can_renew(self, info: Info) -> Capability:
+        model = await info.context.loaders.of_models.by_id.load(self.request.model_id)
+        assert model is not None
+        return Capability.of(requests.why_not_renew(info.context.actor, self.request, model))
+
+    @strawberry.field(
+        description="Whether the viewer may take away the access that it gave, or give it back.", directives=[Volatile()]
+    )
+    async def viewer_can_revoke(self, info: Info) -> Capability:
+        model = await info.context.loaders.of_models.by_id.load(self.request.model_id)
+        assert model is not None
+        return Capability.of(requests.why_not_revoke(info.context.actor, self.request, model))
+
     @classmethod
     def of(cls, request: domain.ModelAccessRequest) -> "ModelAccessRequest":
         """The type for a request of the domain."""

@@ -15,8 +15,8 @@ DUPLICATE = "... on DuplicateLotRow { lotRowId }"
 ADD = f"""mutation ($input: LotRowInput!, $key: String) {{ lotRowAdd(input: $input, idempotencyKey: $key) {{ __typename
   ... on LotRowPayload {{ lotRow {{ {ROW} }} }} {ERROR} {DUPLICATE} }} }}"""
 ADD_MANY = f"""mutation ($inputs: [LotRowInput!]!, $key: String) {{ lotRowsAdd(inputs: $inputs, idempotencyKey: $key) {{
-  __typename ... on LotRowsAddPayload {{ results {{ isAdded code message duplicateOf problems {{ field message }}
-  lotRow {{ {ROW} }} }} }} {ERROR} }} }}"""
+  __typename ... on LotRowsAddPayload {{ results {{ isAdded code message duplicateOf openedBy applyAt
+  problems {{ field message }} lotRow {{ {ROW} }} }} }} {ERROR} }} }}"""
 CORRECT = f"""mutation ($id: ID!, $input: LotRowInput!, $reason: String, $expected: Int, $key: String) {{
   lotRowCorrect(id: $id, input: $input, reason: $reason, expectedVersion: $expected, idempotencyKey: $key) {{ __typename
   ... on LotRowPayload {{ lotRow {{ {ROW} }} }} {ERROR} {DUPLICATE}

@@ -12,6 +12,7 @@ from tests.api.lots import ADD, ADD_MANY, CORRECT, ROWS, VALUES, VERSIONS, added
 from tests.api.permissions import granted, revoke
 
 pytestmark = BOTH_DATABASES
+ANY_LINE = ["LOGIC_GENERAL", "DRAM_GENERAL", "LOGIC_MODEL_SET_UP"]
 SEEN = f"query ($id: ID!) {{ node(id: $id) {{ ... on LotRow {{ number {VALUES} }} }} }}"
 
 
@@ -154,9 +155,23 @@ async def test_without_the_permission_of_the_product_line_nothing_is_added(plog:
     assert answer["openedBy"] == ["LOGIC_GENERAL", "LOGIC_MODEL_SET_UP"] and "LOGIC_GENERAL" in answer["applyAt"]
     assert await rows_of(plog) == []
     assert (await added(plog, user="dana", productLine="DRAM"))["productLine"] == "DRAM"
-    for user, codes in (("chris", ["LOGIC_GENERAL", "LOGIC_MODEL_SET_UP"]),):
-        answer = await plog.answer(ADD_MANY, plog.signed_in(user), inputs=[lot_row("LOT-9")])
-        assert answer["__typename"] == "PermissionDenied" and answer["openedBy"] == codes
+
+
+@pytest.mark.parametrize(
+    ("lines", "kinds", "page"),
+    [
+        (["LOGIC"], ["LOGIC_GENERAL", "LOGIC_MODEL_SET_UP"], "/apply?kind=LOGIC_GENERAL"),
+        (["DRAM", "DRAM"], ["DRAM_GENERAL"], "/apply?kind=DRAM_GENERAL"),
+        (["DRAM", "LOGIC"], ANY_LINE, "/apply"),
+        (["FLASH", None, ["LOGIC"]], ANY_LINE, "/apply"),
+    ],
+)
+async def test_who_may_work_nowhere_is_told_what_opens_the_product_lines_of_the_rows(
+    plog: Plog, lines: list[Any], kinds: list[str], page: str
+) -> None:
+    rows = [lot_row(f"LOT-{place}", productLine=line) for place, line in enumerate(lines)]
+    answer = await plog.answer(ADD_MANY, plog.signed_in("dana"), inputs=rows)
+    assert (answer["__typename"], answer["openedBy"], answer["applyAt"]) == ("PermissionDenied", kinds, plog.url + page)
 
 
 async def test_rows_of_other_product_lines_do_not_exist(plog: Plog) -> None:
@@ -245,6 +260,12 @@ async def test_many_rows_have_a_result_each_in_their_order(plog: Plog) -> None:
     assert [each["isAdded"] for each in results] == [True, False, False, False, False, True]
     codes = [each["code"] for each in results]
     assert codes == [None, "DUPLICATE_LOT_ROW", "DUPLICATE_LOT_ROW", "VALIDATION_FAILED", "PERMISSION_DENIED", None]
+    opened: tuple[list[str], str | None] = ([], None)
+    assert [(each["openedBy"], each["applyAt"]) for each in results] == [
+        *[opened] * 4,
+        (["DRAM_GENERAL"], f"{plog.url}/apply?kind=DRAM_GENERAL"),
+        opened,
+    ]
     assert [each["duplicateOf"] for each in results] == [None, there["id"], results[0]["lotRow"]["id"], None, None, None]
     fields = {each["field"] for each in results[3]["problems"]}
     assert {"inputs.3.lotId", "inputs.3.quantity", "inputs.3.productLine"} <= fields

@@ -338,6 +338,36 @@ async def test_an_owner_who_sets_nothing_up_any_more_still_decides(plog: Plog, m
     assert (await use_of(plog, made))["link"] is not None
 
 
+CAN = """query ($id: ID!) { node(id: $id) { ... on ModelAccessRequest {
+  viewerCanRenew { isAllowed reason } viewerCanRevoke { isAllowed reason } } } }"""
+
+
+async def test_what_may_be_done_with_access_is_what_the_commands_answer(plog: Plog, model: dict[str, Any]) -> None:
+    """Dana has it, Ada owns the model; what is pending, what is over and what an archived model gave is not renewed."""
+    pending = await applied(plog, model)
+    later = {"until": (datetime.now(UTC) + 2 * HOUR).isoformat()}
+
+    async def allowed() -> list[list[str]]:
+        found: list[list[str]] = []
+        for name, given in (("Renew", later), ("Revoke", {})):
+            found.append([])
+            for user in ("ada", "dana"):
+                can = (await plog.answer(CAN, plog.signed_in(user), id=pending["id"]))[f"viewerCan{name}"]
+                if can["isAllowed"]:
+                    found[-1].append(user)
+                else:
+                    assert (await decided(plog, name, pending, user, **given))["message"] == can["reason"]
+        return found
+
+    assert await allowed() == [[], []]
+    await decided(plog, "RequestApprove", pending)
+    assert await allowed() == [["ada"], ["ada", "dana"]]
+    await plog.answer("mutation ($id: ID!) { setUpModelArchive(id: $id) { __typename } }", id=model["id"])
+    assert (await allowed())[0] == []
+    await decided(plog, "Revoke", pending)
+    assert await allowed() == [[], []]
+
+
 async def test_without_the_product_line_nothing_of_it_is_there(plog: Plog, model: dict[str, Any]) -> None:
     request = await approved(plog, model)
     link = (await use_of(plog, model))["link"]

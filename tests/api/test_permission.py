@@ -343,6 +343,55 @@ async def test_what_a_permission_would_open_is_denied_with_what_to_apply_for(plo
     assert answer["openedBy"] == ["LOGIC_GENERAL", "LOGIC_MODEL_SET_UP"]
 
 
+GRANT_CAN = """query ($id: ID!) { node(id: $id) { ... on Grant {
+  viewerCanRenew { isAllowed reason } viewerCanRevoke { isAllowed reason } } } }"""
+
+
+async def test_what_may_be_done_with_a_grant_is_what_the_commands_answer(plog: Plog) -> None:
+    """Dana holds it, Chris decides on it; it is refused to Dana, done, and then refused to Chris, as it is over."""
+    grant = await granted(plog, "LOGIC_GENERAL")
+    for name, allowed in (("Renew", ["chris"]), ("Revoke", ["chris", "dana"])):
+        for user in ("dana", "chris"):
+            can = (await plog.answer(GRANT_CAN, plog.signed_in(user), id=grant["id"]))[f"viewerCan{name}"]
+            assert can["isAllowed"] is (user in allowed), (name, user)
+            if not can["isAllowed"]:
+                extra = {"expires": None} if name == "Renew" else {}
+                answer = await plog.answer(change(name), plog.signed_in(user), id=grant["id"], reason="x", **extra)
+                assert (answer["__typename"], answer["message"]) == ("PermissionDenied", can["reason"])
+    await revoke(plog, grant)
+    for name in ("Renew", "Revoke"):
+        can = (await plog.answer(GRANT_CAN, plog.signed_in("chris"), id=grant["id"]))[f"viewerCan{name}"]
+        extra = {"expires": None} if name == "Renew" else {}
+        answer = await plog.answer(change(name), plog.signed_in("chris"), id=grant["id"], reason="x", **extra)
+        assert (answer["__typename"], answer["message"], can["isAllowed"]) == ("IllegalTransition", can["reason"], False)
+
+
+async def test_a_renewal_says_its_end_or_that_there_is_none(plog: Plog) -> None:
+    end = (datetime.now(UTC) + HOUR).isoformat()
+    grant = await granted(plog, "LOGIC_GENERAL", expires=end)
+    given = {"id": grant["id"], "reason": "x"}
+    written = 'mutation { grantRenew(id: "%s", reason: "x") { __typename ... on ValidationFailed { problems { field } } } }'
+    for answer in (
+        await plog.answer(change("Renew"), plog.signed_in("chris"), **given),
+        await plog.answer(written % grant["id"], plog.signed_in("chris")),
+    ):
+        assert [each["field"] for each in answer["problems"]] == ["expiresAt"]
+    (found,) = (await plog.answer(GRANTS, plog.signed_in("dana")))["nodes"]
+    assert found == grant and datetime.fromisoformat(found["expiresAt"]) == datetime.fromisoformat(end)
+    answer = await plog.answer(change("Renew"), plog.signed_in("chris"), **given, expires=None)
+    assert answer["grant"]["expiresAt"] is None
+
+
+@pytest.mark.parametrize(
+    "mutation", ["dailyBatchRun { __typename", 'lotImportStart(input: {upload: "%s"}) { __typename' % ("0" * 64)]
+)
+async def test_where_no_product_line_is_named_all_that_opens_one_is(plog: Plog, mutation: str) -> None:
+    document = f"mutation {{ {mutation} ... on PermissionDenied {{ message openedBy applyAt }} }} }}"
+    denied = await plog.answer(document, plog.signed_in("dana"))
+    assert denied["openedBy"] == ["LOGIC_GENERAL", "DRAM_GENERAL", "LOGIC_MODEL_SET_UP"]
+    assert denied["applyAt"] == f"{plog.url}/apply" and "“DRAM general”" in denied["message"]
+
+
 async def test_what_an_operation_takes_away_its_next_mutation_has_not(plog: Plog) -> None:
     grant = await granted(plog, "LOGIC_GENERAL")
     both = """mutation ($id: ID!, $row: LotRowInput!) { first: grantRevoke(id: $id, reason: "given back") { __typename }

@@ -50,7 +50,7 @@ def answer(response: httpx.Response) -> tuple[int, str]:
 async def test_it_takes_a_permission_in_some_product_line(plog: Plog) -> None:
     content = file(10)
     refused = await put(plog, content, "dana")
-    assert answer(refused) == (403, "PERMISSION_DENIED") and "apply for" in refused.json()["message"]
+    assert answer(refused) == (403, "PERMISSION_DENIED") and "“DRAM general”" in refused.json()["message"]
     assert (await plog.http.head(address(content), headers=plog.signed_in("dana"))).status_code == 403
     grant = await granted(plog, "DRAM_GENERAL")
     assert (await put(plog, content, "dana")).status_code == 204 and await held(plog, content, "dana") == 10

@@ -163,7 +163,8 @@ LISTS_WITHOUT_PAGES = {
     "LotResultPreview.outputs",
     "LotImportListFrame.changed",
     "LotImportListFrame.order",
-    "LotRowResult.problems",
+    "LotRowAddResult.openedBy",
+    "LotRowAddResult.problems",
     "LotRowsAddPayload.results",
     "MetricSeries.errorRate",
     "MetricSeries.failed",
@@ -324,6 +325,14 @@ def test_lists_are_keyset_connections() -> None:
         first = field.args["first"]
         assert str(first.type) == "Int!" and 1 <= first.default_value <= MOST_ON_A_PAGE, place
         assert str(MOST_ON_A_PAGE) in (first.description or ""), place
+
+
+def test_connections_are_named_after_their_nodes() -> None:
+    """As Relay has it: `lotResults` and a row's `results` are one type."""
+    connections = [each for each in OWN_TYPES if isinstance(each, GraphQLObjectType) and each.name.endswith("Connection")]
+    assert len(connections) > 20
+    for each in connections:
+        assert each.name == f"{get_named_type(each.fields['nodes'].type).name}Connection"
 
 
 def test_lists_without_pages_are_known() -> None:
