@@ -5,8 +5,8 @@ from persistence.migrations.append_only import create
 revision = "0027"
 down_revision = "0026"
 
-# Of 100,000 rows a page by quantity takes 5 to 13 ms by its index and 90 to 210 ms without one, one of an import's rows 4 to 11 ms and
-# 30 to 160 ms, and that grows with the rows; adding rows takes at most 7 % longer. Lists in the other orders have their indexes.
+# Of 100,000 rows a page by quantity takes 5 to 13 ms by its index and 90 to 210 ms without one, one of an import's rows 4 to
+# 11 ms and 30 to 160 ms, and that grows with the rows; adding rows takes about 5 % longer. The other orders have their indexes.
 CHANGES = """
 CREATE INDEX lot_row_quantity ON lot_row (product_line, quantity, id)
 |
