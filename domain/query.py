@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -312,7 +312,11 @@ class LotRowOrder(StrEnum):
 
     NUMBER = "NUMBER"
     LOT_ID = "LOT_ID"
+    PRODUCT = "PRODUCT"
+    STEP = "STEP"
+    EQUIPMENT = "EQUIPMENT"
     MEASURED_AT = "MEASURED_AT"
+    QUANTITY = "QUANTITY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +337,7 @@ class LotRowQuery:
     search: str | None = None
     quantity_from: int | None = None
     quantity_to: int | None = None
+    import_id: int | None = None
     order: LotRowOrder = LotRowOrder.NUMBER
     is_descending: bool = True
     after: tuple[int | str | datetime, int] | None = None
@@ -365,10 +370,16 @@ class ModelAssignmentQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotResultQuery:
-    """Which results of models for lots, by number; times are half-open [from, to)."""
+    """Which results of models for lots, by number; times are half-open [from, to).
+
+    `lot_id_prefix`, `product` and `step` are those of the row as it now is.
+    """
 
     product_line: ProductLine | None = None
     lot_row_id: int | None = None
+    lot_id_prefix: str | None = None
+    product: str | None = None
+    step: str | None = None
     model_id: int | None = None
     model_version: int | None = None
     run_id: int | None = None
@@ -382,12 +393,18 @@ class LotResultQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyBatchRunQuery:
-    """Which runs of the daily batch, by number; `is_scheduled` are those that time has come for."""
+    """Which runs of the daily batch, by number; `is_scheduled` are those that time has come for, `day` is whose run it is.
+
+    Times are half-open [from, to).
+    """
 
     product_line: ProductLine | None = None
     statuses: frozenset[DailyBatchRunStatus] = frozenset()
     is_dry_run: bool | None = None
     is_scheduled: bool | None = None
+    day: date | None = None
+    started_from: datetime | None = None
+    started_to: datetime | None = None
     is_descending: bool = True
     after: tuple[int] | None = None
     first: int = 50

@@ -210,6 +210,9 @@ class DailyBatchRunFilter:
     status: list[DailyBatchRunStatus] | None = strawberry.field(default=None, description="In one of these.")
     is_dry_run: bool | None = strawberry.field(default=None, description="Dry runs, or those that store results.")
     is_scheduled: bool | None = strawberry.field(default=None, description="Those that time had come for, or those of people.")
+    day: date | None = strawberry.field(default=None, description="Those of this day that time had come for.")
+    started_from: datetime | None = strawberry.field(default=None, description="Started then or later.")
+    started_to: datetime | None = strawberry.field(default=None, description="Started before then.")
 
 
 @strawberry.type(description="A page of runs of the daily batch.")
@@ -236,6 +239,9 @@ def daily_batch_run_query(
         statuses=frozenset(chosen.status or ()),
         is_dry_run=chosen.is_dry_run,
         is_scheduled=chosen.is_scheduled,
+        day=chosen.day,
+        started_from=chosen.started_from,
+        started_to=chosen.started_to,
         is_descending=is_descending,
         after=numbered_place("daily batch run", after),
         first=checked_first(first),

@@ -289,8 +289,8 @@ strawberry.enum(
     LotRowOrder,
     name="LotRowOrder",
     description=(
-        "What lot rows are sorted by: `NUMBER`, `LOT_ID` (character by character), `MEASURED_AT`. Equal ones are sorted by "
-        "number."
+        "What lot rows are sorted by: `NUMBER`, `LOT_ID`, `PRODUCT`, `STEP`, `EQUIPMENT` (text character by character), "
+        "`MEASURED_AT`, `QUANTITY`. Equal ones are sorted by number."
     ),
 )
 strawberry.enum(

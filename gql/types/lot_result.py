@@ -9,7 +9,7 @@ from domain import lot_result as domain
 from domain.query import LotResultQuery, Page
 from gql import ids
 from gql.context import Info
-from gql.types.connection import Connection, checked_first, numbered_page, numbered_place
+from gql.types.connection import Connection, checked_first, checked_text, numbered_page, numbered_place
 from gql.types.enums import ProductLine
 from gql.types.model_version import ModelVersion
 from gql.types.node import Node
@@ -115,6 +115,11 @@ class LotResult(Node, LotResultValues):
 class LotResultFilter:
     product_line: ProductLine | None = strawberry.field(default=None, description="Of this product line.")
     lot_row_id: strawberry.ID | None = strawberry.field(default=None, description="For this row.")
+    lot_id_prefix: str | None = strawberry.field(
+        default=None, description="For rows whose lot id, as they now are, begins so, letter by letter."
+    )
+    product: str | None = strawberry.field(default=None, description="For rows that are now of this product.")
+    step: str | None = strawberry.field(default=None, description="For rows that are now of this process step.")
     model_id: strawberry.ID | None = strawberry.field(default=None, description="Of this model.")
     model_version_id: strawberry.ID | None = strawberry.field(default=None, description="Of this version of a model.")
     daily_batch_run_id: strawberry.ID | None = strawberry.field(default=None, description="Stored by this run.")
@@ -147,6 +152,9 @@ def lot_result_query(chosen: LotResultFilter | None, is_descending: bool, first:
     return LotResultQuery(
         product_line=chosen.product_line,
         lot_row_id=ids.wanted(ids.lot_row_number, chosen.lot_row_id),
+        lot_id_prefix=checked_text("filter.lotIdPrefix", chosen.lot_id_prefix),
+        product=checked_text("filter.product", chosen.product),
+        step=checked_text("filter.step", chosen.step),
         model_id=model_id,
         model_version=None if key is None else key[1],
         run_id=ids.wanted(ids.daily_batch_run_number, chosen.daily_batch_run_id),

@@ -32,7 +32,12 @@ from gql.types.node import Node
 from resolvers import lot_row as lot_rows
 
 MAX_STEPS = 100
-PLACES: dict[LotRowOrder, type] = {LotRowOrder.NUMBER: int, LotRowOrder.LOT_ID: str, LotRowOrder.MEASURED_AT: datetime}
+PLACES: dict[LotRowOrder, type] = {
+    **dict.fromkeys(LotRowOrder, str),
+    LotRowOrder.NUMBER: int,
+    LotRowOrder.QUANTITY: int,
+    LotRowOrder.MEASURED_AT: datetime,
+}
 
 
 @strawberry.interface(description="What is said of a lot at a process step, exactly as it was given.")
@@ -206,6 +211,7 @@ class LotRowFilter:
     )
     quantity_from: int | None = strawberry.field(default=None, description="Of this quantity or more.")
     quantity_to: int | None = strawberry.field(default=None, description="Of this quantity or less.")
+    lot_import_id: strawberry.ID | None = strawberry.field(default=None, description="Added by this import.")
 
 
 @strawberry.type(description="A page of lot rows.")
@@ -225,15 +231,14 @@ class LotRowConnection(Connection[LotRow]):
 
 
 def _sort_value(row: domain.LotRow, order: LotRowOrder) -> int | str | datetime:
-    if order is LotRowOrder.NUMBER:
-        return row.id
-    return row.definition.lot_id if order is LotRowOrder.LOT_ID else row.definition.measured_at
+    value: int | str | datetime = row.id if order is LotRowOrder.NUMBER else getattr(row.definition, order.lower())
+    return value
 
 
 def lot_row_query(
     chosen: LotRowFilter | None, order: LotRowOrder, is_descending: bool, first: int, after: str | None
 ) -> LotRowQuery:
-    """The domain's query for a filter as sent."""
+    """The domain's query for a filter as sent; an import's id that leads nowhere finds nothing."""
     chosen = chosen or LotRowFilter()
     place = decode_cursor(f"lot row {order}", after, PLACES[order], int)
     if chosen.steps is not None and len(chosen.steps) > MAX_STEPS:
@@ -249,6 +254,7 @@ def lot_row_query(
         search=checked_text("filter.search", chosen.search),
         quantity_from=chosen.quantity_from,
         quantity_to=chosen.quantity_to,
+        import_id=ids.wanted(ids.lot_import_number, chosen.lot_import_id),
         order=order,
         is_descending=is_descending,
         after=None if place is None else (place[0], place[1]),

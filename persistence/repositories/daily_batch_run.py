@@ -18,7 +18,7 @@ from domain.visibility import Visibility
 from persistence.batch_tables import daily_batch_part, daily_batch_refusal, daily_batch_run
 from persistence.claimed import ClaimedRows
 from persistence.dialect import among
-from persistence.listing import equals, histories, is_given, one_of
+from persistence.listing import between, equals, histories, is_given, one_of
 from persistence.numbered import NumberedRows
 from persistence.repositories.lot_result import read_result, written_result
 
@@ -119,6 +119,8 @@ def _conditions(query: DailyBatchRunQuery, visibility: Visibility) -> list[Colum
         *one_of(RUN.c.status, query.statuses),
         *equals(RUN.c.is_dry_run, query.is_dry_run),
         *is_given(RUN.c.day, query.is_scheduled),
+        *equals(RUN.c.day, None if query.day is None else query.day.isoformat()),
+        *between(RUN.c.started_at, query.started_from, query.started_to),
     ]
 
 

@@ -17,7 +17,7 @@ from domain.query import HistoryQuery, LotResultQuery, Page
 from domain.visibility import Visibility
 from persistence.batch_tables import daily_batch_refusal, lot_result, model_assignment
 from persistence.dialect import among, insert_into
-from persistence.listing import between, equals, histories
+from persistence.listing import begins_with, between, equals, histories
 from persistence.lot_tables import lot_row
 from persistence.numbered import NumberedRows
 from persistence.repositories.lot_row import read_lot_row
@@ -136,6 +136,14 @@ def _conditions(query: LotResultQuery, visibility: Visibility) -> list[ColumnEle
     conditions = [_exists_for(visibility)]
     for name in ("product_line", "lot_row_id", "model_id", "model_version", "run_id", "is_out_of_range"):
         conditions += equals(RESULT.c[name], getattr(query, name))
+    of_row = [
+        *begins_with(ROW.c.lot_id, query.lot_id_prefix),
+        *equals(ROW.c.product, query.product),
+        *equals(ROW.c.step, query.step),
+    ]
+    if of_row:  # a row that was corrected to another product line says nothing to who can't see that
+        seen = ROW.c.product_line.in_(sorted(visibility.product_lines))
+        conditions.append(RESULT.c.lot_row_id.in_(select(ROW.c.id).where(seen, *of_row)))
     return [*conditions, *between(RESULT.c.recorded_at, query.recorded_from, query.recorded_to)]
 
 

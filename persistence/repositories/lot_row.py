@@ -21,7 +21,7 @@ from persistence.lot_tables import lot_row, lot_row_version
 ROW, VERSION = lot_row, lot_row_version
 SAID = ("product_line", "lot_id", "product", "step", "equipment", "measured_at", "quantity", "attributes")
 KEY = (ROW.c.product_line, ROW.c.lot_id, ROW.c.step)
-SORTED_BY = {LotRowOrder.NUMBER: "id", LotRowOrder.LOT_ID: "lot_id", LotRowOrder.MEASURED_AT: "measured_at"}
+SORTED_BY = {each: "id" if each is LotRowOrder.NUMBER else each.lower() for each in LotRowOrder}
 
 
 class LotRowRepository(LotRowStore):
@@ -152,6 +152,7 @@ def _conditions(query: LotRowQuery) -> list[ColumnElement[bool]]:
         *equals(ROW.c.product, query.product),
         *one_of(ROW.c.step, query.steps),
         *equals(ROW.c.equipment, query.equipment),
+        *equals(ROW.c.import_id, query.import_id),
         *between(ROW.c.measured_at, query.measured_from, query.measured_to),
         *begins_with(ROW.c.lot_id, query.lot_id_prefix),
         *between(ROW.c.quantity, query.quantity_from, None),

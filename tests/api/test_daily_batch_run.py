@@ -1,10 +1,13 @@
 """Runs of the daily batch as a person meets them: dry runs, watching, cancelling, lists, and what exists for whom."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from controllers import background_worker, daily_batch_runner
+from domain.daily_batch_run import DailyBatchRun
+from domain.kit import ProductLine
 from tests.api.batch import (
     ASSIGN,
     CANCEL,
@@ -148,9 +151,19 @@ async def test_a_repeated_start_returns_the_first_run(plog: Plog) -> None:
 
 async def test_the_list_has_pages_and_filters(plog: Plog) -> None:
     runs = [await ran(plog, dry=each) for each in (False, True, False)]
+    between = {"startedFrom": runs[1]["startedAt"], "startedTo": runs[2]["startedAt"]}
+    assert [each["id"] for each in (await plog.answer(RUNS, filter=between))["nodes"]] == [runs[1]["id"]]
     page = await plog.answer(RUNS, first=2)
     assert [each["id"] for each in page["nodes"]] == [runs[2]["id"], runs[1]["id"]] and page["totalCount"] == 3
     rest = await plog.answer(RUNS, first=2, after=page["pageInfo"]["endCursor"])
     assert [each["id"] for each in rest["nodes"]] == [runs[0]["id"]]
     assert [each["id"] for each in (await plog.answer(RUNS, filter={"productLine": "DRAM"}))["nodes"]] == []
     assert (await plog.answer(RUNS, filter={"status": ["SUCCEEDED"], "isScheduled": False}))["totalCount"] == 3
+    for day in (1, 2):
+        async with plog.container.services.database.transaction() as work:
+            due = datetime(2026, 7, day, 2, tzinfo=UTC)
+            queued = DailyBatchRun.queued(ProductLine.DRAM, await work.kits.now(), day=due.date(), due_at=due)
+            await work.daily_batch_runs.add(queued.cancelled(queued.created_at))
+    found = (await plog.answer(RUNS, filter={"day": "2026-07-02"}))["nodes"]
+    assert [(each["day"], each["productLine"]) for each in found] == [("2026-07-02", "DRAM")]
+    assert (await plog.answer(RUNS, filter={"day": "2026-07-02", **between}))["totalCount"] == 0

@@ -11,6 +11,7 @@ from controllers import lot_importer
 from controllers.lot_importer import LotImporter
 from domain.deck_archive import MAX_TOTAL_BYTES
 from domain.lot_csv import MAX_ROW
+from gql import ids
 from tests.api.in_process import BOTH_DATABASES, CREATE, Plog, serving, table_document
 from tests.api.lots import (
     IMPORT,
@@ -59,6 +60,10 @@ async def test_req_005_1_the_rows_of_a_file_are_added(plog: Plog, delimiter: str
     rows = sorted(await rows_of(plog), key=lambda row: row["lotId"])
     assert {row["lotImportId"] for row in rows} == {found["id"]} and {row["actor"] for row in rows} == {"demo:ada"}
     assert [said(row) for row in rows] == [said(row) for row in ROWS]
+    await added(plog, "OTHER")
+    assert [row["lotId"] for row in await rows_of(plog, filter={"lotImportId": found["id"]})] == [row["lotId"] for row in ROWS]
+    assert await rows_of(plog, filter={"lotImportId": ids.encode("LotImport", found["number"] + 1)}) == []
+    assert await rows_of(plog, filter={"lotImportId": "nothing"}) == []
 
 
 async def test_req_005_5_texts_and_numbers_of_a_file_are_stored_exactly(plog: Plog) -> None:

@@ -315,8 +315,11 @@ async def test_a_correction_can_not_make_a_duplicate(plog: Plog) -> None:
 
 async def test_lists_are_filtered_sorted_and_paged(plog: Plog) -> None:
     for number in range(7):
-        await added(plog, f"LOT-{number}", measuredAt=f"2026-07-0{8 - number}T00:00:00Z", quantity=number + 1)
-    for order, wanted in (("NUMBER", range(7)), ("LOT_ID", range(7)), ("MEASURED_AT", reversed(range(7)))):
+        times = {"measuredAt": f"2026-07-0{8 - number}T00:00:00Z", "quantity": number + 1}
+        await added(plog, f"LOT-{number}", **times, equipment=f"EQP-{7 - number}")
+    of_text = {"LOT_ID": range(7), "PRODUCT": range(7), "STEP": range(7), "EQUIPMENT": range(6, -1, -1)}
+    orders = {"NUMBER": range(7), **of_text, "MEASURED_AT": range(6, -1, -1), "QUANTITY": range(7)}
+    for order, wanted in orders.items():
         found: list[str] = []
         after = None
         while True:
@@ -329,7 +332,7 @@ async def test_lists_are_filtered_sorted_and_paged(plog: Plog) -> None:
         assert found == [f"LOT-{number}" for number in wanted]
         assert await plog.codes(ROWS, order="LOT_ID" if order != "LOT_ID" else "NUMBER", after=after) == ["VALIDATION_FAILED"]
     for filter, numbers in (
-        ({"steps": ["ETCH-30"], "product": "SoC-7", "equipment": "EQP-12"}, range(7)),
+        ({"steps": ["ETCH-30"], "product": "SoC-7", "equipment": "EQP-5"}, [2]),
         ({"measuredFrom": "2026-07-03T00:00:00Z", "measuredTo": "2026-07-05T00:00:00Z"}, [4, 5]),
         ({"quantityFrom": 2, "quantityTo": 3}, [1, 2]),
         ({"lotIdPrefix": "LOT-3"}, [3]),

@@ -14,7 +14,7 @@ from tests.api.batch import (
     some_lots,
 )
 from tests.api.in_process import BOTH_DATABASES, Plog
-from tests.api.lots import added
+from tests.api.lots import CORRECT, added, lot_row
 from tests.api.models import copy
 from tests.api.permissions import granted, revoke
 
@@ -147,6 +147,19 @@ async def test_assignments_and_results_are_found_by_what_they_are_about(plog: Pl
         {"recordedTo": "2020-01-01T00:00:00Z"},
     ):
         assert await results_of(plog, **nothing) == [], nothing
+    await granted(plog, "LOGIC_GENERAL")
+    moved = lot_row(rows[1]["lotId"], productLine="DRAM")
+    assert (await plog.answer(CORRECT, id=rows[1]["id"], input=moved, reason="r"))["__typename"] == "LotRowPayload"
+    for chosen, seen_by_ada, seen_by_dana in (
+        ({"lotIdPrefix": "LOT-0"}, 2, 2),
+        ({"product": "SoC-7", "step": "ETCH-30"}, 5, 4),  # Dana can't see what the row is that is DRAM's now
+        ({"lotIdPrefix": "LOT-1"}, 1, 0),
+        ({"lotRowId": rows[1]["id"]}, 1, 1),
+        ({"product": "SoC-8"}, 0, 0),
+        ({"step": "ETCH"}, 0, 0),
+    ):
+        seen = (len(await results_of(plog, **chosen)), len(await results_of(plog, "dana", **chosen)))
+        assert seen == (seen_by_ada, seen_by_dana), chosen
     page = await plog.answer(RESULTS, first=2)
     rest = await plog.answer(RESULTS, first=5, after=page["pageInfo"]["endCursor"])
     assert page["totalCount"] == 5 and len(page["nodes"]) == 2 and len(rest["nodes"]) == 3

@@ -76,8 +76,17 @@ async def listed(database: Database, query: LotRowQuery, visibility: Visibility 
 
 
 def value(row: LotRow, order: LotRowOrder) -> int | str | datetime:
-    values: dict[LotRowOrder, int | str | datetime] = {LotRowOrder.NUMBER: row.id, LotRowOrder.LOT_ID: row.definition.lot_id}
-    return values.get(order, row.definition.measured_at)
+    said = row.definition
+    values: dict[LotRowOrder, int | str | datetime] = {
+        LotRowOrder.NUMBER: row.id,
+        LotRowOrder.LOT_ID: said.lot_id,
+        LotRowOrder.PRODUCT: said.product,
+        LotRowOrder.STEP: said.step,
+        LotRowOrder.EQUIPMENT: said.equipment,
+        LotRowOrder.MEASURED_AT: said.measured_at,
+        LotRowOrder.QUANTITY: said.quantity,
+    }
+    return values[order]
 
 
 @pytest.mark.parametrize(
@@ -198,14 +207,24 @@ async def test_pages_together_are_the_list(database: Database, order: LotRowOrde
     rows = await added(
         database,
         *(
-            said(lot_id, step, lines[place % 2], measured_at=AT + timedelta(seconds=place % 5))
+            said(
+                *(lot_id, step, lines[place % 2]),
+                product=lot_id,
+                equipment=lot_id[::-1],
+                quantity=10 - place % 7,
+                measured_at=AT + timedelta(seconds=place % 5),
+            )
             for step in ("S1", "S2")
             for place, lot_id in enumerate(HOSTILE)
         ),
     )
     found = await listed(database, LotRowQuery(order=order, is_descending=is_descending, first=4))
-    keys = {LotRowOrder.LOT_ID: lambda row: (row.definition.lot_id.encode(), row.id)}
-    wanted = sorted(rows, key=keys.get(order, lambda row: (value(row, order), row.id)), reverse=is_descending)
+
+    def key(row: LotRow) -> tuple[Any, int]:
+        sorted_by = value(row, order)
+        return (sorted_by.encode() if isinstance(sorted_by, str) else sorted_by, row.id)
+
+    wanted = sorted(rows, key=key, reverse=is_descending)
     assert [row.id for row in found] == [row.id for row in wanted]
 
 
