@@ -55,7 +55,9 @@ class PermissionDenied(UserError):
     opened_by: list[str] = strawberry.field(
         description="The names of the permissions that would open it, the smallest first; none where none would."
     )
-    apply_at: str | None = strawberry.field(description="The page where one applies for the first of them.")
+    apply_at: str | None = strawberry.field(
+        description="Where to apply: for access to the model if `setUpModelId` names one, else for the first of the permissions."
+    )
     set_up_model_id: strawberry.ID | None = strawberry.field(
         description="The set-up model access to which would open it as well (`modelAccessRequestCreate`); null where none would."
     )

@@ -6,6 +6,7 @@ from domain.actor import Actor, Generator, Person, Worker
 from domain.attempt import AttemptKey
 from domain.errors import NotFound, PermissionDenied, UserError
 from domain.kit import ProductLine
+from domain.opaque_id import encode
 from domain.permission_kind import PERMISSION_KINDS, PermissionAction, Right, kinds_that_open
 from domain.project import ProjectRole
 from domain.storage import UnitOfWork
@@ -89,6 +90,11 @@ def denial(services: Services, right: Right) -> PermissionDenied:
 def apply_page(services: Services, kind: str) -> str:
     """Where a person applies for that permission."""
     return f"{services.public_url}/apply?kind={kind}"
+
+
+def apply_page_of_model(services: Services, model_id: int) -> str:
+    """Where a person applies for access to that set-up model."""
+    return f"{services.public_url}/apply?model={encode('SetUpModel', model_id)}"
 
 
 def require_person(actor: Actor) -> Person:
