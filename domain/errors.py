@@ -151,8 +151,8 @@ class Unauthenticated(UserError):
 class PermissionDenied(UserError):
     """The caller is known but may not do this.
 
-    `opened_by` are the kinds of permissions that would open it, `apply_at` is the page where one applies for them.
-    `set_up_model_id` is the model access to which would open it as well.
+    `opened_by` are the kinds of permissions that would open it, `set_up_model_id` is the model access to which would open it as
+    well. `apply_at` is the page where one applies: for access to that model, or for the permissions.
     """
 
     code = "PERMISSION_DENIED"

@@ -56,7 +56,10 @@ class PermissionDenied(UserError):
         description="The names of the permissions that would open it, the smallest first; none where none would."
     )
     apply_at: str | None = strawberry.field(
-        description="The page where one applies; the first of them is chosen there, unless they open different product lines."
+        description=(
+            "Where to apply: for access to the model if `setUpModelId` names one, else for a permission; "
+            "the first is chosen there, unless they open different product lines."
+        )
     )
     set_up_model_id: strawberry.ID | None = strawberry.field(
         description="The set-up model access to which would open it as well (`modelAccessRequestCreate`); null where none would."

@@ -1,4 +1,4 @@
-"""Opaque ids: the kind and key of a thing, encoded so that nobody is tempted to build one by hand."""
+"""Reading opaque ids back: of what kind the thing is, and its key."""
 
 import base64
 import binascii
@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from domain.errors import NotFound
+from domain.opaque_id import encode as encode
 
 Key = TypeVar("Key")
 MAX_LENGTH = 500
@@ -41,12 +42,6 @@ _KEYS = {
     "DailyBatchRun": _NUMBER,
 }
 _IDS = re.compile("|".join(f"{kind}:{key}" for kind, key in _KEYS.items()))
-
-
-def encode(kind: str, *key: object) -> str:
-    """The id of a thing of that kind."""
-    text = ":".join([kind, *map(str, key)])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode(text: str) -> tuple[str, list[str]]:

@@ -52,7 +52,7 @@ def refusal(error: UserError) -> dict[str, Any]:
     extensions: dict[str, Any] = {"code": error.code}
     if isinstance(error, ValidationFailed):
         extensions["problems"] = [{"field": problem.field, "message": problem.message} for problem in error.problems]
-    if isinstance(error, PermissionDenied) and error.opened_by:
+    if isinstance(error, PermissionDenied) and error.apply_at:
         extensions |= {"openedBy": list(error.opened_by), "applyAt": error.apply_at}
     if isinstance(error, PermissionDenied) and error.set_up_model_id is not None:
         extensions["setUpModelId"] = ids.encode("SetUpModel", error.set_up_model_id)

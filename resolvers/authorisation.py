@@ -6,6 +6,7 @@ from domain.actor import Actor, Generator, Person, Worker
 from domain.attempt import AttemptKey
 from domain.errors import NotFound, PermissionDenied, UserError
 from domain.kit import ProductLine
+from domain.opaque_id import encode
 from domain.permission_kind import PERMISSION_KINDS, PermissionAction, Right, kinds_that_open
 from domain.project import ProjectRole
 from domain.storage import UnitOfWork
@@ -95,6 +96,11 @@ def denial(services: Services, action: PermissionAction, product_lines: Sequence
 def apply_page(services: Services, kind: str | None) -> str:
     """Where a person applies for that permission (None: chooses one)."""
     return f"{services.public_url}/apply" + ("" if kind is None else f"?kind={kind}")
+
+
+def apply_page_of_model(services: Services, model_id: int) -> str:
+    """Where a person applies for access to that set-up model."""
+    return f"{services.public_url}/apply?model={encode('SetUpModel', model_id)}"
 
 
 def require_person(actor: Actor) -> Person:

@@ -1,4 +1,4 @@
-"""Watching applications for access to models: those that wait for a decision of the viewer."""
+"""Watching applications for access to models: the viewer's own, and those that wait for a decision of the viewer."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -31,4 +31,11 @@ def watch_access_inbox(live: LiveModelAccessRequests, actor: Actor, first: int) 
     """The applications that the viewer may decide on, the oldest first: now, then whenever that has changed."""
     pending = frozenset({ModelAccessStatus.PENDING})
     query = ModelAccessQuery(statuses=pending, is_decidable=True, is_descending=False, first=first)
+    return watch_access_requests(live, actor, query)
+
+
+def watch_access_requests(
+    live: LiveModelAccessRequests, actor: Actor, query: ModelAccessQuery
+) -> AsyncIterator[ListFrame[ModelAccessRequest]]:
+    """The first page of the applications that exist for the viewer: now, then whenever it has changed."""
     return watch_list(live, query, reach_of(actor))

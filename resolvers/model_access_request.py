@@ -23,7 +23,7 @@ from domain.permission_request import optional_reason
 from domain.query import ModelAccessQuery, Page
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
-from resolvers.authorisation import apply_page, reach_of, refusal_of, require_person
+from resolvers.authorisation import apply_page, apply_page_of_model, reach_of, refusal_of, require_person
 from resolvers.decision import run_decision
 from resolvers.ends_in_time import put_ends_on_record
 from resolvers.idempotency import Idempotency
@@ -293,15 +293,18 @@ def access_denial(
 ) -> PermissionDenied:
     """Says that a model of that product line has to be applied for, or was, and is not decided yet.
 
-    A model of None is archived, and nobody can.
+    A model of None is archived, and nobody can: what is left is the permission of set-up users.
     """
     kinds = kinds_that_open(Right(product_line, PermissionAction.SET_UP))
+    apply_at = apply_page(services, kinds[0]) if kinds else None
+    if model_id is not None:
+        apply_at = apply_page_of_model(services, model_id)
     message = f"You have no access to set-up model {model_id}; apply for it by `modelAccessRequestCreate`."
     if pending_id is not None:
         message = f"You have no access to set-up model {model_id} yet: your application {pending_id} waits for a decision."
     if model_id is None:
         message = f"This is an archived set-up model of {product_line}, for its owner and set-up users alone."
-    return PermissionDenied(message, kinds, apply_page(services, kinds[0]) if kinds else None, model_id)
+    return PermissionDenied(message, kinds, apply_at, model_id)
 
 
 def why_not_use(services: Services, actor: Actor, model: SetUpModel, held: Sequence[ModelAccessRequest]) -> UserError | None:

@@ -11,7 +11,12 @@ class Capability:
     is_allowed: bool = strawberry.field(description="Whether it would be done now.")
     reason: str | None = strawberry.field(description="Why not, in a sentence for people; null where it is allowed.")
     opened_by: list[str] = strawberry.field(description="The permissions that would open it, by name; none where none would.")
-    apply_at: str | None = strawberry.field(description="The page where one applies for them.")
+    apply_at: str | None = strawberry.field(
+        description=(
+            "Where to apply: for access to the model if `setUpModelId` names one, else for a permission; "
+            "the first is chosen there, unless they open different product lines."
+        )
+    )
     set_up_model_id: strawberry.ID | None = strawberry.field(
         description="The set-up model access to which would open it as well (`modelAccessRequestCreate`); null where none would."
     )

@@ -315,8 +315,8 @@ async def test_a_correction_can_not_make_a_duplicate(plog: Plog) -> None:
 
 async def test_lists_are_filtered_sorted_and_paged(plog: Plog) -> None:
     for number in range(7):
-        times = {"measuredAt": f"2026-07-0{8 - number}T00:00:00Z", "quantity": number + 1}
-        await added(plog, f"LOT-{number}", **times, equipment=f"EQP-{7 - number}")
+        said: dict[str, Any] = {"measuredAt": f"2026-07-0{8 - number}T00:00:00Z", "quantity": number + 1}
+        await added(plog, f"LOT-{number}", **said, equipment=f"EQP-{7 - number}")
     of_text = {"LOT_ID": range(7), "PRODUCT": range(7), "STEP": range(7), "EQUIPMENT": range(6, -1, -1)}
     orders = {"NUMBER": range(7), **of_text, "MEASURED_AT": range(6, -1, -1), "QUANTITY": range(7)}
     for order, wanted in orders.items():

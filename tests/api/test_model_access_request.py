@@ -136,6 +136,7 @@ async def test_req_004_3_it_is_pending_at_first(plog: Plog, model: dict[str, Any
     use = await use_of(plog, model)
     assert use["isAllowed"] is False, "an application opens nothing"
     assert f"your application {request['number']} waits" in use["reason"] and use["setUpModelId"] == model["id"]
+    assert use["applyAt"] == f"{plog.url}/apply?model={model['id']}"
     assert request["model"] == {"id": model["id"], "name": model["name"]}
     again = await apply(plog, model)
     assert use["apply"] == {"isAllowed": False, "reason": again["message"]}
@@ -407,3 +408,19 @@ async def test_who_decides_sees_what_waits_at_once(plog: Plog, model: dict[str, 
         assert frame["changed"][0]["modelAccessRequest"]["viewerCanDecide"]["isAllowed"] is True
         await decided(plog, "RequestReject", request, "bela")
         assert (await ada.next())["order"] == []
+
+
+OPEN = """subscription ($subject: String!) { modelAccessRequests(filter: {subject: $subject, status: [PENDING, APPROVED]}) {
+  order changed { toVersion modelAccessRequest { id status } } } }"""
+
+
+async def test_an_applicant_sees_what_becomes_of_an_application(plog: Plog, model: dict[str, Any]) -> None:
+    async with watching(plog, OPEN, "dana", subject="demo:dana") as dana:
+        assert (await dana.next())["order"] == []
+        request = await applied(plog, model)
+        assert (await dana.next())["changed"][0]["modelAccessRequest"]["status"] == "PENDING"
+        await decided(plog, "RequestApprove", request)
+        (changed,) = (await dana.next())["changed"]
+        assert changed == {"toVersion": 2, "modelAccessRequest": {"id": request["id"], "status": "APPROVED"}}
+        await decided(plog, "Revoke", request)
+        assert (await dana.next())["order"] == []

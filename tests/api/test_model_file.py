@@ -51,7 +51,8 @@ async def test_what_a_job_has_left_is_for_who_may_use_the_model_that_was_made_of
     ]
     refusal = closed["viewerCanDownload"]
     assert closed["downloadUrl"] is None and not refusal["isAllowed"] and f"set-up model {model['number']}" in refusal["reason"]
-    assert refusal["setUpModelId"] == model["id"] and refusal["openedBy"] == ["LOGIC_MODEL_SET_UP"] and refusal["applyAt"]
+    assert refusal["setUpModelId"] == model["id"] and refusal["openedBy"] == ["LOGIC_MODEL_SET_UP"]
+    assert refusal["applyAt"] == f"{plog.url}/apply?model={model['id']}"
     assert await plog.answer(NODE, plog.signed_in("dana"), id=closed["id"]) == closed
     late = await plog.http.get(before["downloadUrl"])
     assert (late.status_code, late.json()) == (403, {"code": "PERMISSION_DENIED", "message": refusal["reason"]})

@@ -193,6 +193,7 @@ SUBSCRIPTIONS: dict[str, Operation] = {
     "loadTestMetrics": Operation(VIEWERS, _of("run", "runId")),
     "loadTestLog": Operation(VIEWERS, lambda world, who: {"runId": world.ended}),
     "modelAccessInbox": Operation(rule(ABSENT, LOGIC_SET_UP=IN), selected="{ order }"),
+    "modelAccessRequests": Operation(DECIDERS, _about("subject"), "{ order }"),
     "permissionInbox": Operation(APPROVERS, selected="{ order }"),
     "viewer": Operation(ANYBODY),
 }

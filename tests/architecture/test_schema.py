@@ -181,6 +181,8 @@ LISTS_WITHOUT_PAGES = {
     "MetricSeries.windowStart",
     "ModelAccessInboxFrame.changed",
     "ModelAccessInboxFrame.order",
+    "ModelAccessRequestListFrame.changed",
+    "ModelAccessRequestListFrame.order",
     "ModelFeature.categories",
     "ModelVersion.features",
     "ModelVersion.targets",

@@ -1,30 +1,66 @@
-// What the page asks of PLOG: GraphQL by POST and over one websocket, signed in by the session's cookie.
-import { createClient } from 'graphql-ws';
-
+// What the page asks of PLOG: GraphQL by POST, signed in by the session's cookie.
 export type Capability = { isAllowed: boolean; reason: string | null };
+export type Kind = { name: string; title: string; description: string; opens: { productLine: string; action: string }[] };
 export type Request = {
   id: string;
   number: number;
   kind: string;
-  name: string;
   subject: string;
+  name: string;
   reason: string;
-  status: 'PENDING' | 'APPROVED' | 'REJECTED' | 'WITHDRAWN';
+  status: string;
   createdAt: string;
   updatedAt: string;
   deciderName: string | null;
   decisionReason: string | null;
 };
-export type Grant = { id: string; number: number; expiresAt: string | null; version: number };
+export type Grant = {
+  id: string;
+  kind: string;
+  subject: string;
+  name: string;
+  status: string;
+  grantedAt: string;
+  expiresAt: string | null;
+  endedAt: string | null;
+  revokedBy: string | null;
+  revocationReason: string | null;
+  version: number;
+};
 export type Permission = {
-  kind: { name: string; title: string; description: string };
+  kind: Kind;
   grant: Grant | null;
   pendingRequest: Request | null;
   decides: boolean;
   viewerCanApply: Capability;
 };
 export type Viewer = { subject: string; name: string; permissions: Permission[] };
-export type InboxFrame = { order: string[]; changed: { permissionRequest: Request }[] };
+/** An application for access to a set-up model, and the access that it gave. */
+export type Access = {
+  id: string;
+  number: number;
+  subject: string;
+  name: string;
+  purpose: string;
+  until: string;
+  status: string;
+  createdAt: string;
+  updatedAt: string;
+  deciderName: string | null;
+  decisionReason: string | null;
+  version: number;
+  model: { id: string; name: string; productLine: string } | null;
+};
+export type Model = {
+  id: string;
+  number: number;
+  name: string;
+  productLine: string;
+  ownerName: string;
+  description: string;
+  viewerCanApply: Capability;
+};
+export type Past = { requests: { nodes: Request[] }; ended: { nodes: Grant[] }; access: { nodes: Access[] } };
 export type Problem = { field: string; message: string };
 
 /** Nobody has signed in, or not any more. */
@@ -40,28 +76,60 @@ export class Refused extends Error {
   }
 }
 
-const REQUEST = `id number kind name subject reason status createdAt updatedAt deciderName decisionReason`;
-const VIEWER = `subject name permissions { kind { name title description } grant { id number expiresAt version }
-  pendingRequest { ${REQUEST} } decides viewerCanApply { isAllowed reason } }`;
+const REQUEST = `id number kind subject name reason status createdAt updatedAt deciderName decisionReason`;
+const GRANT = `id kind subject name status grantedAt expiresAt endedAt revokedBy revocationReason version`;
+const ACCESS = `id number subject name purpose until status createdAt updatedAt deciderName decisionReason version
+  model { id name productLine }`;
+const CAPABILITY = `{ isAllowed reason }`;
+const VIEWER = `subject name permissions { kind { name title description opens { productLine action } } grant { ${GRANT} }
+  pendingRequest { ${REQUEST} } decides viewerCanApply ${CAPABILITY} }`;
 const REFUSED = `... on UserError { code message } ... on ValidationFailed { problems { field message } }`;
 
+export const WHO = `query Who { viewer { subject } }`;
 export const READ = `query Permissions { viewer { ${VIEWER} } }`;
-export const HISTORY = `query DecidedRequests($me: String!) {
-  permissionRequests(first: 10, filter: { subject: $me, status: [APPROVED, REJECTED, WITHDRAWN] }) { nodes { ${REQUEST} } } }`;
+export const READ_MODEL = `query ModelToApplyFor($id: ID!) { setUpModel(id: $id) {
+  id number name productLine ownerName description viewerCanApply ${CAPABILITY} } }`;
+export const READ_GIVEN = `query Given($kinds: [String!]) { grants(first: 100, filter: { status: [ACTIVE], kinds: $kinds }) {
+  nodes { ${GRANT} } } }`;
+export const READ_PAST = `query Past($me: String!) {
+  requests: permissionRequests(first: 10, filter: { subject: $me, status: [APPROVED, REJECTED, WITHDRAWN] }) { nodes { ${REQUEST} } }
+  ended: grants(first: 10, filter: { subject: $me, status: [REVOKED, EXPIRED] }) { nodes { ${GRANT} } }
+  access: modelAccessRequests(first: 10, filter: { subject: $me, status: [APPROVED, REJECTED, WITHDRAWN, REVOKED, EXPIRED] }) {
+    nodes { ${ACCESS} } } }`;
+
 export const WATCH_VIEWER = `subscription WatchViewer { viewer { ${VIEWER} } }`;
 export const WATCH_INBOX = `subscription WatchInbox { permissionInbox(first: 100) {
-  order changed { permissionRequest { ${REQUEST} } } } }`;
+  order changed { item: permissionRequest { ${REQUEST} } } } }`;
+export const WATCH_MODEL_INBOX = `subscription WatchModelInbox { modelAccessInbox(first: 100) {
+  order changed { item: modelAccessRequest { ${ACCESS} } } } }`;
+export const WATCH_ACCESS = `subscription WatchAccess($filter: ModelAccessRequestFilter!) {
+  modelAccessRequests(first: 100, filter: $filter) { order changed { item: modelAccessRequest { ${ACCESS} } } } }`;
+
 export const APPLY = `mutation Apply($input: PermissionRequestInput!, $key: String) {
   permissionRequestCreate(input: $input, idempotencyKey: $key) { ${REFUSED} } }`;
+export const APPLY_FOR_MODEL = `mutation ApplyForModel($input: ModelAccessRequestInput!, $key: String) {
+  modelAccessRequestCreate(input: $input, idempotencyKey: $key) { ${REFUSED} } }`;
 export const WITHDRAW = `mutation Withdraw($id: ID!) { permissionRequestWithdraw(id: $id) { ${REFUSED} } }`;
-export const APPROVE = `mutation Approve($id: ID!, $reason: String, $expiresAt: AnyValue) {
-  permissionRequestApprove(id: $id, reason: $reason, expiresAt: $expiresAt) { ${REFUSED} } }`;
+export const WITHDRAW_ACCESS = `mutation WithdrawAccess($id: ID!) { modelAccessRequestWithdraw(id: $id) { ${REFUSED} } }`;
+export const APPROVE = `mutation Approve($id: ID!, $reason: String, $until: AnyValue) {
+  permissionRequestApprove(id: $id, reason: $reason, expiresAt: $until) { ${REFUSED} } }`;
+export const APPROVE_ACCESS = `mutation ApproveAccess($id: ID!, $reason: String, $until: AnyValue) {
+  modelAccessRequestApprove(id: $id, reason: $reason, until: $until) { ${REFUSED} } }`;
 export const REJECT = `mutation Reject($id: ID!, $reason: String) { permissionRequestReject(id: $id, reason: $reason) { ${REFUSED} } }`;
-export const GIVE_BACK = `mutation GiveBack($id: ID!, $reason: String) { grantRevoke(id: $id, reason: $reason) { ${REFUSED} } }`;
+export const REJECT_ACCESS = `mutation RejectAccess($id: ID!, $reason: String) {
+  modelAccessRequestReject(id: $id, reason: $reason) { ${REFUSED} } }`;
+export const RENEW = `mutation Renew($id: ID!, $reason: String, $until: AnyValue, $version: Int) {
+  grantRenew(id: $id, reason: $reason, expiresAt: $until, expectedVersion: $version) { ${REFUSED} } }`;
+export const RENEW_ACCESS = `mutation RenewAccess($id: ID!, $reason: String, $until: AnyValue, $version: Int) {
+  modelAccessRenew(id: $id, reason: $reason, until: $until, expectedVersion: $version) { ${REFUSED} } }`;
+export const REVOKE = `mutation Revoke($id: ID!, $reason: String, $version: Int) {
+  grantRevoke(id: $id, reason: $reason, expectedVersion: $version) { ${REFUSED} } }`;
+export const REVOKE_ACCESS = `mutation RevokeAccess($id: ID!, $reason: String, $version: Int) {
+  modelAccessRevoke(id: $id, reason: $reason, expectedVersion: $version) { ${REFUSED} } }`;
 
 type Answer = { data?: Record<string, unknown> | null; errors?: { message: string }[] };
 
-/** The value of the only field of an operation. */
+/** The data of an operation. */
 export async function ask<T>(query: string, variables: Record<string, unknown> = {}): Promise<T> {
   const response = await fetch('/graphql', {
     method: 'POST',
@@ -71,42 +139,19 @@ export async function ask<T>(query: string, variables: Record<string, unknown> =
   if (response.status === 401) throw new SignedOut();
   const answer = (await response.json()) as Answer;
   if (answer.errors?.length || !answer.data) throw new Refused(answer.errors?.[0]?.message ?? `PLOG answered ${response.status}.`);
-  return Object.values(answer.data)[0] as T;
+  return answer.data as T;
 }
 
 /** Let a mutation change something; throws `Refused` with the typed error. */
 export async function command(query: string, variables: Record<string, unknown>): Promise<void> {
-  const answer = await ask<{ message?: string; problems?: Problem[] }>(query, variables);
-  if (answer.message !== undefined) throw new Refused(answer.message, answer.problems);
+  const answers = await ask<Record<string, { message?: string; problems?: Problem[] }>>(query, variables);
+  for (const { message, problems } of Object.values(answers)) if (message !== undefined) throw new Refused(message, problems);
 }
 
-/** End the session, here and at the issuer, whose page the browser is led to. */
-export async function signOut(): Promise<void> {
+/** End the session, here and at the issuer; returns where the browser is to go then. Throws `Refused` where it has not ended. */
+export async function signOut(): Promise<string> {
   const response = await fetch('/auth/sign-out', { method: 'POST', headers: { accept: 'application/json' } });
-  const { location: next } = (await response.json()) as { location: string };
-  location.assign(next);
-}
-
-/**
- * Watch something for as long as the page is open. Whatever closes the connection, it is tried again: each begins with what is there
- * now, so that nothing is missed. `interrupted` is called when the connection is lost.
- */
-export function watching(interrupted: () => void) {
-  const client = createClient({
-    url: `${location.protocol.replace('http', 'ws')}//${location.host}/graphql`,
-    retryAttempts: Infinity,
-    shouldRetry: () => true,
-    retryWait: (retries) => new Promise((resolve) => setTimeout(resolve, Math.min(500 * 2 ** retries, 8000))),
-    on: { closed: interrupted },
-  });
-  return <T>(query: string, take: (value: T) => void): void => {
-    client.subscribe<Record<string, T>>(
-      { query },
-      {
-        next: ({ data }) => data && take(Object.values(data)[0] as T),
-        error: interrupted,
-        complete: () => undefined,
-      },
-    );
-  };
+  const answer = (await response.json()) as { location?: string; message?: string };
+  if (!response.ok || !answer.location) throw new Refused(answer.message ?? `PLOG answered ${response.status}.`);
+  return answer.location;
 }
