@@ -4,13 +4,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from domain.batch_query import DailyBatchRunQuery, LotResultQuery, ModelAssignmentQuery
 from domain.daily_batch_run import BatchPart, BatchRefusal, DailyBatchRun
 from domain.kit import ProductLine
 from domain.lot_result import LotResult
 from domain.lot_row import LotRow
 from domain.model_assignment import AssignmentOrder, ModelAssignment
 from domain.model_version import VersionKey
-from domain.query import DailyBatchRunQuery, HistoryQuery, LotResultQuery, ModelAssignmentQuery, Page
+from domain.query import HistoryQuery, Page
 from domain.visibility import Visibility
 
 

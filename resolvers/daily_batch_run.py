@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from domain.actor import Actor, Person
 from domain.audit_entry import AuditAction, AuditEntry
+from domain.batch_query import DailyBatchRunQuery
 from domain.daily_batch_run import BatchPart, BatchRefusal, DailyBatchRun
 from domain.errors import AlreadyRunning, UserError, ValidationFailed
 from domain.kit import ProductLine
 from domain.live import Notice, Topic
 from domain.permission_kind import PermissionAction, Right, kinds_that_open
 from domain.permission_request import optional_reason
-from domain.query import DailyBatchRunQuery, HistoryQuery, Page
+from domain.query import HistoryQuery, Page
 from domain.storage import UnitOfWork
 from resolvers.authorisation import denial, refusal_of, require_person, require_right, visibility_of
 from resolvers.idempotency import Idempotency

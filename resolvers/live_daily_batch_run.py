@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from domain.actor import Actor
+from domain.batch_query import DailyBatchRunQuery
 from domain.daily_batch_run import DailyBatchRun
 from domain.live import Topic
-from domain.query import DailyBatchRunQuery
 from domain.storage import UnitOfWork
 from domain.visibility import Visibility
 from resolvers.authorisation import visibility_of

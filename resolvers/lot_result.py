@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from domain.actor import Actor
+from domain.batch_query import LotResultQuery
 from domain.lot_result import LotResult
-from domain.query import HistoryQuery, LotResultQuery, Page
+from domain.query import HistoryQuery, Page
 from resolvers.authorisation import visibility_of
 from resolvers.services import Services
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from domain.actor import Actor
 from domain.audit_entry import AuditAction
+from domain.batch_query import ModelAssignmentQuery
 from domain.errors import AlreadyAssigned, NotFound, UserError
 from domain.model_access_request import ModelAccessRequest
 from domain.model_assignment import ModelAssignment, assignment_order
 from domain.permission_request import optional_reason
-from domain.query import ModelAssignmentQuery, Page
+from domain.query import Page
 from domain.set_up_model import SetUpModel
 from domain.storage import UnitOfWork
 from domain.visibility import EVERY_MODEL, ModelReach

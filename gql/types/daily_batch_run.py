@@ -6,7 +6,8 @@ from typing import Any
 import strawberry
 
 from domain import daily_batch_run as domain
-from domain.query import DailyBatchRunQuery, Page
+from domain.batch_query import DailyBatchRunQuery
+from domain.query import Page
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile

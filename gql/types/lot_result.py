@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from domain import lot_result as domain
-from domain.query import LotResultQuery, Page
+from domain.batch_query import LotResultQuery
+from domain.query import Page
 from gql import ids
 from gql.context import Info
 from gql.types.connection import Connection, checked_first, checked_text, numbered_page, numbered_place

@@ -7,8 +7,9 @@ import strawberry
 from strawberry.scalars import JSON
 
 from domain import lot_row as domain
+from domain.batch_query import LotResultQuery
 from domain.errors import ValidationFailed
-from domain.query import LotResultQuery, LotRowOrder, LotRowQuery, Page
+from domain.query import LotRowOrder, LotRowQuery, Page
 from gql import errors, ids
 from gql.context import Info
 from gql.sharing import Volatile

@@ -5,7 +5,8 @@ from datetime import datetime
 import strawberry
 
 from domain import model_assignment as domain
-from domain.query import ModelAssignmentQuery, Page
+from domain.batch_query import ModelAssignmentQuery
+from domain.query import Page
 from gql import ids
 from gql.context import Info
 from gql.sharing import Volatile

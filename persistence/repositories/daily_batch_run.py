@@ -9,11 +9,12 @@ from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.background_work import UNENDED
+from domain.batch_query import DailyBatchRunQuery
 from domain.batch_storage import DailyBatchRunStore
 from domain.daily_batch_run import BatchPart, BatchPartStatus, BatchRefusal, Counts, DailyBatchRun, DailyBatchRunStatus
 from domain.kit import ProductLine
 from domain.model_version import VersionKey
-from domain.query import DailyBatchRunQuery, HistoryQuery, Page
+from domain.query import HistoryQuery, Page
 from domain.visibility import Visibility
 from persistence.batch_tables import daily_batch_part, daily_batch_refusal, daily_batch_run
 from persistence.claimed import ClaimedRows

@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.batch_query import LotResultQuery
 from domain.batch_storage import LotResultStore
 from domain.kit import ProductLine
 from domain.lot_result import LotResult, OutOfRange
 from domain.lot_row import LotRow
 from domain.model_version import VersionKey
-from domain.query import HistoryQuery, LotResultQuery, Page
+from domain.query import HistoryQuery, Page
 from domain.visibility import Visibility
 from persistence.batch_tables import daily_batch_refusal, lot_result, model_assignment
 from persistence.dialect import among, insert_into

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.batch_query import ModelAssignmentQuery
 from domain.batch_storage import ModelAssignmentStore
 from domain.kit import ProductLine
 from domain.model_assignment import AssignmentOrder, LotRule, ModelAssignment
-from domain.query import ModelAssignmentQuery, Page
+from domain.query import Page
 from domain.visibility import Visibility
 from persistence.batch_tables import model_assignment
 from persistence.listing import equals, is_given

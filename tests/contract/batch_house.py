@@ -20,6 +20,7 @@ from controllers.daily_batch_runner import DailyBatchRunner, DailyBatchRunnerSet
 from domain.actor import Person
 from domain.approver import EVERY_KIND, Approvers
 from domain.artifact import model_location
+from domain.batch_query import LotResultQuery
 from domain.daily_batch_run import BatchPartStatus, Counts, DailyBatchRun
 from domain.daily_batch_schedule import DailyBatchSchedule
 from domain.kit import ProductLine
@@ -27,7 +28,7 @@ from domain.lot_result import LotResult
 from domain.lot_row import LotRow, LotRowDefinition
 from domain.model_version import FeatureKind, ModelActivation, ModelContent, ModelFeature, ModelOrigin, VersionKey
 from domain.ports import ModelPredictor
-from domain.query import HistoryQuery, LotResultQuery
+from domain.query import HistoryQuery
 from domain.set_up_model import ModelDefinition, SetUpModel
 from domain.storage import Database
 from domain.visibility import EVERY_MODEL, EVERYTHING

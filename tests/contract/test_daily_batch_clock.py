@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from controllers.daily_batch_clock import queue_due_runs
+from domain.batch_query import DailyBatchRunQuery
 from domain.daily_batch_run import DailyBatchRun, DailyBatchRunStatus
 from domain.daily_batch_schedule import DailyBatchSchedule
 from domain.kit import ProductLine
 from domain.model_assignment import AssignmentOrder
-from domain.query import DailyBatchRunQuery
 from domain.visibility import EVERYTHING
 from persistence.unit_of_work import Database
 from tests.contract.batch_house import BatchHouse, open_house, worked_off

@@ -18,9 +18,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from skops.io import dumps, get_untrusted_types, loads
 
+from domain.batch_query import LotResultQuery
 from domain.lot_result import LotResult
 from domain.lot_row import LotRow
-from domain.query import LotResultQuery, LotRowQuery
+from domain.query import LotRowQuery
 from domain.visibility import EVERYTHING
 from persistence.engine import open_engines
 from persistence.unit_of_work import Database
