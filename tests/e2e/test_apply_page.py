@@ -22,7 +22,7 @@ from persistence.unit_of_work import UnitOfWork
 from resolvers.permission_request import create_permission_requests
 from tests.api.in_process import Plog, serving
 from tests.api.models import a_model
-from tests.api.permissions import applied, apply, decide, granted, revoke
+from tests.api.permissions import applied, apply, change, decide, granted
 from tests.e2e.test_graphiql import FLAGS
 from tests.models_here import InspectorHere, PredictorHere
 from tests.services import missing, require_program
@@ -191,13 +191,14 @@ async def test_the_page_goes_on_when_the_same_person_signs_in_again(chromium: Br
     assert await dana.evaluate(NEVER_RELOADED)
 
 
-async def test_the_page_of_an_expired_session_shows_nobody(chromium: Browser, plog: Plog) -> None:
-    dana = await page_of(chromium, plog, "dana")
+async def test_the_page_of_an_expired_session_shows_nobody(chromium: Browser, plog: Plog, tmp_path: Path) -> None:
+    dana = await page_of(chromium, plog, "dana", color_scheme="dark")
     async with plog.container.services.database.transaction() as work:
         assert isinstance(work, UnitOfWork)
         await work.connection.execute(update(tables.session).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
     await expect(dana.get_by_role("link", name="Sign in")).to_be_visible(timeout=SOON)
     assert "Dana" not in await dana.inner_text("body")
+    await dana.screenshot(path=picture(tmp_path, "apply-signed-out"))
 
 
 @pytest.mark.parametrize("end", ["1011", "4401", "error"])
@@ -360,10 +361,13 @@ async def test_what_was_changed_meanwhile_is_not_changed_unseen(chromium: Browse
     chris = await page_of(chromium, plog, "chris")
     given = chris.locator(".given li", has_text="Dana")
     await given.get_by_text("Renew or revoke").click()
-    await revoke(plog, grant)
-    await given.get_by_label("Reason").fill("longer")
-    await given.get_by_role("button", name="Renew").click()
-    await expect(chris.get_by_role("alert")).not_to_be_empty()
+    end = "2099-06-30T12:00:00Z"
+    await plog.answer(change("Renew"), plog.signed_in("bela"), id=grant["id"], reason="until then", expires=end)
+    await given.get_by_label("Reason").fill("left the team")
+    await given.get_by_role("button", name="Revoke").click()
+    await expect(chris.get_by_role("alert")).to_contain_text("version")
+    await expect(given.locator(".granted")).to_contain_text("2099")
+    await given.get_by_role("button", name="Revoke").click()
     await expect(given).to_have_count(0)
 
 
@@ -397,11 +401,12 @@ async def test_a_year_that_is_none_is_refused_by_its_field(chromium: Browser, pl
     await expect(chris.get_by_role("alert")).to_contain_text("until")
 
 
-async def test_a_page_that_does_not_start_can_be_tried_again(chromium: Browser, plog: Plog) -> None:
+async def test_a_page_that_does_not_start_can_be_tried_again(chromium: Browser, plog: Plog, tmp_path: Path) -> None:
     dana = await page_of(chromium, plog, "dana")
     await dana.route("**/graphql", lambda route: route.abort())
     await dana.reload()
     await expect(dana.get_by_role("alert")).to_contain_text("could not be reached")
+    await dana.screenshot(path=picture(tmp_path, "apply-unreachable"))
     await dana.unroute("**/graphql")
     await dana.get_by_role("button", name="Try again").click()
     await is_live(dana)

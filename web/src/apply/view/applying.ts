@@ -20,7 +20,7 @@ export function forPermissions(state: State, actions: Actions): TemplateResult {
   const isOpen = permissions.some((each) => each.viewerCanApply.isAllowed);
   const closed = html`
     ${empty('There is nothing that you could apply for.')}
-    <ul>${permissions.map((each) => html`<li>${each.kind.title}: ${each.viewerCanApply.reason}</li>`)}</ul>
+    <ul class="plain">${permissions.map((each) => html`<li>${each.kind.title}: ${each.viewerCanApply.reason}</li>`)}</ul>
   `;
   return section('apply', 'Apply for a permission', isOpen ? form('Application', (sent) => actions.apply(sent), content) : closed);
 }

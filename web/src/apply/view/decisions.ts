@@ -34,7 +34,8 @@ function asked(item: Item, state: State, actions: Actions): TemplateResult {
   `;
   return html`
     <li data-item=${item.id}>
-      <p>${person(item)} asks for <strong>${item.title}</strong>${item.isOfModel ? ` ${untilOf(item)}` : ''}, ${when(item.at)}</p>
+      <p>${person(item)} asks for <strong>${item.title}</strong>${item.isOfModel ? ` ${untilOf(item)}` : ''}</p>
+      <p class="quiet">sent ${when(item.at)}</p>
       ${quote(item.text)} ${form(`Decide on ${of}`, (sent, pressed) => actions.decide(item, pressed === 'approve', sent), fields)}
     </li>
   `;
