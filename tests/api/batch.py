@@ -47,9 +47,11 @@ ASSIGNMENTS = f"""query ($filter: ModelAssignmentFilter, $first: Int = 50, $afte
     nodes {{ {ASSIGNMENT} }} }} }}"""
 
 
-async def a_model_of_numbers(plog: Plog, name: str = "delay", user: str = "ada", **given: Any) -> dict[str, Any]:
-    """A model whose inputs w, l and c are numbers that it was trained on from 0 to 1."""
-    content = trained()
+async def a_model_of_numbers(
+    plog: Plog, name: str = "delay", user: str = "ada", alpha: float = 1.0, **given: Any
+) -> dict[str, Any]:
+    """A model whose inputs w, l and c are numbers that it was trained on from 0 to 1; with each `alpha` its file is another."""
+    content = trained(alpha)
     said = card(content, features={each: {"low": 0.0, "high": 1.0} for each in INPUTS})
     kit = await optimized(plog, {"tuned_model.skops": content, "model_card.json": json.dumps(said).encode()})
     answer = await set_up(plog, kit, name, user, **given)

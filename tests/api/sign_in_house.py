@@ -1,6 +1,6 @@
 """A PLOG with an issuer at which browsers sign in: the embedded one, or a certified one with either kind of client."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,12 @@ EVERY_CLIENT = pytest.mark.parametrize("house", list(ADA), indirect=True)
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A PLOG, and who `ada` is at its issuer."""
+    """A PLOG, who `ada` is at its issuer, and the process of that one where it is not the embedded one."""
 
     plog: Plog
     ada: dict[str, Any]
     token_endpoint: str
+    process: IssuerProcess | None = None
 
     async def sessions(self) -> list[Any]:
         """All sessions that there are, the oldest first."""
@@ -41,32 +42,34 @@ class House:
 
 
 @pytest.fixture(params=["embedded", "confidential"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+async def house(request: pytest.FixtureRequest, plog_settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[House]:
     """With each kind of issuer, and each kind of client where the test is marked with `EVERY_CLIENT`.
 
-    The confidential client gets groups from the userinfo endpoint, the public one in its id tokens.
+    On SQLite; on PostgreSQL as well where it is marked with `BOTH_DATABASES`. The confidential client gets groups from the
+    userinfo endpoint, the public one in its id tokens.
     """
     kind = str(request.param)
     async with AsyncExitStack() as stack:
         if kind == "embedded":
-            plog = await stack.enter_async_context(serving(tmp_path / "plog"))
+            plog = await stack.enter_async_context(serving(tmp_path / "plog", plog_settings))
             yield House(plog, ADA[kind], f"{plog.url}/auth/issuer/token")
             return
         secret = CLIENT_SECRET if kind == "confidential" else ""
         process = request.getfixturevalue("issuer_process")
-        yield await stack.enter_async_context(certified_house(process, tmp_path / "plog", secret, tells_all=kind == "public"))
+        made = certified_house(process, tmp_path / "plog", secret, plog_settings, tells_all=kind == "public")
+        yield await stack.enter_async_context(made)
 
 
 @asynccontextmanager
 async def certified_house(
-    process: IssuerProcess, home: Path, secret: str, *, tells_all: bool, **oidc: str
+    process: IssuerProcess, home: Path, secret: str, settings: Mapping[str, Any] | None = None, *, tells_all: bool, **oidc: str
 ) -> AsyncIterator[House]:
     """With the certified issuer, and a client that it knows, which is public without a secret."""
     async with httpx.AsyncClient(trust_env=False) as client:
         issuer = certified_issuer(process, client)
         known_as = {"client_id": "a client", "client_secret": secret, "scopes": "openid profile groups"}
-        given = {"issuer": issuer.name, **known_as, **oidc}
-        async with serving(home, {"oidc": given}) as plog:
+        given = {"issuer": issuer.name, "audience": issuer.audience, **known_as, **oidc}
+        async with serving(home, {**(settings or {}), "oidc": given}) as plog:
             known = {
                 "client_id": given["client_id"],
                 **({"client_secret": secret} if secret else {"token_endpoint_auth_method": "none"}),
@@ -75,4 +78,4 @@ async def certified_house(
             }
             assert issuer.know is not None
             await issuer.know(known, tells_all)
-            yield House(plog, ADA["confidential" if secret else "public"], f"{issuer.name}/token")
+            yield House(plog, ADA["confidential" if secret else "public"], f"{issuer.name}/token", process)

@@ -10,8 +10,14 @@ import pytest
 from sqlalchemy import text
 
 from domain.model_source import InspectedModel
+from persistence.repositories.artifact import ArtifactRepository
+from persistence.repositories.audit_entry import AuditRepository
+from persistence.repositories.idempotency_key import IdempotencyKeyRepository
+from persistence.repositories.model_version import ModelVersionRepository
+from persistence.repositories.set_up_model import SetUpModelRepository
+from tests.api.hostile import fingerprint
 from tests.api.in_process import BOTH_DATABASES, Plog
-from tests.api.models import MODELS, ONE, a_model, card, copy, forbidden, model_of, optimized, set_up, trained
+from tests.api.models import COPY, MODELS, ONE, a_model, card, copy, forbidden, model_of, optimized, set_up, trained
 from tests.api.permissions import AUDIT, granted, revoke
 from tests.api.test_model_version import ADD
 from tests.models_here import InspectorHere
@@ -243,6 +249,43 @@ async def test_req_003_5_the_copy_is_stored_whole_with_its_lineage(plog: Plog) -
     async with plog.container.services.database.snapshot() as work:
         rows = await work.connection.execute(text("SELECT count(*) FROM model_version"))  # type: ignore[attr-defined]
         assert rows.scalar_one() == 2
+
+
+STORED = [
+    (SetUpModelRepository, "add"),
+    (ModelVersionRepository, "add"),
+    (ArtifactRepository, "add_once"),
+    (ModelVersionRepository, "activate"),
+    (AuditRepository, "add"),
+    (IdempotencyKeyRepository, "complete"),
+]
+
+
+class BrokenOff(Exception):
+    """What a command is broken off with."""
+
+
+async def test_req_003_5_a_copy_that_breaks_off_anywhere_leaves_nothing(
+    plog: Plog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is broken off once behind each thing that it stores."""
+    source = await a_model(plog)
+    before = await fingerprint(plog)
+    for repository, name in STORED:
+        store = getattr(repository, name)
+
+        async def break_off(*given: Any, store: Any = store, **named: Any) -> None:
+            await store(*given, **named)
+            raise BrokenOff
+
+        with monkeypatch.context() as patch:
+            patch.setattr(repository, name, break_off)
+            response = await plog.post(COPY, {"source": source["id"], "input": {"name": "copy"}, "key": "k"})
+        assert [each["extensions"]["code"] for each in response.json()["errors"]] == ["INTERNAL_ERROR"], name
+        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [BrokenOff], name
+        caplog.clear()
+        assert await fingerprint(plog) == before, f"{repository.__name__}.{name}"
+    assert (await copy(plog, source, key="k"))["__typename"] == "SetUpModelCreatePayload"
 
 
 async def test_a_copy_that_is_repeated_with_its_key_is_the_same(plog: Plog) -> None:

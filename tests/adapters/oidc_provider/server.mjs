@@ -1,6 +1,7 @@
 // A certified OpenID Connect issuer for the tests of PLOG's sign-in. It prints its address, obeys one order a line on standard
 // input and ends with it. "rotate": sign with new keys from now on, publish only these. "client {…}": know a client by whose pages
 // people sign in, as JSON with its metadata as `client`, and whether id tokens tell all that is known of them (`tellsAll`).
+// "name …": say to be that issuer from now on, with the same keys; without a name, the one of its address.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
@@ -13,11 +14,12 @@ const KINDS = {
   EdDSA: ['ed25519', {}],
 };
 
-// An access token for the resource https://plog.test/<algorithm> is a JWT signed with that algorithm.
+// An access token for the resource https://plog.test/<algorithm> is a JWT for https://plog.test signed with that algorithm.
 function resource(indicator) {
-  const algorithm = new URL(indicator).pathname.slice(1);
+  const { origin, pathname } = new URL(indicator);
+  const algorithm = pathname.slice(1);
   return {
-    audience: 'https://plog.test',
+    audience: origin,
     scope: 'use',
     accessTokenFormat: 'jwt',
     accessTokenTTL: 600,
@@ -94,13 +96,15 @@ const server = createServer((request, response) => handle(request, response));
 let handle;
 server.listen(0, '127.0.0.1', () => {
   const address = `http://127.0.0.1:${server.address().port}`;
+  let name = address;
   rotate();
-  handle = issuer(address);
+  handle = issuer(name);
   console.log(address);
   createInterface({ input: process.stdin }).on('line', (order) => {
     if (order.startsWith('client ')) browsers = JSON.parse(order.slice('client '.length));
+    else if (order.startsWith('name ')) name = order.slice('name '.length) || address;
     else rotate();
-    handle = issuer(address);
+    handle = issuer(name);
     console.log('done');
   }).on('close', () => process.exit(0));
 });
