@@ -8,12 +8,13 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.api.browser import SESSION, SIGN_IN
+from tests.api.conftest import plog_settings
 from tests.api.in_process import CREATE, serving, table_document
 from tests.api.sign_in_house import House, house
 from tests.e2e.test_graphiql import FLAGS
 from tests.services import require_program
 
-__all__ = ["house"]
+__all__ = ["house", "plog_settings"]
 ASK = """async ([address, body, options]) => {
   try {
     const answer = await fetch(address, { method: 'POST', body: JSON.stringify(body), ...options });
