@@ -117,6 +117,12 @@ async def test_a_job_that_has_left_no_model_is_refused(plog: Plog) -> None:
     assert missing["__typename"] == "NotFound" and await models_of(plog) == []
 
 
+async def test_a_job_that_is_not_seen_is_not_found(plog: Plog) -> None:
+    kit = await optimized(plog, productLine="DRAM")
+    await granted(plog, "LOGIC_MODEL_SET_UP")
+    assert (await set_up(plog, kit, user="dana"))["__typename"] == "NotFound"
+
+
 @pytest.mark.parametrize(
     ("content", "changes", "word"),
     [
@@ -186,6 +192,13 @@ async def test_a_list_goes_on_where_a_page_ends(plog: Plog) -> None:
 UPDATE = """mutation ($id: ID!, $input: SetUpModelUpdateInput!, $expected: Int) {
   setUpModelUpdate(id: $id, input: $input, expectedVersion: $expected) { __typename ... on UserError { code message }
     ... on SetUpModelPayload { setUpModel { version attributes description } } } }"""
+
+
+async def test_a_version_by_its_own_id_is_there_for_who_sees_the_model(plog: Plog) -> None:
+    of_version = "query ($id: ID!) { node(id: $id) { id } }"
+    version = (await a_model(plog))["activeVersion"]
+    assert (await plog.answer(of_version, id=version["id"]))["id"] == version["id"]
+    assert (await plog.ask(of_version, plog.signed_in("dana"), id=version["id"]))["node"] is None
 
 
 async def test_req_003_1_a_set_up_user_copies_a_model(plog: Plog) -> None:
