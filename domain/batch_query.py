@@ -5,24 +5,22 @@ from datetime import date, datetime
 
 from domain.daily_batch_run import DailyBatchRunStatus
 from domain.kit import ProductLine
+from domain.query import NumberedQuery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelAssignmentQuery:
-    """Which assignments of models to lots, by number. `after` is the number of the last one seen."""
+class ModelAssignmentQuery(NumberedQuery):
+    """Which assignments of models to lots, by number."""
 
     product_line: ProductLine | None = None
     model_id: int | None = None
     lot_row_id: int | None = None
     actor: str | None = None
     has_ended: bool | None = False
-    is_descending: bool = True
-    after: tuple[int] | None = None
-    first: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LotResultQuery:
+class LotResultQuery(NumberedQuery):
     """Which results of models for lots, by number; times are half-open [from, to).
 
     `lot_id_prefix`, `product` and `step` are those of the row as it now is.
@@ -39,13 +37,10 @@ class LotResultQuery:
     is_out_of_range: bool | None = None
     recorded_from: datetime | None = None
     recorded_to: datetime | None = None
-    is_descending: bool = True
-    after: tuple[int] | None = None
-    first: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DailyBatchRunQuery:
+class DailyBatchRunQuery(NumberedQuery):
     """Which runs of the daily batch, by number; `is_scheduled` are those that time has come for, `day` is whose run it is.
 
     Times are half-open [from, to).
@@ -58,6 +53,3 @@ class DailyBatchRunQuery:
     day: date | None = None
     started_from: datetime | None = None
     started_to: datetime | None = None
-    is_descending: bool = True
-    after: tuple[int] | None = None
-    first: int = 50

@@ -32,6 +32,15 @@ class Page(Generic[Item]):
     has_more: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberedQuery:
+    """What of a list by number; `after` is the number of the last one seen."""
+
+    is_descending: bool = True
+    after: tuple[int] | None = None
+    first: int = 50
+
+
 class KitOrder(StrEnum):
     """What kits are sorted by; equal ones by number."""
 
@@ -234,8 +243,8 @@ class EndpointQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PermissionRequestQuery:
-    """Which applications for permissions, by number. `after` is the number of the last one seen.
+class PermissionRequestQuery(NumberedQuery):
+    """Which applications for permissions, by number.
 
     `is_decidable` leaves only those that the caller may decide on: of the kinds that are theirs to decide, and not their own.
     """
@@ -244,22 +253,16 @@ class PermissionRequestQuery:
     kinds: frozenset[str] = frozenset()
     subject: str | None = None
     is_decidable: bool = False
-    is_descending: bool = True
-    after: tuple[int] | None = None
-    first: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrantQuery:
+class GrantQuery(NumberedQuery):
     """Which permissions, by number; the rest as of applications."""
 
     statuses: frozenset[GrantStatus] = frozenset()
     kinds: frozenset[str] = frozenset()
     subject: str | None = None
     expires_before: datetime | None = None
-    is_descending: bool = True
-    after: tuple[int] | None = None
-    first: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,20 +281,17 @@ class SetUpModelQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelAccessQuery:
+class ModelAccessQuery(NumberedQuery):
     """Which applications for access to models, by number; `is_decidable` and the rest as of those for permissions."""
 
     statuses: frozenset[ModelAccessStatus] = frozenset()
     model_id: int | None = None
     subject: str | None = None
     is_decidable: bool = False
-    is_descending: bool = True
-    after: tuple[int] | None = None
-    first: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditQuery:
+class AuditQuery(NumberedQuery):
     """Which entries of the audit, by number; times are half-open [from, to)."""
 
     actions: frozenset[AuditAction] = frozenset()
@@ -301,9 +301,6 @@ class AuditQuery:
     actor: str | None = None
     recorded_from: datetime | None = None
     recorded_to: datetime | None = None
-    is_descending: bool = True
-    after: tuple[int] | None = None
-    first: int = 50
 
 
 class LotRowOrder(StrEnum):
@@ -344,10 +341,7 @@ class LotRowQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LotImportQuery:
-    """Which of a person's imports of lot rows, by number. `after` is the number of the last one seen."""
+class LotImportQuery(NumberedQuery):
+    """Which of a person's imports of lot rows, by number."""
 
     statuses: frozenset[LotImportStatus] = frozenset()
-    is_descending: bool = True
-    after: tuple[int] | None = None
-    first: int = 50

@@ -25,9 +25,9 @@ def formatted(errors: Iterable[GraphQLError], operation: str | None) -> list[dic
     A `UserError` raised by a resolver shows its message and code (`ValidationFailed` also `extensions.problems`, a list
     of `{field, message}`; `PermissionDenied` also `openedBy`, `applyAt` and `setUpModelId`). Errors of the request itself are
     shown as they are.
+
     Anything else is logged under a new id and shown as `Internal error, id …` with code INTERNAL_ERROR and that `id`; an
-    exception that many fields waited for is logged
-    once. `operation` names the operation in the log.
+    exception that many fields waited for is logged once. `operation` names the operation in the log.
     """
     logged: dict[int, dict[str, Any]] = {}
     return [_formatted(error, operation, logged) for error in errors]

@@ -1,35 +1,16 @@
 """Rows that are found and listed by their number, and changed only as long as they have the version that was read."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Select, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.query import Page
+from domain.query import NumberedQuery, Page
 from persistence.dialect import among, insert_into
 from persistence.listing import from_place
 
 Thing = TypeVar("Thing")
-
-
-class NumberedQuery(Protocol):
-    """What the queries of all such rows have in common."""
-
-    @property
-    def is_descending(self) -> bool:
-        """Greatest first."""
-        ...
-
-    @property
-    def after(self) -> tuple[int] | None:
-        """The number of the last one seen."""
-        ...
-
-    @property
-    def first(self) -> int:
-        """How many at most."""
-        ...
 
 
 class NumberedRows(Generic[Thing]):

@@ -89,11 +89,12 @@ async def _add(work: UnitOfWork, person: Person, read: Sequence[LotRowDefinition
     stored = iter(await work.lot_rows.add([each for each in read if isinstance(each, LotRowDefinition)], person.subject))
     results = []
     for each in read:
-        row = next(stored) if isinstance(each, LotRowDefinition) else each
-        if isinstance(each, LotRowDefinition) and isinstance(row, int):
-            results.append(LotRowAddResult(refusal=DuplicateLotRow(each.lot_id, each.step, row)))
+        if not isinstance(each, LotRowDefinition):
+            results.append(LotRowAddResult(refusal=each))
+        elif isinstance(row := next(stored), LotRow):
+            results.append(LotRowAddResult(row=row))
         else:
-            results.append(LotRowAddResult(row=row) if isinstance(row, LotRow) else LotRowAddResult(refusal=each))  # type: ignore[arg-type]
+            results.append(LotRowAddResult(refusal=DuplicateLotRow(each.lot_id, each.step, row)))
     return results
 
 

@@ -296,15 +296,14 @@ def access_denial(
     A model of None is archived, and nobody can: what is left is the permission of set-up users.
     """
     kinds = kinds_that_open(Right(product_line, PermissionAction.SET_UP))
-    apply_at = apply_page(services, kinds[0]) if kinds else None
-    if model_id is not None:
-        apply_at = apply_page_of_model(services, model_id)
-    message = f"You have no access to set-up model {model_id}; apply for it by `modelAccessRequestCreate`."
-    if pending_id is not None:
-        message = f"You have no access to set-up model {model_id} yet: your application {pending_id} waits for a decision."
     if model_id is None:
         message = f"This is an archived set-up model of {product_line}, for its owner and set-up users alone."
-    return PermissionDenied(message, kinds, apply_at, model_id)
+        return PermissionDenied(message, kinds, apply_page(services, kinds[0]) if kinds else None)
+    if pending_id is None:
+        message = f"You have no access to set-up model {model_id}; apply for it by `modelAccessRequestCreate`."
+    else:
+        message = f"You have no access to set-up model {model_id} yet: your application {pending_id} waits for a decision."
+    return PermissionDenied(message, kinds, apply_page_of_model(services, model_id), model_id)
 
 
 def why_not_use(services: Services, actor: Actor, model: SetUpModel, held: Sequence[ModelAccessRequest]) -> UserError | None:

@@ -1,7 +1,7 @@
 """Watching applications for access to models: one's own, and the inbox of those who decide."""
 
 from collections.abc import AsyncGenerator
-from typing import Annotated
+from typing import Annotated, Self
 
 import strawberry
 
@@ -24,19 +24,6 @@ class ModelAccessRequestStateFrame(StateFrame):
         return cls(model_access_request=ModelAccessRequest.of(frame.body), **state_parts(frame))
 
 
-@strawberry.type(description="The applications that wait for the viewer's decision, as they now are, the oldest first.")
-class ModelAccessInboxFrame(ListFrame):
-    changed: list[ModelAccessRequestStateFrame] = strawberry.field(
-        description="The applications that are new on the page or have changed since the last frame."
-    )
-
-    @classmethod
-    def of(cls, frame: live_list.ListFrame[domain.ModelAccessRequest]) -> "ModelAccessInboxFrame":
-        """The type for a frame of the use case."""
-        changed = [ModelAccessRequestStateFrame.of(each) for each in frame.changed]
-        return cls(**list_parts("ModelAccessRequest", frame, changed))
-
-
 @strawberry.type(description="The first page of applications for access to models, as it now is.")
 class ModelAccessRequestListFrame(ListFrame):
     changed: list[ModelAccessRequestStateFrame] = strawberry.field(
@@ -44,10 +31,15 @@ class ModelAccessRequestListFrame(ListFrame):
     )
 
     @classmethod
-    def of(cls, frame: live_list.ListFrame[domain.ModelAccessRequest]) -> "ModelAccessRequestListFrame":
+    def of(cls, frame: live_list.ListFrame[domain.ModelAccessRequest]) -> Self:
         """The type for a frame of the use case."""
         changed = [ModelAccessRequestStateFrame.of(each) for each in frame.changed]
         return cls(**list_parts("ModelAccessRequest", frame, changed))
+
+
+@strawberry.type(description="The applications that wait for the viewer's decision, as they now are, the oldest first.")
+class ModelAccessInboxFrame(ModelAccessRequestListFrame):
+    pass
 
 
 @strawberry.type

@@ -233,7 +233,7 @@ MUTATIONS: dict[str, Operation] = {
     "permissionRequestApprove": Operation(APPROVERS_OF_LOGIC, _request),
     "permissionRequestReject": Operation(APPROVERS_OF_LOGIC, _request),
     "permissionRequestWithdraw": Operation(APPLICANT, _request),
-    "grantRenew": Operation(APPROVERS_OF_DRAM, _grant),
+    "grantRenew": Operation(APPROVERS_OF_DRAM, lambda world, who: {**_grant(world, who), "expiresAt": None}),
     "grantRevoke": Operation(APPROVERS_OF_DRAM, _grant),
     "setUpModelCreate": Operation(SET_UP_TO_BE, lambda world, who: {"input": _model_input(world)}),
     "setUpModelCopy": Operation(SET_UP, lambda world, who: {"sourceId": world.ids["model"], "input": {"name": f"copy of {who}"}}),
